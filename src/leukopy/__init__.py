@@ -1,0 +1,28 @@
+"""leukopy: the open system for blood-cell microscopy. Research use only.
+
+>>> import leukopy
+>>> classifier = leukopy.load("default")
+>>> result = classifier.predict(["slide3/c17.jpg"])
+>>> result.cells[["cell_id", "class8", "class11", "confidence"]]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leukopy.inference.classifier import Classifier
+
+__version__ = "0.1.0"
+__all__ = ["load"]
+
+
+def load(model: str = "default") -> Classifier:
+    """Open a classifier: the name of a bundled model, or the path of a bundle folder.
+
+    Raises:
+        BundleError: no such model, or the bundle is broken or made for another taxonomy.
+    """
+    from leukopy.inference.classifier import Classifier
+
+    return Classifier.open(model)

@@ -1,0 +1,17 @@
+"""The contract between training and everything else: a folder with ``model.onnx`` and ``card.json``."""
+
+from leukopy.bundle.card import Calibration, Card, DatasetUse, Metric, ModelFile, Thresholds
+from leukopy.bundle.store import Bundle, bundled_models, open_bundle, write_bundle
+
+__all__ = [
+    "Bundle",
+    "Calibration",
+    "Card",
+    "DatasetUse",
+    "Metric",
+    "ModelFile",
+    "Thresholds",
+    "bundled_models",
+    "open_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,89 @@
+"""``card.json``: what a model is, what it was trained on, how to feed it, and how well it does.
+
+The fields follow Mitchell et al., "Model Cards for Model Reporting" (FAccT 2019), plus what serving needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.core.settings import Settings
+from leukopy.imaging.preprocess import Preprocess
+
+
+class ModelFile(Settings):
+    """The network in ``model.onnx``."""
+
+    architecture: str
+    parameters: int
+    sha256: str
+    """Of ``model.onnx``; checked each time the bundle is opened."""
+    pretrained: str | None = None
+    """Where its first weights come from, with their licence."""
+
+
+class Calibration(Settings):
+    """How logits become probabilities: softmax(logits / temperature) (Guo et al., ICML 2017)."""
+
+    temperature: float = Field(gt=0)
+    fitted_on: str
+    """The images the temperature was fitted on; never a test split."""
+
+
+class Thresholds(Settings):
+    """Decisions on the calibrated probabilities."""
+
+    uncertain_below: float = Field(ge=0, le=1)
+    """A cell whose coarse probability is lower is flagged ``uncertain``."""
+
+
+class DatasetUse(Settings):
+    """One data set that training read."""
+
+    name: str
+    licence: str
+    citation: str
+    images: int
+    note: str = ""
+
+
+class Metric(Settings):
+    """One measured figure, with the protocol that makes it mean something."""
+
+    name: str
+    value: float
+    low: float | None = None
+    """Lower end of the 95 % interval."""
+    high: float | None = None
+    data: str
+    """Which images, and how they stand to the training images."""
+    command: str = ""
+
+
+class Card(Settings):
+    """The whole of ``card.json``."""
+
+    format: Literal[1] = 1
+    name: str
+    title: str
+    description: str
+    intended_use: str = RESEARCH_USE_ONLY
+    limits: tuple[str, ...] = ()
+    """Known failures and what the model must not be used for, one sentence each."""
+    licence: str
+    taxonomy: str
+    """Digest of the taxonomy whose class order the outputs follow."""
+    classes: tuple[str, ...]
+    """Fine class codes, in the order of the ``logits`` output."""
+    preprocess: Preprocess
+    model: ModelFile
+    calibration: Calibration
+    thresholds: Thresholds
+    trained_on: tuple[DatasetUse, ...]
+    metrics: tuple[Metric, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    """The training settings, whole."""
+    provenance: dict[str, Any] = Field(default_factory=dict)

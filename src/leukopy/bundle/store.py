@@ -1,0 +1,83 @@
+"""Read and write bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from leukopy import taxonomy
+from leukopy.bundle.card import Card
+from leukopy.core.errors import BundleError, InputError, SettingsError
+from leukopy.core.files import atomic_path, file_digest, read_json, write_json
+
+MODEL_FILE = "model.onnx"
+CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: its folder and its card. The network is not loaded yet."""
+
+    path: Path
+    card: Card
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX file. Input ``images``: uint8 (N, size, size, 3). Outputs: ``logits`` float32 (N, 11),
+        ``embedding`` float32 (N, D), ``feature_map`` float32 (N, D, h, w).
+        """
+        return self.path / MODEL_FILE
+
+
+def _assets() -> Path:
+    return Path(str(files("leukopy"))) / "assets"
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that ship with the package."""
+    return sorted(card.parent.name for card in _assets().glob(f"*/{CARD_FILE}"))
+
+
+def open_bundle(model: str | Path = "default") -> Bundle:
+    """Open a bundle and check that it is whole and made for this taxonomy.
+
+    Args:
+        model: the name of a bundled model, or a bundle folder.
+
+    Raises:
+        BundleError: absent, broken, changed since it was written, or made for other classes.
+    """
+    folder = Path(model)
+    if str(model) in bundled_models():
+        folder = _assets() / str(model)
+    if not (folder / CARD_FILE).is_file():
+        raise BundleError(
+            f"{model}: no model of this name and no bundle folder (card.json, model.onnx) of this path; "
+            f"bundled models: {', '.join(bundled_models()) or 'none'}."
+        )
+    try:
+        card = Card.build(read_json(folder / CARD_FILE), where=str(folder / CARD_FILE))
+    except (InputError, SettingsError) as error:
+        raise BundleError(f"{error} The bundle is broken or foreign: export it again with 'leukopy train'.") from error
+    if card.taxonomy != taxonomy.digest() or card.classes != tuple(cell.code for cell in taxonomy.FINE):
+        raise BundleError(
+            f"{folder}: made for other classes (taxonomy {card.taxonomy}, this leukopy has {taxonomy.digest()}). "
+            "Train it again with this version of leukopy, or install the version that made it."
+        )
+    bundle = Bundle(folder, card)
+    try:
+        digest = file_digest(bundle.model_path)
+    except OSError as error:
+        raise BundleError(f"{bundle.model_path}: cannot be read ({error.strerror}). Copy the bundle again.") from error
+    if digest != card.model.sha256:
+        raise BundleError(f"{bundle.model_path}: is not the file its card describes. Copy the bundle again.")
+    return bundle
+
+
+def write_bundle(folder: Path, card: Card, model: bytes) -> Bundle:
+    """Write a bundle; the card goes last, so that a folder with a card is whole."""
+    with atomic_path(folder / MODEL_FILE) as temporary:
+        temporary.write_bytes(model)
+    write_json(folder / CARD_FILE, card.model_dump(mode="json"))
+    return Bundle(folder, card)

@@ -1,0 +1,21 @@
+"""The ``leukopy`` command."""
+
+from __future__ import annotations
+
+import typer
+
+from leukopy.cli.console import one_line_errors
+
+app = typer.Typer(
+    name="leukopy",
+    help="Blood-cell microscopy: from a folder of cell images to a differential count. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    with one_line_errors():
+        app()

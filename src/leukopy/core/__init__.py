@@ -1,0 +1,1 @@
+"""What every folder stands on: errors, settings, files, provenance, progress, registry."""

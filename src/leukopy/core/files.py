@@ -1,0 +1,108 @@
+"""Files that are either whole or absent, and output folders that never overwrite by accident."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from leukopy.core.errors import InputError, OutputError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+
+    Raises:
+        OutputError: the disk is full, read-only or not permitted.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Turn an operating-system error met while writing into one line that says what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"{path}: the disk is full. Free some space, then run again with --resume.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{path}: no permission to write here. Choose another output folder.")
+    return OutputError(f"{path}: could not be written ({error.strerror or error}). Choose another output folder.")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file is absent, not permitted, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a JSON file ({error}).") from error
+
+
+def prepare_output(folder: Path, *, marker: str, resume: bool = False, overwrite: bool = False) -> None:
+    """Make ``folder`` ready to receive results, without ever mixing them with what is there.
+
+    Args:
+        folder: where results will be written; created if absent.
+        marker: a file that every result of this kind holds (``run.json``); only a folder that holds it is resumed
+            or emptied, so that ``--overwrite`` on the wrong folder deletes nothing.
+        resume: keep what an interrupted run left.
+        overwrite: empty the folder first.
+
+    Raises:
+        OutputError: the folder holds something else, holds results and neither flag is given, or cannot be made.
+    """
+    try:
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            return
+        if not folder.is_dir():
+            raise OutputError(f"{folder}: is a file; --out needs a folder.")
+        if not any(folder.iterdir()):
+            return
+        if not (folder / marker).exists():
+            raise OutputError(f"{folder}: is not empty and holds no leukopy results. Choose another output folder.")
+        if overwrite:
+            shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+        elif not resume:
+            raise OutputError(
+                f"{folder}: already holds results. Add --resume to continue that run, --overwrite to replace it, "
+                "or choose another output folder."
+            )
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,63 @@
+"""One frozen, closed settings object per workflow, saved beside its result and read back with ``--config``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from leukopy.core.errors import InputError, SettingsError
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def build(cls, values: dict[str, Any], where: str = "settings") -> Self:
+        """Validate ``values``.
+
+        Raises:
+            SettingsError: one line naming each wrong key.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()
+            )
+            raise SettingsError(f"{where}: {wrong}") from error
+
+    @classmethod
+    def read(cls, path: Path, **overrides: Any) -> Self:
+        """Read settings from YAML or JSON, or from the ``settings`` of a ``run.json``.
+
+        ``overrides`` replace the file's values where they are not None.
+        """
+        values = read_mapping(path)
+        values = values.get("settings", values)
+        values.update({key: value for key, value in overrides.items() if value is not None})
+        return cls.build(values, where=str(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML or JSON file whose top level is a mapping.
+
+    Raises:
+        InputError: the file is absent or not permitted.
+        SettingsError: it is neither YAML nor JSON, or holds no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: not a settings file ({' '.join(str(error).split())}).") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: a settings file holds 'name: value' lines.")
+    return values

@@ -1,0 +1,1 @@
+"""From bytes to pixels: decoding, the preprocessing spec, augmentation. No torch here."""

@@ -1,0 +1,1 @@
+"""Bundles at work: images in, rows out. No torch here."""

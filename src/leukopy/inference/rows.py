@@ -1,0 +1,41 @@
+"""The rows that inference writes: one per classified cell, one per failed input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from leukopy.taxonomy import COARSE, FINE
+
+PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))
+"""The 11 fine codes, then NEU and IG; the other coarse classes are fine classes too."""
+
+CELL_SCHEMA: dict[str, pl.DataType] = {
+    "cell_id": pl.String(),
+    "path": pl.String(),
+    "class8": pl.String(),  # coarse class: highest summed probability
+    "class11": pl.String(),  # fine class: highest probability among the members of class8
+    "confidence": pl.Float32(),  # calibrated probability of class8
+    "confidence11": pl.Float32(),  # calibrated probability of class11
+    "flags": pl.String(),  # words joined by ";", empty where there is nothing to say
+    **{f"p_{code}": pl.Float32() for code in PROBABILITY_CODES},
+    "width": pl.Int32(),  # px, as stored
+    "height": pl.Int32(),
+    "digest": pl.String(),  # sha256 of the file
+}
+
+FAILURE_SCHEMA: dict[str, pl.DataType] = {
+    "cell_id": pl.String(),
+    "path": pl.String(),
+    "reason": pl.String(),  # the short fixed word of ImageError
+    "message": pl.String(),  # one sentence: what, where, what to do
+}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What became of some cells: each is in exactly one of the two tables."""
+
+    cells: pl.DataFrame
+    failures: pl.DataFrame

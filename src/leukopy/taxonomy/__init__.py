@@ -1,0 +1,31 @@
+"""The classes of blood cells, their order, and what each public source calls them."""
+
+from leukopy.taxonomy.classes import (
+    COARSE,
+    DISPLAY_ORDER,
+    FINE,
+    OUTSIDE,
+    CellClass,
+    Place,
+    coarse_matrix,
+    digest,
+    find,
+    fine_members,
+)
+from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_map
+
+__all__ = [
+    "COARSE",
+    "DISPLAY_ORDER",
+    "FINE",
+    "LABEL_MAPS",
+    "OUTSIDE",
+    "CellClass",
+    "LabelMap",
+    "Place",
+    "coarse_matrix",
+    "digest",
+    "find",
+    "fine_members",
+    "label_map",
+]

@@ -1,0 +1,134 @@
+"""The 11 fine and 8 coarse classes of the 2021 leukopy study, and the cells that are outside them.
+
+This module is the sole owner of class order. Codes are those of the study (and of PBC Barcelona's file names).
+The display order of a differential, and what is given per 100 leukocytes rather than in the 100 %, follow the
+conventions of haematology laboratories (CLSI H20-A2; ICSH).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.core.errors import SettingsError
+
+
+class Place(StrEnum):
+    """Where a class stands in a differential count."""
+
+    DIFFERENTIAL = "differential"
+    """A leukocyte: part of the 100 %."""
+    PER_100_LEUKOCYTES = "per_100_leukocytes"
+    """Counted beside the differential and given per 100 leukocytes (erythroblasts, smudge cells, giant platelets)."""
+    OUTSIDE = "outside"
+    """Neither (platelets, artefacts)."""
+
+
+@dataclass(frozen=True)
+class CellClass:
+    """One class of cell."""
+
+    code: str
+    name: str
+    french: str
+    coarse: str | None
+    """The coarse code it sums into; None for a cell outside the taxonomy."""
+    place: Place
+    colour: str
+    """Hexadecimal RGB used for this class in every plot and page."""
+
+
+_IN, _PER, _OUT = Place.DIFFERENTIAL, Place.PER_100_LEUKOCYTES, Place.OUTSIDE
+
+FINE: tuple[CellClass, ...] = (
+    CellClass("SNE", "segmented neutrophil", "neutrophile segmenté", "NEU", _IN, "#7b61a8"),
+    CellClass("BNE", "band neutrophil", "neutrophile non segmenté (band)", "NEU", _IN, "#a48bd0"),
+    CellClass("EO", "eosinophil", "éosinophile", "EO", _IN, "#d9663c"),
+    CellClass("BA", "basophil", "basophile", "BA", _IN, "#2f3e8f"),
+    CellClass("LY", "lymphocyte", "lymphocyte", "LY", _IN, "#3f8fc4"),
+    CellClass("MO", "monocyte", "monocyte", "MO", _IN, "#5f7d8c"),
+    CellClass("MMY", "metamyelocyte", "métamyélocyte", "IG", _IN, "#c48bb4"),
+    CellClass("MY", "myelocyte", "myélocyte", "IG", _IN, "#b0578f"),
+    CellClass("PMY", "promyelocyte", "promyélocyte", "IG", _IN, "#8c2f6b"),
+    CellClass("ERB", "erythroblast", "érythroblaste", "ERB", _PER, "#b3413b"),
+    CellClass("PLT", "platelet", "plaquette", "PLT", _OUT, "#b59a3c"),
+)
+"""The 11 fine classes, in the order of every probability vector and of every printed differential."""
+
+COARSE: tuple[CellClass, ...] = (
+    CellClass("NEU", "neutrophil", "neutrophile", "NEU", _IN, "#7b61a8"),
+    CellClass("EO", "eosinophil", "éosinophile", "EO", _IN, "#d9663c"),
+    CellClass("BA", "basophil", "basophile", "BA", _IN, "#2f3e8f"),
+    CellClass("LY", "lymphocyte", "lymphocyte", "LY", _IN, "#3f8fc4"),
+    CellClass("MO", "monocyte", "monocyte", "MO", _IN, "#5f7d8c"),
+    CellClass("IG", "immature granulocyte", "granulocyte immature", "IG", _IN, "#b0578f"),
+    CellClass("ERB", "erythroblast", "érythroblaste", "ERB", _PER, "#b3413b"),
+    CellClass("PLT", "platelet", "plaquette", "PLT", _OUT, "#b59a3c"),
+)
+"""The 8 coarse classes: NEU = SNE + BNE, IG = MMY + MY + PMY, the others as in the fine classes."""
+
+OUTSIDE: tuple[CellClass, ...] = (
+    CellClass("BLAST", "blast", "blaste", None, _IN, "#1f6f5c"),
+    CellClass("MYO", "myeloblast", "myéloblaste", None, _IN, "#1f6f5c"),
+    CellClass("MOB", "monoblast", "monoblaste", None, _IN, "#1f6f5c"),
+    CellClass("PMB", "bilobed promyelocyte", "promyélocyte bilobé", None, _IN, "#1f6f5c"),
+    CellClass("LYA", "atypical lymphocyte", "lymphocyte atypique", None, _IN, "#1f6f5c"),
+    CellClass("PLASMA", "plasma cell", "plasmocyte", None, _IN, "#1f6f5c"),
+    CellClass("SMUDGE", "smudge cell", "ombre nucléaire", None, _PER, "#8a8a8a"),
+    CellClass("GIANT_PLT", "giant platelet", "plaquette géante", None, _PER, "#8a8a8a"),
+    CellClass("ARTEFACT", "artefact", "artéfact", None, _OUT, "#8a8a8a"),
+    CellClass("UNIDENTIFIED", "unidentified", "non identifiée", None, _OUT, "#8a8a8a"),
+)
+"""Cells that laboratories meet and that the 11 classes do not hold."""
+
+DISPLAY_ORDER: tuple[str, ...] = (
+    "SNE", "BNE", "EO", "BA", "LY", "LYA", "MO", "MMY", "MY", "PMY", "PMB", "MYO", "MOB", "BLAST", "PLASMA",
+    "ERB", "SMUDGE", "GIANT_PLT", "PLT", "ARTEFACT", "UNIDENTIFIED",
+)  # fmt: skip
+"""The order in which a differential lists classes, those outside included."""
+
+_BY_CODE = {cell.code: cell for cell in (*OUTSIDE, *FINE, *COARSE)}
+# A code that is both fine and coarse (EO, BA, LY …) is one and the same class.
+
+
+def find(code: str) -> CellClass:
+    """The class of a code, fine, coarse or outside.
+
+    Raises:
+        SettingsError: no class has this code.
+    """
+    try:
+        return _BY_CODE[code]
+    except KeyError:
+        raise SettingsError(f"class code {code!r} is unknown; known: {', '.join(_BY_CODE)}.") from None
+
+
+def fine_members(code: str) -> tuple[int, ...]:
+    """Indices into ``FINE`` of the fine classes that ``code`` may stand for.
+
+    One for a fine code, several for ``NEU`` and ``IG``, none for a class outside. This is how an image labelled only
+    ``neutrophil`` trains and tests the coarse level.
+    """
+    find(code)
+    exact = tuple(index for index, cell in enumerate(FINE) if cell.code == code)
+    return exact or tuple(index for index, cell in enumerate(FINE) if cell.coarse == code)
+
+
+def coarse_matrix() -> NDArray[np.float32]:
+    """0/1 matrix, shape (11, 8): fine probabilities times it are the coarse probabilities."""
+    codes = [cell.code for cell in COARSE]
+    matrix = np.zeros((len(FINE), len(COARSE)), dtype=np.float32)
+    for row, cell in enumerate(FINE):
+        matrix[row, codes.index(str(cell.coarse))] = 1.0
+    return matrix
+
+
+def digest() -> str:
+    """Short fingerprint of the classes and their order; a bundle made for another one is refused."""
+    content = [[cell.code, cell.coarse] for cell in FINE], [cell.code for cell in COARSE]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

@@ -1,0 +1,112 @@
+"""What each public source calls its cells, mapped to class codes.
+
+A map sends a source's own label to a fine code, to a coarse code where the source does not go further (``neutrophil``,
+``ig``), or to a class outside the taxonomy. Look-ups ignore case and surrounding blanks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leukopy.core.errors import SettingsError, UnknownLabelError
+from leukopy.taxonomy.classes import COARSE, FINE, OUTSIDE, find
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The labels of one source."""
+
+    source: str
+    codes: dict[str, str]
+    """Lower-case label -> class code."""
+
+    def code(self, label: str, *, where: str) -> str:
+        """The class code of ``label``.
+
+        Args:
+            label: as the source writes it.
+            where: the file (and row) that holds it, for the message.
+
+        Raises:
+            UnknownLabelError: names ``where`` and the labels that are known.
+        """
+        try:
+            return self.codes[label.strip().lower()]
+        except KeyError:
+            raise UnknownLabelError(label, source=self.source, where=where, known=self.codes) from None
+
+
+def _map(source: str, **labels: str) -> LabelMap:
+    for code in labels.values():
+        find(code)
+    return LabelMap(source, {label.replace("__", " ").lower(): code for label, code in labels.items()})
+
+
+_FIVE = {"neutrophil": "NEU", "eosinophil": "EO", "basophil": "BA", "lymphocyte": "LY", "monocyte": "MO"}
+
+_TAXONOMY = LabelMap(
+    "leukopy",
+    {
+        **{cell.code.lower(): cell.code for cell in (*OUTSIDE, *COARSE, *FINE)},
+        **{cell.name: cell.code for cell in (*OUTSIDE, *COARSE, *FINE)},
+        **{f"{cell.name}s": cell.code for cell in (*OUTSIDE, *COARSE, *FINE)},
+    },
+)
+
+_DEEPAPL = _map(
+    "deepapl",
+    neutrophil__segmented="SNE", segmented__neutrophil="SNE", neutrophil="SNE", band="BNE", band__neutrophil="BNE",
+    eosinophil="EO", basophil="BA", lymphocyte="LY", monocyte="MO", metamyelocyte="MMY", myelocyte="MY",
+    promyelocyte="PMY", erythroblast="ERB", nrbc="ERB", platelet="PLT",
+    blast="BLAST", blasts="BLAST", smudge="SMUDGE", smudge__cell="SMUDGE", smudge__cells="SMUDGE",
+    plasma__cell="PLASMA", plasma__cells="PLASMA", giant__platelet="GIANT_PLT", giant__thrombocyte="GIANT_PLT",
+    giant__thrombocytes="GIANT_PLT", lymphocyte__variant="LYA", variant__lymphocyte="LYA",
+    atypical__lymphocyte="LYA", artifact="ARTEFACT", artefact="ARTEFACT", unidentified="UNIDENTIFIED",
+    thrombocyte__aggregation="PLT", platelet__clump="PLT",
+)  # fmt: skip
+
+LABEL_MAPS: dict[str, LabelMap] = {
+    found.source: found
+    for found in (
+        _TAXONOMY,
+        # Folder names, and the prefix of the file names where it says more (SNE_…, BNE_…, MMY_…, MY_…, PMY_…).
+        _map(
+            "pbc",
+            basophil="BA", eosinophil="EO", erythroblast="ERB", ig="IG", lymphocyte="LY", monocyte="MO",
+            neutrophil="NEU", platelet="PLT",
+            sne="SNE", bne="BNE", mmy="MMY", my="MY", pmy="PMY", ba="BA", eo="EO", erb="ERB", ly="LY", mo="MO",
+        ),
+        # Zheng 2018, class labels.csv: 1 to 5.
+        _map("cellavision", **_FIVE, **{"1": "NEU", "2": "LY", "3": "MO", "4": "EO", "5": "BA"}),
+        _map("raabin", **_FIVE, **{f"{name}s": code for name, code in _FIVE.items()},
+             large__lymph="LY", small__lymph="LY", band="BNE", artifact="ARTEFACT", burst="SMUDGE"),
+        _map("bcisc", **_FIVE, neut="NEU", eosi="EO", baso="BA", lymp="LY", mono="MO"),
+        _map("chula", **_FIVE),
+        # Matek 2019: the five codes that the 2021 study left out are outside the taxonomy.
+        _map(
+            "aml-munich",
+            ngs="SNE", ngb="BNE", eos="EO", bas="BA", lyt="LY", mon="MO", mmz="MMY", myb="MY", pmo="PMY", ebo="ERB",
+            ksc="SMUDGE", lya="LYA", mob="MOB", myo="MYO", pmb="PMB",
+        ),
+        _DEEPAPL,
+        # MedMNIST v2: integer labels 0 to 7.
+        _map(
+            "bloodmnist",
+            **{"0": "BA", "1": "EO", "2": "ERB", "3": "IG", "4": "LY", "5": "MO", "6": "NEU", "7": "PLT"},
+            basophil="BA", eosinophil="EO", erythroblast="ERB", lymphocyte="LY", monocyte="MO", neutrophil="NEU",
+            platelet="PLT", **{"immature granulocytes(myelocytes, metamyelocytes and promyelocytes)": "IG"},
+        ),
+    )
+}  # fmt: skip
+
+
+def label_map(source: str) -> LabelMap:
+    """The label map of a source.
+
+    Raises:
+        SettingsError: no map has this name.
+    """
+    try:
+        return LABEL_MAPS[source]
+    except KeyError:
+        raise SettingsError(f"label map {source!r} is unknown; known: {', '.join(LABEL_MAPS)}.") from None
