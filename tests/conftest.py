@@ -1,0 +1,17 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images; the test is skipped where it is absent."""
+    root = Path(os.environ.get("LEUKOPY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not (root / "cells").is_dir():
+        pytest.skip(f"the real images are not at {root}; set LEUKOPY_DATA to where they lie")
+    return root
