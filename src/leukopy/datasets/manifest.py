@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
+
+from leukopy.core.errors import ManifestError, SettingsError
+from leukopy.core.files import atomic_path
+from leukopy.taxonomy import LabelMap, label_map
 
 MANIFEST_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),  # "<source>/<path below the root>", unique
@@ -16,3 +22,119 @@ MANIFEST_SCHEMA: dict[str, pl.DataType] = {
     "height": pl.Int32(),
     "digest": pl.String(),  # sha256 of the file
 }
+
+SPLITS: tuple[str, ...] = ("train", "val", "test")
+
+
+def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukopy") -> pl.DataFrame:
+    """Read a manifest that leukopy or anybody else wrote, and fill in what it leaves out.
+
+    Only ``path`` is required, relative to the manifest's folder or absolute. ``code`` goes before ``label``, which is
+    looked up in the label map named by the row's ``label_map``, else by ``labels``. Other columns are ignored.
+
+    Args:
+        path: a Parquet file, or a UTF-8 text file with a header and columns parted by commas, semicolons or tabs.
+        source: what rows without a ``source`` are from.
+        labels: name of the label map for rows that name none.
+
+    Returns:
+        A table of ``MANIFEST_SCHEMA``, in the order of the file.
+
+    Raises:
+        ManifestError: absent, no table, empty, without ``path``, or with a wrong value; names the row.
+        UnknownLabelError: a label or code that the label map does not hold; names the row.
+        SettingsError: no label map has the name.
+    """
+    table = _read_table(path)
+    if "path" not in table.columns:
+        found = ", ".join(table.columns)
+        raise ManifestError(f"{path}: column 'path' is missing (columns found: {found}). Add it: one image per row.")
+    if table.is_empty():
+        raise ManifestError(f"{path}: holds no rows. Add one row per image.")
+    _refuse_rows(path, table, pl.col("path").is_null() | (pl.col("path") == ""), "has no path", "Fill it in.")
+    table = _complete(table, path.resolve().parent, source)
+    table = table.with_columns(code=pl.Series(_codes(table, path, labels), dtype=pl.String))
+    _refuse_rows(
+        path, table, pl.col("cell_id").is_duplicated(), "has a cell_id that another row has", "Make it unique."
+    )
+    wrong_split = ~pl.col("split").is_in(SPLITS)
+    _refuse_rows(
+        path, table, wrong_split, "has a split that is not train, val or test", "Correct it or leave it empty."
+    )
+    try:
+        return table.select(pl.col(name).cast(dtype) for name, dtype in MANIFEST_SCHEMA.items())
+    except pl.exceptions.InvalidOperationError as error:
+        raise ManifestError(f"{path}: a width or height is not a whole number. Correct it, or drop both.") from error
+
+
+def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
+    """Write a manifest as Parquet or CSV, by the suffix of ``path``, atomically.
+
+    Raises:
+        SettingsError: the suffix is neither ``.parquet`` nor ``.csv``.
+        OutputError: it cannot be written.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise SettingsError(f"{path}: a manifest is written as .parquet or .csv; choose one of these suffixes.")
+    with atomic_path(path) as temporary:
+        if path.suffix == ".parquet":
+            manifest.write_parquet(temporary)
+        else:
+            manifest.write_csv(temporary)
+
+
+def find_code(labels: LabelMap, label: str, where: str) -> str:
+    """The class code of a label; ``segmented_neutrophil`` is read as ``segmented neutrophil``.
+
+    Raises:
+        UnknownLabelError: names ``where`` and the labels that are known.
+    """
+    spaced = label.replace("_", " ")
+    return labels.code(spaced if spaced.strip().lower() in labels.codes else label, where=where)
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        with path.open(encoding="utf-8-sig") as stream:
+            header = stream.readline()
+        separator = max(",;\t", key=header.count)
+        return pl.read_csv(path, separator=separator, infer_schema=False)
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from error
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ManifestError(f"{path}: not a table ({reason}). Give a Parquet file or a CSV in UTF-8.") from error
+
+
+def _complete(table: pl.DataFrame, folder: Path, source: str) -> pl.DataFrame:
+    """Every column of the schema and ``label_map``; empty text becomes null; paths become absolute."""
+    missing = [pl.lit(None, pl.String).alias(name) for name in (*MANIFEST_SCHEMA, "label_map") if name not in table]
+    table = table.with_columns(missing)
+    text = [name for name, dtype in MANIFEST_SCHEMA.items() if dtype == pl.String] + ["label_map"]
+    table = table.with_columns(pl.col(text).cast(pl.String).str.strip_chars().replace("", None))
+    source_of = pl.col("source").fill_null(source)
+    return table.with_columns(
+        source=source_of,
+        cell_id=pl.col("cell_id").fill_null(source_of + "/" + pl.col("path").str.strip_chars_start("/")),
+        path=pl.Series([str(folder / name) for name in table["path"]], dtype=pl.String),
+    )
+
+
+def _codes(table: pl.DataFrame, path: Path, labels: str) -> list[str | None]:
+    known = label_map("leukopy")
+    codes: list[str | None] = []
+    for row, (code, label, named) in enumerate(table.select("code", "label", "label_map").iter_rows()):
+        where = f"{path}, row {row + 2}"  # as a spreadsheet counts, header included
+        if code is not None:
+            codes.append(known.code(code, where=where))
+        else:
+            codes.append(None if label is None else find_code(label_map(named or labels), label, where))
+    return codes
+
+
+def _refuse_rows(path: Path, table: pl.DataFrame, wrong: pl.Expr, what: str, to_do: str) -> None:
+    rows = table.select(pl.arg_where(wrong)).to_series()
+    if len(rows):
+        raise ManifestError(f"{path}, row {rows[0] + 2}: {what} ({len(rows)} such rows). {to_do}")

@@ -1,0 +1,257 @@
+"""The data sets that leukopy reads, each with its card, its label map and its reader.
+
+To add one: a reader in ``readers.py``, a label map in ``taxonomy/labels.py``, an entry here, and a builder of a small
+false copy in ``tests/datasets/builders.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leukopy.core.registry import Registry
+from leukopy.datasets import readers
+from leukopy.datasets.readers import Reader, or_listed
+
+_FIVE = ("neutrophil", "eosinophil", "basophil", "lymphocyte", "monocyte")
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What one should know of a data set before using it."""
+
+    title: str
+    citation: str
+    licence: str
+    """Of the images."""
+    images: int | None
+    """As published; None where the images are the user's own."""
+    classes: tuple[str, ...]
+    """As the source names them."""
+    stain: str
+    scanner: str
+    pixels: str
+    """Width x height as published; physical size where it is known."""
+    url: str
+    how_to_get: str
+    layout: str
+    """What the reader expects below the root."""
+    notes: tuple[str, ...] = ()
+    """Known flaws and peculiarities, one sentence each."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set."""
+
+    card: DatasetCard
+    labels: str
+    """Name of the label map."""
+    read: Reader
+
+
+_NO_SCALE = "size per pixel not published"
+_OWN = "none: your own images"
+
+DATASETS: Registry[Dataset] = Registry(
+    "data set",
+    {
+        "pbc": Dataset(
+            DatasetCard(
+                title="PBC Barcelona: normal peripheral blood cells",
+                citation="Acevedo A, Merino A, Alférez S, Molina Á, Boldú L, Rodellar J. A dataset of microscopic "
+                "peripheral blood cell images for development of automatic recognition systems. Data in Brief 30, "
+                "105474 (2020). doi:10.1016/j.dib.2020.105474",
+                licence="CC BY 4.0",
+                images=17092,
+                classes=("neutrophil", "eosinophil", "basophil", "lymphocyte", "monocyte", "ig", "erythroblast",
+                         "platelet", "SNE", "BNE", "MMY", "MY", "PMY"),
+                stain="May-Grünwald-Giemsa (Sysmex SP1000i)",
+                scanner="CellaVision DM96, Hospital Clínic de Barcelona",
+                pixels=f"360 x 363 (some 366 x 369 or 360 x 360); {_NO_SCALE}",
+                url="https://doi.org/10.17632/snkd93bnjr.1",
+                how_to_get="Download PBC_dataset_normal_DIB.zip from Mendeley Data and unpack it.",
+                layout="class folders such as neutrophil/SNE_123456.jpg and ig/MMY_123456.jpg",
+                notes=(
+                    "Healthy donors; no patient or slide is named, so that groups are unknown.",
+                    "The file name holds the sub-class; 50 neutrophils and 151 immature granulocytes have none.",
+                    "17 pairs of files are one and the same image; one pair carries two labels "
+                    "(EO_225902 and BNE_191112).",
+                ),
+            ),
+            "pbc",
+            readers.pbc,
+        ),
+        "cellavision": Dataset(
+            DatasetCard(
+                title="CellaVision blog images with masks (segmentation_WBC, Dataset 2)",
+                citation="Zheng X, Wang Y, Wang G, Liu J. Fast and robust segmentation of white blood cell images by "
+                "self-supervised learning. Micron 107, 55-71 (2018). doi:10.1016/j.micron.2018.01.010",
+                licence="research use, cite Zheng 2018",
+                images=100,
+                classes=_FIVE,
+                stain="not stated (purple, Romanowsky type)",
+                scanner="CellaVision, collected from the maker's blog",
+                pixels=f"300 x 300; {_NO_SCALE}",
+                url="https://github.com/zxaoyou/segmentation_WBC",
+                how_to_get="git clone https://github.com/zxaoyou/segmentation_WBC",
+                layout="'Dataset 2/001.bmp' … and 'Class Labels of Dataset 2.csv'",
+                notes=(
+                    "Labels were given by the authors of the set, not by haematologists.",
+                    "Masks (001.png …): 0 background, 128 cytoplasm, 255 nucleus.",
+                    "Only 3 basophils; Dataset 1 of the same repository (another stain, 120 x 120 px) is not read.",
+                ),
+            ),
+            "cellavision",
+            or_listed(readers.cellavision),
+        ),
+        "raabin": Dataset(
+            DatasetCard(
+                title="Raabin-WBC: double-labelled cropped cells",
+                citation="Kouzehkanan ZM, Saghari S, Tavakoli S, et al. A large dataset of white blood cells "
+                "containing cell locations and types, along with segmented nuclei and cytoplasm. Scientific Reports "
+                "12, 1123 (2022). doi:10.1038/s41598-021-04426-x",
+                licence="free access; licence of the images not confirmed",
+                images=16633,
+                classes=_FIVE,
+                stain="Giemsa",
+                scanner="Olympus CX18 and Zeiss microscopes with phone cameras, Iran",
+                pixels=f"575 x 575; {_NO_SCALE}",
+                url="https://raabindata.com/free-data/",
+                how_to_get="Download Train.rar, TestA.rar and TestB.zip ('double labeled cropped cells') and unpack "
+                "them side by side.",
+                layout="Train, TestA and TestB, each with class folders such as Train/Basophil/95-5-4-1_20_2.jpg",
+                notes=(
+                    "What stands before the first '_' of a file name is the slide; it is kept as the group.",
+                    "TestB comes from another microscope and camera, and holds lymphocytes and neutrophils only.",
+                ),
+            ),
+            "raabin",
+            or_listed(readers.raabin),
+        ),
+        "aml-munich": Dataset(
+            DatasetCard(
+                title="AML-Cytomorphology_LMU: leukocytes of AML patients and of controls",
+                citation="Matek C, Schwarz S, Spiekermann K, Marr C. Human-level recognition of blast cells in acute "
+                "myeloid leukaemia with convolutional neural networks. Nature Machine Intelligence 1, 538-544 (2019). "
+                "doi:10.1038/s42256-019-0101-9. Data: doi:10.7937/tcia.2019.36f5o9ld",
+                licence="CC BY 3.0",
+                images=18365,
+                classes=("NGS", "NGB", "EOS", "BAS", "LYT", "LYA", "MON", "MMZ", "MYB", "PMO", "PMB", "MYO", "MOB",
+                         "EBO", "KSC"),
+                stain="Romanowsky type, Munich University Hospital",
+                scanner="PreciPoint M8, 100-fold oil immersion",
+                pixels="400 x 400; about 14 px per µm",
+                url="https://doi.org/10.7937/tcia.2019.36f5o9ld",
+                how_to_get="Download the collection AML-Cytomorphology_LMU from The Cancer Imaging Archive.",
+                layout="folders of codes such as AML-Cytomorphology_LMU/NGS/NGS_0001.tiff",
+                notes=(
+                    "RGBA TIFF files; 100 patients with acute myeloid leukaemia and 100 controls, not named per image.",
+                    "Five codes are outside the 11 classes: KSC, LYA, MOB, MYO, PMB.",
+                    "annotations.dat (second reading of some images) is not used.",
+                ),
+            ),
+            "aml-munich",
+            readers.class_folders,
+        ),
+        "bcisc": Dataset(
+            DatasetCard(
+                title="BCISC: leukocytes with masks",
+                citation="Fan H, Zhang F, Xi L, Li Z, Liu G, Xu Y. LeukocyteMask: an automated localization and "
+                "segmentation method for leukocyte in blood smear images using deep neural networks. Journal of "
+                "Biophotonics 12, e201800488 (2019). doi:10.1002/jbio.201800488",
+                licence="Apache-2.0",
+                images=268,
+                classes=("neut", "eosi", "baso", "lymp", "mono"),
+                stain="not stated (green to yellow casts)",
+                scanner="not stated",
+                pixels=f"256 x 256; {_NO_SCALE}",
+                url="https://github.com/fpklipic/BCISC",
+                how_to_get="git clone https://github.com/fpklipic/BCISC",
+                layout="class folders such as original-images/baso/2-1.jpg with masks 2-1.png",
+                notes=(
+                    "268 is the number of crops of one cell; in labels.csv beside them, clean = 0 marks the 24 that "
+                    "are not one centred cell. All are read: filter by that list where it matters.",
+                    "What stands before '-' of a file name, with the class, is the slide; it is kept as the group.",
+                ),
+            ),
+            "bcisc",
+            or_listed(readers.bcisc),
+        ),
+        "chula": Dataset(
+            DatasetCard(
+                title="Chulalongkorn WBC: crops around the boxes of whole fields",
+                citation="White Blood Cells (WBC) samples. Embedded System and Integrated Circuit Design Laboratory, "
+                "Chulalongkorn University, Bangkok (2022). github.com/singgihbekti/WBC_Dataset",
+                licence="MIT",
+                images=508,
+                classes=_FIVE,
+                stain="not stated (strong colour casts)",
+                scanner="not stated",
+                pixels=f"about 250 x 250 crops of 1440 x 900 fields; {_NO_SCALE}",
+                url="https://github.com/singgihbekti/WBC_Dataset",
+                how_to_get="git clone https://github.com/singgihbekti/WBC_Dataset, then cut the cells out of the "
+                "fields by their boxes and list them in labels.csv.",
+                layout="crops, and labels.csv with the columns file, label, field",
+                notes=(
+                    "Published as fields with YOLO boxes; what is read here are crops of single cells.",
+                    "Blurred, with strong colour casts: the hardest of the outside tests.",
+                ),
+            ),
+            "chula",
+            or_listed(readers.no_layout),
+        ),
+        "folders": Dataset(
+            DatasetCard(
+                title="Your own images in class folders",
+                citation=_OWN,
+                licence="yours",
+                images=None,
+                classes=("segmented neutrophil", "neutrophil", "lymphocyte"),
+                stain="any",
+                scanner="any",
+                pixels="any; one cell per image, centred",
+                url="none",
+                how_to_get="Put each image into a folder named by its class: SNE or segmented neutrophil.",
+                layout="class folders such as lymphocyte/c17.jpg, below train, val and test folders or not",
+                notes=("Another --label-map reads folders named as one of the public data sets names its classes.",),
+            ),
+            "leukopy",
+            readers.class_folders,
+        ),
+        "images": Dataset(
+            DatasetCard(
+                title="Your own images without labels",
+                citation=_OWN,
+                licence="yours",
+                images=None,
+                classes=(),
+                stain="any",
+                scanner="any",
+                pixels="any; one cell per image, centred",
+                url="none",
+                how_to_get="Put the images into a folder; folders inside it are read too.",
+                layout="images (.bmp .jpg .png .tif .webp) at any depth",
+            ),
+            "leukopy",
+            readers.unlabelled,
+        ),
+        "manifest": Dataset(
+            DatasetCard(
+                title="Your own table of images",
+                citation=_OWN,
+                licence="yours",
+                images=None,
+                classes=("segmented neutrophil", "neutrophil", "lymphocyte"),
+                stain="any",
+                scanner="any",
+                pixels="any; one cell per image, centred",
+                url="none",
+                how_to_get="Write a CSV or Parquet file with one row per image.",
+                layout="a .csv or .parquet file with the column path, and label, code, group (patient, slide or "
+                "field), split, source, cell_id where you have them",
+            ),
+            "leukopy",
+            readers.no_layout,
+        ),
+    },
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""From the name of a data set and where it lies to its manifest, without opening an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from leukopy.core.errors import InputError, ManifestError
+from leukopy.datasets.cards import DATASETS
+from leukopy.datasets.manifest import MANIFEST_SCHEMA, find_code, read_manifest
+from leukopy.taxonomy import label_map
+
+
+def open_dataset(name: str, root: Path, *, source: str | None = None, labels: str | None = None) -> pl.DataFrame:
+    """List the images of a data set. Sizes and digests are null: no image is opened.
+
+    Args:
+        name: an entry of ``DATASETS``.
+        root: the folder that holds its layout, or a manifest (CSV or Parquet) of it.
+        source: what the rows' ``source`` and ``cell_id`` begin with; ``name`` if not given.
+        labels: name of the label map; the data set's own if not given.
+
+    Returns:
+        A table of ``MANIFEST_SCHEMA``, sorted as the layout lists it; ``cell_id`` is unique.
+
+    Raises:
+        InputError: no such folder, no permission, or no image in it.
+        ManifestError: the list of the images is no table or lists an image twice.
+        UnknownLabelError: names the file whose label (or folder) the label map does not hold.
+        SettingsError: no data set or no label map has the name.
+    """
+    dataset = DATASETS[name]
+    source, labels = source or name, labels or dataset.labels
+    if not root.exists():
+        raise InputError(f"{root}: there is no such folder or manifest. Correct the path.")
+    root = root.resolve()
+    if root.is_file():
+        return read_manifest(root, source=source, labels=labels)
+    known = label_map(labels)
+    try:
+        records = list(dataset.read(root))
+    except OSError as error:
+        expected = f"Expected for {name!r}: {dataset.card.layout}."
+        raise InputError(f"{error.filename or root}: cannot be read ({error.strerror}). {expected}") from error
+    if not records:
+        raise InputError(f"{root}: no image found. Expected for {name!r}: {dataset.card.layout}.")
+    manifest = pl.DataFrame(
+        {
+            "cell_id": [f"{source}/{record.file}" for record in records],
+            "path": [str(root / record.file) for record in records],
+            "source": source,
+            "label": [record.label for record in records],
+            "code": [
+                None if record.label is None else find_code(known, record.label, where=str(root / record.file))
+                for record in records
+            ],
+            "group": [record.group for record in records],
+            "split": [record.split for record in records],
+            "width": None,
+            "height": None,
+            "digest": None,
+        },
+        schema=MANIFEST_SCHEMA,
+    )
+    if manifest["cell_id"].is_duplicated().any():
+        twice = manifest.filter(pl.col("cell_id").is_duplicated())["path"][0]
+        raise ManifestError(f"{twice}: is listed twice. Keep one of the rows that list it.")
+    return manifest

@@ -1,0 +1,149 @@
+"""One small function per public layout: a folder in, a record per cell image out.
+
+The layouts are those in which the data sets are distributed. A copy that was arranged otherwise and says so in a
+``labels.csv`` beside its images is read by :func:`listed`, whatever the data set.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TextIO
+
+from leukopy.core.errors import ManifestError
+from leukopy.taxonomy import find, label_map
+
+LIST_FILE = "labels.csv"
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+_SPLIT_FOLDERS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test", "testa": "test", "testb": "test",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a layout says of one image, before any file is opened."""
+
+    file: str
+    """Path below the root, parted by ``/``."""
+    label: str | None = None
+    """As the source writes it."""
+    group: str | None = None
+    """Patient, slide or field."""
+    split: str | None = None
+
+
+Reader = Callable[[Path], Iterator[Record]]
+
+
+def image_files(root: Path) -> Iterator[PurePosixPath]:
+    """Images below ``root``, by suffix, sorted, relative to it; hidden files and folders are passed over.
+
+    Raises:
+        OSError: a folder cannot be listed. (``os.walk`` alone would leave it out without a word.)
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(root, onerror=stop):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        for name in sorted(files):
+            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+                yield below / name
+
+
+def unlabelled(root: Path) -> Iterator[Record]:
+    """A folder of images, at any depth."""
+    for file in image_files(root):
+        yield Record(str(file))
+
+
+def class_folders(root: Path) -> Iterator[Record]:
+    """``<class>/<image>``, at any depth; a folder above named train, val or test gives the split."""
+    for file in image_files(root):
+        splits = (_SPLIT_FOLDERS.get(part.lower()) for part in file.parts[:-2])
+        yield Record(str(file), label=(root / file).parent.name, split=next(filter(None, splits), None))
+
+
+def listed(root: Path) -> Iterator[Record]:
+    """``labels.csv`` beside the images: columns ``file``, ``label``, and where known ``slide`` or ``field``, ``split``.
+
+    Raises:
+        ManifestError: it is not such a list.
+    """
+    with _list_of_images(root / LIST_FILE) as stream:
+        for row in csv.DictReader(stream):
+            yield Record(
+                file=row["file"],
+                label=row.get("label") or None,
+                group=row.get("slide") or row.get("field") or None,
+                split=row.get("split") or None,
+            )
+
+
+@contextmanager
+def _list_of_images(path: Path) -> Iterator[TextIO]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            yield stream
+        except (KeyError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or no number where one should be
+            raise ManifestError(f"{path}: not the list of images it should be ({error!r}). Copy it again.") from error
+
+
+def or_listed(layout: Reader) -> Reader:
+    """Read ``labels.csv`` where there is one, else the public layout."""
+
+    def read(root: Path) -> Iterator[Record]:
+        return listed(root) if (root / LIST_FILE).is_file() else layout(root)
+
+    return read
+
+
+def pbc(root: Path) -> Iterator[Record]:
+    """PBC Barcelona: ``neutrophil/SNE_123456.jpg``; what stands before ``_`` is the sub-class where it is known.
+
+    A file whose folder and name disagree was moved by hand, so that the folder is believed.
+    """
+    codes = label_map("pbc").codes
+    for record in or_listed(class_folders)(root):
+        file = PurePosixPath(record.file)
+        folder, prefix = file.parent.name, file.name.split("_")[0]
+        code, coarse = codes.get(prefix.lower()), codes.get(folder.lower())
+        yield replace(record, label=prefix if code and find(code).coarse == coarse else folder)
+
+
+def cellavision(root: Path) -> Iterator[Record]:
+    """Zheng 2018: ``Dataset 2/001.bmp`` with its mask ``001.png``, and ``Class Labels of Dataset 2.csv``."""
+    with _list_of_images(root / "Class Labels of Dataset 2.csv") as stream:
+        rows = csv.reader(stream)
+        next(rows, None)  # image ID, class
+        for number, label in rows:
+            yield Record(f"Dataset 2/{int(number):03d}.bmp", label)
+
+
+def raabin(root: Path) -> Iterator[Record]:
+    """Raabin-WBC: ``TestA/Basophil/95-5-4-1_20_2.jpg``; what stands before the first ``_`` is the slide."""
+    for record in class_folders(root):
+        yield replace(record, group=PurePosixPath(record.file).name.split("_")[0])
+
+
+def bcisc(root: Path) -> Iterator[Record]:
+    """BCISC: ``original-images/baso/2-1.jpg`` with masks ``2-1.png``; what stands before ``-`` is the slide."""
+    for record in class_folders(root):
+        file = PurePosixPath(record.file)
+        if file.suffix != ".png" and "masks" not in file.parts:
+            yield replace(record, group=f"{file.parent.name}-{file.name.split('-')[0]}")
+
+
+def no_layout(_: Path) -> Iterator[Record]:
+    """A data set that is not published as a folder of single cells: nothing is found, and its card says what is read."""
+    return iter(())
