@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from leukopy.cli.console import one_line_errors
+from leukopy.cli.train import train
 
 app = typer.Typer(
     name="leukopy",
@@ -13,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(train)
 
 
 def main() -> None:

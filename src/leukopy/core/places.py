@@ -1,0 +1,17 @@
+"""Where data lies and where what can be made again is kept; both can be moved by an environment variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_folder() -> Path:
+    """``LEUKOPY_DATA``, or the current folder."""
+    return Path(os.environ.get("LEUKOPY_DATA", "."))
+
+
+def cache_folder() -> Path:
+    """``LEUKOPY_CACHE``, or ``leukopy`` in the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "leukopy"
+    return Path(os.environ.get("LEUKOPY_CACHE", default))

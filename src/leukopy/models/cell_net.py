@@ -1,0 +1,54 @@
+"""The classifier of cells: bytes in, fine logits out; coarse probabilities are sums, so both levels always agree."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from leukopy.imaging.preprocess import Preprocess
+from leukopy.models.backbones import BACKBONES
+from leukopy.taxonomy import FINE
+
+
+class Outputs(NamedTuple):
+    """What a bundle's graph returns, in this order."""
+
+    logits: Tensor  # (N, 11), in the order of taxonomy.FINE
+    embedding: Tensor  # (N, D)
+    feature_map: Tensor  # (N, C, h, w)
+
+
+class CellNet(nn.Module):
+    """A backbone and a linear head; the same module is trained and exported."""
+
+    def __init__(self, backbone: str, preprocess: Preprocess, *, pretrained: bool, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.backbone = BACKBONES[backbone].build(preprocess.size, pretrained)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.backbone.embedding_size, len(FINE))
+        self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """uint8 (N, S, S, 3) to logits (N, 11), embedding (N, D) and feature map (N, C, h, w)."""
+        planes = images.permute(0, 3, 1, 2).float()
+        feature_map, embedding = self.backbone((planes - self.mean) / self.std)
+        return Outputs(self.head(self.dropout(embedding)), embedding, feature_map)
+
+
+def partial_label_loss(logits: Tensor, members: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean of -log of the probability that falls on the fine classes a label may stand for.
+
+    A fine label allows one class and this is cross-entropy; ``neutrophil`` allows SNE and BNE, ``ig`` three, and the
+    loss trains their sum, the coarse level (partial labels: Cour et al., JMLR 2011).
+
+    Args:
+        logits: float (N, 11).
+        members: bool (N, 11), the allowed classes; at least one a row.
+        smoothing: share of the target spread evenly over all classes (Szegedy et al., CVPR 2016).
+    """
+    log_probability = torch.log_softmax(logits.float(), dim=1)
+    on_members = torch.logsumexp(log_probability.masked_fill(~members, -torch.inf), dim=1)
+    return -((1 - smoothing) * on_members + smoothing * log_probability.mean(dim=1)).mean()

@@ -1,0 +1,42 @@
+"""Let torchvision be imported beside a torch it was not compiled for.
+
+Registries that serve a CPU build of torch still serve torchvision built for CUDA; ``import torchvision`` (and so timm
+and lightning) then fails with "operator torchvision::nms does not exist". leukopy calls none of its compiled operators:
+declaring the two missing schemas is enough. Where torch and torchvision match, this does nothing.
+Imported first by ``leukopy.models.backbones`` and ``leukopy.training``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import torch
+
+_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_definitions: list[torch.library.Library] = []  # a Library that is collected takes its schemas with it
+
+
+def declare_missing() -> None:
+    """Declare ``torchvision::nms`` and ``qnms`` where the compiled operators cannot be loaded."""
+    if _definitions or _built_for_this_torch():
+        return
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}{_SCHEMA}")
+    _definitions.append(library)
+
+
+def _built_for_this_torch() -> bool:
+    """Whether torchvision's own library of operators loads."""
+    files = importlib.metadata.files("torchvision") or []
+    library = next((file for file in files if file.match("torchvision/_C.*") or file.match("torchvision/_C_*.*")), None)
+    if library is None:
+        return True
+    try:
+        torch.ops.load_library(str(library.locate()))
+    except OSError:
+        return False
+    return True
+
+
+declare_missing()

@@ -1,0 +1,1 @@
+"""Recipes that turn manifests into bundles (torch, Lightning)."""

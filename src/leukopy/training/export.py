@@ -1,0 +1,122 @@
+"""From trained weights to a bundle: ONNX, checked against torch; temperature and threshold from validation."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from leukopy import taxonomy
+from leukopy.bundle import Bundle, Calibration, Card, Metric, ModelFile, Thresholds, write_bundle
+from leukopy.core.errors import TrainingError
+from leukopy.core.files import file_digest
+from leukopy.core.provenance import provenance
+from leukopy.evaluation.calibration import fit_temperature
+from leukopy.models.backbones import BACKBONES
+from leukopy.models.cell_net import CellNet, Outputs
+from leukopy.training.data import CellData
+from leukopy.training.lightning_module import CellModule, validation_figures
+from leukopy.training.settings import TrainSettings
+from leukopy.training.sources import uses
+
+TOLERANCE = 1e-4
+"""Largest difference allowed between ONNX and torch logits, on real images."""
+
+
+def export(module: CellModule, settings: TrainSettings, data: CellData, folder: Path) -> Bundle:
+    """Write the bundle of a trained module.
+
+    Raises:
+        TrainingError: ONNX and torch disagree by more than ``TOLERANCE`` on validation images.
+    """
+    net = module.net.float().eval()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "model.onnx"
+        _to_onnx(net, settings.preprocess.size, path)
+        images = np.stack([data.val_set[i][0].numpy() for i in _spread(len(data.val_set), 64)])
+        _check(net, path, images)
+        logits = _logits(path, data)
+        card = _card(settings, data, net, logits, file_digest(path))
+        return write_bundle(folder, card, path.read_bytes())
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """At most ``wanted`` indices, evenly over ``count``: every class and source is met."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, wanted))})
+
+
+def _to_onnx(net: CellNet, size: int, path: Path) -> None:
+    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own deprecated parts
+        torch.onnx.export(
+            net,
+            (example,),
+            path,
+            input_names=["images"],
+            output_names=list(Outputs._fields),
+            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+
+
+def _check(net: CellNet, path: Path, images: NDArray[np.uint8]) -> None:
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(images)).logits.numpy()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["logits"], {"images": images})
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise TrainingError(f"ONNX and torch logits differ by {difference:.2g} (allowed: {TOLERANCE}); not exported.")
+
+
+def _logits(path: Path, data: CellData) -> NDArray[np.float32]:
+    """Validation logits by the deployed engine, so that the temperature is fitted on what is served."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    batches = DataLoader(data.val_set, batch_size=64)
+    return np.concatenate([session.run(["logits"], {"images": images.numpy()})[0] for images, _ in batches])
+
+
+def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:
+    members = data.val_set.members
+    temperature = fit_temperature(logits, members)
+    scaled = logits / temperature
+    probability = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probability /= probability.sum(axis=1, keepdims=True)
+    confidence = (probability @ taxonomy.coarse_matrix()).max(axis=1)
+    validation = f"validation split of {', '.join(data.val_cells['source'].unique(maintain_order=True))}"
+    validation += f", {len(members)} images; the epoch was chosen on it"
+    entry = BACKBONES[settings.backbone.name]
+    return Card(
+        name=settings.name,
+        title=settings.title,
+        description=settings.description,
+        limits=settings.limits,
+        licence=settings.licence,
+        taxonomy=taxonomy.digest(),
+        classes=tuple(cell.code for cell in taxonomy.FINE),
+        preprocess=settings.preprocess,
+        model=ModelFile(
+            architecture=f"{settings.backbone.name} ({entry.paper})",
+            parameters=sum(p.numel() for p in net.parameters()),
+            sha256=sha256,
+            pretrained=entry.pretrained if settings.backbone.pretrained else None,
+        ),
+        calibration=Calibration(temperature=temperature, fitted_on=validation),
+        thresholds=Thresholds(uncertain_below=float(np.quantile(confidence, settings.uncertain_share))),
+        trained_on=uses(data.train_cells),
+        metrics=tuple(
+            Metric(name=f"{name} (validation)", value=value, data=validation)
+            for name, value in validation_figures(logits, members, settings.level).items()
+        ),
+        recipe=settings.model_dump(mode="json"),
+        provenance=provenance(),
+    )

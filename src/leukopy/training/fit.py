@@ -1,0 +1,89 @@
+"""Run a recipe: data, trainer, callbacks, resumable checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import CSVLogger
+
+from leukopy.core.errors import TrainingError
+from leukopy.training.allocator import keep_large_blocks
+from leukopy.training.data import CellData
+from leukopy.training.lightning_module import CellModule
+from leukopy.training.settings import TrainSettings
+
+CHECKPOINTS = "checkpoints"
+
+
+def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, show_progress: bool) -> CellModule:
+    """Train, and return the module with the weights of the epoch whose validation loss is lowest.
+
+    Args:
+        settings: the recipe.
+        data: its cells.
+        out: receives ``metrics.csv`` (a row an epoch) and ``checkpoints/`` (best and last).
+        resume: go on from ``checkpoints/last.ckpt`` where there is one.
+        show_progress: draw a bar.
+
+    Raises:
+        TrainingError: the loss is no number any more.
+        KeyboardInterrupt: after the state is saved.
+    """
+    keep_large_blocks()
+    _quieten()
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    checkpoint = ModelCheckpoint(
+        dirpath=out / CHECKPOINTS, filename="best", monitor="val/loss", save_last=True, enable_version_counter=False
+    )
+    cuda = torch.cuda.is_available()
+    trainer = lightning.Trainer(
+        max_epochs=settings.optimisation.epochs,
+        accelerator="gpu" if cuda else "cpu",
+        devices=1,
+        precision="bf16-mixed" if cuda else "32-true",
+        gradient_clip_val=settings.optimisation.gradient_clip or None,
+        logger=CSVLogger(out, name="", version=""),
+        callbacks=[checkpoint, *_callbacks(settings)],
+        enable_progress_bar=show_progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+    )
+    module = CellModule(settings)
+    last = out / CHECKPOINTS / "last.ckpt"
+    try:
+        trainer.fit(module, data, ckpt_path=last if resume and last.exists() else None, weights_only=False)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C, once it has shut down in order
+        raise KeyboardInterrupt from stop
+    if checkpoint.best_model_path == "":
+        raise TrainingError(f"{settings.name}: no epoch had a finite validation loss; lower the learning rate.")
+    best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=False)
+    module.load_state_dict(best["state_dict"])
+    return module.cpu()
+
+
+def _callbacks(settings: TrainSettings) -> list[Callback]:
+    optimisation = settings.optimisation
+    callbacks: list[Callback] = [LearningRateMonitor("epoch")]
+    if optimisation.average:
+        callbacks.append(EMAWeightAveraging(decay=optimisation.average, use_buffers=True))
+    if optimisation.patience:
+        callbacks.append(EarlyStopping("val/loss", patience=optimisation.patience))
+    return callbacks
+
+
+def _quieten() -> None:
+    """Silence Lightning's advice on hardware; its errors still show."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")

@@ -1,0 +1,99 @@
+"""The training loop of a cell classifier."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+from torch import Tensor
+
+from leukopy.models.cell_net import CellNet, partial_label_loss
+from leukopy.taxonomy import coarse_matrix
+from leukopy.training.settings import TrainSettings
+
+
+class CellModule(lightning.LightningModule):
+    """Fits a ``CellNet`` by the partial-label loss; validates at both levels."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        backbone = settings.backbone
+        self.net = CellNet(
+            backbone.name, settings.preprocess, pretrained=backbone.pretrained, dropout=backbone.dropout
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
+        """Loss of one batch."""
+        images, members = batch
+        loss = partial_label_loss(self.net(images).logits, members, self.settings.optimisation.label_smoothing)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
+        """Keep the logits: the figures are those of the whole split."""
+        images, members = batch
+        self._seen.append((self.net(images).logits.float().cpu(), members.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, accuracy and balanced accuracy (8 classes), accuracy and macro F1 (11 classes)."""
+        logits, members = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        self._seen.clear()
+        self.log("val/loss", partial_label_loss(logits, members), prog_bar=True)
+        figures = validation_figures(logits.numpy(), members.numpy(), self.settings.level)
+        for name, value in figures.items():
+            self.log(f"val/{name}", value, prog_bar=name in ("balanced_accuracy8", "macro_f1_11"))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW without decay on norms and biases; linear warm-up, then a cosine to zero."""
+        optimisation = self.settings.optimisation
+        vectors = [p for p in self.net.parameters() if p.ndim < 2]
+        matrices = [p for p in self.net.parameters() if p.ndim >= 2]
+        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = max(1, int(steps * optimisation.warmup))
+        schedule = torch.optim.lr_scheduler.SequentialLR(
+            optimizer,
+            [
+                torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=warmup),
+                torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps - warmup)),
+            ],
+            milestones=[warmup],
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def validation_figures(
+    logits: NDArray[np.floating[Any]], members: NDArray[np.bool_], level: Literal["fine", "coarse"]
+) -> dict[str, float]:
+    """Figures of a split at both levels; the fine one over the images whose fine class is known.
+
+    Args:
+        logits: float (N, 11).
+        members: bool (N, 11).
+        level: ``coarse`` leaves out the fine figures.
+    """
+    probability = np.exp(logits - logits.max(axis=1, keepdims=True))
+    coarse = coarse_matrix()
+    truth8, found8 = (members @ coarse).argmax(axis=1), (probability @ coarse).argmax(axis=1)
+    figures = {
+        "accuracy8": float(np.mean(truth8 == found8)),
+        "balanced_accuracy8": _balanced(truth8, found8),
+    }
+    fine = members.sum(axis=1) == 1
+    if level == "fine" and fine.any():
+        truth11, found11 = members[fine].argmax(axis=1), probability[fine].argmax(axis=1)
+        figures["accuracy11"] = float(np.mean(truth11 == found11))
+        figures["macro_f1_11"] = float(f1_score(truth11, found11, average="macro", zero_division=0))
+    return figures
+
+
+def _balanced(truth: NDArray[np.intp], found: NDArray[np.intp]) -> float:
+    """Mean recall over the classes that the truth holds."""
+    return float(np.mean([np.mean(found[truth == code] == code) for code in np.unique(truth)]))

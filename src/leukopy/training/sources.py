@@ -1,0 +1,107 @@
+"""From the sources of a recipe to one table of training and validation cells."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from leukopy.bundle import DatasetUse
+from leukopy.core.errors import TrainingError
+from leukopy.datasets import DATASETS, open_dataset
+from leukopy.taxonomy import COARSE, FINE, find, fine_members
+from leukopy.training.settings import Source, TrainSettings
+
+DRAWN = "drawn"
+
+
+def gather(settings: TrainSettings, data: Path) -> pl.DataFrame:
+    """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split.
+
+    Test images, images without label and classes outside the taxonomy are left out here, once and for all.
+
+    Raises:
+        TrainingError: a source has no image to train on.
+    """
+    tables = [_drawn(source, settings.seed) if source.dataset == DRAWN else _public(source, settings, data)
+              for source in settings.sources]  # fmt: skip
+    cells = pl.concat(tables).filter(pl.col("split") != "test")
+    if settings.level == "coarse":
+        cells = cells.with_columns(pl.col("code").map_elements(_coarse_code, return_dtype=pl.String()))
+    for source in settings.sources:
+        of_source = cells.filter(pl.col("source") == source.dataset)
+        if of_source.filter(pl.col("split") == "train").is_empty():
+            raise TrainingError(f"source {source.dataset!r}: no labelled training image under {source.root or data}.")
+    if cells.filter(pl.col("split") == "val").is_empty():
+        raise TrainingError("no validation image: raise validation_share, or give a manifest with a split column.")
+    return cells
+
+
+def _coarse_code(code: str) -> str:
+    return str(find(code).coarse)
+
+
+def _public(source: Source, settings: TrainSettings, data: Path) -> pl.DataFrame:
+    cells = open_dataset(source.dataset, data / source.root)
+    known = [cell.code for cell in (*FINE, *COARSE)]
+    cells = cells.filter(pl.col("code").is_in(known)).with_columns(source=pl.lit(source.dataset))
+    if cells["split"].null_count() == 0:
+        return cells
+    return cells.with_columns(split=_split_by_group(cells, settings))
+
+
+def _split_by_group(cells: pl.DataFrame, settings: TrainSettings) -> pl.Series:
+    """Send whole groups to validation, by a hash: stable when images are added."""
+    groups = cells["group"].fill_null(cells["cell_id"])
+    sides = []
+    for group in groups:
+        hashed = int.from_bytes(hashlib.sha256(f"{settings.seed}/{group}".encode()).digest()[:4], "big")
+        sides.append("val" if hashed / 2**32 < settings.validation_share else "train")
+    return pl.Series("split", sides)
+
+
+def _drawn(source: Source, seed: int) -> pl.DataFrame:
+    """Rows of cells that are yet to be drawn: ``path`` is ``drawn:<code>:<seed>``. All train, none validates."""
+    codes = [FINE[index % len(FINE)].code for index in range(source.images)]
+    names = [f"{DRAWN}:{code}:{seed * 1_000_000 + index}" for index, code in enumerate(codes)]
+    empty = pl.lit(None, pl.String)
+    return pl.DataFrame({"cell_id": names, "path": names, "code": codes}).select(
+        "cell_id", "path", pl.lit(DRAWN).alias("source"), pl.col("code").alias("label"), "code",
+        empty.alias("group"), pl.lit("train").alias("split"),
+        pl.lit(None, pl.Int32).alias("width"), pl.lit(None, pl.Int32).alias("height"), empty.alias("digest"),
+    )  # fmt: skip
+
+
+def member_matrix(codes: pl.Series) -> NDArray[np.bool_]:
+    """bool (N, 11): the fine classes that each label may stand for."""
+    matrix = np.zeros((len(codes), len(FINE)), dtype=bool)
+    for row, code in enumerate(codes):
+        matrix[row, list(fine_members(code))] = True
+    return matrix
+
+
+def sampling_weights(cells: pl.DataFrame, settings: TrainSettings) -> NDArray[np.float64]:
+    """float (N,): the chance of each row, so that sources have their shares and classes are balanced within each."""
+    counts = cells.group_by("source", "code").agg(pl.len().alias("n"))
+    weights = cells.join(counts, on=["source", "code"], how="left", maintain_order="left")
+    weights = weights.with_columns(weight=pl.col("n").cast(pl.Float64) ** -settings.optimisation.class_balance)
+    shares = {source.dataset: source.share for source in settings.sources}
+    within = pl.col("weight") / pl.col("weight").sum().over("source")
+    return (
+        weights.select(within * pl.col("source").replace_strict(shares, return_dtype=pl.Float64)).to_series().to_numpy()
+    )
+
+
+def uses(cells: pl.DataFrame) -> tuple[DatasetUse, ...]:
+    """What the model card says of the images a model was trained on."""
+    rows = []
+    for source, count in cells.group_by("source", maintain_order=True).agg(pl.len()).iter_rows():
+        if source == DRAWN:
+            rows.append(DatasetUse(name="drawn by leukopy", licence="Apache-2.0", citation="leukopy", images=count))
+        else:
+            card = DATASETS[source].card
+            rows.append(DatasetUse(name=card.title, licence=card.licence, citation=card.citation, images=count))
+    return tuple(rows)

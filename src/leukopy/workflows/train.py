@@ -1,0 +1,89 @@
+"""Train a recipe and export its bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leukopy.core.errors import MissingExtraError, SettingsError
+from leukopy.core.files import prepare_output, write_json
+from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import provenance
+from leukopy.core.settings import read_mapping
+
+if TYPE_CHECKING:
+    from leukopy.bundle import Card
+    from leukopy.training.settings import TrainSettings
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where the bundle is, and its card."""
+
+    bundle: Path
+    card: Card
+
+
+def read_recipe(path: Path, changes: dict[str, Any]) -> TrainSettings:
+    """Read a recipe and apply ``changes`` (dotted name -> value), as in ``{"optimisation.epochs": 2}``.
+
+    Raises:
+        SettingsError: a name or value is wrong.
+    """
+    from leukopy.training.settings import TrainSettings
+
+    values = read_mapping(path)
+    values = values.get("settings", values)
+    for name, value in changes.items():
+        *parents, last = name.split(".")
+        target = values
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
+        target[last] = value
+    return TrainSettings.build(values, where=str(path))
+
+
+def train(
+    settings: TrainSettings,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    show_progress: bool = False,
+) -> TrainResult:
+    """Train, choose the epoch on validation, export ``out/bundle``.
+
+    Args:
+        settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
+        out: receives ``run.json``, ``metrics.csv``, ``checkpoints/`` and ``bundle/``.
+        resume: go on with the run that ``out`` holds.
+        overwrite: replace it.
+        progress: told of the decoding.
+        show_progress: draw the epochs' bar.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        OutputError: ``out`` holds something else.
+        TrainingError: no image to train on, or the training diverged.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("leukopy train", "train") from error
+    from leukopy.training.data import CellData
+    from leukopy.training.export import export
+    from leukopy.training.fit import fit
+
+    prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
+    write_json(out / RUN_FILE, {"settings": settings.model_dump(mode="json"), "provenance": provenance()})
+    data = CellData(settings, data_folder(), cache_folder(), progress)
+    module = fit(settings, data, out, resume=resume, show_progress=show_progress)
+    bundle = export(module, settings, data, out / "bundle")
+    return TrainResult(bundle.path, bundle.card)
