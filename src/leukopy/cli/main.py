@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from leukopy import __version__
 from leukopy.cli.console import one_line_errors
 from leukopy.cli.train import train
 
@@ -15,6 +18,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(train)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 def main() -> None:
