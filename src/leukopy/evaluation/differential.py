@@ -1,0 +1,211 @@
+"""The differential count: from class codes to percentages with exact limits and reference ranges.
+
+Conventions of the field (CLSI H20-A2; Rümke 1960): percentages are of the leukocytes; erythroblasts, smudge cells and
+giant platelets are given per 100 leukocytes beside them; platelets are never part of the 100 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from leukopy.core.settings import Settings
+from leukopy.evaluation.intervals import clopper_pearson
+from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, Place, find, fine_members
+
+MANUAL_COUNT = 100
+"""Leukocytes of the usual manual differential; with fewer the limits are too wide to rely on."""
+
+_ALWAYS = frozenset(cell.code for cell in FINE)
+"""Classes listed even with a count of 0."""
+
+_SUMS = {
+    total.code: parts
+    for total in COARSE
+    if len(parts := tuple(FINE[index].code for index in fine_members(total.code))) > 1
+}
+"""Neutrophils and immature granulocytes, with the fine classes they add up."""
+
+
+class ReferenceRanges(Settings):
+    """Lowest and highest usual share of leukocytes, in %, by class code. A laboratory puts its own here."""
+
+    name: str = "Adults, relative"
+    ranges: dict[str, tuple[float, float]] = Field(
+        default={"NEU": (40, 60), "EO": (1, 4), "BA": (0.5, 1), "LY": (20, 40), "MO": (2, 8)}
+    )
+
+    @field_validator("ranges")
+    @classmethod
+    def _check(cls, ranges: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        known = {*DISPLAY_ORDER, *_SUMS}
+        for code, (low, high) in ranges.items():
+            if code not in known:
+                raise ValueError(f"class code {code!r} is unknown; known: {', '.join(sorted(known))}")
+            if not 0 <= low <= high <= 100:
+                raise ValueError(f"{code}: a range goes from a lower to a higher share, 0 to 100 %")
+        return ranges
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a differential."""
+
+    code: str
+    name: str
+    count: int
+    percent: float | None
+    """Of the leukocytes, or per 100 leukocytes; None where there is no leukocyte."""
+    low: float | None
+    """Lower exact 95 % limit, same unit."""
+    high: float | None
+    expected: float | None = None
+    """The same share from the summed probabilities of all cells, where they were given."""
+    sums: tuple[str, ...] = ()
+    """The classes this line adds up; empty for a class of its own."""
+    reference: tuple[float, float] | None = None
+    flag: Literal["L", "N", "H"] | None = None
+    """Below, within or above the reference range; None where there is none."""
+    beyond_error: bool = False
+    """The whole 95 % interval lies outside the range: more than sampling error."""
+
+
+@dataclass(frozen=True)
+class Differential:
+    """The differential count of a slide."""
+
+    cells: int
+    """All classified cells, platelets included."""
+    leukocytes: int
+    """The 100 %."""
+    uncertain: int
+    """Cells whose class is uncertain; they are counted all the same."""
+    lines: tuple[Line, ...]
+    """The 100 %, in display order; the sum of neutrophils and of immature granulocytes after their parts."""
+    beside: tuple[Line, ...]
+    """Per 100 leukocytes: erythroblasts and other cells counted beside the 100 %."""
+    outside: dict[str, int]
+    """Plain counts of what is in neither (platelets, artefacts), by class code."""
+    notes: tuple[str, ...]
+    """What a reader must know before trusting the count."""
+    reference_name: str
+
+
+def differential(
+    counts: Mapping[str, int],
+    *,
+    uncertain: int = 0,
+    expected: Mapping[str, float] | None = None,
+    ranges: ReferenceRanges | None = None,
+) -> Differential:
+    """The differential of a slide.
+
+    Args:
+        counts: cells by class code, fine or outside (``collections.Counter(codes)``); ``NEU`` and ``IG`` are taken
+            for cells that nobody divided further.
+        uncertain: how many of the cells are flagged uncertain.
+        expected: summed probabilities by fine class code, where known.
+        ranges: the laboratory's reference ranges; the default is for adults.
+
+    Raises:
+        SettingsError: a code that the taxonomy does not hold.
+    """
+    ranges = ranges or ReferenceRanges()
+    leukocytes = sum(count for code, count in counts.items() if find(code).place is Place.DIFFERENTIAL)
+    shares = _expected_shares(expected)
+    lines = tuple(
+        _line(code, sums, sum(counts.get(part, 0) for part in (code, *sums)), leukocytes, shares, ranges)
+        for code, sums in _rows(counts)
+    )
+    cells = sum(counts.values())
+    return Differential(
+        cells=cells,
+        leukocytes=leukocytes,
+        uncertain=uncertain,
+        lines=lines,
+        beside=tuple(
+            _beside(code, counts.get(code, 0), leukocytes, shares) for code in _listed(Place.PER_100_LEUKOCYTES, counts)
+        ),
+        outside={code: counts.get(code, 0) for code in _listed(Place.OUTSIDE, counts)},
+        notes=_notes(cells, leukocytes, uncertain),
+        reference_name=ranges.name,
+    )
+
+
+def _listed(place: Place, counts: Mapping[str, int]) -> list[str]:
+    """Codes of one place in display order; classes outside the taxonomy only where counted."""
+    return [code for code in DISPLAY_ORDER if find(code).place is place and (code in _ALWAYS or counts.get(code))]
+
+
+def _rows(counts: Mapping[str, int]) -> list[tuple[str, tuple[str, ...]]]:
+    """The 100 % in display order, each sum after its last part."""
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for code in _listed(Place.DIFFERENTIAL, counts):
+        rows.append((code, ()))
+        rows.extend((total, parts) for total, parts in _SUMS.items() if parts[-1] == code)
+    return rows
+
+
+def _expected_shares(expected: Mapping[str, float] | None) -> dict[str, float]:
+    """Summed probabilities as shares of the expected leukocytes, in %; empty where unknown."""
+    if not expected:
+        return {}
+    leukocytes = sum(expected.get(cell.code, 0) for cell in FINE if cell.place is Place.DIFFERENTIAL)
+    if leukocytes <= 0:
+        return {}
+    return {cell.code: 100 * expected.get(cell.code, 0) / leukocytes for cell in FINE}
+
+
+def _line(
+    code: str,
+    sums: tuple[str, ...],
+    count: int,
+    leukocytes: int,
+    shares: Mapping[str, float],
+    ranges: ReferenceRanges,
+) -> Line:
+    name = find(code).name
+    expected = sum(shares[part] for part in sums or (code,)) if shares and (sums or code in shares) else None
+    reference = ranges.ranges.get(code)
+    if not leukocytes:
+        return Line(code, name, count, None, None, None, expected, sums, reference)
+    percent = 100 * count / leukocytes
+    low, high = (100 * limit for limit in clopper_pearson(count, leukocytes))
+    flag: Literal["L", "N", "H"] | None = None
+    beyond = False
+    if reference:
+        flag = "L" if percent < reference[0] else "H" if percent > reference[1] else "N"
+        beyond = high < reference[0] or low > reference[1]
+    return Line(code, name, count, percent, low, high, expected, sums, reference, flag, beyond)
+
+
+def _beside(code: str, count: int, leukocytes: int, shares: Mapping[str, float]) -> Line:
+    """A line per 100 leukocytes.
+
+    Its limits are those of the share ``count`` of ``count + leukocytes``, as odds: the exact limits of the ratio of two
+    Poisson counts (Przyborowski and Wilenski, Biometrika 31, 1940).
+    """
+    name, expected = find(code).name, shares.get(code)
+    if not leukocytes:
+        return Line(code, name, count, None, None, None, expected)
+    low, high = (100 * limit / (1 - limit) for limit in clopper_pearson(count, count + leukocytes))
+    return Line(code, name, count, 100 * count / leukocytes, low, high, expected)
+
+
+def _notes(cells: int, leukocytes: int, uncertain: int) -> tuple[str, ...]:
+    notes = []
+    if not leukocytes:
+        notes.append("No leukocyte was found: there is no differential.")
+    elif leukocytes < MANUAL_COUNT:
+        notes.append(
+            f"Only {leukocytes} leukocytes, fewer than the {MANUAL_COUNT} of a manual count: the limits are wide."
+        )
+    if uncertain:
+        notes.append(
+            f"{uncertain} of {cells} cells are uncertain; they are counted in their most probable class. "
+            "Look at them first."
+        )
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""What people and other programs read: differential count, report page, evaluation files."""

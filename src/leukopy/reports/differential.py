@@ -1,0 +1,73 @@
+"""The differential count as files: ``differential.csv`` for spreadsheets, ``differential.json`` for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from leukopy.core.files import atomic_path, write_json
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.evaluation.differential import Differential, Line, ReferenceRanges, differential
+from leukopy.taxonomy import FINE, find
+
+_COLUMNS: dict[str, pl.DataType] = {
+    "code": pl.String(),
+    "name": pl.String(),
+    "sum_of": pl.String(),  # "SNE+BNE" for a line that adds others up
+    "unit": pl.String(),  # of the next four columns: "%", "per 100 leukocytes", or "cells" (only counted)
+    "count": pl.Int64(),
+    "value": pl.Float64(),
+    "low95": pl.Float64(),
+    "high95": pl.Float64(),
+    "expected": pl.Float64(),
+    "reference_low": pl.Float64(),
+    "reference_high": pl.Float64(),
+    "flag": pl.String(),  # L, N, H
+    "beyond_error": pl.Boolean(),
+}
+
+
+def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None) -> Differential:
+    """The differential of classified cells, counted as a stream.
+
+    Args:
+        cells: rows of ``CELL_SCHEMA``, any number of them.
+        ranges: the laboratory's reference ranges.
+    """
+    counts = cells.group_by("class11").len().collect(engine="streaming")
+    totals = cells.select(
+        pl.col("flags").str.split(";").list.contains("uncertain").sum().alias("uncertain"),
+        *(pl.col(f"p_{cell.code}").cast(pl.Float64).sum().alias(cell.code) for cell in FINE),
+    ).collect(engine="streaming")
+    expected = totals.row(0, named=True)
+    uncertain = int(expected.pop("uncertain"))
+    return differential(dict(counts.iter_rows()), uncertain=uncertain, expected=expected, ranges=ranges)
+
+
+def write_differential(folder: Path, differential: Differential) -> None:
+    """Write ``differential.csv`` and ``differential.json`` into ``folder``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    table = pl.DataFrame(_records(differential), schema=_COLUMNS, orient="row")
+    with atomic_path(folder / "differential.csv") as temporary:
+        table.write_csv(temporary, float_precision=4)
+    write_json(folder / "differential.json", {"notice": RESEARCH_USE_ONLY, **asdict(differential)})
+
+
+def _records(differential: Differential) -> list[tuple[object, ...]]:
+    rows = [_record(line, "%") for line in differential.lines]
+    rows += [_record(line, "per 100 leukocytes") for line in differential.beside]
+    blanks = (None,) * 7
+    rows += [(code, find(code).name, "", "cells", n, *blanks, False) for code, n in differential.outside.items()]
+    return rows
+
+
+def _record(line: Line, unit: str) -> tuple[object, ...]:
+    return (
+        line.code, line.name, "+".join(line.sums), unit, line.count, line.percent, line.low, line.high, line.expected,
+        *(line.reference or (None, None)), line.flag, line.beyond_error,
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""``report.html``: one file that a person can check, offline, on any machine, today and in ten years.
+
+It holds its own styles and pictures, runs no script, and its content security policy forbids any request.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leukopy.bundle.card import Card
+from leukopy.core.files import write_text
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.evaluation.differential import Differential, Line
+from leukopy.taxonomy import FINE, CellClass, find
+
+FAILURES_SHOWN = 200
+"""Failed inputs listed in the page; ``failures.csv`` holds them all."""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that a report shows."""
+
+    title: str
+    """Name of the slide."""
+    cells: pl.DataFrame
+    """The rows of ``CELL_SCHEMA`` that the gallery shows, as `gallery.choose` returns them."""
+    thumbnails: Mapping[str, bytes]
+    """JPEG by ``cell_id``."""
+    totals: Mapping[str, int]
+    """All cells by fine class, in display order."""
+    differential: Differential
+    failures: pl.DataFrame
+    """Rows of ``FAILURE_SCHEMA``: the first of them suffice."""
+    failures_total: int
+    card: Card
+    provenance: Mapping[str, Any]
+    """What made the result, as `core.provenance.provenance` gives it; mappings may be nested."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One cell of the gallery."""
+
+    cell_id: str
+    picture: str | None
+    """Base64 of the JPEG; None where the picture can no longer be read."""
+    share: float
+    """Probability of its class, in %."""
+    second: CellClass
+    second_share: float
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The cells of one class."""
+
+    cell: CellClass
+    total: int
+    tiles: tuple[Tile, ...]
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write the report as one HTML file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    environment = Environment(
+        loader=PackageLoader("leukopy.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["one"] = lambda value: "–" if value is None else f"{value:.1f}"
+    page = environment.get_template("report.html.j2").render(
+        content=content,
+        count=content.differential,
+        notice=RESEARCH_USE_ONLY,
+        date=str(content.provenance.get("created", ""))[:10],
+        shelves=tuple(_shelves(content)),
+        failures=_failures(content.failures),
+        provenance=tuple(_flat(content.provenance)),
+        find=find,
+        scale=_scale(content.differential),
+    )
+    write_text(path, page)
+
+
+def _shelves(content: ReportContent) -> Iterator[Shelf]:
+    for code, total in content.totals.items():
+        rows = content.cells.filter(pl.col("class11") == code)
+        yield Shelf(find(code), total, tuple(_tile(row, content.thumbnails) for row in rows.iter_rows(named=True)))
+
+
+def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
+    jpeg = thumbnails.get(row["cell_id"])
+    second = max((cell for cell in FINE if cell.code != row["class11"]), key=lambda cell: float(row[f"p_{cell.code}"]))
+    return Tile(
+        cell_id=row["cell_id"],
+        picture=base64.b64encode(jpeg).decode() if jpeg else None,
+        share=100 * row["confidence11"],
+        second=second,
+        second_share=100 * row[f"p_{second.code}"],
+        flags=tuple(flag for flag in row["flags"].split(";") if flag),
+    )
+
+
+def _failures(failures: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """Cell, reason, message; without the path, which may hold a name."""
+    rows = failures.head(FAILURES_SHOWN).select("cell_id", "path", "reason", "message").iter_rows()
+    return [(cell_id, reason, message.removeprefix(f"{path}: ")) for cell_id, path, reason, message in rows]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as dotted names and their values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", "–" if value is None else str(value)
+
+
+def _scale(differential: Differential) -> float:
+    """The share at the right end of the bars, a multiple of 10 %: all lines are drawn to the same scale."""
+    lines: tuple[Line, ...] = differential.lines
+    ends = [end for line in lines for end in (line.high or 0, (line.reference or (0, 0))[1])]
+    return min(100.0, 10 * (max(ends, default=0) // 10 + 1))
