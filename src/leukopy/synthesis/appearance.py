@@ -1,0 +1,129 @@
+"""How a laboratory's pictures look: stains, light, optics and camera.
+
+Colours are mixed as light is absorbed: the amounts of the dyes add up in optical density, and the picture is
+background x 10^-density (Beer-Lambert law; Ruifrok & Johnston 2001 for its use on stained slides).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+
+from leukopy.core.settings import Settings
+from leukopy.synthesis.texture import Plane
+
+RGB = tuple[float, float, float]
+
+STAINS = ("chromatin", "azurophil", "basophilia", "eosin", "acidophil", "haemoglobin")
+"""What takes up dye, in the order of the first axis of every stack of amounts."""
+
+
+class Appearance(Settings):
+    """One laboratory. The defaults look like PBC Barcelona (May-Grünwald-Giemsa, CellaVision DM96).
+
+    The first six fields are the optical density, in red, green and blue, of one unit of each stained matter.
+    """
+
+    chromatin: RGB = (0.56, 0.90, 0.20)
+    """Nuclei: azure B and eosin Y on DNA, violet (the Romanowsky effect)."""
+    azurophil: RGB = (0.36, 0.74, 0.16)
+    """Azurophilic and basophilic granules, purple."""
+    basophilia: RGB = (0.42, 0.33, 0.03)
+    """RNA of the cytoplasm, blue."""
+    eosin: RGB = (0.05, 0.19, 0.10)
+    """Cytoplasm of neutrophils, pink."""
+    acidophil: RGB = (0.14, 0.40, 0.26)
+    """Granules of eosinophils, orange-red."""
+    haemoglobin: RGB = (0.105, 0.158, 0.095)
+    """Red cells where they are thickest."""
+    background: RGB = (255.0, 229.0, 203.0)
+    """Empty glass, 0-255; white balance included."""
+    um_per_px: float = Field(default=0.108, gt=0.01, le=1.0)
+    """Micrometres per pixel of the camera: of fields, and of crops 360 pixels wide."""
+    blur_um: float = Field(default=0.09, ge=0, le=2.0)
+    """Standard deviation of the optical blur, in micrometres."""
+    sharpening: float = Field(default=0.6, ge=0, le=3.0)
+    """Strength of the camera's unsharp mask."""
+    noise: float = Field(default=1.5, ge=0, le=30.0)
+    """Standard deviation of the sensor's noise, in grey levels."""
+    gradient: float = Field(default=0.02, ge=0, le=0.5)
+    """Fall of the light from one side of the picture to the other, as a share."""
+    pallor: float = Field(default=0.75, ge=0, le=1.0)
+    """How pale the centre of the red cells is; it depends on where the smear was read."""
+
+    def stain_matrix(self) -> NDArray[np.float32]:
+        """Optical density per unit amount, shape (6, 3): stains in the order of ``STAINS``, then R, G, B."""
+        return np.array([getattr(self, name) for name in STAINS], dtype=np.float32)
+
+
+PBC_LIKE = Appearance()
+
+
+def random_appearance(seed: int) -> Appearance:
+    """A laboratory at random: staining, light, camera and optics vary as much as between public data sets.
+
+    The ranges cover PBC and CellaVision (cream glass, violet nuclei), Raabin (crimson nuclei, a phone camera), BCISC
+    (green to cyan glass, brown red cells) and Chulalongkorn (blurred, strong colour casts).
+    """
+    rng = np.random.default_rng([seed, 7919])
+    strength = rng.uniform(0.65, 1.2)
+    redness = rng.beta(2, 2)  # 0: blue-violet nuclei, 1: crimson ones
+    camera = np.exp(rng.normal(0, 0.08, 3))  # one spectral response for all stains
+    base = Appearance()
+
+    def stain(rgb: RGB, jitter: float = 0.08) -> RGB:
+        red, green, blue = np.array(rgb) * strength * camera * np.exp(rng.normal(0, jitter, 3))
+        return float(red), float(green), float(blue)
+
+    hue = np.array([1.15 - 0.6 * redness, 1.0, 0.7 + 1.2 * redness])
+    violet = stain(tuple(np.array(base.chromatin) * hue))
+    purple = stain(tuple(np.array(base.azurophil) * hue))
+    light = rng.uniform(150, 255)
+    cast = np.array([1.0, 0.93, 0.86]) * np.exp(rng.normal(0, 0.1, 3))
+    glass = np.clip(light * cast / cast.max(), 70, 255)
+    return Appearance(
+        chromatin=violet,
+        azurophil=purple,
+        basophilia=stain(base.basophilia),
+        eosin=stain(base.eosin, 0.2),
+        acidophil=stain(base.acidophil, 0.12),
+        haemoglobin=stain(tuple(np.array(base.haemoglobin) * rng.uniform(0.8, 2.2)), 0.2),
+        background=(float(glass[0]), float(glass[1]), float(glass[2])),
+        um_per_px=float(rng.uniform(0.075, 0.12)),
+        blur_um=float(0.06 + 0.4 * rng.beta(1.2, 4)),
+        sharpening=float(rng.uniform(0, 1.0)),
+        noise=float(rng.uniform(0.5, 4.0)),
+        gradient=float(0.25 * rng.beta(1, 3)),
+        pallor=float(rng.uniform(0.2, 1.0)),
+    )
+
+
+def expose(amounts: Plane, appearance: Appearance, um_per_px: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Photograph a smear.
+
+    Args:
+        amounts: stained matter, float32 (6, H, W), in the order of ``STAINS``.
+        appearance: the laboratory.
+        um_per_px: micrometres per pixel of ``amounts``.
+        rng: noise and the direction of the light.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    height, width = amounts.shape[1:]
+    density = np.tensordot(appearance.stain_matrix().T, amounts, axes=1)
+    light = np.exp(np.float32(-np.log(10)) * density)
+    light *= np.array(appearance.background, dtype=np.float32)[:, None, None]
+    sigma = appearance.blur_um / um_per_px
+    for plane in light:
+        ndimage.gaussian_filter(plane, sigma, output=plane, mode="nearest", truncate=3)
+        if appearance.sharpening:
+            plane += appearance.sharpening * (plane - ndimage.gaussian_filter(plane, 0.16 / um_per_px, truncate=2.5))
+    angle = rng.uniform(0, 2 * np.pi)
+    rows = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
+    columns = np.linspace(-0.5, 0.5, width, dtype=np.float32) * np.float32(np.cos(angle))
+    light *= 1 - np.float32(appearance.gradient) * (0.5 + rows + columns)
+    light += np.float32(appearance.noise) * rng.standard_normal(light.shape, dtype=np.float32)
+    return np.ascontiguousarray(np.clip(light + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0))

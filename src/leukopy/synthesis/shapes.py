@@ -1,0 +1,108 @@
+"""Outlines in micrometres, as signed distances: negative inside, zero on the edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.synthesis.texture import Plane, texture
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A square patch of the slide, centred on the cell."""
+
+    x: Plane
+    """(side, side), micrometres to the right of the centre."""
+    y: Plane
+    """(side, side), micrometres below the centre."""
+    um_per_px: float
+
+    @classmethod
+    def around(cls, radius_um: float, um_per_px: float, shift_um: tuple[float, float] = (0.0, 0.0)) -> Grid:
+        """The patch that holds a disc of ``radius_um``; ``shift_um`` is where the centre lies off the middle pixel."""
+        half = int(np.ceil(radius_um / um_per_px)) + 2
+        line = np.arange(-half, half + 1, dtype=np.float32) * np.float32(um_per_px)
+        x, y = np.meshgrid(line - np.float32(shift_um[0]), line - np.float32(shift_um[1]))
+        return cls(x, y, um_per_px)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.x.shape[0], self.x.shape[1]
+
+    def noise(self, scale_um: float, rng: np.random.Generator) -> Plane:
+        """Texture whose blobs have a standard radius of ``scale_um``."""
+        return texture(self.shape, scale_um / self.um_per_px, rng)
+
+    def warped(self, amount_um: float, scale_um: float, rng: np.random.Generator) -> Grid:
+        """The same patch seen through uneven glass: outlines drawn on it become irregular."""
+        amount = np.float32(amount_um)
+        return Grid(
+            self.x + amount * self.noise(scale_um, rng), self.y + amount * self.noise(scale_um, rng), self.um_per_px
+        )
+
+    def coverage(self, distance: Plane, softness_um: float = 0.12) -> Plane:
+        """Share of each pixel inside an outline, 0 to 1, with an edge ``softness_um`` wide (at least a pixel)."""
+        width = np.float32(max(softness_um, self.um_per_px))
+        return np.clip(0.5 - distance / width, 0, 1)
+
+
+@dataclass(frozen=True)
+class String:
+    """Discs strung on a curve: a nucleus of any number of lobes."""
+
+    points: NDArray[np.float32]
+    """(n, 2), micrometres."""
+    radii: NDArray[np.float32]
+    """(n,), micrometres."""
+
+    def distance(self, grid: Grid) -> Plane:
+        """Signed distance to the union of the discs, shape of the grid."""
+        x, y = self.points[:, 0, None, None], self.points[:, 1, None, None]
+        nearest: Plane = (np.hypot(grid.x - x, grid.y - y) - self.radii[:, None, None]).min(axis=0)
+        return nearest
+
+    def placed(self, angle: float, shift_um: tuple[float, float] = (0.0, 0.0)) -> String:
+        """Turned about the origin after centring, then moved by ``shift_um``."""
+        weights = self.radii**2
+        centred = self.points - np.average(self.points, axis=0, weights=weights)
+        cos, sin = np.cos(angle), np.sin(angle)
+        turned = centred @ np.array([[cos, sin], [-sin, cos]]) + np.array(shift_um)
+        return String(turned.astype(np.float32), self.radii)
+
+
+def curve(length_um: float, turn: float, samples: int = 48, twist: float = 0.0) -> NDArray[np.float32]:
+    """Points along a bent line.
+
+    Args:
+        length_um: its length.
+        turn: radians by which it bends in all, evenly (a horseshoe: about pi to 3/2 pi).
+        samples: number of points.
+        twist: radians by which its two halves bend against each other (an S).
+    """
+    step = np.linspace(-0.5, 0.5, samples)
+    heading = turn * step + twist * np.cos(2 * np.pi * step) / 2
+    points = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0) * (length_um / (samples - 1))
+    return points.astype(np.float32)
+
+
+def rounded(grid: Grid, radius_um: float, waviness: float, rng: np.random.Generator, waves: int = 5) -> Plane:
+    """Signed distance (approximate, exact on the edge) to a closed outline about the origin.
+
+    Args:
+        grid: where to measure.
+        radius_um: mean radius.
+        waviness: relative size of the departures from a circle.
+        rng: their sizes and phases.
+        waves: the highest number of waves around the outline.
+    """
+    angle = np.arctan2(grid.y, grid.x)
+    radius = np.ones(grid.shape, dtype=np.float32)
+    for wave in range(2, waves + 1):
+        size = waviness * rng.normal() / wave
+        radius += np.float32(size) * np.cos(wave * angle + np.float32(rng.uniform(0, 2 * np.pi)))
+    outline: Plane = np.hypot(grid.x, grid.y) - np.float32(radius_um) * radius
+    return outline
