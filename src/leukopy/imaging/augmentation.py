@@ -96,14 +96,14 @@ class Augmentation(Settings):
         """Stain in optical density, then light, its colour, and gamma."""
         gain = np.exp(rng.normal(0, self.stain) + rng.normal(0, self.stain / 3, 3))
         stain = np.diag(gain) + rng.normal(0, self.mix, (3, 3)) * (1 - np.eye(3))
-        light = np.exp(rng.normal(0, self.light) * np.ones(3) + rng.normal(0, self.cast, 3))
-        density = _DENSITY[pixels].reshape(-1, 3) @ stain.T.astype(np.float32)
-        bright = np.exp(-density).reshape(pixels.shape) * np.clip(light, 0.4, 1.3).astype(np.float32)
-        levels = np.clip(bright, 0, 1) ** np.float32(np.exp(rng.normal(0, self.gamma)))
-        return (levels * 255).astype(np.uint8)
+        light = rng.normal(0, self.light) + rng.normal(0, self.cast, 3)  # logarithm, hence added to -density
+        gamma = np.exp(rng.normal(0, self.gamma))
+        density = _DENSITY[pixels].reshape(-1, 3) @ (gamma * stain.T).astype(np.float32)
+        levels = np.exp((gamma * np.clip(light, -0.9, 0.3)).astype(np.float32) - density) * 255
+        return np.minimum(levels, 255).astype(np.uint8).reshape(pixels.shape)
 
 
 def _recompress(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream))
+    return np.array(Image.open(stream))

@@ -22,6 +22,8 @@ class Source(Settings):
     """Share of the images of an epoch that come from it; shares are scaled to sum to 1."""
     images: int = Field(default=0, ge=0)
     """For drawn cells: how many are drawn."""
+    validation_share: float = Field(default=0.2, ge=0, lt=1)
+    """Where the data set comes without a split: the share of its groups kept for validation."""
 
 
 class BackboneChoice(Settings):
@@ -67,8 +69,6 @@ class TrainSettings(Settings):
     augmentation: Augmentation | None = None
     """None: none, as in the study's LeNet."""
     optimisation: Optimisation = Optimisation()
-    validation_share: float = Field(default=0.2, gt=0, lt=1)
-    """For sources that come without a split: the share of their groups kept for validation."""
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
     seed: int = 0

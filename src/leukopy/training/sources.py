@@ -36,7 +36,7 @@ def gather(settings: TrainSettings, data: Path) -> pl.DataFrame:
         if of_source.filter(pl.col("split") == "train").is_empty():
             raise TrainingError(f"source {source.dataset!r}: no labelled training image under {source.root or data}.")
     if cells.filter(pl.col("split") == "val").is_empty():
-        raise TrainingError("no validation image: raise validation_share, or give a manifest with a split column.")
+        raise TrainingError("no validation image: raise a source's validation_share, or give a manifest with a split column.")
     return cells
 
 
@@ -50,16 +50,16 @@ def _public(source: Source, settings: TrainSettings, data: Path) -> pl.DataFrame
     cells = cells.filter(pl.col("code").is_in(known)).with_columns(source=pl.lit(source.dataset))
     if cells["split"].null_count() == 0:
         return cells
-    return cells.with_columns(split=_split_by_group(cells, settings))
+    return cells.with_columns(split=_split_by_group(cells, source.validation_share, settings.seed))
 
 
-def _split_by_group(cells: pl.DataFrame, settings: TrainSettings) -> pl.Series:
+def _split_by_group(cells: pl.DataFrame, share: float, seed: int) -> pl.Series:
     """Send whole groups to validation, by a hash: stable when images are added."""
     groups = cells["group"].fill_null(cells["cell_id"])
     sides = []
     for group in groups:
-        hashed = int.from_bytes(hashlib.sha256(f"{settings.seed}/{group}".encode()).digest()[:4], "big")
-        sides.append("val" if hashed / 2**32 < settings.validation_share else "train")
+        hashed = int.from_bytes(hashlib.sha256(f"{seed}/{group}".encode()).digest()[:4], "big")
+        sides.append("val" if hashed / 2**32 < share else "train")
     return pl.Series("split", sides)
 
 

@@ -32,8 +32,10 @@ def read_recipe(path: Path, changes: dict[str, Any]) -> TrainSettings:
     """Read a recipe and apply ``changes`` (dotted name -> value), as in ``{"optimisation.epochs": 2}``.
 
     Raises:
+        MissingExtraError: torch is not installed.
         SettingsError: a name or value is wrong.
     """
+    _require_torch()
     from leukopy.training.settings import TrainSettings
 
     values = read_mapping(path)
@@ -47,6 +49,13 @@ def read_recipe(path: Path, changes: dict[str, Any]) -> TrainSettings:
                 raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
         target[last] = value
     return TrainSettings.build(values, where=str(path))
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("leukopy train", "train") from error
 
 
 def train(
@@ -69,14 +78,9 @@ def train(
         show_progress: draw the epochs' bar.
 
     Raises:
-        MissingExtraError: torch is not installed.
         OutputError: ``out`` holds something else.
         TrainingError: no image to train on, or the training diverged.
     """
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("leukopy train", "train") from error
     from leukopy.training.data import CellData
     from leukopy.training.export import export
     from leukopy.training.fit import fit
