@@ -52,10 +52,10 @@ class Tile:
     cell_id: str
     picture: str | None
     """Base64 of the JPEG; None where the picture can no longer be read."""
-    share: float
-    """Probability of its class, in %."""
+    probability: float
+    """Of its class."""
     second: CellClass
-    second_share: float
+    second_probability: float
     flags: tuple[str, ...]
 
 
@@ -81,8 +81,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["one"] = lambda value: "–" if value is None else f"{value:.1f}"
+    environment.filters.update(number=_number, one=_one, chance=_chance)
     page = environment.get_template("report.html.j2").render(
         content=content,
         count=content.differential,
@@ -97,6 +96,20 @@ def write_report(path: Path, content: ReportContent) -> None:
     write_text(path, page)
 
 
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _one(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _chance(probability: float) -> str:
+    """In whole per cent, never the certainty of 0 or 100."""
+    percent = 100 * probability
+    return "> 99 %" if percent > 99 else "< 1 %" if percent < 1 else f"{percent:.0f} %"
+
+
 def _shelves(content: ReportContent) -> Iterator[Shelf]:
     for code, total in content.totals.items():
         rows = content.cells.filter(pl.col("class11") == code)
@@ -109,9 +122,9 @@ def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
     return Tile(
         cell_id=row["cell_id"],
         picture=base64.b64encode(jpeg).decode() if jpeg else None,
-        share=100 * row["confidence11"],
+        probability=row["confidence11"],
         second=second,
-        second_share=100 * row[f"p_{second.code}"],
+        second_probability=row[f"p_{second.code}"],
         flags=tuple(flag for flag in row["flags"].split(";") if flag),
     )
 

@@ -1,0 +1,75 @@
+"""One evaluation: the same predictions scored at the coarse level (8 classes) and at the fine one (11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from leukopy.evaluation.calibration import CalibrationReport, calibration
+from leukopy.evaluation.classification import Classification, classification
+from leukopy.taxonomy import CellClass
+
+
+@dataclass(frozen=True)
+class Level:
+    """How a model does at one level."""
+
+    classes: tuple[CellClass, ...]
+    """``COARSE`` or ``FINE``."""
+    classification: Classification
+    calibration: CalibrationReport
+
+    @property
+    def name(self) -> str:
+        """``8 classes`` or ``11 classes``."""
+        return f"{len(self.classes)} classes"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on some images."""
+
+    model: str
+    data: str
+    """Name of the data set, or of the manifest's file."""
+    split: str
+    counts: Mapping[str, int]
+    """What became of the images of the split: ``listed``, ``unlabelled``, ``outside`` (of the classes), ``failed``,
+    ``scored``."""
+    coarse: Level
+    fine: Level | None
+    """None where fewer than two fine classes are known."""
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that could be scored, coarse first."""
+        return (self.coarse, self.fine) if self.fine else (self.coarse,)
+
+
+def score_level(
+    classes: tuple[CellClass, ...],
+    truth: NDArray[np.intp],
+    predicted: NDArray[np.intp],
+    probabilities: NDArray[np.floating],
+    *,
+    groups: ArrayLike | None = None,
+    replicates: int = 2000,
+) -> Level:
+    """Score one level.
+
+    Args:
+        classes: ``COARSE`` or ``FINE``.
+        truth: shape (N,), indices into ``classes``.
+        predicted: shape (N,), likewise.
+        probabilities: shape (N, C).
+        groups: shape (N,), patients or slides that the bootstrap draws whole.
+        replicates: bootstrap replicates.
+    """
+    return Level(
+        classes,
+        classification(truth, predicted, classes, groups=groups, replicates=replicates),
+        calibration(probabilities, predicted, truth, groups=groups, replicates=replicates),
+    )
