@@ -26,21 +26,21 @@ class Appearance(Settings):
     The first six fields are the optical density, in red, green and blue, of one unit of each stained matter.
     """
 
-    chromatin: RGB = (0.56, 0.90, 0.20)
+    chromatin: RGB = (0.54, 0.86, 0.19)
     """Nuclei: azure B and eosin Y on DNA, violet (the Romanowsky effect)."""
     azurophil: RGB = (0.36, 0.74, 0.16)
     """Azurophilic and basophilic granules, purple."""
-    basophilia: RGB = (0.42, 0.33, 0.03)
+    basophilia: RGB = (0.42, 0.40, 0.07)
     """RNA of the cytoplasm, blue."""
-    eosin: RGB = (0.05, 0.19, 0.10)
+    eosin: RGB = (0.05, 0.17, 0.09)
     """Cytoplasm of neutrophils, pink."""
-    acidophil: RGB = (0.14, 0.40, 0.26)
+    acidophil: RGB = (0.15, 0.38, 0.21)
     """Granules of eosinophils, orange-red."""
     haemoglobin: RGB = (0.105, 0.158, 0.095)
     """Red cells where they are thickest."""
     background: RGB = (255.0, 229.0, 203.0)
     """Empty glass, 0-255; white balance included."""
-    um_per_px: float = Field(default=0.108, gt=0.01, le=1.0)
+    um_per_px: float = Field(default=0.0995, gt=0.01, le=1.0)
     """Micrometres per pixel of the camera: of fields, and of crops 360 pixels wide."""
     blur_um: float = Field(default=0.09, ge=0, le=2.0)
     """Standard deviation of the optical blur, in micrometres."""

@@ -8,11 +8,13 @@ The ranges drawn lie inside them and leave out the extremes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from leukopy.core.errors import SettingsError
 from leukopy.synthesis import nuclei
 from leukopy.taxonomy import FINE
+
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class Chromatin:
     density: float
     """Mean amount of stain; 1 is an adult neutrophil."""
     contrast: float
-    """How much paler the gaps between the clumps are."""
+    """Relative departure of clumps and gaps from the mean."""
     clump_um: float
     """Standard radius of the clumps."""
     nucleoli: tuple[int, int] = (0, 0)
     """Fewest and most nucleoli that are seen."""
+    folds: float = 0.0
+    """How dark the creases are."""
 
 
 @dataclass(frozen=True)
@@ -43,86 +47,154 @@ class Granules:
 
 
 @dataclass(frozen=True)
+class CoarseGranules:
+    """Large separate granules, over the nucleus too; those at the edge bulge."""
+
+    stain: str
+    amount: float
+    count: tuple[int, int]
+    radius_um: Span
+
+
+@dataclass(frozen=True)
+class Irregularity:
+    """Departures of an outline from its plain shape."""
+
+    amount_um: float
+    scale_um: float
+
+
+@dataclass(frozen=True)
 class Morphology:
     """One class."""
 
-    diameter_um: tuple[float, float]
+    diameter_um: Span
     nucleus: nuclei.Shape
     chromatin: Chromatin
-    cytoplasm: dict[str, tuple[float, float]]
+    cytoplasm: dict[str, Span]
     """Stain -> least and greatest amount."""
     granules: tuple[Granules, ...] = ()
-    waviness: float = 0.04
-    """Irregularity of the cell's outline."""
-    ragged_um: float = 0.12
-    """Fine irregularity of the cell's outline."""
-    nuclear_warp_um: float = 0.3
-    """Irregularity of the nucleus's outline."""
+    coarse: CoarseGranules | None = None
+    waviness: float = 0.05
+    """Relative departure of the cell from a circle."""
+    outline: Irregularity = Irregularity(0.05, 0.6)
+    nuclear_outline: Irregularity = Irregularity(0.25, 1.1)
     vacuoles: tuple[int, int] = (0, 0)
     halo: float = 0.0
-    """How much paler the cytoplasm beside the nucleus is (Golgi zone)."""
+    """How much paler the cytoplasm on one side of the nucleus is (Golgi zone)."""
     rim: float = 0.0
     """How much deeper the cytoplasm's edge is stained."""
-    coarse: tuple[str, int, int] | None = field(default=None)
-    """Stain, fewest and most of large separate granules."""
 
 
-_NEUTROPHIL = {"eosin": (0.45, 0.85), "basophilia": (0.12, 0.20)}
-_NEUTROPHIL_GRANULES = (
-    Granules("azurophil", 0.34, 0.13, 1.05, over_nucleus=0.0),
-    Granules("eosin", 0.5, 0.16, 0.3),
-)
+_NEUTROPHIL_GRANULES = (Granules("azurophil", 0.30, 0.13, 1.0), Granules("eosin", 0.35, 0.16, 0.3))
 
 MORPHOLOGY: dict[str, Morphology] = {
     "SNE": Morphology(
-        (11.5, 14.8), nuclei.segmented, Chromatin(1.08, 0.38, 0.24), _NEUTROPHIL, _NEUTROPHIL_GRANULES,
-        nuclear_warp_um=0.22,
+        (11.5, 14.8),
+        nuclei.segmented,
+        Chromatin(0.98, 0.20, 0.20),
+        cytoplasm={"eosin": (0.25, 0.5), "basophilia": (0.10, 0.17)},
+        granules=_NEUTROPHIL_GRANULES,
+        nuclear_outline=Irregularity(0.18, 0.9),
     ),
     "BNE": Morphology(
-        (11.5, 14.8), nuclei.band, Chromatin(1.04, 0.40, 0.24), _NEUTROPHIL, _NEUTROPHIL_GRANULES,
-        nuclear_warp_um=0.22,
+        (11.5, 14.8),
+        nuclei.band,
+        Chromatin(0.95, 0.21, 0.20),
+        cytoplasm={"eosin": (0.25, 0.55), "basophilia": (0.11, 0.19)},
+        granules=_NEUTROPHIL_GRANULES,
+        nuclear_outline=Irregularity(0.18, 0.9),
     ),
     "EO": Morphology(
-        (12.2, 15.0), nuclei.bilobed, Chromatin(1.0, 0.36, 0.26), {"acidophil": (0.35, 0.6), "basophilia": (0.12, 0.3)},
-        (Granules("acidophil", 0.75, 0.24, -0.4),), nuclear_warp_um=0.25, vacuoles=(0, 4),
+        (12.2, 15.0),
+        nuclei.bilobed,
+        Chromatin(0.90, 0.23, 0.22),
+        cytoplasm={"acidophil": (0.28, 0.5), "basophilia": (0.08, 0.22)},
+        granules=(Granules("acidophil", 0.55, 0.17, -0.2),),
+        nuclear_outline=Irregularity(0.22, 1.0),
+        vacuoles=(0, 4),
     ),
     "BA": Morphology(
-        (10.5, 13.8), nuclei.lobulated, Chromatin(0.72, 0.30, 0.35), {"eosin": (0.3, 0.6), "azurophil": (0.1, 0.3)},
-        waviness=0.08, nuclear_warp_um=0.4, coarse=("chromatin", 90, 170),
+        (11.0, 13.8),
+        nuclei.lobulated,
+        Chromatin(0.68, 0.16, 0.25),
+        cytoplasm={"azurophil": (0.22, 0.45), "eosin": (0.2, 0.5)},
+        coarse=CoarseGranules("chromatin", 0.62, (150, 280), (0.20, 0.44)),
+        waviness=0.10,
+        nuclear_outline=Irregularity(0.4, 1.4),
     ),
     "LY": Morphology(
-        (7.8, 11.5), nuclei.round_lymphocyte, Chromatin(1.0, 0.24, 0.32), {"basophilia": (0.5, 0.95)},
-        waviness=0.06, rim=0.5, halo=0.25,
+        (8.5, 11.8),
+        nuclei.round_lymphocyte,
+        Chromatin(0.94, 0.17, 0.26),
+        cytoplasm={"basophilia": (0.40, 0.80)},
+        waviness=0.09,
+        outline=Irregularity(0.10, 0.7),
+        nuclear_outline=Irregularity(0.22, 2.0),
+        rim=0.5,
     ),
     "MO": Morphology(
-        (13.5, 18.5), nuclei.folded, Chromatin(0.90, 0.36, 0.24), {"basophilia": (0.42, 0.68), "eosin": (0.2, 0.45)},
-        (Granules("azurophil", 0.22, 0.12, 1.0),), waviness=0.12, ragged_um=0.3, nuclear_warp_um=0.55, vacuoles=(0, 9),
-        rim=0.1,
+        (13.5, 18.0),
+        nuclei.folded,
+        Chromatin(0.84, 0.20, 0.21, folds=0.22),
+        cytoplasm={"basophilia": (0.36, 0.60), "eosin": (0.1, 0.35)},
+        granules=(Granules("azurophil", 0.18, 0.12, 0.9),),
+        waviness=0.16,
+        outline=Irregularity(0.45, 1.8),
+        nuclear_outline=Irregularity(0.50, 1.7),
+        vacuoles=(0, 10),
+        rim=0.12,
     ),
     "MMY": Morphology(
-        (11.0, 14.8), nuclei.kidney, Chromatin(0.98, 0.42, 0.26), {"eosin": (0.5, 0.9), "basophilia": (0.14, 0.3)},
-        (Granules("azurophil", 0.4, 0.14, 0.95), Granules("eosin", 0.4, 0.16, 0.3)), waviness=0.06,
+        (11.8, 14.8),
+        nuclei.kidney,
+        Chromatin(0.92, 0.22, 0.22),
+        cytoplasm={"eosin": (0.35, 0.65), "basophilia": (0.15, 0.28)},
+        granules=(Granules("azurophil", 0.42, 0.14, 0.9), Granules("eosin", 0.3, 0.16, 0.3)),
+        waviness=0.08,
+        nuclear_outline=Irregularity(0.25, 1.6),
     ),
     "MY": Morphology(
-        (12.3, 17.0), nuclei.oval_myelocyte, Chromatin(0.94, 0.40, 0.26),
-        {"eosin": (0.4, 0.7), "basophilia": (0.35, 0.6)},
-        (Granules("azurophil", 0.6, 0.16, 0.85, over_nucleus=0.3),), waviness=0.07, nuclear_warp_um=0.35, halo=0.35,
+        (12.6, 16.4),
+        nuclei.oval_myelocyte,
+        Chromatin(0.90, 0.21, 0.21),
+        cytoplasm={"eosin": (0.3, 0.55), "basophilia": (0.28, 0.48)},
+        granules=(Granules("azurophil", 0.62, 0.15, 0.75, over_nucleus=0.3),),
+        waviness=0.10,
+        nuclear_outline=Irregularity(0.28, 2.0),
+        halo=0.3,
     ),
     "PMY": Morphology(
-        (14.5, 20.0), nuclei.round_promyelocyte, Chromatin(0.84, 0.34, 0.20, nucleoli=(1, 3)),
-        {"basophilia": (0.6, 0.95), "eosin": (0.1, 0.3)},
-        (Granules("azurophil", 0.95, 0.20, 0.55, over_nucleus=0.45),), waviness=0.07, nuclear_warp_um=0.4, halo=0.4,
+        (14.4, 19.0),
+        nuclei.round_promyelocyte,
+        Chromatin(0.80, 0.20, 0.17, nucleoli=(1, 3)),
+        cytoplasm={"basophilia": (0.36, 0.62), "azurophil": (0.05, 0.18)},
+        granules=(Granules("azurophil", 0.95, 0.18, 0.35, over_nucleus=0.5),),
+        waviness=0.10,
+        outline=Irregularity(0.12, 1.2),
+        nuclear_outline=Irregularity(0.32, 2.2),
+        halo=0.4,
         rim=0.15,
     ),
     "ERB": Morphology(
-        (8.2, 11.5), nuclei.round_erythroblast, Chromatin(1.22, 0.22, 0.40),
-        {"basophilia": (0.2, 0.75), "haemoglobin": (0.6, 1.2)}, waviness=0.08, nuclear_warp_um=0.12, ragged_um=0.08,
+        (8.2, 11.5),
+        nuclei.round_erythroblast,
+        Chromatin(1.03, 0.12, 0.30),
+        cytoplasm={"basophilia": (0.08, 0.5), "haemoglobin": (0.6, 1.2)},
+        waviness=0.12,
+        outline=Irregularity(0.08, 1.0),
+        nuclear_outline=Irregularity(0.10, 1.5),
     ),
     "PLT": Morphology(
-        (2.2, 3.9), nuclei.none, Chromatin(0.0, 0.0, 0.3), {"basophilia": (0.25, 0.45), "azurophil": (0.05, 0.2)},
-        (Granules("azurophil", 0.95, 0.17, 0.0),), waviness=0.16, ragged_um=0.16,
+        (2.3, 3.9),
+        nuclei.none,
+        Chromatin(0.0, 0.0, 0.3),
+        cytoplasm={"basophilia": (0.2, 0.4), "azurophil": (0.15, 0.4)},
+        granules=(Granules("azurophil", 0.75, 0.15, 0.1),),
+        waviness=0.2,
+        outline=Irregularity(0.14, 0.35),
     ),
-}  # fmt: skip
+}
 """By fine code."""
 
 

@@ -1,4 +1,4 @@
-"""Red cells and the stray platelets among which leukocytes lie."""
+"""The red cells among which leukocytes lie."""
 
 from __future__ import annotations
 
@@ -20,23 +20,27 @@ class RedCells:
 
     share: float
     """Share of the slide they would cover without overlap."""
-    pallor: float
-    """0: no pale centre; 1: the centre is nearly clear."""
     crowding: float
     """Least distance between centres, in diameters; below 1 they overlap."""
-    crenation: float
-    """Spikes of the outline, as a share of the radius."""
+    amount: float
+    """Haemoglobin where they are thickest."""
+    pallor: float
+    """0: no pale centre; 1: the centre is nearly clear."""
     waviness: float
+    """Relative departure from a circle."""
+    crenation: float
+    """Spikes of the outline, as a share of the radius; 0 for nearly all smears."""
 
     @classmethod
     def random(cls, pallor: float, rng: np.random.Generator) -> RedCells:
-        """A place on the smear."""
+        """A place on a smear; ``pallor`` is the laboratory's."""
         return cls(
             share=rng.uniform(0.25, 0.6),
-            pallor=pallor * rng.uniform(0.3, 1.1),
-            crowding=rng.uniform(0.7, 1.02),
-            crenation=rng.choice([0.0, 0.07], p=[0.92, 0.08]),
-            waviness=rng.uniform(0.03, 0.12),
+            crowding=rng.uniform(0.72, 1.02),
+            amount=rng.uniform(0.82, 1.15),
+            pallor=pallor * rng.uniform(0.2, 1.3),
+            waviness=rng.uniform(0.04, 0.18),
+            crenation=rng.choice([0.0, 0.06], p=[0.94, 0.06]),
         )
 
 
@@ -57,33 +61,38 @@ def place(
     margin = RED_CELL_UM / 2
     low, high = -margin, np.array(size_um) + margin
     wanted = int(cells.share * np.prod(high - low) / (np.pi * margin**2))
-    placed = np.empty((0, 2))
-    for dart in rng.uniform(low, high, (wanted * 6, 2)):
-        free = (np.hypot(*(placed - dart).T) > cells.crowding * RED_CELL_UM).all()
-        if free and (np.hypot(*(keep_off[:, :2] - dart).T) > keep_off[:, 2] + 0.96 * margin).all():
-            placed = np.vstack([placed, dart])
-        if len(placed) == wanted:
-            break
-    return placed
+    darts = rng.uniform(low, high, (wanted * 6, 2))
+    apart = np.hypot(*(darts[:, None] - keep_off[None, :, :2]).transpose(2, 0, 1))
+    darts = darts[(apart > keep_off[:, 2] + 0.97 * margin).all(axis=1)]
+    placed = np.empty((wanted, 2))
+    count = 0
+    for dart in darts:
+        if (((placed[:count] - dart) ** 2).sum(axis=1) > (cells.crowding * RED_CELL_UM) ** 2).all():
+            placed[count] = dart
+            count += 1
+            if count == wanted:
+                break
+    return placed[:count]
 
 
 def paint_red_cell(
     cells: RedCells, um_per_px: float, rng: np.random.Generator, shift_um: tuple[float, float] = (0, 0)
 ) -> Plane:
-    """Amount of haemoglobin of one red cell on its patch: a disc, thinner in the middle.
+    """Amount of haemoglobin of one red cell on its patch, (side, side).
 
-    The profile is the biconcave one of Evans & Fung (Microvasc. Res. 1972), flattened by drying.
+    Inside its ridge the cell has the biconcave profile of Evans & Fung (Microvascular Research 1972); outside it, it
+    is flat, as drying leaves it.
     """
     radius = RED_CELL_UM / 2 * rng.normal(1, 0.05)
-    grid = Grid.around(1.3 * radius, um_per_px, shift_um)
+    grid = Grid.around(1.25 * radius, um_per_px, shift_um)
     edge = rounded(grid, radius, cells.waviness, rng, waves=3)
     if cells.crenation:
         spikes = np.float32(rng.integers(9, 14))
         wave = np.cos(spikes * np.arctan2(grid.y, grid.x) + np.float32(rng.uniform(0, 6)))
         edge -= np.float32(cells.crenation * radius) * wave
-    across = np.clip(1 + edge / np.float32(radius), 0, 1) ** 2
-    biconcave = (0.31 + 3.0 * across - 1.68 * across**2) / 1.65
-    pallor = np.clip(cells.pallor * rng.normal(1, 0.2), 0, 1)
-    thickness = (1 - pallor) * np.float32(0.92) + pallor * np.clip(1.25 * biconcave - 0.25, 0.05, 1)
-    amount: Plane = (thickness * grid.coverage(edge, 0.35) * rng.normal(1, 0.08)).astype(np.float32)
+    across = np.clip(1 + edge / np.float32(radius), 0, 1) ** 2  # squared distance from the centre, 1 at the edge
+    ridge = np.minimum(across, np.float32(0.49))
+    profile = np.sqrt(1 - ridge) * (0.81 + 7.83 * ridge - 4.39 * ridge**2) / 2.56  # 0.32 at the centre, 1 at the ridge
+    dip = np.float32(np.clip(cells.pallor * rng.normal(1, 0.2), 0, 1)) * (1 - profile) / np.float32(0.70)
+    amount: Plane = np.float32(cells.amount * rng.normal(1, 0.06)) * np.maximum(1 - dip, 0) * grid.coverage(edge, 0.35)
     return amount
