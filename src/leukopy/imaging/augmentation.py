@@ -100,7 +100,8 @@ class Augmentation(Settings):
         gamma = np.exp(rng.normal(0, self.gamma))
         density = _DENSITY[pixels].reshape(-1, 3) @ (gamma * stain.T).astype(np.float32)
         levels = np.exp((gamma * np.clip(light, -0.9, 0.3)).astype(np.float32) - density) * 255
-        return np.minimum(levels, 255).astype(np.uint8).reshape(pixels.shape)
+        varied: NDArray[np.uint8] = np.minimum(levels, 255).astype(np.uint8).reshape(pixels.shape)
+        return varied
 
 
 def _recompress(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

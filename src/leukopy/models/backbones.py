@@ -61,14 +61,14 @@ class _TimmFeatures(nn.Module):
         import timm  # noqa: PLC0415  (seconds to import; only those who train a timm model pay)
 
         self.net = timm.create_model(name, pretrained=False, num_classes=0)
-        self.embedding_size = int(self.net.num_features)
+        self.embedding_size: int = self.net.num_features  # type: ignore[assignment]
         if batch_norm_momentum is not None:
             for module in self.net.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.momentum = batch_norm_momentum
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.net.forward_features(images)
+        features: Tensor = self.net.forward_features(images)  # type: ignore[operator]
         return features
 
 

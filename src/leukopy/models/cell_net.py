@@ -23,6 +23,9 @@ class Outputs(NamedTuple):
 class CellNet(nn.Module):
     """A backbone and a linear head; the same module is trained and exported."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, backbone: str, preprocess: Preprocess, *, pretrained: bool, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = BACKBONES[backbone].build(preprocess.size, pretrained)

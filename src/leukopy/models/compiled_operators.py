@@ -20,9 +20,9 @@ def declare_missing() -> None:
     """Declare ``torchvision::nms`` and ``qnms`` where the compiled operators cannot be loaded."""
     if _definitions or _built_for_this_torch():
         return
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
-        library.define(f"{name}{_SCHEMA}")
+        library.define(f"{name}{_SCHEMA}")  # type: ignore[no-untyped-call]
     _definitions.append(library)
 
 
@@ -33,7 +33,7 @@ def _built_for_this_torch() -> bool:
     if library is None:
         return True
     try:
-        torch.ops.load_library(str(library.locate()))
+        torch.ops.load_library(str(library.locate()))  # type: ignore[no-untyped-call]
     except OSError:
         return False
     return True

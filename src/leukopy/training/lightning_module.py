@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from torch import Tensor
+from torch.nn import functional
 
 from leukopy.models.cell_net import CellNet, partial_label_loss
 from leukopy.taxonomy import coarse_matrix
@@ -31,6 +32,8 @@ class CellModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         """Loss of one batch."""
         images, members = batch
+        if self.current_epoch < self.settings.optimisation.small_epochs:
+            images = shrink(images, self.settings.optimisation.small_size)
         loss = partial_label_loss(self.net(images).logits, members, self.settings.optimisation.label_smoothing)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
@@ -54,7 +57,7 @@ class CellModule(lightning.LightningModule):
         optimisation = self.settings.optimisation
         vectors = [p for p in self.net.parameters() if p.ndim < 2]
         matrices = [p for p in self.net.parameters() if p.ndim >= 2]
-        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = max(1, int(steps * optimisation.warmup))
@@ -67,6 +70,12 @@ class CellModule(lightning.LightningModule):
             milestones=[warmup],
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def shrink(images: Tensor, size: int) -> Tensor:
+    """Images (N, S, S, 3) to (N, size, size, 3), antialiased."""
+    planes = images.permute(0, 3, 1, 2).float()
+    return functional.interpolate(planes, size=size, mode="bilinear", antialias=True).permute(0, 2, 3, 1)
 
 
 def validation_figures(

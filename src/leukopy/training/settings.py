@@ -40,6 +40,10 @@ class Optimisation(Settings):
     epochs: int = Field(default=30, ge=1)
     epoch_images: int = Field(default=0, ge=0)
     """Images drawn for one epoch; 0: as many as the training split holds."""
+    small_epochs: int = Field(default=0, ge=0)
+    """First epochs, trained on pictures shrunk to ``small_size``: cheaper (Tan & Le, EfficientNetV2, ICML 2021)."""
+    small_size: int = Field(default=96, ge=32)
+    """Pixels."""
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)

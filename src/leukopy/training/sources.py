@@ -36,7 +36,7 @@ def gather(settings: TrainSettings, data: Path) -> pl.DataFrame:
         if of_source.filter(pl.col("split") == "train").is_empty():
             raise TrainingError(f"source {source.dataset!r}: no labelled training image under {source.root or data}.")
     if cells.filter(pl.col("split") == "val").is_empty():
-        raise TrainingError("no validation image: raise a source's validation_share, or give a manifest with a split column.")
+        raise TrainingError("no validation image: raise a source's validation_share, or give a split column.")
     return cells
 
 
