@@ -10,7 +10,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from leukopy.core.files import atomic_path
+from leukopy.core.files import atomic_path, write_text
 from leukopy.taxonomy import CellClass
 
 
@@ -38,8 +38,7 @@ def write_confusion_csv(path: Path, confusion: NDArray[np.integer], classes: Seq
         **{code: confusion[:, column] for column, code in enumerate(codes)},
         **{f"share_{code}": row_shares(confusion)[:, column] for column, code in enumerate(codes)},
     })  # fmt: skip
-    with atomic_path(path) as temporary:
-        table.fill_nan(None).write_csv(temporary, float_precision=4)
+    write_text(path, table.fill_nan(None).write_csv(float_precision=4))
 
 
 def write_confusion_png(path: Path, confusion: NDArray[np.integer], classes: Sequence[CellClass], title: str) -> None:

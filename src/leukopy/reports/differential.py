@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from leukopy.core.files import atomic_path, write_json
+from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.differential import Differential, Line, ReferenceRanges, differential
 from leukopy.taxonomy import FINE, find
@@ -53,8 +53,7 @@ def write_differential(folder: Path, differential: Differential) -> None:
         OutputError: they cannot be written.
     """
     table = pl.DataFrame(_records(differential), schema=_COLUMNS, orient="row")
-    with atomic_path(folder / "differential.csv") as temporary:
-        table.write_csv(temporary, float_precision=4)
+    write_text(folder / "differential.csv", table.write_csv(float_precision=4))
     write_json(folder / "differential.json", {"notice": RESEARCH_USE_ONLY, **asdict(differential)})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from leukopy.core.files import atomic_path, write_json, write_text
+from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
 from leukopy.evaluation.levels import Evaluation, Level
@@ -31,8 +31,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, provenance: Mapping[s
         OutputError: they cannot be written.
     """
     write_json(folder / "report.json", _report(evaluation))
-    with atomic_path(folder / "per_class.csv") as temporary:
-        pl.DataFrame(_class_rows(evaluation)).write_csv(temporary, float_precision=4)
+    write_text(folder / "per_class.csv", pl.DataFrame(_class_rows(evaluation)).write_csv(float_precision=4))
     for level in evaluation.levels:
         stem, confusion = f"confusion{len(level.classes)}", level.classification.confusion
         write_confusion_csv(folder / f"{stem}.csv", confusion, level.classes)

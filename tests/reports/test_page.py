@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.inference.rows import FAILURE_SCHEMA
+from leukopy.reports import gallery
+from leukopy.reports.differential import count_cells
+from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
+
+_VOID = {"meta", "img", "input", "br", "link"}
+_HOSTILE = '<script>alert("x")</script>\'"&.png'
+
+
+class Page(HTMLParser):
+    """Checks that every tag is closed in its turn, and collects what the tests ask about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute of <{tag}> is given twice"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for found, attributes in self.tags if found == tag]
+
+
+def _failures(count: int) -> pl.DataFrame:
+    rows = [
+        (f"slide/bad{number}.jpg", f"/home/maria/slide/bad{number}.jpg", "not_an_image",
+         f"/home/maria/slide/bad{number}.jpg: not an image. Remove it from the input, or replace it.")
+        for number in range(count)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=FAILURE_SCHEMA, orient="row")
+
+
+@pytest.fixture
+def content(slide, card):
+    cells = slide.lazy()
+    chosen = gallery.choose(cells, per_class=4)
+    return ReportContent(
+        title="Slide 7",
+        cells=chosen,
+        thumbnails=gallery.thumbnails(chosen),
+        totals=gallery.totals(cells),
+        differential=count_cells(cells),
+        failures=_failures(2),
+        failures_total=2,
+        card=card,
+        provenance={"created": "2026-03-01T10:00:00+00:00", "commit": None, "packages": {"numpy": "2.4"}},
+    )
+
+
+@pytest.fixture
+def render(tmp_path):
+    def rendered(content: ReportContent) -> tuple[str, Page]:
+        path = tmp_path / "report.html"
+        write_report(path, content)
+        text = path.read_text(encoding="utf-8")
+        return text, Page(text)
+
+    return rendered
+
+
+def test_page_shows_everything(content, render):
+    _, page = render(content)
+    for expected in (
+        "Slide 7", RESEARCH_USE_ONLY, "A small model", "2026-03-01",
+        "Segmented neutrophil SNE", "All neutrophils SNE + BNE", "75.0",  # 6 of 8 leukocytes
+        "40 – 60", "High", "Only 8 leukocytes", "4 of 6 cells; the 2 not shown are more certain", "all 2 cells",
+        "EO 67 %", "2 images were not read", "slide/bad1.jpg", "not an image", "Trained on one laboratory only.",
+        "Drawn cells", "0.987", "0.980 – 0.993", "the test split", "packages.numpy", "2.4", "below 60 %",
+    ):  # fmt: skip
+        assert expected in page.text, expected
+
+
+def test_every_chosen_cell_has_its_picture_and_its_name(content, render):
+    _, page = render(content)
+    pictures = page.all("img")
+    assert len(pictures) == content.cells.height == 10
+    for picture, cell_id in zip(pictures, content.cells["cell_id"], strict=True):
+        assert cell_id in picture["alt"]
+        assert base64.b64decode(picture["src"].removeprefix("data:image/jpeg;base64,")) == content.thumbnails[cell_id]
+
+
+def test_second_choice_is_the_next_most_probable_class(content, render):
+    _, page = render(content)
+    eosinophil = content.cells.filter(pl.col("class11") == "EO").row(0, named=True)
+    assert f"EO 67 % BA {100 * eosinophil['p_BA']:.0f} %" in page.text  # the fixture's second choice of EO is BA
+
+
+def test_page_asks_the_network_for_nothing_and_runs_no_script(content, render):
+    text, page = render(content)
+    assert not page.all("script")
+    assert not page.all("link")
+    assert not re.search(r"https?://|url\(|@import|\bon\w+=", text)
+    links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in links)
+    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "script-src" not in policy
+
+
+def test_hostile_names_are_text(content, render):
+    hostile = replace(
+        content,
+        title=_HOSTILE,
+        cells=content.cells.with_columns(cell_id=pl.lit(_HOSTILE)),
+        failures=content.failures.with_columns(cell_id=pl.lit(_HOSTILE), message=pl.lit(_HOSTILE)),
+        provenance={_HOSTILE: _HOSTILE},
+        card=content.card.model_copy(update={"title": _HOSTILE, "limits": (_HOSTILE,)}),
+    )
+    text, page = render(hostile)
+    assert "<script" not in text
+    assert not page.all("script")
+    assert page.text.count(_HOSTILE) > 10 + 2 + 2 + 2
+
+
+def test_accessible_by_ear_and_keyboard(content, render):
+    _, page = render(content)
+    assert page.all("html")[0]["lang"] == "en-GB"
+    headings = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    named = [attributes["aria-labelledby"] for _, attributes in page.tags if "aria-labelledby" in attributes]
+    anchors = [link["href"].removeprefix("#") for link in page.all("a")]
+    assert {*named, *anchors} <= set(ids)
+    assert all(box["aria-label"].startswith("Enlarge ") for box in page.all("input"))
+    assert all("scope" in cell for cell in page.all("th"))
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_words_stand_out_from_their_ground_in_light_and_dark(content, render):
+    """WCAG 2.2, 1.4.3 (AA): a contrast of 4.5 to 1."""
+    text, _ = render(content)
+    themes = re.findall(r":root \{(.*?)\}", text, flags=re.DOTALL)
+    assert len(themes) == 3  # light, dark, paper
+    for theme in themes:
+        colours = dict(re.findall(r"--([\w-]+): (#\w+)", theme))
+        full = {name: value if len(value) == 7 else "#" + "".join(2 * c for c in value[1:])
+                for name, value in colours.items()}  # fmt: skip
+        pairs = [
+            (ink, ground) for ink in ("ink", "quiet", "accent", "sure", "unsure") for ground in ("paper", "raised")
+        ]
+        for ink, ground in [*pairs, ("banner-ink", "banner")]:
+            high, low = sorted((_luminance(full[ink]), _luminance(full[ground])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)
+
+
+def test_paths_of_failed_images_stay_out(content, render):
+    text, _ = render(content)
+    assert "maria" not in text
+
+
+def test_many_failures_are_cut_and_said_to_be(content, render):
+    _, page = render(replace(content, failures=_failures(300), failures_total=1500))
+    assert f"The first {FAILURES_SHOWN} are listed" in page.text
+    assert "1,500 images failed" in page.text
+    assert f"slide/bad{FAILURES_SHOWN - 1}.jpg" in page.text
+    assert f"slide/bad{FAILURES_SHOWN}.jpg" not in page.text
+
+
+def test_a_picture_that_went_away_leaves_a_note(content, render):
+    gone = content.cells["cell_id"][0]
+    _, page = render(replace(content, thumbnails={k: v for k, v in content.thumbnails.items() if k != gone}))
+    assert len(page.all("img")) == 9
+    assert "The picture can no longer be read." in page.text
+    assert gone in page.text
+
+
+def test_an_empty_slide_still_makes_a_page(content, make_cells, render):
+    empty = make_cells({}).lazy()
+    _, page = render(
+        replace(
+            content,
+            cells=gallery.choose(empty),
+            totals=gallery.totals(empty),
+            thumbnails={},
+            differential=count_cells(empty),
+            failures=_failures(0),
+            failures_total=0,
+        )
+    )
+    assert "No cell was classified." in page.text
+    assert "there is no differential" in page.text
+    assert "Every image was read." in page.text
+
+
+def test_a_shift_beyond_sampling_error_is_named_at_the_top(content, make_cells, render):
+    _, page = render(replace(content, differential=count_cells(make_cells({"LY": 150, "SNE": 50}).lazy())))
+    assert "Lymphocytes high: 75.0 % (68.4 to 80.8), reference 20 to 40 %." in page.text
+    assert "Neutrophils low: 25.0 %" in page.text
+
+
+def test_certainty_is_never_printed_as_0_or_100(content, render):
+    sure = content.cells.with_columns(confidence11=pl.lit(0.9999, pl.Float32), p_BNE=pl.lit(0.0001, pl.Float32))
+    _, page = render(replace(content, cells=sure))
+    assert "SNE > 99 %" in page.text
+    assert "100 %" not in page.text.split("Cells The least")[1].split("What was not read")[0]
