@@ -1,8 +1,9 @@
-"""The rows that inference writes: one per classified cell, one per failed input."""
+"""The rows that inference reads and writes: one per input, one per classified cell, one per failed input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -33,9 +34,22 @@ FAILURE_SCHEMA: dict[str, pl.DataType] = {
 }
 
 
+class CellInput(NamedTuple):
+    """One cell to classify."""
+
+    cell_id: str
+    path: str
+    """As the operating system gives it, even where that is no valid UTF-8."""
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What became of some cells: each is in exactly one of the two tables."""
 
     cells: pl.DataFrame
     failures: pl.DataFrame
+
+
+def printable(path: str) -> str:
+    r"""``path`` with every byte that is no UTF-8 written as ``\xNN``, fit for a table."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

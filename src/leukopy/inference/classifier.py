@@ -1,0 +1,151 @@
+"""From image files to rows: class, calibrated probabilities and flags of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from leukopy.bundle import Bundle, Card, open_bundle
+from leukopy.core.progress import Progress, silent
+from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, CellInput, Predictions, printable
+from leukopy.taxonomy import COARSE, FINE, coarse_matrix
+
+ROWS = 256
+"""Rows per table that `Classifier.stream` yields: a second of work or less, so that progress moves."""
+
+ELONGATED = 1.5
+"""A picture whose long side exceeds this many short sides is flagged ``not_square``: much of it is not looked at."""
+
+_TO_COARSE = coarse_matrix()
+_FINE_CODES = np.array([cell.code for cell in FINE])
+_COARSE_CODES = np.array([cell.code for cell in COARSE])
+_SUMS = [index for index, code in enumerate(_COARSE_CODES) if code not in _FINE_CODES]
+"""The coarse classes that are no fine class: NEU and IG."""
+
+
+class Classifier:
+    """A model at work. Open one with `leukopy.load`; it may be used from several threads."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self._engine = Engine(bundle, threads)
+
+    @classmethod
+    def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
+        """Open a bundled model by its name, or a bundle folder by its path.
+
+        Args:
+            model: name or folder.
+            threads: worker threads; by default one for each core that this process may use.
+
+        Raises:
+            BundleError: no such model, or the bundle is broken or made for another taxonomy.
+        """
+        return cls(open_bundle(model), threads)
+
+    @property
+    def card(self) -> Card:
+        """What the model is, what it was trained on, and how well it does."""
+        return self.bundle.card
+
+    def predict(self, paths: Iterable[Path | str], progress: Progress = silent) -> Predictions:
+        """Classify image files; a cell's id is its path as given.
+
+        Args:
+            paths: image files.
+            progress: told how many are done.
+
+        Returns:
+            Rows of ``CELL_SCHEMA`` and of ``FAILURE_SCHEMA``, each in the order of ``paths``.
+        """
+        inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
+        cells, failures, done = [], [], 0
+        for part in self.stream(inputs):
+            cells.append(part.cells)
+            failures.append(part.failures)
+            done += len(part.cells) + len(part.failures)
+            progress("classifying", done, len(inputs))
+        return Predictions(
+            pl.concat([pl.DataFrame(schema=CELL_SCHEMA), *cells]),
+            pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *failures]),
+        )
+
+    def stream(self, cells: Iterable[CellInput]) -> Iterator[Predictions]:
+        """Classify any number of cells in constant memory.
+
+        Yields:
+            What became of the next ``ROWS`` cells or so. Inputs keep their order within each of the two tables, and
+            every input is in the yield of its own stretch.
+        """
+        waiting: list[Batch] = []
+        for batch in self._engine.run(cells):
+            waiting.append(batch)
+            if sum(len(one.cells) + len(one.failures) for one in waiting) >= ROWS:
+                yield self._rows(waiting)
+                waiting = []
+        if waiting:
+            yield self._rows(waiting)
+
+    def _rows(self, batches: Sequence[Batch]) -> Predictions:
+        cells = [cell for batch in batches for cell in batch.cells]
+        failures = [failure for batch in batches for failure in batch.failures]
+        sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
+        columns = {
+            "cell_id": [cell.cell_id for cell in cells],
+            "path": [printable(cell.path) for cell in cells],
+            **self._columns(np.concatenate([batch.logits for batch in batches]), sizes),
+            "width": sizes[:, 0],
+            "height": sizes[:, 1],
+            "digest": [digest for batch in batches for digest in batch.digests],
+        }
+        failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
+        return Predictions(
+            pl.DataFrame({name: columns[name] for name in CELL_SCHEMA}, schema=CELL_SCHEMA),
+            pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
+        )
+
+    def _columns(self, logits: NDArray[np.float32], sizes: NDArray[np.int32]) -> dict[str, NDArray[np.generic]]:
+        """Classes, probabilities and flags of N cells from logits (N, 11) and widths and heights (N, 2)."""
+        fine = softmax(logits / self.card.calibration.temperature)
+        coarse = (fine @ _TO_COARSE).clip(max=1)
+        class8 = coarse.argmax(axis=1)
+        # The fine class is sought within the coarse one, so that the two never contradict each other.
+        class11 = np.where(_TO_COARSE.T[class8] > 0, fine, -1).argmax(axis=1)
+        every = np.arange(len(fine))
+        confidence = coarse[every, class8]
+        probabilities = {f"p_{code}": fine[:, index] for index, code in enumerate(_FINE_CODES)}
+        probabilities |= {f"p_{_COARSE_CODES[index]}": coarse[:, index] for index in _SUMS}
+        short, long = sizes.min(axis=1), sizes.max(axis=1)
+        return {
+            "class8": _COARSE_CODES[class8],
+            "class11": _FINE_CODES[class11],
+            "confidence": confidence,
+            "confidence11": fine[every, class11],
+            "flags": _words(
+                uncertain=confidence < self.card.thresholds.uncertain_below,
+                low_resolution=2 * short < self.card.preprocess.size,
+                not_square=long > ELONGATED * short,
+            ),
+            **probabilities,
+        }
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _words(**flags: NDArray[np.bool_]) -> NDArray[np.str_]:
+    """The names of the flags that are up, joined by ``;``, for each row."""
+    names = list(flags)
+    every_set = [";".join(name for bit, name in enumerate(names) if code >> bit & 1) for code in range(2 ** len(names))]
+    codes: NDArray[np.intp] = np.sum([up.astype(np.intp) << bit for bit, up in enumerate(flags.values())], axis=0)
+    rows: NDArray[np.str_] = np.array(every_set)[codes]
+    return rows
