@@ -30,11 +30,11 @@ class Appearance(Settings):
     """Nuclei: azure B and eosin Y on DNA, violet (the Romanowsky effect)."""
     azurophil: RGB = (0.36, 0.74, 0.16)
     """Azurophilic and basophilic granules, purple."""
-    basophilia: RGB = (0.42, 0.40, 0.07)
+    basophilia: RGB = (0.42, 0.43, 0.08)
     """RNA of the cytoplasm, blue."""
     eosin: RGB = (0.05, 0.17, 0.09)
     """Cytoplasm of neutrophils, pink."""
-    acidophil: RGB = (0.15, 0.38, 0.21)
+    acidophil: RGB = (0.12, 0.39, 0.21)
     """Granules of eosinophils, orange-red."""
     haemoglobin: RGB = (0.105, 0.158, 0.095)
     """Red cells where they are thickest."""
@@ -46,7 +46,7 @@ class Appearance(Settings):
     """Standard deviation of the optical blur, in micrometres."""
     sharpening: float = Field(default=0.6, ge=0, le=3.0)
     """Strength of the camera's unsharp mask."""
-    noise: float = Field(default=1.5, ge=0, le=30.0)
+    noise: float = Field(default=1.0, ge=0, le=30.0)
     """Standard deviation of the sensor's noise, in grey levels."""
     gradient: float = Field(default=0.02, ge=0, le=0.5)
     """Fall of the light from one side of the picture to the other, as a share."""

@@ -35,13 +35,15 @@ class Chromatin:
 
 @dataclass(frozen=True)
 class Granules:
-    """Fine granules, drawn as a speckled texture."""
+    """Fine granules, drawn as a texture."""
 
     stain: str
     amount: float
     radius_um: float
-    rarity: float
-    """The texture's level above which there is a granule: 0 packs half of the area, 1.5 a fifteenth."""
+    density: float
+    """1 packs them side by side."""
+    patchy: float = 0.0
+    """0: everywhere; 1: they leave a sixth of the cell free, 2: a fiftieth (standard deviations of a texture)."""
     over_nucleus: float = 0.0
     """How much of them is seen over the nucleus."""
 
@@ -80,53 +82,55 @@ class Morphology:
     outline: Irregularity = Irregularity(0.05, 0.6)
     nuclear_outline: Irregularity = Irregularity(0.25, 1.1)
     vacuoles: tuple[int, int] = (0, 0)
+    fringe: float = 0.0
+    """How far from the middle the granules thin out: 0 nowhere, 1 they keep to the very centre (platelet)."""
     halo: float = 0.0
     """How much paler the cytoplasm on one side of the nucleus is (Golgi zone)."""
     rim: float = 0.0
     """How much deeper the cytoplasm's edge is stained."""
 
 
-_NEUTROPHIL_GRANULES = (Granules("azurophil", 0.30, 0.13, 1.0), Granules("eosin", 0.35, 0.16, 0.3))
+_NEUTROPHIL_GRANULES = (Granules("azurophil", 0.26, 0.14, 0.20), Granules("eosin", 0.4, 0.2, 0.6))
 
 MORPHOLOGY: dict[str, Morphology] = {
     "SNE": Morphology(
         (11.5, 14.8),
         nuclei.segmented,
-        Chromatin(0.98, 0.20, 0.20),
-        cytoplasm={"eosin": (0.25, 0.5), "basophilia": (0.10, 0.17)},
+        Chromatin(1.0, 0.22, 0.22),
+        cytoplasm={"eosin": (0.15, 0.42), "basophilia": (0.11, 0.19)},
         granules=_NEUTROPHIL_GRANULES,
         nuclear_outline=Irregularity(0.18, 0.9),
     ),
     "BNE": Morphology(
         (11.5, 14.8),
         nuclei.band,
-        Chromatin(0.95, 0.21, 0.20),
-        cytoplasm={"eosin": (0.25, 0.55), "basophilia": (0.11, 0.19)},
+        Chromatin(0.97, 0.23, 0.22),
+        cytoplasm={"eosin": (0.15, 0.45), "basophilia": (0.12, 0.21)},
         granules=_NEUTROPHIL_GRANULES,
         nuclear_outline=Irregularity(0.18, 0.9),
     ),
     "EO": Morphology(
         (12.2, 15.0),
         nuclei.bilobed,
-        Chromatin(0.90, 0.23, 0.22),
-        cytoplasm={"acidophil": (0.28, 0.5), "basophilia": (0.08, 0.22)},
-        granules=(Granules("acidophil", 0.55, 0.17, -0.2),),
+        Chromatin(0.93, 0.25, 0.23),
+        cytoplasm={"acidophil": (0.26, 0.46), "basophilia": (0.10, 0.22)},
+        granules=(Granules("acidophil", 0.55, 0.25, 0.9, patchy=1.6),),
         nuclear_outline=Irregularity(0.22, 1.0),
         vacuoles=(0, 4),
     ),
     "BA": Morphology(
-        (11.0, 13.8),
+        (10.8, 13.6),
         nuclei.lobulated,
-        Chromatin(0.68, 0.16, 0.25),
-        cytoplasm={"azurophil": (0.22, 0.45), "eosin": (0.2, 0.5)},
-        coarse=CoarseGranules("chromatin", 0.62, (150, 280), (0.20, 0.44)),
+        Chromatin(0.56, 0.22, 0.22),
+        cytoplasm={"azurophil": (0.1, 0.30), "basophilia": (0.0, 0.3)},
+        coarse=CoarseGranules("chromatin", 0.64, (320, 480), (0.17, 0.36)),
         waviness=0.10,
         nuclear_outline=Irregularity(0.4, 1.4),
     ),
     "LY": Morphology(
         (8.5, 11.8),
         nuclei.round_lymphocyte,
-        Chromatin(0.94, 0.17, 0.26),
+        Chromatin(0.99, 0.18, 0.24),
         cytoplasm={"basophilia": (0.40, 0.80)},
         waviness=0.09,
         outline=Irregularity(0.10, 0.7),
@@ -134,11 +138,11 @@ MORPHOLOGY: dict[str, Morphology] = {
         rim=0.5,
     ),
     "MO": Morphology(
-        (13.5, 18.0),
+        (13.2, 17.6),
         nuclei.folded,
-        Chromatin(0.84, 0.20, 0.21, folds=0.22),
+        Chromatin(0.84, 0.22, 0.17, folds=0.22),
         cytoplasm={"basophilia": (0.36, 0.60), "eosin": (0.1, 0.35)},
-        granules=(Granules("azurophil", 0.18, 0.12, 0.9),),
+        granules=(Granules("azurophil", 0.20, 0.15, 0.3),),
         waviness=0.16,
         outline=Irregularity(0.45, 1.8),
         nuclear_outline=Irregularity(0.50, 1.7),
@@ -148,28 +152,28 @@ MORPHOLOGY: dict[str, Morphology] = {
     "MMY": Morphology(
         (11.8, 14.8),
         nuclei.kidney,
-        Chromatin(0.92, 0.22, 0.22),
+        Chromatin(0.95, 0.24, 0.19),
         cytoplasm={"eosin": (0.35, 0.65), "basophilia": (0.15, 0.28)},
-        granules=(Granules("azurophil", 0.42, 0.14, 0.9), Granules("eosin", 0.3, 0.16, 0.3)),
+        granules=(Granules("azurophil", 0.42, 0.17, 0.25), Granules("eosin", 0.3, 0.2, 0.6)),
         waviness=0.08,
         nuclear_outline=Irregularity(0.25, 1.6),
     ),
     "MY": Morphology(
         (12.6, 16.4),
         nuclei.oval_myelocyte,
-        Chromatin(0.90, 0.21, 0.21),
+        Chromatin(0.90, 0.23, 0.18),
         cytoplasm={"eosin": (0.3, 0.55), "basophilia": (0.28, 0.48)},
-        granules=(Granules("azurophil", 0.62, 0.15, 0.75, over_nucleus=0.3),),
+        granules=(Granules("azurophil", 0.50, 0.18, 0.33, over_nucleus=0.3),),
         waviness=0.10,
         nuclear_outline=Irregularity(0.28, 2.0),
         halo=0.3,
     ),
     "PMY": Morphology(
-        (14.4, 19.0),
+        (14.2, 18.0),
         nuclei.round_promyelocyte,
-        Chromatin(0.80, 0.20, 0.17, nucleoli=(1, 3)),
+        Chromatin(0.80, 0.22, 0.15, nucleoli=(1, 3)),
         cytoplasm={"basophilia": (0.36, 0.62), "azurophil": (0.05, 0.18)},
-        granules=(Granules("azurophil", 0.95, 0.18, 0.35, over_nucleus=0.5),),
+        granules=(Granules("azurophil", 0.66, 0.22, 0.5, over_nucleus=0.45),),
         waviness=0.10,
         outline=Irregularity(0.12, 1.2),
         nuclear_outline=Irregularity(0.32, 2.2),
@@ -186,13 +190,14 @@ MORPHOLOGY: dict[str, Morphology] = {
         nuclear_outline=Irregularity(0.10, 1.5),
     ),
     "PLT": Morphology(
-        (2.3, 3.9),
+        (2.8, 4.0),
         nuclei.none,
         Chromatin(0.0, 0.0, 0.3),
-        cytoplasm={"basophilia": (0.2, 0.4), "azurophil": (0.15, 0.4)},
-        granules=(Granules("azurophil", 0.75, 0.15, 0.1),),
-        waviness=0.2,
-        outline=Irregularity(0.14, 0.35),
+        cytoplasm={"basophilia": (0.2, 0.4), "azurophil": (0.05, 0.2)},
+        granules=(Granules("azurophil", 1.0, 0.20, 0.95),),
+        waviness=0.12,
+        fringe=0.75,
+        outline=Irregularity(0.13, 0.3),
     ),
 }
 """By fine code."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leukopy.synthesis.shapes import String, curve
 
@@ -25,7 +26,16 @@ def _turned(string: String, rng: np.random.Generator, off_centre_um: float) -> S
     return string.placed(rng.uniform(0, 2 * np.pi), (away * np.cos(direction), away * np.sin(direction)))
 
 
-def _lobes(half_lengths: np.ndarray, width: float, gap: float, turn: float, bridge: float) -> String:
+def _within(string: String, radius: float) -> String:
+    """Shrunk, where needed, to lie clear of the cell's edge."""
+    reach = (np.hypot(*string.points.T) + string.radii).max()
+    shrink = np.float32(min(1.0, 0.93 * radius / reach))
+    return String(string.points * shrink, string.radii * shrink)
+
+
+def _lobes(
+    half_lengths: NDArray[np.float64], width: float, gap: float, bend: tuple[float, float], bridge: float
+) -> String:
     """Elliptic lobes on a bent line, joined by bridges.
 
     An ellipse of half axes a > b is the union of discs of radius b sqrt(1 - t^2 / (a^2 - b^2)) centred on its long
@@ -35,7 +45,7 @@ def _lobes(half_lengths: np.ndarray, width: float, gap: float, turn: float, brid
         half_lengths: half the length of each lobe (a), micrometres.
         width: half the width of each lobe as a share of its half length (b / a), below 1.
         gap: length of the bridge between two lobes, micrometres.
-        turn: radians by which the line bends in all.
+        bend: radians by which the line bends in all, and by which its halves bend against each other.
         bridge: half the width of the bridges, micrometres.
     """
     slots = 2 * half_lengths + gap
@@ -50,17 +60,24 @@ def _lobes(half_lengths: np.ndarray, width: float, gap: float, turn: float, brid
     outside = np.abs(offset) > focus / long_axis
     edges = (along < slots[0] / 2) | (along > ends[-1] - slots[-1] / 2)
     radii = np.where(outside, np.where(edges, 0.05, bridge), np.maximum(radii, bridge))
-    return String(curve(float(ends[-1]), turn, samples), radii.astype(np.float32))
+    return String(curve(float(ends[-1]), bend[0], samples, bend[1]), radii.astype(np.float32))
 
 
 def segmented(radius: float, rng: np.random.Generator) -> String:
     """Two to five lobes, mostly three, joined by thin threads (segmented neutrophil)."""
     count = int(rng.choice([2, 3, 4, 5], p=[0.22, 0.46, 0.25, 0.07]))
-    size = radius * {2: 0.44, 3: 0.355, 4: 0.30, 5: 0.26}[count]
+    size = radius * {2: 0.52, 3: 0.43, 4: 0.36, 5: 0.31}[count]
     half_lengths = size * rng.uniform(0.85, 1.15, count)
-    turn = rng.uniform(*{2: (0.8, 2.6), 3: (2.6, 4.4), 4: (4.0, 5.0), 5: (4.6, 5.4)}[count])
-    width = rng.uniform(0.74, 0.88)
-    return _turned(_lobes(half_lengths, width, rng.uniform(0.25, 0.7), turn, THREAD_UM), rng, 0.10 * radius)
+    turn = rng.uniform(*{2: (0.8, 2.8), 3: (2.8, 4.6), 4: (4.2, 5.2), 5: (4.8, 5.5)}[count])
+    width = rng.uniform(0.70, 0.88)
+    return _within(
+        _turned(
+            _lobes(half_lengths, width, rng.uniform(0.05, 0.5), (turn, rng.normal(0, 0.9)), THREAD_UM),
+            rng,
+            0.10 * radius,
+        ),
+        radius,
+    )
 
 
 def bilobed(radius: float, rng: np.random.Generator) -> String:
@@ -68,14 +85,16 @@ def bilobed(radius: float, rng: np.random.Generator) -> String:
     count = 2 if rng.random() < 0.87 else 3
     half_lengths = radius * (0.45 if count == 2 else 0.37) * rng.uniform(0.9, 1.1, count)
     bridge = rng.uniform(0.25, 0.9)
-    return _turned(_lobes(half_lengths, 0.87, 0.35, rng.uniform(1.2, 2.9), bridge), rng, 0.28 * radius)
+    return _within(
+        _turned(_lobes(half_lengths, 0.87, 0.3, (rng.uniform(1.2, 3.0), 0.0), bridge), rng, 0.28 * radius), radius
+    )
 
 
 def lobulated(radius: float, rng: np.random.Generator) -> String:
     """Broad, with two or three blunt lobes that the granules hide (basophil)."""
     count = int(rng.integers(2, 4))
     half_lengths = radius * (0.52 if count == 2 else 0.42) * rng.uniform(0.9, 1.1, count)
-    return _turned(_lobes(half_lengths, 0.88, 0.1, rng.uniform(1.2, 2.6), 0.28 * radius), rng, 0.1 * radius)
+    return _turned(_lobes(half_lengths, 0.88, 0.1, (rng.uniform(1.2, 2.6), 0.0), 0.28 * radius), rng, 0.1 * radius)
 
 
 def band(radius: float, rng: np.random.Generator) -> String:
@@ -88,7 +107,10 @@ def band(radius: float, rng: np.random.Generator) -> String:
         points = curve(length, 0.3, 40, twist=rng.uniform(2.0, 2.8))
     step = np.linspace(-1, 1, 40)
     waist = 1 - rng.uniform(0.0, 0.25) * np.exp(-((step - rng.uniform(-0.3, 0.3)) ** 2) / 0.08)
-    return _turned(String(points, (radius * rng.uniform(0.26, 0.30) * waist).astype(np.float32)), rng, 0.14 * radius)
+    return _within(
+        _turned(String(points, (radius * rng.uniform(0.26, 0.30) * waist).astype(np.float32)), rng, 0.14 * radius),
+        radius,
+    )
 
 
 def kidney(radius: float, rng: np.random.Generator) -> String:
@@ -106,7 +128,7 @@ def folded(radius: float, rng: np.random.Generator) -> String:
     step = np.linspace(-1, 1, 24)
     waves = 1 + 0.13 * np.cos(np.pi * rng.uniform(1.0, 2.4) * step + rng.uniform(0, 2 * np.pi))
     width = radius * (0.48 - 0.11 * deep) * rng.uniform(0.95, 1.05)
-    return _turned(String(points, (width * waves).astype(np.float32)), rng, 0.16 * radius)
+    return _within(_turned(String(points, (width * waves).astype(np.float32)), rng, 0.16 * radius), radius)
 
 
 def _oval(share: float, elongation: float, off_centre: float) -> Shape:

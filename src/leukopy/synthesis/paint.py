@@ -26,7 +26,9 @@ class Painted:
     """(side, side), share of each pixel inside the nucleus."""
 
 
-def paint_cell(code: str, um_per_px: float, rng: np.random.Generator, shift_um: tuple[float, float] = (0, 0)) -> Painted:
+def paint_cell(
+    code: str, um_per_px: float, rng: np.random.Generator, shift_um: tuple[float, float] = (0, 0)
+) -> Painted:
     """Paint one cell of a fine class, its centre ``shift_um`` off the middle pixel of the patch.
 
     Raises:
@@ -35,13 +37,15 @@ def paint_cell(code: str, um_per_px: float, rng: np.random.Generator, shift_um: 
     look = morphology(code)
     radius = rng.uniform(*look.diameter_um) / 2
     grid = Grid.around(1.3 * radius + 0.6, um_per_px, shift_um)
-    edge = rounded(grid.warped(look.outline.amount_um, look.outline.scale_um, rng), radius, look.waviness, rng)
+    ragged = grid.warped(look.outline.amount_um * rng.uniform(0.3, 1.2), look.outline.scale_um, rng)
+    edge = rounded(ragged, radius, look.waviness, rng)
     warped = grid.warped(look.nuclear_outline.amount_um, look.nuclear_outline.scale_um, rng)
     inside = np.maximum(look.nucleus(radius, rng).distance(warped), edge + np.float32(0.2))
     cell, nucleus = grid.coverage(edge, 0.2), grid.coverage(inside, 0.25)
     amounts = np.zeros((len(STAINS), *grid.shape), dtype=np.float32)
     _cytoplasm(amounts, look, grid, edge, rng)
-    speckles = [_speckle(granules, grid, rng) for granules in look.granules]
+    centre = np.clip((np.float32(1.15) + edge / np.float32(radius)) / -np.float32(0.9), -1, 0) if look.fringe else 0
+    speckles = [(1 + np.float32(look.fringe) * centre) * _speckle(granules, grid, rng) for granules in look.granules]
     for granules, speckle in zip(look.granules, speckles, strict=True):
         amounts[INDEX[granules.stain]] += speckle
     _vacuoles(amounts, look, grid, radius, rng)
@@ -55,21 +59,25 @@ def paint_cell(code: str, um_per_px: float, rng: np.random.Generator, shift_um: 
 
 
 def _cytoplasm(amounts: Plane, look: Morphology, grid: Grid, edge: Plane, rng: np.random.Generator) -> None:
-    uneven = 1 + 0.12 * grid.noise(0.22, rng) + 0.12 * grid.noise(1.2, rng)
+    depth = 1 + 0.12 * grid.noise(0.22, rng)
     if look.rim:
-        uneven += np.float32(look.rim) * np.exp(-((edge / np.float32(0.5)) ** 2))
+        depth += np.float32(look.rim) * np.exp(-((edge / np.float32(0.5)) ** 2))
     if look.halo:
         away, angle = 0.35 * look.diameter_um[0], rng.uniform(0, 2 * np.pi)
         x, y = np.float32(away * np.cos(angle)), np.float32(away * np.sin(angle))
         golgi = np.exp(-((grid.x - x) ** 2 + (grid.y - y) ** 2) / np.float32(2 * 1.8**2))
-        uneven *= 1 - np.float32(look.halo) * golgi
+        depth *= 1 - np.float32(look.halo) * golgi
     for stain, limits in look.cytoplasm.items():
+        uneven = depth * (1 + 0.15 * grid.noise(1.3, rng))
         amounts[INDEX[stain]] += np.float32(rng.uniform(*limits)) * uneven
 
 
 def _speckle(granules: Granules, grid: Grid, rng: np.random.Generator) -> Plane:
-    speckle = np.clip(1.4 * (grid.noise(granules.radius_um, rng) - np.float32(granules.rarity)), 0, 1)
-    return np.float32(granules.amount * rng.uniform(0.6, 1.3)) * speckle
+    speckle = grid.granules(granules.radius_um, granules.density * rng.uniform(0.7, 1.3), rng)
+    uneven = np.clip(1 + 0.3 * grid.noise(0.9, rng), 0.2, 1.8)
+    if granules.patchy:
+        uneven *= np.clip(2 * (grid.noise(1.8, rng) + np.float32(granules.patchy)), 0, 1)
+    return np.float32(granules.amount * rng.uniform(0.7, 1.3)) * speckle * uneven
 
 
 def _vacuoles(amounts: Plane, look: Morphology, grid: Grid, radius: float, rng: np.random.Generator) -> None:
@@ -85,8 +93,9 @@ def _nucleus(amounts: Plane, chromatin: Chromatin, grid: Grid, inside: Plane, rn
     if not chromatin.density:
         return
     nucleus = grid.coverage(inside, 0.25)
-    clumps = 0.8 * grid.noise(chromatin.clump_um, rng) + 0.6 * grid.noise(2 * chromatin.clump_um, rng)
-    density = 1 + np.float32(chromatin.contrast) * np.clip(clumps, -2.2, 1.6)
+    scale = chromatin.clump_um
+    clumps = 0.9 * grid.noise(scale, rng) + 0.5 * grid.noise(2 * scale, rng) + 0.4 * grid.noise(0.5 * scale, rng)
+    density = 1 + np.float32(chromatin.contrast) * np.clip(np.where(clumps < 0, 1.3 * clumps, 0.8 * clumps), -3, 1.4)
     density += np.float32(0.16) * np.exp(-((inside / np.float32(0.28)) ** 2))
     if chromatin.folds:
         crease = grid.noise(1.6, rng)
@@ -100,6 +109,7 @@ def _nucleus(amounts: Plane, chromatin: Chromatin, grid: Grid, inside: Plane, rn
             density *= 1 - np.float32(0.38) * pale
             amounts[INDEX["basophilia"]] += np.float32(0.5) * pale
     amounts *= 1 - np.float32(0.85) * nucleus
+    amounts[INDEX["eosin"]] += np.float32(0.8) * np.clip(-clumps - 0.7, 0, 1) * nucleus
     amounts[INDEX["chromatin"]] += np.float32(chromatin.density * rng.uniform(0.92, 1.08)) * density * nucleus
 
 

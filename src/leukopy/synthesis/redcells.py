@@ -26,6 +26,8 @@ class RedCells:
     """Haemoglobin where they are thickest."""
     pallor: float
     """0: no pale centre; 1: the centre is nearly clear."""
+    pale_width: float
+    """Radius of the pale centre, as a share of the cell's: about a third, more in thin places."""
     waviness: float
     """Relative departure from a circle."""
     crenation: float
@@ -38,9 +40,10 @@ class RedCells:
             share=rng.uniform(0.25, 0.6),
             crowding=rng.uniform(0.72, 1.02),
             amount=rng.uniform(0.82, 1.15),
-            pallor=pallor * rng.uniform(0.2, 1.3),
+            pallor=pallor * rng.uniform(0.1, 1.3),
+            pale_width=rng.uniform(0.25, 0.6),
             waviness=rng.uniform(0.04, 0.18),
-            crenation=rng.choice([0.0, 0.06], p=[0.94, 0.06]),
+            crenation=rng.choice([0.0, 0.05], p=[0.96, 0.04]),
         )
 
 
@@ -78,21 +81,17 @@ def place(
 def paint_red_cell(
     cells: RedCells, um_per_px: float, rng: np.random.Generator, shift_um: tuple[float, float] = (0, 0)
 ) -> Plane:
-    """Amount of haemoglobin of one red cell on its patch, (side, side).
-
-    Inside its ridge the cell has the biconcave profile of Evans & Fung (Microvascular Research 1972); outside it, it
-    is flat, as drying leaves it.
-    """
+    """Amount of haemoglobin of one red cell on its patch, (side, side): a disc with a pale centre."""
     radius = RED_CELL_UM / 2 * rng.normal(1, 0.05)
     grid = Grid.around(1.25 * radius, um_per_px, shift_um)
     edge = rounded(grid, radius, cells.waviness, rng, waves=3)
+    across = 1 + edge / np.float32(radius)  # 0 at the centre, 1 at the edge
     if cells.crenation:
         spikes = np.float32(rng.integers(9, 14))
         wave = np.cos(spikes * np.arctan2(grid.y, grid.x) + np.float32(rng.uniform(0, 6)))
         edge -= np.float32(cells.crenation * radius) * wave
-    across = np.clip(1 + edge / np.float32(radius), 0, 1) ** 2  # squared distance from the centre, 1 at the edge
-    ridge = np.minimum(across, np.float32(0.49))
-    profile = np.sqrt(1 - ridge) * (0.81 + 7.83 * ridge - 4.39 * ridge**2) / 2.56  # 0.32 at the centre, 1 at the ridge
-    dip = np.float32(np.clip(cells.pallor * rng.normal(1, 0.2), 0, 1)) * (1 - profile) / np.float32(0.70)
-    amount: Plane = np.float32(cells.amount * rng.normal(1, 0.06)) * np.maximum(1 - dip, 0) * grid.coverage(edge, 0.35)
+    rise = np.clip((across - np.float32(cells.pale_width - 0.2)) / np.float32(0.4), 0, 1)
+    pallor = np.float32(np.clip(cells.pallor * rng.normal(1, 0.2), 0, 0.97))
+    thickness = 1 - pallor * (1 - rise * rise * (3 - 2 * rise))
+    amount: Plane = np.float32(cells.amount * rng.normal(1, 0.06)) * thickness * grid.coverage(edge, 0.35)
     return amount

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.synthesis.texture import Plane, texture
+from leukopy.synthesis.texture import Plane, granules, noise
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,11 @@ class Grid:
 
     def noise(self, scale_um: float, rng: np.random.Generator) -> Plane:
         """Texture whose blobs have a standard radius of ``scale_um``."""
-        return texture(self.shape, scale_um / self.um_per_px, rng)
+        return noise(self.shape, scale_um / self.um_per_px, rng)
+
+    def granules(self, radius_um: float, density: float, rng: np.random.Generator) -> Plane:
+        """Round granules of about ``radius_um``: 0 outside, 1 inside; ``density`` 1 packs them side by side."""
+        return granules(self.shape, radius_um / self.um_per_px, density, rng)
 
     def warped(self, amount_um: float, scale_um: float, rng: np.random.Generator) -> Grid:
         """The same patch seen through uneven glass: outlines drawn on it become irregular."""
@@ -47,7 +51,8 @@ class Grid:
     def coverage(self, distance: Plane, softness_um: float = 0.12) -> Plane:
         """Share of each pixel inside an outline, 0 to 1, with an edge ``softness_um`` wide (at least a pixel)."""
         width = np.float32(max(softness_um, self.um_per_px))
-        return np.clip(0.5 - distance / width, 0, 1)
+        inside: Plane = np.clip(0.5 - distance / width, 0, 1)
+        return inside
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class String:
 
     def distance(self, grid: Grid) -> Plane:
         """Signed distance to the union of the discs, shape of the grid."""
-        x, y = self.points[:, 0, None, None], self.points[:, 1, None, None]
-        nearest: Plane = (np.hypot(grid.x - x, grid.y - y) - self.radii[:, None, None]).min(axis=0)
+        nearest = np.full(grid.shape, np.inf, dtype=np.float32)
+        for (x, y), radius in zip(self.points, self.radii, strict=True):  # a plane at a time stays in the cache
+            np.minimum(nearest, np.sqrt((grid.x - x) ** 2 + (grid.y - y) ** 2) - radius, out=nearest)
         return nearest
 
     def placed(self, angle: float, shift_um: tuple[float, float] = (0.0, 0.0)) -> String:

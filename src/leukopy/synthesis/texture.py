@@ -1,4 +1,4 @@
-"""Smooth random textures, cut from cached tiles so that a cell costs milliseconds."""
+"""Random textures, cut from cached tiles so that a cell costs milliseconds."""
 
 from __future__ import annotations
 
@@ -7,33 +7,65 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 Plane = NDArray[np.float32]
 
 _SIDE = 256
 
 
-@lru_cache(maxsize=96)
-def _tile(step: int) -> Plane:
+def _step(scale: float, per_octave: int) -> int:
+    """Scales are rounded, so that few tiles serve them all."""
+    return round(per_octave * float(np.log2(np.clip(scale, 0.35, 40.0))))
+
+
+@lru_cache(maxsize=128)
+def _noise_tile(step: int) -> Plane:
     """Unit-variance band-passed Gaussian noise that wraps round; ``step`` counts eighths of an octave of scale."""
     sigma = 2.0 ** (step / 8)
     white = np.random.default_rng(step + 1000).standard_normal((_SIDE, _SIDE), dtype=np.float32)
     fine = ndimage.gaussian_filter(white, sigma, mode="wrap")
-    coarse = ndimage.gaussian_filter(white, 2 * sigma, mode="wrap")
-    band = fine - coarse
-    return (band / band.std()).astype(np.float32)
+    band: Plane = fine - ndimage.gaussian_filter(white, 2 * sigma, mode="wrap")
+    band /= band.std()
+    return band
 
 
-def texture(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Plane:
-    """Noise of mean 0 and variance 1 whose blobs have a standard radius of ``scale`` pixels, shape ``shape``.
+@lru_cache(maxsize=64)
+def _granule_tile(step: int) -> tuple[Plane, Plane]:
+    """Round granules packed on a jittered lattice that wraps round.
 
-    It repeats after 256 pixels, which is more than any cell spans.
+    Returns the share of each pixel inside a granule, and the granule's rank between 0 and 1, by which it is kept.
+    ``step`` counts quarters of an octave of radius.
     """
-    step = round(8 * np.log2(np.clip(scale, 0.4, 40.0)))
-    tile = _tile(int(step))
-    if rng.random() < 0.5:
-        tile = tile.T
+    radius = 2.0 ** (step / 4)
+    rng = np.random.default_rng(step + 2000)
+    rows = max(round(_SIDE / (1.75 * radius)), 4)
+    lattice = np.stack(np.meshgrid(np.arange(rows), np.arange(rows)), axis=-1).reshape(-1, 2)
+    centres = (lattice + rng.uniform(-0.4, 0.4, lattice.shape) + 0.5) * (_SIDE / rows) % _SIDE
+    pixels = np.stack(np.meshgrid(np.arange(_SIDE), np.arange(_SIDE)), axis=-1).reshape(-1, 2) + 0.5
+    distance, nearest = cKDTree(centres, boxsize=_SIDE).query(pixels)
+    radii = radius * rng.uniform(0.75, 1.25, len(centres))
+    inside = np.clip(0.5 + (radii[nearest] - distance) / max(0.5 * radius, 1.0), 0, 1)
+    rank = rng.permutation(len(centres))[nearest] / len(centres)
+    return inside.reshape(_SIDE, _SIDE).astype(np.float32), rank.reshape(_SIDE, _SIDE).astype(np.float32)
+
+
+def _cut(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of a window of a tile, anywhere and either way round; a tile repeats after 256 pixels."""
     top, left = (int(value) for value in rng.integers(0, _SIDE, 2))
-    rows = np.arange(top, top + shape[0]) % _SIDE
-    columns = np.arange(left, left + shape[1]) % _SIDE
-    return tile[rows[:, None], columns]
+    rows = np.arange(top, top + shape[0])[:, None] % _SIDE
+    columns = np.arange(left, left + shape[1])[None, :] % _SIDE
+    return (rows, columns) if rng.random() < 0.5 else (columns, rows)
+
+
+def noise(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Plane:
+    """Noise of mean 0 and variance 1 whose blobs have a standard radius of ``scale`` pixels."""
+    return _noise_tile(_step(scale, 8))[_cut(shape, rng)]
+
+
+def granules(shape: tuple[int, int], radius: float, density: float, rng: np.random.Generator) -> Plane:
+    """Round granules of about ``radius`` pixels, 0 outside and 1 inside; ``density`` 1 packs them side by side."""
+    inside, rank = _granule_tile(_step(radius, 4))
+    window = _cut(shape, rng)
+    kept: Plane = inside[window] * (rank[window] < density)
+    return kept
