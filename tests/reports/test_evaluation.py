@@ -28,6 +28,7 @@ def evaluation():
         model="small",
         data="drawn",
         split="test",
+        drawn_by="image",
         counts={"listed": 410, "unlabelled": 3, "outside": 2, "failed": 5, "scored": 400},
         coarse=score_level(COARSE, coarse_truth, coarse.argmax(axis=1), coarse, replicates=200),
         fine=score_level(FINE, truth, fine.argmax(axis=1), fine, replicates=200),

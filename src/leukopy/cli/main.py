@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from leukopy import __version__
+from leukopy.cli import datasets
 from leukopy.cli.console import one_line_errors
+from leukopy.cli.evaluate import evaluate
 from leukopy.cli.train import train
 
 app = typer.Typer(
@@ -17,7 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(evaluate)
 app.command()(train)
+app.add_typer(datasets.app, name="datasets")
 
 
 @app.callback()

@@ -36,6 +36,8 @@ class Evaluation:
     data: str
     """Name of the data set, or of the manifest's file."""
     split: str
+    drawn_by: str
+    """What the bootstrap draws: ``image``, or ``group`` (patient, slide)."""
     counts: Mapping[str, int]
     """What became of the images of the split: ``listed``, ``unlabelled``, ``outside`` (of the classes), ``failed``,
     ``scored``."""

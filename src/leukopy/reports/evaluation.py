@@ -67,7 +67,7 @@ def summary(evaluation: Evaluation, provenance: Mapping[str, Any]) -> str:
         "",
         f"{counts['scored']:,} of {counts['listed']:,} images scored; {counts['failed']:,} could not be read, "
         f"{counts['unlabelled']:,} have no label, {counts['outside']:,} are outside the classes. "
-        "In brackets: 95 % bootstrap intervals.",
+        f"In brackets: 95 % intervals, bootstrapped by {evaluation.drawn_by}.",
         "",
         "| | " + " | ".join(f"{level.name} ({level.classification.images:,})" for level in evaluation.levels) + " |",
         "|---" * (1 + len(evaluation.levels)) + "|",
@@ -93,7 +93,7 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
         "data": evaluation.data,
         "split": evaluation.split,
         "images": dict(evaluation.counts),
-        "intervals": "95 %, percentile bootstrap",
+        "intervals": f"95 %, percentile bootstrap by {evaluation.drawn_by}",
         "levels": {level.name: _level(level) for level in evaluation.levels},
     }
 

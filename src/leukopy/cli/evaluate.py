@@ -1,0 +1,82 @@
+"""``leukopy evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leukopy.cli.console import progress_bar, say
+from leukopy.core.errors import EXIT_FAILURES
+
+if TYPE_CHECKING:
+    from leukopy.evaluation.levels import Evaluation
+
+
+def evaluate(
+    data: Annotated[
+        str,
+        typer.Argument(help="A manifest (CSV, Parquet), the name of a data set, or the run.json of an evaluation."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+    model: Annotated[
+        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test or all.", show_default="test")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the figures that OUT holds.")] = False,
+) -> None:
+    """Measure a model on labelled images: accuracy, F1, calibration, each with its 95 % interval.
+
+    Labels known only as `neutrophil` or `ig` count at the 8 classes and are left out of the 11. Images without a label,
+    and those of other classes (blasts, smudge cells), are left out and counted. Examples:
+
+        leukopy evaluate pbc --root data/PBC_dataset_normal_DIB --split all --out results/pbc
+
+        leukopy evaluate my_slides.csv --model runs/default/bundle --split val --out results/mine
+
+        leukopy evaluate results/mine/run.json --model runs/other/bundle --out results/other
+    """
+    from leukopy.workflows.evaluate import EvaluateSettings, evaluate
+
+    changes = {"root": root, "model": model, "split": split}
+    if data.endswith(".json"):
+        settings = EvaluateSettings.read(Path(data), **changes)
+    else:
+        given = {name: value for name, value in changes.items() if value is not None}
+        settings = EvaluateSettings.build({"data": data, **given})
+    with progress_bar() as progress:
+        result = evaluate(settings, out, overwrite=overwrite, progress=progress)
+    _print(result.evaluation)
+    say(f"Figures: {result.out}. To keep them: {result.out / 'summary.md'}")
+    if result.failures:
+        images = "1 image" if result.failures == 1 else f"{result.failures:,} images"
+        say(f"{images} could not be read: {result.out / 'failures.csv'}")
+        raise typer.Exit(EXIT_FAILURES)
+
+
+def _print(evaluation: Evaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from leukopy.reports.evaluation import averages, show
+    from leukopy.taxonomy import find
+
+    console, counts = Console(), evaluation.counts
+    total = Table("", *(f"{level.name}" for level in evaluation.levels))
+    total.title = f"{evaluation.model} on {evaluation.data}, {evaluation.split}"
+    total.caption = f"95 % intervals, bootstrapped by {evaluation.drawn_by}"
+    total.add_row("images", *(f"{level.classification.images:,}" for level in evaluation.levels))
+    for name in averages(evaluation.coarse):
+        total.add_row(name, *(show(averages(level)[name]) for level in evaluation.levels))
+    console.print(total)
+    for level in evaluation.levels:
+        table = Table("class", "images", "F1", "precision", "recall", title=level.name)
+        for score in level.classification.classes:
+            if score.support:
+                figures = (show(score.f1), show(score.precision), show(score.recall))
+                table.add_row(f"{find(score.code).name} ({score.code})", f"{score.support:,}", *figures)
+        console.print(table)
+    if counts["unlabelled"] or counts["outside"]:
+        say(f"Left out: {counts['unlabelled']:,} images without a label, {counts['outside']:,} outside the classes.")

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import re
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from leukopy.cli.main import app
+from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
+from leukopy.taxonomy import FINE
+from leukopy.workflows.evaluate import EvaluateSettings, evaluate
+
+_PER_CLASS = 4
+
+
+@pytest.fixture
+def manifest(tmp_path, colour_model):
+    """Four pictures of each fine class; of the first class, one in four is drawn as the second."""
+    lines = ["path,label,split"]
+    for cell in FINE:
+        for number in range(_PER_CLASS):
+            drawn = "BNE" if (cell.code, number) == ("SNE", 0) else cell.code
+            colour_model.draw(tmp_path / "slide" / f"{cell.code}{number}.png", drawn)
+            lines.append(f"slide/{cell.code}{number}.png,{cell.code},test")
+    path = tmp_path / "slide.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _add(manifest, *lines):
+    manifest.write_text(manifest.read_text() + "".join(f"{line}\n" for line in lines))
+
+
+def _run(manifest, colour_model, **settings):
+    built = EvaluateSettings.build(
+        {"data": str(manifest), "model": str(colour_model.path), "replicates": 200, **settings}
+    )
+    return evaluate(built, manifest.parent / "out")
+
+
+def test_known_answers_give_known_figures(manifest, colour_model):
+    found = _run(manifest, colour_model).evaluation
+    assert found.fine.classification.accuracy.value == pytest.approx(43 / 44)
+    assert found.coarse.classification.accuracy.value == 1  # band for segmented is right at the coarse level
+    scores = {score.code: score for score in found.fine.classification.classes}
+    assert scores["SNE"].recall.value == 0.75
+    assert scores["BNE"].precision.value == pytest.approx(4 / 5)
+    assert found.fine.classification.balanced_accuracy.value == pytest.approx((10 + 0.75) / 11)
+    assert found.counts == {"listed": 44, "unlabelled": 0, "outside": 0, "failed": 0, "scored": 44}
+
+
+def test_every_file_is_written_and_says_what_made_it(manifest, colour_model):
+    out = _run(manifest, colour_model).out
+    assert {file.name for file in out.iterdir()} == {
+        "report.json", "summary.md", "per_class.csv", "predictions.parquet", "failures.csv", "run.json",
+        "confusion8.csv", "confusion8.png", "confusion11.csv", "confusion11.png", "reliability.png",
+    }  # fmt: skip
+    run = json.loads((out / "run.json").read_text())
+    assert run["provenance"]["command"].startswith(f"leukopy evaluate {manifest}")
+    assert EvaluateSettings.build(run["settings"]).replicates == 200
+    rows = pl.read_parquet(out / "predictions.parquet")
+    assert rows.filter(pl.col("truth") != pl.col("class11"))["cell_id"].to_list() == ["manifest/slide/SNE0.png"]
+
+
+def test_coarse_labels_count_at_the_coarse_level_only(manifest, colour_model):
+    manifest.write_text(manifest.read_text().replace(",SNE,", ",neutrophil,").replace(",PMY,", ",IG,"))
+    found = _run(manifest, colour_model).evaluation
+    assert (found.coarse.classification.images, found.fine.classification.images) == (44, 36)
+    assert found.coarse.classification.accuracy.value == 1
+    assert [score.code for score in found.fine.classification.classes if not score.support] == ["SNE", "PMY"]
+
+
+def test_labels_without_any_two_fine_classes_leave_the_coarse_level(manifest, colour_model):
+    kept = [line for line in manifest.read_text().splitlines() if re.search("label|SNE|BNE|MY", line)]
+    text = "\n".join(kept).replace(",SNE,", ",NEU,").replace(",BNE,", ",NEU,")
+    manifest.write_text(re.sub(",(M|P)?M?MY,", ",IG,", text) + "\n")
+    found = _run(manifest, colour_model).evaluation
+    assert found.fine is None
+    assert found.coarse.classification.images == 20
+
+
+def test_what_is_left_out_is_counted(manifest, colour_model):
+    colour_model.draw(manifest.parent / "slide" / "blast.png", "LY")
+    _add(manifest, "slide/blast.png,blast,test", "slide/LY1b.png,,test", "slide/LY2b.png,LY,train")
+    counts = _run(manifest, colour_model).evaluation.counts
+    assert counts == {"listed": 46, "unlabelled": 1, "outside": 1, "failed": 0, "scored": 44}
+
+
+def test_failed_images_are_rows_and_not_scored(manifest, colour_model):
+    (manifest.parent / "slide" / "LY0.png").write_text("no picture")
+    (manifest.parent / "slide" / "EO0.png").unlink()
+    result = _run(manifest, colour_model)
+    assert result.failures == 2
+    assert result.evaluation.counts["scored"] == 42
+    failures = pl.read_csv(result.out / "failures.csv")
+    assert dict(failures.select("cell_id", "reason").iter_rows()) == {
+        "manifest/slide/EO0.png": "not_found",
+        "manifest/slide/LY0.png": "not_an_image",
+    }
+    classified = pl.read_parquet(result.out / "predictions.parquet")
+    assert classified.height == 42
+    assert not set(classified["cell_id"]) & set(failures["cell_id"])
+
+
+def test_slides_are_drawn_whole_where_there_are_enough(manifest, colour_model):
+    lines = manifest.read_text().splitlines()
+    grouped = [f"{lines[0]},group"] + [f"{line},slide{number // 2}" for number, line in enumerate(lines[1:])]
+    manifest.write_text("\n".join(grouped) + "\n")
+    assert _run(manifest, colour_model).evaluation.drawn_by == "group"
+
+
+def test_few_slides_are_not_drawn_whole(manifest, colour_model):
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([f"{lines[0]},group", *(f"{line},slide1" for line in lines[1:])]) + "\n")
+    assert _run(manifest, colour_model).evaluation.drawn_by == "image"
+
+
+def test_no_image_in_the_split(manifest, colour_model):
+    with pytest.raises(InputError, match=r"no image is in split 'val' \(images by split: test: 44\).*--split all"):
+        _run(manifest, colour_model, split="val")
+    assert not (manifest.parent / "out").exists()
+
+
+def test_no_labels(manifest, colour_model):
+    manifest.write_text(re.sub(r"png,\w+,", "png,,", manifest.read_text()))
+    with pytest.raises(InputError, match="none of the 44 images has a label"):
+        _run(manifest, colour_model)
+
+
+@pytest.mark.parametrize(("label", "message"), [("NEU", "hold only NEU"), ("blast", "none that the model knows")])
+def test_too_few_classes(manifest, colour_model, label, message):
+    manifest.write_text(re.sub(r"png,\w+,", f"png,{label},", manifest.read_text()))
+    with pytest.raises(InputError, match=message):
+        _run(manifest, colour_model)
+
+
+def test_nothing_readable(manifest, colour_model):
+    for picture in (manifest.parent / "slide").iterdir():
+        picture.write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of the 44 images could be read; see .*failures\.csv"):
+        _run(manifest, colour_model)
+    assert pl.read_csv(manifest.parent / "out" / "failures.csv").height == 44
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": "pbc"}, "--root DIR"),
+        ({"root": "somewhere"}, "--root goes with the name of a data set"),
+        ({"split": "tset"}, "split: Input should be 'train', 'val', 'test' or 'all'"),
+    ],
+)
+def test_settings_that_make_no_sense(manifest, colour_model, settings, message):
+    with pytest.raises(SettingsError, match=message):
+        _run(manifest, colour_model, **settings)
+
+
+def test_absent_model_leaves_no_folder(manifest, colour_model):
+    with pytest.raises(BundleError, match="nowhere"):
+        _run(manifest, colour_model, model="nowhere")
+    assert not (manifest.parent / "out").exists()
+
+
+def test_results_are_not_overwritten_by_accident(manifest, colour_model):
+    _run(manifest, colour_model)
+    with pytest.raises(OutputError, match="--overwrite"):
+        _run(manifest, colour_model)
+
+
+def test_progress_reaches_the_end(manifest, colour_model):
+    seen = []
+    settings = EvaluateSettings(data=str(manifest), model=str(colour_model.path), replicates=100)
+    evaluate(settings, manifest.parent / "out", progress=lambda *call: seen.append(call))
+    assert seen[-1] == ("classifying", 44, 44)
+
+
+def test_command_prints_tables_and_points_to_the_files(manifest, colour_model):
+    out = manifest.parent / "out"
+    runner = CliRunner(env={"COLUMNS": "140"})
+    arguments = ["evaluate", str(manifest), "--model", str(colour_model.path), "--out", str(out)]
+    result = runner.invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    for expected in ("balanced accuracy", "ECE", "8 classes", "11 classes", "segmented neutrophil (SNE)", "0.7500"):
+        assert expected in result.stdout
+    assert "summary.md" in result.stderr
+    again = [*arguments[:1], str(out / "run.json"), "--out", str(manifest.parent / "again")]
+    assert runner.invoke(app, again, catch_exceptions=False).exit_code == 0
+    assert (manifest.parent / "again" / "per_class.csv").read_text() == (out / "per_class.csv").read_text()
+
+
+def test_command_ends_with_3_when_images_failed(manifest, colour_model):
+    (manifest.parent / "slide" / "LY0.png").write_text("no picture")
+    arguments = ["evaluate", str(manifest), "--model", str(colour_model.path), "--out", str(manifest.parent / "out")]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 3
+    assert "1 image could not be read" in result.stderr
