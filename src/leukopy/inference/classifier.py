@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -76,7 +76,7 @@ class Classifier:
             pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *failures]),
         )
 
-    def stream(self, cells: Iterable[CellInput]) -> Iterator[Predictions]:
+    def stream(self, cells: Iterable[CellInput]) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
 
         Yields:

@@ -1,0 +1,113 @@
+"""The rows of a long run, kept in parts, so that a run that ends early loses seconds of work and is continued."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+
+from leukopy.core.errors import OutputError
+from leukopy.core.files import atomic_path
+from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+
+PART_ROWS = 2048
+"""Rows per part: a few seconds of work, some hundred kilobytes."""
+
+
+class Parts:
+    """A folder of ``part-00000.parquet``, ``part-00001.parquet`` …, each whole or absent.
+
+    A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Continue what ``folder`` holds. A part that is damaged, and all after it, are dropped to be made again.
+
+        Raises:
+            OutputError: the folder cannot be made or read.
+        """
+        self._folder = folder
+        self._waiting: list[pl.DataFrame] = []
+        self._count = 0
+        self.rows = 0
+        """Inputs that are done: classified or failed."""
+        while self._path(self._count).exists():
+            try:
+                found = pl.scan_parquet(self._path(self._count)).select(pl.len()).collect().item()
+            except pl.exceptions.PolarsError:
+                break
+            self._count, self.rows = self._count + 1, self.rows + int(found)
+        for stale in sorted(folder.glob("part-*.parquet"))[self._count :]:
+            stale.unlink()
+
+    def add(self, predictions: Predictions) -> None:
+        """Keep the rows; write a part when enough have come together.
+
+        Raises:
+            OutputError: the disk is full, or not permitted.
+        """
+        rows = pl.concat([predictions.cells, predictions.failures], how="diagonal")
+        self._waiting.append(rows)
+        self.rows += len(rows)
+        if sum(map(len, self._waiting)) >= PART_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting. Interrupted anywhere and called again, it writes every row once.
+
+        Raises:
+            OutputError: the disk is full, or not permitted.
+        """
+        if not self._waiting:
+            return
+        stream = BytesIO()
+        pl.concat(self._waiting).write_parquet(stream)
+        with atomic_path(self._path(self._count)) as temporary:
+            temporary.write_bytes(stream.getvalue())
+        self._waiting = []
+        self._count += 1
+
+    def merge(self, cells: Path, cells_csv: Path, failures_csv: Path) -> None:
+        """Write all rows, in the order of the inputs, as a stream.
+
+        Raises:
+            OutputError: the disk is full, or not permitted.
+        """
+        rows = pl.scan_parquet([self._path(number) for number in range(self._count)])
+        failed = pl.col("reason").is_not_null()
+        with _table_path(cells) as temporary:
+            rows.filter(~failed).select(list(CELL_SCHEMA)).sink_parquet(temporary)
+        with _table_path(cells_csv) as temporary:
+            pl.scan_parquet(cells).sink_csv(temporary)
+        with _table_path(failures_csv) as temporary:
+            rows.filter(failed).select(list(FAILURE_SCHEMA)).sink_csv(temporary)
+
+    def remove(self) -> None:
+        """Delete the folder, once its rows are merged."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"part-{number:05d}.parquet"
+
+
+@contextmanager
+def _table_path(path: Path) -> Iterator[Path]:
+    """`atomic_path` for tables that polars writes itself: its errors name the system's error only in their text.
+
+    Raises:
+        OutputError: the disk is full, or not permitted.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            yield temporary
+        except (OSError, pl.exceptions.ComputeError) as error:
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            if number is None:
+                raise OutputError(f"{path}: could not be written ({error}).") from error
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

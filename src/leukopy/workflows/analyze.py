@@ -1,0 +1,207 @@
+"""From a folder of cell images to a differential count and a report: the main job."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from leukopy.core.errors import OutputError
+from leukopy.core.files import prepare_output, read_json, write_json
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leukopy.bundle import Card
+    from leukopy.evaluation.differential import Differential, ReferenceRanges
+    from leukopy.inference.classifier import Classifier
+    from leukopy.inference.parts import Parts
+    from leukopy.inference.rows import CellInput
+
+RUN_FILE = "run.json"
+CELLS_FILE = "cells.parquet"
+FAILURES_FILE = "failures.csv"
+REPORT_FILE = "report.html"
+FINISHED = "finished"
+
+
+class AnalyzeSettings(Settings):
+    """All that decides what `analyze` writes."""
+
+    input: Path
+    """A folder, a list (.txt), a manifest (.csv, .parquet) or one image."""
+    model: str = "default"
+    """Name of a bundled model, or a bundle folder."""
+    threads: int | None = Field(default=None, ge=1)
+    """None: one for each core that the process may use. The results do not depend on it."""
+    title: str | None = None
+    """Name of the slide in the report; None: the name of ``input``."""
+    per_class: int = Field(default=24, ge=0, le=500)
+    """Cells of each class that the report shows."""
+    reference: dict[str, Any] = Field(default_factory=dict)
+    """The laboratory's reference ranges (`ReferenceRanges`); empty: adults."""
+
+
+@dataclass(frozen=True)
+class AnalyzeResult:
+    """What a run found, and where it lies."""
+
+    folder: Path
+    report: Path
+    inputs: int
+    cells: int
+    failures: int
+    differential: Differential
+
+
+def analyze(
+    settings: AnalyzeSettings,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> AnalyzeResult:
+    """Classify every cell of ``settings.input``; write rows, differential count and report into ``out``.
+
+    Rows are kept in ``out/parts`` as the run goes on. Interrupted, it raises what interrupted it (`KeyboardInterrupt`
+    too) after writing the rows it has; ``resume`` goes on there and ends with the same files.
+
+    Args:
+        settings: what to do.
+        out: receives ``cells.parquet``, ``cells.csv``, ``failures.csv``, ``differential.csv``, ``differential.json``,
+            ``report.html`` and ``run.json``.
+        resume: go on with the run that ``out`` holds.
+        overwrite: replace the run that ``out`` holds.
+        progress: told of the cells classified.
+
+    Raises:
+        InputError: nothing to read at ``settings.input``, or a manifest that is wrong.
+        BundleError: the model is absent, broken or foreign.
+        SettingsError: reference ranges that are none.
+        OutputError: ``out`` holds something else or another run, or cannot be written.
+    """
+    from leukopy.evaluation.differential import ReferenceRanges
+    from leukopy.inference.classifier import Classifier
+    from leukopy.inference.inputs import gather
+    from leukopy.inference.parts import Parts
+
+    # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
+    ranges = ReferenceRanges.build(settings.reference, where="reference")
+    inputs = gather(settings.input)
+    classifier = Classifier.open(settings.model, settings.threads)
+    run = _begin(settings, out, inputs, classifier, resume=resume, overwrite=overwrite)
+    if run["status"] == FINISHED:
+        return _result(out, len(inputs), ranges)
+    parts = Parts(out / "parts")
+    _classify(parts, inputs, classifier, progress)
+    parts.merge(out / CELLS_FILE, out / "cells.csv", out / FAILURES_FILE)
+    result = _result(out, len(inputs), ranges)
+    _report(settings, run, result, classifier.card)
+    counts = {"cells": result.cells, "failures": result.failures}
+    write_json(out / RUN_FILE, {**run, "status": FINISHED, "counts": counts})
+    parts.remove()
+    return result
+
+
+def _begin(
+    settings: AnalyzeSettings,
+    out: Path,
+    inputs: Sequence[CellInput],
+    classifier: Classifier,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Prepare ``out`` and return the content of its ``run.json``, new or of the run that is resumed."""
+    from leukopy.inference.inputs import inputs_digest
+
+    run = {
+        "command": "analyze",
+        "status": "unfinished",
+        "notice": RESEARCH_USE_ONLY,
+        "settings": settings.model_dump(mode="json"),
+        "model": {"name": classifier.card.name, "sha256": classifier.card.model.sha256},
+        "inputs": {"count": len(inputs), "digest": inputs_digest(inputs)},
+        "provenance": provenance(),
+    }
+    earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else None
+    if earlier is not None and earlier.get("command") != "analyze":
+        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
+    prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
+    if resume and earlier is not None:
+        if differing := _differences(earlier, run):
+            raise OutputError(
+                f"{out}: cannot be resumed, since the run there has {differing}. "
+                "Repeat its command, add --overwrite to begin anew, or choose another output folder."
+            )
+        return dict(earlier)
+    write_json(out / RUN_FILE, run)
+    return run
+
+
+def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """What keeps two runs from being one, in words; empty if nothing does."""
+    before, after = earlier["settings"], now["settings"]
+    words = [
+        f"{name} {before.get(name)!r} (now {after[name]!r})"
+        for name in after
+        if name != "threads" and before.get(name) != after[name]
+    ]
+    if earlier["model"] != now["model"]:
+        words.append("another model")
+    if earlier["inputs"] != now["inputs"]:
+        words.append(f"other images ({earlier['inputs']['count']}, now {now['inputs']['count']})")
+    return ", ".join(words)
+
+
+def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> None:
+    progress("classifying", parts.rows, len(inputs))
+    try:
+        with closing(classifier.stream(inputs[parts.rows :])) as stream:
+            for predictions in stream:
+                parts.add(predictions)
+                progress("classifying", parts.rows, len(inputs))
+    finally:
+        parts.flush()  # on Ctrl-C too
+
+
+def _result(out: Path, inputs: int, ranges: ReferenceRanges) -> AnalyzeResult:
+    import polars as pl
+
+    from leukopy.reports.differential import count_cells
+
+    cells = pl.scan_parquet(out / CELLS_FILE)
+    classified = int(cells.select(pl.len()).collect().item())
+    return AnalyzeResult(out, out / REPORT_FILE, inputs, classified, inputs - classified, count_cells(cells, ranges))
+
+
+def _report(settings: AnalyzeSettings, run: dict[str, Any], result: AnalyzeResult, card: Card) -> None:
+    import polars as pl
+
+    from leukopy.inference.rows import FAILURE_SCHEMA
+    from leukopy.reports.differential import write_differential
+    from leukopy.reports.gallery import choose, thumbnails, totals
+    from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
+
+    cells = pl.scan_parquet(result.folder / CELLS_FILE)
+    shown = choose(cells, settings.per_class)
+    content = ReportContent(
+        title=settings.title or settings.input.name,
+        cells=shown,
+        thumbnails=thumbnails(shown),
+        totals=totals(cells),
+        differential=result.differential,
+        failures=pl.read_csv(result.folder / FAILURES_FILE, schema=FAILURE_SCHEMA, n_rows=FAILURES_SHOWN),
+        failures_total=result.failures,
+        card=card,
+        provenance={**run["provenance"], "model": run["model"], "inputs": run["inputs"]},
+    )
+    write_differential(result.folder, result.differential)
+    write_report(result.report, content)
