@@ -1,15 +1,30 @@
 """Public data sets: one reader and one card each, a manifest out; audit and splits."""
 
+from leukopy.datasets.audit import Audit, audit, count_classes, describe_duplicates, write_audit
 from leukopy.datasets.cards import DATASETS, Dataset, DatasetCard
+from leukopy.datasets.duplicates import clusters, find_duplicates
+from leukopy.datasets.looking import Look, look
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, write_manifest
 from leukopy.datasets.opening import open_dataset
+from leukopy.datasets.splits import check_fractions, split
 
 __all__ = [
     "DATASETS",
     "MANIFEST_SCHEMA",
+    "Audit",
     "Dataset",
     "DatasetCard",
+    "Look",
+    "audit",
+    "check_fractions",
+    "clusters",
+    "count_classes",
+    "describe_duplicates",
+    "find_duplicates",
+    "look",
     "open_dataset",
     "read_manifest",
+    "split",
+    "write_audit",
     "write_manifest",
 ]

@@ -9,6 +9,7 @@ import polars as pl
 from leukopy.core.errors import InputError, ManifestError
 from leukopy.datasets.cards import DATASETS
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, find_code, read_manifest
+from leukopy.datasets.readers import Record
 from leukopy.taxonomy import label_map
 
 
@@ -45,25 +46,26 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror}). {expected}") from error
     if not records:
         raise InputError(f"{root}: no image found. Expected for {name!r}: {dataset.card.layout}.")
-    manifest = pl.DataFrame(
-        {
-            "cell_id": [f"{source}/{record.file}" for record in records],
-            "path": [str(root / record.file) for record in records],
-            "source": source,
-            "label": [record.label for record in records],
-            "code": [
-                None if record.label is None else find_code(known, record.label, where=str(root / record.file))
-                for record in records
-            ],
-            "group": [record.group for record in records],
-            "split": [record.split for record in records],
-            "width": None,
-            "height": None,
-            "digest": None,
-        },
-        schema=MANIFEST_SCHEMA,
-    )
+    codes = [record.label and find_code(known, record.label, where=str(root / record.file)) for record in records]
+    try:
+        manifest = _manifest(records, root, source, codes)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{root}: a file name is not UTF-8 ({error.object!r}). Rename the file.") from error
     if manifest["cell_id"].is_duplicated().any():
         twice = manifest.filter(pl.col("cell_id").is_duplicated())["path"][0]
         raise ManifestError(f"{twice}: is listed twice. Keep one of the rows that list it.")
     return manifest
+
+
+def _manifest(records: list[Record], root: Path, source: str, codes: list[str | None]) -> pl.DataFrame:
+    columns = {
+        "cell_id": [f"{source}/{record.file}" for record in records],
+        "path": [str(root / record.file) for record in records],
+        "source": [source] * len(records),
+        "label": [record.label for record in records],
+        "code": codes,
+        "group": [record.group for record in records],
+        "split": [record.split for record in records],
+    }
+    unknown = [None] * len(records)
+    return pl.DataFrame({name: columns.get(name, unknown) for name in MANIFEST_SCHEMA}, schema=MANIFEST_SCHEMA)

@@ -145,5 +145,5 @@ def bcisc(root: Path) -> Iterator[Record]:
 
 
 def no_layout(_: Path) -> Iterator[Record]:
-    """A data set that is not published as a folder of single cells: nothing is found, and its card says what is read."""
+    """Not published as a folder of single cells: nothing is found, and the card says what is read instead."""
     return iter(())

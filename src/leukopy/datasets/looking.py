@@ -1,0 +1,55 @@
+"""A first look at an image file: its size and digest, and its thumbnail where pixels are wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from leukopy.core.files import file_digest
+from leukopy.datasets.duplicates import THUMBNAIL_SIDE, grey
+from leukopy.imaging.decode import MAX_PIXELS, MIN_SIDE, read_cell, read_image
+from leukopy.imaging.preprocess import Preprocess
+
+_THUMBNAIL = Preprocess(size=THUMBNAIL_SIDE)
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one file holds."""
+
+    width: int
+    """Pixels, as stored."""
+    height: int
+    digest: str
+    """SHA-256 of the file."""
+    thumbnail: NDArray[np.uint8] | None
+    """Grey, shape (32, 32), of the centred square; None where only the header was read."""
+
+
+def look(path: Path, *, pixels: bool) -> Look:
+    """Look at one image.
+
+    Args:
+        path: the file.
+        pixels: decode it whole, which finds the truncated and the damaged; else only its header is read.
+
+    Raises:
+        ImageError: it cannot be read; ``reason`` is one of ``imaging.decode.REASONS``.
+    """
+    if pixels:
+        cell = read_cell(path, _THUMBNAIL)
+        return Look(cell.width, cell.height, cell.digest, grey(cell.pixels))
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            width, height = picture.size
+        if min(width, height) >= MIN_SIDE and width * height <= MAX_PIXELS:
+            return Look(width, height, file_digest(path), None)
+    except (OSError, Image.DecompressionBombError):
+        pass  # decoding it says what is wrong, in the words of all other commands
+    height, width, _ = read_image(path).shape
+    return Look(width, height, file_digest(path), None)

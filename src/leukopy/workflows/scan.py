@@ -1,0 +1,161 @@
+"""Scan a data set: list its images, look at each, audit them, split them."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from leukopy.core.errors import ImageError, InputError
+from leukopy.core.files import atomic_path, prepare_output, write_json
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import provenance
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leukopy.datasets import Audit, Look
+
+RUN_FILE = "run.json"
+MANIFEST_FILE = "manifest.parquet"
+FAILURES_FILE = "failures.csv"
+
+_BATCH = 512  # images between two reports of progress
+
+
+class ScanSettings(Settings):
+    """What to scan, and how thoroughly."""
+
+    dataset: str
+    """An entry of ``DATASETS``."""
+    root: Path
+    """The folder that holds its layout, or a manifest of it."""
+    label_map: str | None = None
+    """The data set's own if not given."""
+    check: bool = False
+    """Decode each image whole. An audit and a split do so anyway."""
+    audit: bool = False
+    split: tuple[float, float, float] | None = None
+    """Shares of train, validation and test; None keeps the split that the data set comes with."""
+    seed: int = Field(default=0, ge=0)
+    """Of the split."""
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What became of the images: each is in exactly one of the two tables."""
+
+    out: Path
+    manifest: pl.DataFrame
+    """``MANIFEST_SCHEMA``, with sizes and digests; also in ``manifest.parquet``."""
+    failures: pl.DataFrame
+    """``FAILURE_SCHEMA``; also in ``failures.csv``."""
+    audit: Audit | None
+
+
+def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> ScanResult:
+    """List the images of a data set and look at each one.
+
+    Args:
+        settings: what to scan.
+        out: receives ``manifest.parquet``, ``failures.csv``, ``run.json``, and of an audit ``audit.json`` and
+            ``duplicates.csv``.
+        overwrite: replace what an earlier scan left in ``out``.
+        progress: told of the images that were looked at.
+
+    Raises:
+        InputError: no such folder, no image in it, or none that can be read.
+        UnknownLabelError: a label that the label map does not hold.
+        SettingsError: no such data set or label map, or shares that do not sum to 1.
+        OutputError: ``out`` holds something else or cannot be written.
+    """
+    from leukopy.datasets import (
+        audit,
+        check_fractions,
+        describe_duplicates,
+        open_dataset,
+        split,
+        write_audit,
+        write_manifest,
+    )
+
+    if settings.split:
+        check_fractions(settings.split)
+    listing = open_dataset(settings.dataset, settings.root, labels=settings.label_map)
+    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
+    write_json(out / RUN_FILE, {"settings": settings.model_dump(mode="json"), "provenance": provenance()})
+
+    needs_pixels = settings.check or settings.audit or settings.split is not None
+    outcomes = _look_at_all(listing["path"].to_list(), needs_pixels, progress)
+    manifest, failures = _tables(listing, outcomes)
+    with atomic_path(out / FAILURES_FILE) as temporary:
+        failures.write_csv(temporary)
+    if manifest.is_empty():
+        raise InputError(f"{settings.root}: none of its {len(failures)} images can be read; see {out / FAILURES_FILE}.")
+    duplicates = _duplicates(outcomes) if settings.audit or settings.split else None
+    if settings.split:
+        manifest = split(manifest, settings.split, seed=settings.seed, duplicates=duplicates)
+    result = None
+    if settings.audit and duplicates is not None:
+        pairs = describe_duplicates(manifest, duplicates)
+        result = audit(manifest, failures["reason"].to_list(), pairs)
+        write_audit(out, result, pairs)
+    write_manifest(out / MANIFEST_FILE, manifest)
+    return ScanResult(out, manifest, failures, result)
+
+
+def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[Look | ImageError]:
+    """A look, or the error that stood in its way, for each path."""
+    outcomes: list[Look | ImageError] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), _BATCH):
+            outcomes += pool.map(partial(_look, pixels=pixels), paths[start : start + _BATCH])
+            progress("looking at images", len(outcomes), len(paths))
+    return outcomes
+
+
+def _look(path: str, pixels: bool) -> Look | ImageError:
+    from leukopy.datasets import look
+
+    try:
+        return look(Path(path), pixels=pixels)
+    except ImageError as error:
+        return error
+
+
+def _tables(listing: pl.DataFrame, outcomes: list[Look | ImageError]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The images that can be read, with what was seen of them, and those that cannot, with the reason."""
+    import polars as pl
+
+    from leukopy.datasets import MANIFEST_SCHEMA
+    from leukopy.inference.rows import FAILURE_SCHEMA
+
+    errors = [each for each in outcomes if isinstance(each, ImageError)]
+    looks = [each for each in outcomes if not isinstance(each, ImageError)]
+    failed = pl.Series([isinstance(each, ImageError) for each in outcomes], dtype=pl.Boolean)
+    manifest = listing.filter(~failed).with_columns(
+        pl.Series(name, [getattr(each, name) for each in looks], dtype=MANIFEST_SCHEMA[name])
+        for name in ("width", "height", "digest")
+    )
+    failures = listing.filter(failed).select("cell_id", "path")
+    failures = failures.with_columns(
+        reason=pl.Series([error.reason for error in errors], dtype=FAILURE_SCHEMA["reason"]),
+        message=pl.Series([str(error) for error in errors], dtype=FAILURE_SCHEMA["message"]),
+    )
+    return manifest, failures
+
+
+def _duplicates(outcomes: list[Look | ImageError]) -> pl.DataFrame:
+    import numpy as np
+
+    from leukopy.datasets import find_duplicates
+
+    looks = [each for each in outcomes if not isinstance(each, ImageError)]
+    thumbnails = np.stack([each.thumbnail for each in looks if each.thumbnail is not None])
+    return find_duplicates([each.digest for each in looks], thumbnails)
