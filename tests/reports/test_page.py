@@ -224,6 +224,18 @@ def test_an_empty_slide_still_makes_a_page(content, make_cells, render):
     assert "Every image was read." in page.text
 
 
+def test_a_gallery_of_none_says_so(content, slide, render):
+    _, page = render(replace(content, cells=gallery.choose(slide.lazy(), per_class=0), thumbnails={}))
+    assert "Segmented neutrophil SNE 6 cells, none shown" in page.text
+    assert not page.all("img")
+
+
+def test_flags_are_words(content, render):
+    flagged = content.cells.with_columns(flags=pl.lit("low_resolution;not_square"))
+    _, page = render(replace(content, cells=flagged))
+    assert page.text.count("low resolution, not square") == 10
+
+
 def test_a_shift_beyond_sampling_error_is_named_at_the_top(content, make_cells, render):
     _, page = render(replace(content, differential=count_cells(make_cells({"LY": 150, "SNE": 50}).lazy())))
     assert "Lymphocytes high: 75.0 % (68.4 to 80.8), reference 20 to 40 %." in page.text

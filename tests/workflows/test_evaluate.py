@@ -167,6 +167,18 @@ def test_results_are_not_overwritten_by_accident(manifest, colour_model):
     _run(manifest, colour_model)
     with pytest.raises(OutputError, match="--overwrite"):
         _run(manifest, colour_model)
+    settings = EvaluateSettings(data=str(manifest), model=str(colour_model.path), replicates=100)
+    assert evaluate(settings, manifest.parent / "out", overwrite=True).failures == 0
+
+
+def test_results_of_another_command_are_never_replaced(manifest, colour_model):
+    out = manifest.parent / "out"
+    out.mkdir()
+    (out / "run.json").write_text('{"command": "analyze"}')
+    settings = EvaluateSettings(data=str(manifest), model=str(colour_model.path))
+    with pytest.raises(OutputError, match="another command"):
+        evaluate(settings, out, overwrite=True)
+    assert (out / "run.json").exists()
 
 
 def test_progress_reaches_the_end(manifest, colour_model):

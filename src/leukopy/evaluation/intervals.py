@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import betaincinv
 
 LEVEL = 0.95
 """The confidence level of every interval leukopy gives."""
@@ -39,8 +39,8 @@ def clopper_pearson(count: int, total: int) -> tuple[float, float]:
     if not 0 <= count <= total:
         raise ValueError(f"a count lies between 0 and its total, not {count} of {total}")
     tail = (1 - LEVEL) / 2
-    low = stats.beta.ppf(tail, count, total - count + 1) if count else 0.0
-    high = stats.beta.ppf(1 - tail, count + 1, total - count) if count < total else 1.0
+    low = betaincinv(count, total - count + 1, tail) if count else 0.0
+    high = betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
     return float(low), float(high)
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from leukopy.core.errors import InputError, SettingsError
-from leukopy.core.files import atomic_path, prepare_output, write_json, write_text
+from leukopy.core.errors import InputError, OutputError, SettingsError
+from leukopy.core.files import atomic_path, prepare_output, read_json, write_json, write_text
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import provenance
+from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def evaluate(
     listed = _select(_read(settings), settings)
     labelled, counts = _labelled(listed, settings)
     classifier = Classifier.open(settings.model)
-    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
-    made = {"command": settings.command, **provenance()}
-    write_json(out / RUN_FILE, {"settings": settings.model_dump(mode="json"), "provenance": made})
+    made = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
     _write_rows(out, found, labelled)
     if found.cells.is_empty():
@@ -152,6 +150,24 @@ def _labelled(listed: pl.DataFrame, settings: EvaluateSettings) -> tuple[pl.Data
     return labelled, counts
 
 
+def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, overwrite: bool) -> dict[str, object]:
+    """Prepare ``out``, write its ``run.json``, and return what makes the result."""
+    earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else {}
+    if overwrite and earlier and earlier.get("command") != "evaluate":
+        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
+    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
+    made = {"command": settings.command, **provenance()}
+    run = {
+        "command": "evaluate",
+        "notice": RESEARCH_USE_ONLY,
+        "settings": settings.model_dump(mode="json"),
+        "model": {"name": classifier.card.name, "sha256": classifier.card.model.sha256},
+        "provenance": made,
+    }
+    write_json(out / RUN_FILE, run)
+    return made
+
+
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:
     import polars as pl
 
@@ -184,7 +200,7 @@ def _score(
 ) -> Evaluation:
     import numpy as np
 
-    from leukopy.evaluation import coarse_indices, fine_indices
+    from leukopy.evaluation.classification import coarse_indices, fine_indices
     from leukopy.evaluation.levels import Evaluation, score_level
     from leukopy.taxonomy import COARSE, FINE
 
