@@ -48,6 +48,8 @@ def train(
     for metric in result.card.metrics:
         table.add_row(metric.name, f"{metric.value:.4f}")
     Console().print(table)
+    if result.failures:
+        say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
     say(f"Bundle: {result.bundle}. Next: leukopy evaluate … --model {result.bundle} --split test")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.core.files import atomic_path
+from leukopy.core.errors import ImageError
+from leukopy.core.files import atomic_path, read_json, write_json
 from leukopy.core.progress import Progress
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
@@ -18,30 +20,43 @@ from leukopy.synthesis import draw_cell, random_appearance
 from leukopy.training.sources import DRAWN
 
 
-def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Progress) -> NDArray[np.uint8]:
-    """Pictures of ``cells`` as uint8 (N, spec.size, spec.size, 3), in their order; made once, then read from disk.
+@dataclass(frozen=True)
+class Decoded:
+    """The pictures of some cells."""
 
-    Raises:
-        ImageError: a picture cannot be decoded (audit the data set first).
-    """
+    pictures: NDArray[np.uint8]
+    """Shape (N, size, size, 3), memory-mapped, in the order of the cells; zeros where the picture failed."""
+    failures: dict[int, str]
+    """Row of each picture that could not be decoded -> why."""
+
+
+def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Progress) -> Decoded:
+    """Decode the pictures of ``cells`` as ``spec`` says; made once, then read from ``folder``."""
     key = hashlib.sha256(f"{spec.size} {spec.crop} {'|'.join(cells['path'])}".encode()).hexdigest()[:16]
-    path = folder / f"pictures-{key}.npy"
+    path, reasons = folder / f"pictures-{key}.npy", folder / f"pictures-{key}.json"
     if not path.exists():
         with atomic_path(path) as temporary:
-            _fill(cells["path"].to_list(), spec, temporary, progress)
-    pictures: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return pictures
+            write_json(reasons, _fill(cells["path"].to_list(), spec, temporary, progress))
+    return Decoded(np.load(path, mmap_mode="r"), {int(row): why for row, why in read_json(reasons).items()})
 
 
-def _fill(paths: list[str], spec: Preprocess, target: Path, progress: Progress) -> None:
+def _fill(paths: list[str], spec: Preprocess, target: Path, progress: Progress) -> dict[int, str]:
     shape = (len(paths), spec.size, spec.size, 3)
     pictures = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
+    failures: dict[int, str] = {}
+
+    def fill(index: int) -> None:
+        try:
+            pictures[index] = _picture(paths[index], spec)
+        except ImageError as error:
+            failures[index] = str(error)
+
     with ThreadPoolExecutor() as pool:
-        for index, picture in enumerate(pool.map(lambda path: _picture(path, spec), paths)):
-            pictures[index] = picture
-            if index % 100 == 99 or index + 1 == len(paths):
-                progress("decoding", index + 1, len(paths))
+        for done, _ in enumerate(pool.map(fill, range(len(paths))), start=1):
+            if done % 100 == 0 or done == len(paths):
+                progress("decoding", done, len(paths))
     pictures.flush()
+    return dict(sorted(failures.items()))
 
 
 def _picture(path: str, spec: Preprocess) -> NDArray[np.uint8]:

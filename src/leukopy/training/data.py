@@ -9,14 +9,13 @@ import lightning
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from leukopy.core.progress import Progress
 from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.training.cache import decode_all
+from leukopy.training.cache import Decoded, decode_all
 from leukopy.training.settings import TrainSettings
 from leukopy.training.sources import gather, member_matrix, sampling_weights
 
@@ -24,22 +23,23 @@ Item = tuple[Tensor, Tensor]
 
 
 class Pictures(Dataset[Item]):
-    """uint8 (S, S, 3) and bool (11,) for each cell; one random variant a visit where there is an augmentation."""
+    """uint8 (S, S, 3) and bool (11,) for each decoded cell; one random variant a visit with an augmentation."""
 
     def __init__(
-        self,
-        pictures: NDArray[np.uint8],
-        members: NDArray[np.bool_],
-        spec: Preprocess,
-        augmentation: Augmentation | None = None,
+        self, cells: pl.DataFrame, decoded: Decoded, spec: Preprocess, augmentation: Augmentation | None = None
     ) -> None:
-        self.pictures, self.members, self.spec, self.augmentation = pictures, members, spec, augmentation
+        self.spec, self.augmentation = spec, augmentation
+        self._pictures = decoded.pictures
+        self._rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
+        self.cells = cells[self._rows]
+        self.members = member_matrix(self.cells["code"])
+        self.failures = cells[list(decoded.failures)].select("cell_id", message=pl.Series(decoded.failures.values()))
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> Item:
-        picture = np.array(self.pictures[index])
+        picture = np.array(self._pictures[self._rows[index]])
         if self.augmentation is not None:
             # torch seeds each worker anew for each epoch; numpy follows it.
             rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
@@ -54,25 +54,22 @@ class CellData(lightning.LightningDataModule):
         super().__init__()
         cells = gather(settings, data)
         self.settings = settings
-        self.train_cells = cells.filter(pl.col("split") == "train")
-        self.val_cells = cells.filter(pl.col("split") == "val")
+        train, val = (cells.filter(pl.col("split") == split) for split in ("train", "val"))
         spec = settings.preprocess
         # Augmentation turns and moves the picture, so it starts from the whole square at the same magnification.
         whole = Preprocess(size=spec.short_side, crop=1.0) if settings.augmentation else spec
-        self.train_set = Pictures(
-            decode_all(self.train_cells, whole, cache, progress),
-            member_matrix(self.train_cells["code"]),
-            spec,
-            settings.augmentation,
-        )
-        self.val_set = Pictures(
-            decode_all(self.val_cells, spec, cache, progress), member_matrix(self.val_cells["code"]), spec
-        )
+        self.train_set = Pictures(train, decode_all(train, whole, cache, progress), spec, settings.augmentation)
+        self.val_set = Pictures(val, decode_all(val, spec, cache, progress), spec)
+
+    @property
+    def failures(self) -> pl.DataFrame:
+        """Cells left out because their picture cannot be decoded: ``cell_id`` and ``message``."""
+        return pl.concat([self.train_set.failures, self.val_set.failures])
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Sources by their shares, classes balanced within each."""
         optimisation = self.settings.optimisation
-        weights = sampling_weights(self.train_cells, self.settings)
+        weights = sampling_weights(self.train_set.cells, self.settings)
         images = optimisation.epoch_images or len(self.train_set)
         sampler = WeightedRandomSampler(weights.tolist(), images)
         return self._loader(self.train_set, sampler=sampler, drop_last=images >= optimisation.batch_size)

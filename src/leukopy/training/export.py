@@ -92,7 +92,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
     probability = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     probability /= probability.sum(axis=1, keepdims=True)
     confidence = (probability @ taxonomy.coarse_matrix()).max(axis=1)
-    validation = f"validation split of {', '.join(data.val_cells['source'].unique(maintain_order=True))}"
+    validation = f"validation split of {', '.join(data.val_set.cells['source'].unique(maintain_order=True))}"
     validation += f", {len(members)} images; the epoch was chosen on it"
     entry = BACKBONES[settings.backbone.name]
     return Card(
@@ -112,7 +112,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
         ),
         calibration=Calibration(temperature=temperature, fitted_on=validation),
         thresholds=Thresholds(uncertain_below=float(np.quantile(confidence, settings.uncertain_share))),
-        trained_on=uses(data.train_cells),
+        trained_on=uses(data.train_set.cells),
         metrics=tuple(
             Metric(name=f"{name} (validation)", value=value, data=validation)
             for name, value in validation_figures(logits, members, settings.level).items()

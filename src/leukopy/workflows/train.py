@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukopy.core.errors import MissingExtraError, SettingsError
-from leukopy.core.files import prepare_output, write_json
+from leukopy.core.files import atomic_path, prepare_output, write_json
 from leukopy.core.places import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
@@ -22,10 +22,11 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the bundle is, and its card."""
+    """Where the bundle is, its card, and how many pictures could not be decoded (``failures.csv``)."""
 
     bundle: Path
     card: Card
+    failures: int
 
 
 def read_recipe(path: Path, changes: dict[str, Any]) -> TrainSettings:
@@ -88,6 +89,8 @@ def train(
     prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
     write_json(out / RUN_FILE, {"settings": settings.model_dump(mode="json"), "provenance": provenance()})
     data = CellData(settings, data_folder(), cache_folder(), progress)
+    with atomic_path(out / "failures.csv") as temporary:
+        data.failures.write_csv(temporary)
     module = fit(settings, data, out, resume=resume, show_progress=show_progress)
     bundle = export(module, settings, data, out / "bundle")
-    return TrainResult(bundle.path, bundle.card)
+    return TrainResult(bundle.path, bundle.card, len(data.failures))

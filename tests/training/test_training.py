@@ -1,0 +1,200 @@
+"""A whole training run on drawn cells: sources, cache, loss, checkpoints, export, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+
+import leukopy
+from leukopy.bundle import open_bundle
+from leukopy.core.errors import SettingsError, TrainingError
+from leukopy.core.progress import silent
+from leukopy.imaging.decode import read_cell
+from leukopy.imaging.preprocess import Preprocess
+from leukopy.synthesis import draw_cell
+from leukopy.training.cache import decode_all
+from leukopy.training.data import CellData
+from leukopy.training.lightning_module import CellModule, shrink, validation_figures
+from leukopy.training.settings import Source, TrainSettings
+from leukopy.training.sources import gather, member_matrix, sampling_weights
+from leukopy.workflows.train import read_recipe, train
+
+CODES = ("LY", "EO", "PLT", "NEU")
+"""NEU is coarse: those cells are drawn segmented or band, and labelled only neutrophil."""
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of drawn cells: 10 each of three classes and of one known only at the coarse level."""
+    root = tmp_path_factory.mktemp("data")
+    for code in CODES:
+        (root / "lab" / code).mkdir(parents=True)
+        for index in range(10):
+            drawn = draw_cell("SNE" if code == "NEU" else code, seed=index, size=80)
+            Image.fromarray(drawn.image).save(root / "lab" / code / f"{index}.png")
+    return root
+
+
+def recipe(**changes: object) -> TrainSettings:
+    values: dict[str, object] = {
+        "name": "test",
+        "title": "Test",
+        "description": "For tests.",
+        "backbone": {"name": "lenet"},
+        "preprocess": {"size": 48},
+        "sources": [{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0.3}],
+        "optimisation": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3},
+    }
+    return TrainSettings.build(values | changes)
+
+
+@pytest.fixture(autouse=True)
+def _places(laboratory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEUKOPY_DATA", str(laboratory))
+    monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
+
+
+def test_gather_splits_by_group_and_adds_drawn_cells(laboratory: Path) -> None:
+    sources = [
+        {"dataset": "folders", "root": "lab", "share": 0.9, "validation_share": 0.3},
+        {"dataset": "drawn", "share": 0.1, "images": 22},
+    ]
+    cells = gather(recipe(sources=sources), laboratory)
+    assert cells["source"].value_counts().sort("source").rows() == [("drawn", 22), ("folders", 40)]
+    assert cells.filter(pl.col("source") == "drawn")["split"].unique().to_list() == ["train"]
+    share = (cells.filter(pl.col("source") == "folders")["split"] == "val").mean()
+    assert 0.1 < share < 0.5
+    assert cells.equals(gather(recipe(sources=sources), laboratory))
+
+
+def test_test_images_never_reach_training(tmp_path: Path, laboratory: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    paths = sorted((laboratory / "lab").rglob("*.png"))
+    table = pl.DataFrame(
+        {
+            "path": [str(path) for path in paths],
+            "label": [path.parent.name for path in paths],
+            "split": ["train", "val", "test", "train"] * 10,
+        }
+    )
+    table.write_csv(manifest)
+    cells = gather(recipe(sources=[{"dataset": "manifest", "root": str(manifest), "share": 1}]), tmp_path)
+    assert sorted(cells["split"].unique()) == ["train", "val"]
+    assert len(cells) == 30
+
+
+def test_no_validation_image_is_an_error(laboratory: Path) -> None:
+    with pytest.raises(TrainingError, match="no validation image"):
+        gather(recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0}]), laboratory)
+
+
+def test_coarse_level_brings_every_label_to_eight_classes(laboratory: Path) -> None:
+    (laboratory / "lab" / "SNE").mkdir(exist_ok=True)
+    Image.fromarray(draw_cell("SNE", seed=99, size=80).image).save(laboratory / "lab" / "SNE" / "99.png")
+    try:
+        fine, coarse = (gather(recipe(level=level), laboratory)["code"].unique() for level in ("fine", "coarse"))
+    finally:
+        (laboratory / "lab" / "SNE" / "99.png").unlink()
+    assert sorted(fine) == ["EO", "LY", "NEU", "PLT", "SNE"]
+    assert sorted(coarse) == ["EO", "LY", "NEU", "PLT"]
+
+
+def test_sampling_gives_sources_their_shares_and_classes_their_balance() -> None:
+    cells = pl.DataFrame({"source": ["a"] * 5 + ["b"] * 2, "code": ["LY"] * 4 + ["EO"] + ["LY"] * 2})
+    settings = recipe(
+        sources=[Source(dataset="a", share=0.8), Source(dataset="b", share=0.2)], optimisation={"class_balance": 1.0}
+    )
+    weights = sampling_weights(cells, settings)
+    assert weights[:5].sum() == pytest.approx(0.8)
+    assert weights[:4].sum() == pytest.approx(weights[4])
+    assert weights[5:].sum() == pytest.approx(0.2)
+
+
+def test_cache_holds_what_serving_sees_and_lists_what_it_cannot_read(tmp_path: Path, laboratory: Path) -> None:
+    good = laboratory / "lab" / "LY" / "0.png"
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    cells = pl.DataFrame({"path": [str(bad), str(good)]})
+    spec = Preprocess(size=48, crop=0.8)
+    first = decode_all(cells, spec, tmp_path / "kept", silent)
+    again = decode_all(cells, spec, tmp_path / "kept", silent)
+    assert np.array_equal(first.pictures[1], read_cell(good, spec).pixels)
+    assert np.array_equal(first.pictures, again.pictures)
+    assert list(again.failures) == [0]
+    assert "bad.png" in again.failures[0]
+
+
+def test_shrinking_keeps_colours() -> None:
+    images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    small = shrink(images, 24)
+    assert small.shape == (2, 24, 24, 3)
+    torch.testing.assert_close(small.mean(dim=(1, 2)), images.float().mean(dim=(1, 2)), atol=2.0, rtol=0.0)
+
+
+def test_figures_of_a_perfect_and_of_a_blind_classifier() -> None:
+    members = member_matrix(pl.Series(["SNE", "BNE", "NEU", "EO", "PLT"]))
+    right = members * 10.0
+    figures = validation_figures(right, members, "fine")
+    assert figures["balanced_accuracy8"] == figures["accuracy11"] == 1
+    blind = np.zeros((5, 11))
+    blind[:, 2] = 9  # says eosinophil
+    assert validation_figures(blind, members, "fine")["balanced_accuracy8"] == pytest.approx(1 / 3)
+    assert "macro_f1_11" not in validation_figures(right, members, "coarse")
+
+
+def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path) -> None:
+    result = train(recipe(), tmp_path / "run")
+    assert open_bundle(result.bundle).card == result.card
+    assert 20 <= result.card.trained_on[0].images < 40
+    assert "validation" in result.card.calibration.fitted_on
+    curves = pl.read_csv(tmp_path / "run" / "metrics.csv")
+    assert curves["val/loss"].drop_nulls().len() == 2
+    found = leukopy.load(str(result.bundle)).predict([laboratory / "lab" / "LY" / "0.png"])
+    assert found.cells.height == 1
+    assert found.failures.height == 0
+
+
+def test_resume_goes_on_where_it_stopped(laboratory: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(recipe(), out)
+    longer = recipe(optimisation={"epochs": 3, "batch_size": 8, "learning_rate": 1e-3})
+    train(longer, out, resume=True)
+    last = torch.load(out / "checkpoints" / "last.ckpt", weights_only=False, map_location="cpu")
+    assert last["epoch"] == 2
+    assert last["global_step"] % 3 == 0
+
+
+def test_pretrained_small_epochs_and_averaging_run_together(laboratory: Path, tmp_path: Path) -> None:
+    settings = recipe(
+        backbone={"name": "tf_efficientnet_lite0", "pretrained": True},
+        augmentation={},
+        optimisation={"epochs": 2, "batch_size": 16, "small_epochs": 1, "small_size": 32, "average": 0.5},
+    )
+    data = CellData(settings, laboratory, tmp_path / "cache", silent)
+    picture, members = data.train_set[0]
+    assert picture.shape == (48, 48, 3)
+    assert members.dtype == torch.bool
+    assert train(settings, tmp_path / "run").card.model.pretrained is not None
+    assert CellModule(settings).net.dropout.p == 0
+
+
+def test_recipes_are_changed_by_dotted_names(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "configs" / "default.yaml"
+    assert read_recipe(path, {"optimisation.epochs": 1}).optimisation.epochs == 1
+    with pytest.raises(SettingsError, match=r"optimisation\.epoch:"):
+        read_recipe(path, {"optimisation.epoch": 1})
+    with pytest.raises(SettingsError, match="holds no settings"):
+        read_recipe(path, {"name.first": 1})
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_recipe_is_valid(path: Path) -> None:
+    settings = read_recipe(path, {})
+    assert settings.name == path.stem
+    assert f"leukopy train configs/{path.name}" in path.read_text()
+    assert len(settings.limits) > 0
