@@ -45,8 +45,8 @@ def one_line_errors() -> Iterator[None]:
     except LeukopyError as error:
         say(f"leukopy: {error}")
         sys.exit(EXIT_ERROR)
-    except KeyboardInterrupt:
-        say("leukopy: interrupted; what was finished is kept. Run the same command with --resume to continue.")
+    except KeyboardInterrupt as interrupt:
+        say(f"leukopy: interrupted; {str(interrupt) or 'what was finished is kept.'}")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # `leukopy predict … | head`
         sys.stderr.close()

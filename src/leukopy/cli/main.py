@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from leukopy import __version__
-from leukopy.cli import datasets
+from leukopy.cli import datasets, models
+from leukopy.cli.analyze import analyze
 from leukopy.cli.console import one_line_errors
 from leukopy.cli.evaluate import evaluate
+from leukopy.cli.predict import predict
 from leukopy.cli.train import train
 
+
+class _Root(TyperGroup):
+    """Every command's errors, and Ctrl-C, end in one line: here, since typer answers Ctrl-C without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with one_line_errors():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
+    cls=_Root,
     name="leukopy",
     help="Blood-cell microscopy: from a folder of cell images to a differential count. Research use only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(analyze)
+app.command()(predict)
 app.command()(evaluate)
 app.command()(train)
+app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
 
 
@@ -35,5 +51,4 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    with one_line_errors():
-        app()
+    app()

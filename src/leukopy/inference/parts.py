@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
-from leukopy.core.errors import OutputError
 from leukopy.core.files import atomic_path
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
 
@@ -73,41 +70,43 @@ class Parts:
         self._waiting = []
         self._count += 1
 
-    def merge(self, cells: Path, cells_csv: Path, failures_csv: Path) -> None:
-        """Write all rows, in the order of the inputs, as a stream.
+    def write_cells(self, path: Path) -> None:
+        """Write the classified cells of all parts, in the order of the inputs, as Parquet or CSV by the suffix.
 
         Raises:
             OutputError: the disk is full, or not permitted.
         """
-        rows = pl.scan_parquet([self._path(number) for number in range(self._count)])
-        failed = pl.col("reason").is_not_null()
-        with _table_path(cells) as temporary:
-            rows.filter(~failed).select(list(CELL_SCHEMA)).sink_parquet(temporary)
-        with _table_path(cells_csv) as temporary:
-            pl.scan_parquet(cells).sink_csv(temporary)
-        with _table_path(failures_csv) as temporary:
-            rows.filter(failed).select(list(FAILURE_SCHEMA)).sink_csv(temporary)
+        _sink(self._rows().filter(pl.col("reason").is_null()).select(list(CELL_SCHEMA)), path)
+
+    def write_failures(self, path: Path) -> None:
+        """Write the failures of all parts likewise.
+
+        Raises:
+            OutputError: the disk is full, or not permitted.
+        """
+        _sink(self._rows().filter(pl.col("reason").is_not_null()).select(list(FAILURE_SCHEMA)), path)
 
     def remove(self) -> None:
         """Delete the folder, once its rows are merged."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _rows(self) -> pl.LazyFrame:
+        return pl.scan_parquet([self._path(number) for number in range(self._count)])
+
     def _path(self, number: int) -> Path:
         return self._folder / f"part-{number:05d}.parquet"
 
 
-@contextmanager
-def _table_path(path: Path) -> Iterator[Path]:
-    """`atomic_path` for tables that polars writes itself: its errors name the system's error only in their text.
-
-    Raises:
-        OutputError: the disk is full, or not permitted.
-    """
+def _sink(rows: pl.LazyFrame, path: Path) -> None:
+    """Write rows as a stream. Polars names an error of the system only in the text of its own."""
     with atomic_path(path) as temporary:
         try:
-            yield temporary
+            if path.suffix == ".parquet":
+                rows.sink_parquet(temporary)
+            else:
+                rows.sink_csv(temporary, float_precision=6)
         except (OSError, pl.exceptions.ComputeError) as error:
             number = re.search(r"\(os error (\d+)\)", str(error))
             if number is None:
-                raise OutputError(f"{path}: could not be written ({error}).") from error
+                raise
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from leukopy.core.errors import OutputError
 from leukopy.core.files import prepare_output, read_json, write_json
@@ -46,6 +46,12 @@ class AnalyzeSettings(Settings):
     """Cells of each class that the report shows."""
     reference: dict[str, Any] = Field(default_factory=dict)
     """The laboratory's reference ranges (`ReferenceRanges`); empty: adults."""
+
+    @field_validator("input")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        """So that a saved run is repeated from any folder."""
+        return path.absolute()
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,9 @@ def analyze(
         return _result(out, len(inputs), ranges)
     parts = Parts(out / "parts")
     _classify(parts, inputs, classifier, progress)
-    parts.merge(out / CELLS_FILE, out / "cells.csv", out / FAILURES_FILE)
+    parts.write_cells(out / CELLS_FILE)
+    parts.write_cells(out / "cells.csv")
+    parts.write_failures(out / FAILURES_FILE)
     result = _result(out, len(inputs), ranges)
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
@@ -168,8 +176,12 @@ def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier,
             for predictions in stream:
                 parts.add(predictions)
                 progress("classifying", parts.rows, len(inputs))
+    except KeyboardInterrupt as interrupt:
+        parts.flush()
+        kept = f"{parts.rows} of {len(inputs)} cells are done and kept. Run the same command with --resume to continue."
+        raise KeyboardInterrupt(kept) from interrupt
     finally:
-        parts.flush()  # on Ctrl-C too
+        parts.flush()
 
 
 def _result(out: Path, inputs: int, ranges: ReferenceRanges) -> AnalyzeResult:

@@ -1,0 +1,104 @@
+"""``leukopy analyze``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leukopy.cli.console import progress_bar, say
+from leukopy.core.errors import EXIT_FAILURES
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leukopy.evaluation.differential import Differential, Line
+
+
+def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
+    out: Annotated[Path, typer.Option(help="Folder for rows, differential count and report.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Name of the slide in the report.", show_default="name of PATH")
+    ] = None,
+    per_class: Annotated[int | None, typer.Option(help="Cells of each class in the report.", show_default="24")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="YAML with the laboratory's reference ranges.", show_default="adults")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Worker threads.", show_default="all cores")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier run, or YAML.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+) -> None:
+    """From a folder of cell images to a differential count and a report.
+
+    Images that cannot be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
+    Examples:
+
+        leukopy analyze slide3/ --out results/slide3
+
+        leukopy analyze slide3/ --out results/slide3 --resume
+
+        leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
+    """
+    from rich.console import Console
+
+    from leukopy.core.settings import read_mapping
+    from leukopy.workflows.analyze import AnalyzeSettings, analyze
+
+    if path is None and config is None:
+        raise typer.BadParameter("give the PATH of the images, or --config with the settings of an earlier run")
+    changes = {
+        "input": path,
+        "model": model,
+        "title": title,
+        "per_class": per_class,
+        "reference": read_mapping(reference) if reference else None,
+        "threads": threads,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = AnalyzeSettings.read(config, **given) if config else AnalyzeSettings.build(given)
+    with progress_bar() as progress:
+        result = analyze(settings, out, resume=resume, overwrite=overwrite, progress=progress)
+    Console().print(_table(result.differential))
+    say(f"Report: {result.report}")
+    if result.failures:
+        say(f"{result.failures:,} of {result.inputs:,} images failed: {result.folder / 'failures.csv'}")
+        raise typer.Exit(EXIT_FAILURES)
+
+
+def _table(found: Differential) -> Table:
+    from rich.table import Table
+
+    from leukopy.taxonomy import find
+
+    table = Table("class", title=f"Differential count of {found.leukocytes:,} leukocytes")
+    for name in ("cells", "%", "95 % limits", "usual", ""):
+        table.add_column(name, justify="right")
+    for line in found.lines:
+        usual = "{:g} to {:g}".format(*line.reference) if line.reference else ""
+        flag = line.flag if line.flag in ("L", "H") else ""
+        table.add_row(line.name, f"{line.count:,}", *_share(line), usual, flag, style="bold" if line.sums else None)
+    table.add_section()
+    for line in found.beside:
+        table.add_row(f"{line.name} (per 100 leukocytes)", f"{line.count:,}", *_share(line))
+    for code, count in found.outside.items():
+        table.add_row(find(code).name, f"{count:,}")
+    table.caption = "\n".join([*found.notes, RESEARCH_USE_ONLY])
+    return table
+
+
+def _share(line: Line) -> tuple[str, str]:
+    if line.percent is None:
+        return "–", "–"
+    return f"{line.percent:.1f}", f"{line.low:.1f} to {line.high:.1f}"

@@ -1,0 +1,97 @@
+"""``leukopy models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from leukopy.bundle import Card, Metric
+
+app = typer.Typer(help="The models that ship with leukopy, and their cards.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the bundled models.
+
+    Example:
+
+        leukopy models list
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from leukopy.workflows.models import list_models
+
+    table = Table("name", "title", "input", "licence")
+    for card in list_models():
+        side = card.preprocess.size
+        table.add_row(card.name, card.title, f"{side} x {side} px", card.licence)
+    Console().print(table)
+
+
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="A bundled model, or a bundle folder.")] = "default",
+    json: Annotated[bool, typer.Option("--json", help="The whole card as JSON.")] = False,
+) -> None:
+    """Show a model's card: what it is, what it was trained on, how well it does, what it must not be used for.
+
+    Examples:
+
+        leukopy models show default
+
+        leukopy models show runs/new/bundle --json
+    """
+    from leukopy.workflows.models import show_model
+
+    card = show_model(model)
+    if json:
+        typer.echo(card.model_dump_json(indent=2))
+    else:
+        _print(card)
+
+
+def _print(card: Card) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"[bold]{escape(card.title)}[/bold] ({escape(card.name)})\n{escape(card.description)}\n")
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(card).items():
+        facts.add_row(f"[bold]{name}[/bold]", escape(str(value)))
+    console.print(facts)
+    trained = Table("trained on", "images", "licence", "citation", title="Data")
+    for use in card.trained_on:
+        trained.add_row(*map(escape, (use.name, f"{use.images:,}", use.licence, use.citation)))
+    console.print(trained)
+    if card.metrics:
+        metrics = Table("figure", "value", "measured on", title="How well it does")
+        for metric in card.metrics:
+            metrics.add_row(escape(metric.name), _value(metric), escape(metric.data))
+        console.print(metrics)
+    for limit in card.limits:
+        console.print(f"- {escape(limit)}")
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    return {
+        "use": card.intended_use,
+        "licence": card.licence,
+        "network": f"{card.model.architecture}, {card.model.parameters:,} parameters",
+        "first weights": card.model.pretrained or "random",
+        "input": f"{card.preprocess.size} x {card.preprocess.size} px",
+        "classes": " ".join(card.classes),
+        "temperature": f"{card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}",
+        "uncertain below": f"{card.thresholds.uncertain_below:.3f}",
+    }
+
+
+def _value(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.4f}"
+    return f"{metric.value:.4f} ({metric.low:.4f} to {metric.high:.4f})"
