@@ -181,6 +181,15 @@ def test_results_of_another_command_are_never_replaced(manifest, colour_model):
     assert (out / "run.json").exists()
 
 
+def test_command_names_data_by_where_others_have_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
+    inside = EvaluateSettings(data="pbc", root=tmp_path / "cells" / "pbc", split="all")
+    assert inside.command == 'leukopy evaluate pbc --root "$LEUKOPY_DATA"/cells/pbc --model default --split all'
+    assert "/elsewhere" in EvaluateSettings(data="pbc", root="/elsewhere").command
+    manifest = EvaluateSettings(data=str(tmp_path / "my slides.csv"))
+    assert manifest.command.startswith("""leukopy evaluate "$LEUKOPY_DATA"/'my slides.csv' --model""")
+
+
 def test_progress_reaches_the_end(manifest, colour_model):
     seen = []
     settings = EvaluateSettings(data=str(manifest), model=str(colour_model.path), replicates=100)
@@ -194,7 +203,7 @@ def test_command_prints_tables_and_points_to_the_files(manifest, colour_model):
     arguments = ["evaluate", str(manifest), "--model", str(colour_model.path), "--out", str(out)]
     result = runner.invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    for expected in ("balanced accuracy", "ECE", "8 classes", "11 classes", "segmented neutrophil (SNE)", "0.7500"):
+    for expected in ("balanced accuracy", "ECE", "8 classes", "11 classes", "segmented neutrophil (SNE)", "0.750"):
         assert expected in result.stdout
     assert "summary.md" in result.stderr
     again = [*arguments[:1], str(out / "run.json"), "--out", str(manifest.parent / "again")]
@@ -208,3 +217,16 @@ def test_command_ends_with_3_when_images_failed(manifest, colour_model):
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 3
     assert "1 image could not be read" in result.stderr
+
+
+@pytest.mark.real_data
+def test_a_real_data_set_is_scored_whole(real_data, colour_model, tmp_path):
+    settings = EvaluateSettings(
+        data="cellavision", root=real_data / "cells" / "cellavision", model=str(colour_model.path), split="all"
+    )
+    found = evaluate(settings, tmp_path / "out").evaluation
+    assert found.counts["listed"] == 100
+    assert found.counts["scored"] + found.counts["unlabelled"] + found.counts["outside"] == 100
+    assert {score.code for score in found.coarse.classification.classes if score.support} == {
+        "NEU", "LY", "MO", "EO", "BA",
+    }  # fmt: skip

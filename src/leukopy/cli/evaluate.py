@@ -57,6 +57,7 @@ def evaluate(
 
 
 def _print(evaluation: Evaluation) -> None:
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
@@ -64,7 +65,7 @@ def _print(evaluation: Evaluation) -> None:
     from leukopy.taxonomy import find
 
     console, counts = Console(), evaluation.counts
-    total = Table("", *(f"{level.name}" for level in evaluation.levels))
+    total = Table("", *(level.name for level in evaluation.levels), box=SIMPLE)
     total.title = f"{evaluation.model} on {evaluation.data}, {evaluation.split}"
     total.caption = f"95 % intervals, bootstrapped by {evaluation.drawn_by}"
     total.add_row("images", *(f"{level.classification.images:,}" for level in evaluation.levels))
@@ -72,11 +73,14 @@ def _print(evaluation: Evaluation) -> None:
         total.add_row(name, *(show(averages(level)[name]) for level in evaluation.levels))
     console.print(total)
     for level in evaluation.levels:
-        table = Table("class", "images", "F1", "precision", "recall", title=level.name)
+        table = Table("class", "images", "F1", "precision", "recall", title=level.name, box=SIMPLE, pad_edge=False)
         for score in level.classification.classes:
             if score.support:
-                figures = (show(score.f1), show(score.precision), show(score.recall))
-                table.add_row(f"{find(score.code).name} ({score.code})", f"{score.support:,}", *figures)
+                name, images = f"{find(score.code).name} ({score.code})", f"{score.support:,}"
+                shares = (
+                    "–" if part.value is None else f"{part.value:.3f}" for part in (score.precision, score.recall)
+                )
+                table.add_row(name, images, show(score.f1, 3), *shares)
         console.print(table)
     if counts["unlabelled"] or counts["outside"]:
         say(f"Left out: {counts['unlabelled']:,} images without a label, {counts['outside']:,} outside the classes.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -57,7 +58,8 @@ def write_confusion_png(path: Path, confusion: NDArray[np.integer], classes: Seq
     side = 2.6 + 0.52 * len(classes)
     figure = Figure(figsize=(side, side), layout="constrained", dpi=150)
     axes = figure.add_subplot()
-    axes.imshow(np.nan_to_num(shares), cmap="Purples", vmin=0, vmax=100)
+    # A square-root scale: errors of a few per cent are what one looks for.
+    axes.imshow(np.nan_to_num(shares), cmap="Purples", norm=PowerNorm(0.5, vmin=0, vmax=100))
     codes = [cell.code for cell in classes]
     axes.set_xticks(range(len(codes)), codes)
     axes.set_yticks(range(len(codes)), [f"{code}  n={count:,}" for code, count in zip(codes, support, strict=True)])
@@ -69,7 +71,7 @@ def write_confusion_png(path: Path, confusion: NDArray[np.integer], classes: Seq
     for (row, column), count in np.ndenumerate(confusion):
         if count:
             share = float(shares[row, column])
-            colour = "white" if share > 55 else "#1d1b22"
+            colour = "white" if share > 35 else "#1d1b22"
             axes.text(column, row, _percent(share), ha="center", va="center", color=colour, fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -52,11 +52,11 @@ def averages(level: Level) -> dict[str, Estimate]:
     }
 
 
-def show(estimate: Estimate) -> str:
-    """``0.989 (0.985 to 0.993)``, or a dash where the data cannot tell."""
+def show(estimate: Estimate, digits: int = 4) -> str:
+    """``0.9890 (0.9850 to 0.9930)``, or a dash where the data cannot tell."""
     if estimate.value is None:
         return "–"
-    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
 def summary(evaluation: Evaluation, provenance: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from leukopy.core.errors import InputError, OutputError, SettingsError
 from leukopy.core.files import atomic_path, prepare_output, read_json, write_json, write_text
+from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
 from leukopy.core.settings import Settings
@@ -44,8 +46,17 @@ class EvaluateSettings(Settings):
     @property
     def command(self) -> str:
         """The command that does this again, without its output folder."""
-        root = [] if self.root is None else ["--root", str(self.root)]
-        return shlex.join(["leukopy", "evaluate", self.data, *root, "--model", self.model, "--split", self.split])
+        root = "" if self.root is None else f" --root {_shown(self.root)}"
+        options = shlex.join(["--model", self.model, "--split", self.split])
+        return f"leukopy evaluate {_shown(Path(self.data))}{root} {options}"
+
+
+def _shown(path: Path) -> str:
+    """A path as a shell takes it, from LEUKOPY_DATA where it lies there: so that others can repeat the command."""
+    folder = data_folder().resolve()
+    if "LEUKOPY_DATA" in os.environ and path.resolve().is_relative_to(folder):
+        return f'"$LEUKOPY_DATA"/{shlex.quote(str(path.resolve().relative_to(folder)))}'
+    return shlex.quote(str(path))
 
 
 @dataclass(frozen=True)
