@@ -11,6 +11,7 @@ from leukopy import __version__
 from leukopy.cli import datasets, models
 from leukopy.cli.analyze import analyze
 from leukopy.cli.console import one_line_errors
+from leukopy.cli.draw import draw
 from leukopy.cli.evaluate import evaluate
 from leukopy.cli.predict import predict
 from leukopy.cli.train import train
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(analyze)
 app.command()(predict)
+app.command()(draw)
 app.command()(evaluate)
 app.command()(train)
 app.add_typer(models.app, name="models")

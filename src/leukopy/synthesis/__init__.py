@@ -2,5 +2,18 @@
 
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, random_appearance
 from leukopy.synthesis.cell import DrawnCell, draw_cell
+from leukopy.synthesis.field import DrawnField, draw_field
+from leukopy.synthesis.sheet import contact_sheet
+from leukopy.synthesis.slide import Truth
 
-__all__ = ["PBC_LIKE", "Appearance", "DrawnCell", "draw_cell", "random_appearance"]
+__all__ = [
+    "PBC_LIKE",
+    "Appearance",
+    "DrawnCell",
+    "DrawnField",
+    "Truth",
+    "contact_sheet",
+    "draw_cell",
+    "draw_field",
+    "random_appearance",
+]

@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from leukopy.core.settings import Settings
-from leukopy.synthesis.texture import Plane
+from leukopy.synthesis.texture import Plane, white
 
 RGB = tuple[float, float, float]
 
@@ -34,7 +34,7 @@ class Appearance(Settings):
     """RNA of the cytoplasm, blue."""
     eosin: RGB = (0.05, 0.17, 0.09)
     """Cytoplasm of neutrophils, pink."""
-    acidophil: RGB = (0.12, 0.39, 0.21)
+    acidophil: RGB = (0.10, 0.38, 0.23)
     """Granules of eosinophils, orange-red."""
     haemoglobin: RGB = (0.105, 0.158, 0.095)
     """Red cells where they are thickest."""
@@ -43,7 +43,9 @@ class Appearance(Settings):
     um_per_px: float = Field(default=0.0995, gt=0.01, le=1.0)
     """Micrometres per pixel of the camera: of fields, and of crops 360 pixels wide."""
     blur_um: float = Field(default=0.09, ge=0, le=2.0)
-    """Standard deviation of the optical blur, in micrometres."""
+    """Standard deviation of the optical blur in good focus, in micrometres."""
+    haze: float = Field(default=0.0, ge=0, lt=1)
+    """Share of stray light, which lowers the contrast."""
     sharpening: float = Field(default=0.6, ge=0, le=3.0)
     """Strength of the camera's unsharp mask."""
     noise: float = Field(default=1.0, ge=0, le=30.0)
@@ -58,6 +60,9 @@ class Appearance(Settings):
         return np.array([getattr(self, name) for name in STAINS], dtype=np.float32)
 
 
+SHARPENING_UM = 0.16
+"""Standard deviation of the camera's unsharp mask, in micrometres."""
+
 PBC_LIKE = Appearance()
 
 
@@ -65,37 +70,36 @@ def random_appearance(seed: int) -> Appearance:
     """A laboratory at random: staining, light, camera and optics vary as much as between public data sets.
 
     The ranges cover PBC and CellaVision (cream glass, violet nuclei), Raabin (crimson nuclei, a phone camera), BCISC
-    (green to cyan glass, brown red cells) and Chulalongkorn (blurred, strong colour casts).
+    (green to cyan glass, brown red cells) and Chulalongkorn (blurred, hazy, strong colour casts).
     """
     rng = np.random.default_rng([seed, 7919])
-    strength = rng.uniform(0.65, 1.2)
-    redness = rng.beta(2, 2)  # 0: blue-violet nuclei, 1: crimson ones
-    camera = np.exp(rng.normal(0, 0.08, 3))  # one spectral response for all stains
-    base = Appearance()
+    base = PBC_LIKE
+    strength = rng.uniform(0.6, 1.15)
+    camera = np.exp(rng.normal(0, 0.06, 3))  # one spectral response for all that is stained
+    redness = rng.beta(1.5, 2)  # 0: blue-violet nuclei, 1: crimson ones
+    hue = np.array([1.15 - 0.7 * redness, 1.0, 0.75 + 1.2 * redness])
 
-    def stain(rgb: RGB, jitter: float = 0.08) -> RGB:
-        red, green, blue = np.array(rgb) * strength * camera * np.exp(rng.normal(0, jitter, 3))
+    def stain(rgb: RGB, factor: float | NDArray[np.float64] = 1.0, jitter: float = 0.08) -> RGB:
+        red, green, blue = np.array(rgb) * factor * strength * camera * np.exp(rng.normal(0, jitter, 3))
         return float(red), float(green), float(blue)
 
-    hue = np.array([1.15 - 0.6 * redness, 1.0, 0.7 + 1.2 * redness])
-    violet = stain(tuple(np.array(base.chromatin) * hue))
-    purple = stain(tuple(np.array(base.azurophil) * hue))
-    light = rng.uniform(150, 255)
-    cast = np.array([1.0, 0.93, 0.86]) * np.exp(rng.normal(0, 0.1, 3))
-    glass = np.clip(light * cast / cast.max(), 70, 255)
+    cast = np.array([1.0, 0.93, 0.86]) * np.exp(rng.normal(0, 0.065, 3))
+    glass = (255 - 110 * rng.beta(1, 1.6)) * cast / cast.max()
+    poor_optics = rng.random() < 0.25
     return Appearance(
-        chromatin=violet,
-        azurophil=purple,
+        chromatin=stain(base.chromatin, hue),
+        azurophil=stain(base.azurophil, hue),
         basophilia=stain(base.basophilia),
-        eosin=stain(base.eosin, 0.2),
-        acidophil=stain(base.acidophil, 0.12),
-        haemoglobin=stain(tuple(np.array(base.haemoglobin) * rng.uniform(0.8, 2.2)), 0.2),
+        eosin=stain(base.eosin, jitter=0.2),
+        acidophil=stain(base.acidophil, jitter=0.08),
+        haemoglobin=stain(base.haemoglobin, rng.uniform(0.8, 2.0), jitter=0.2),
         background=(float(glass[0]), float(glass[1]), float(glass[2])),
-        um_per_px=float(rng.uniform(0.075, 0.12)),
-        blur_um=float(0.06 + 0.4 * rng.beta(1.2, 4)),
+        um_per_px=float(rng.uniform(0.065, 0.112)),
+        blur_um=float(rng.uniform(0.2, 0.5) if poor_optics else rng.uniform(0.06, 0.2)),
+        haze=float(rng.uniform(0, 0.35) if poor_optics else rng.uniform(0, 0.08)),
         sharpening=float(rng.uniform(0, 1.0)),
         noise=float(rng.uniform(0.5, 4.0)),
-        gradient=float(0.25 * rng.beta(1, 3)),
+        gradient=float(0.3 * rng.beta(1, 3)),
         pallor=float(rng.uniform(0.2, 1.0)),
     )
 
@@ -107,23 +111,26 @@ def expose(amounts: Plane, appearance: Appearance, um_per_px: float, rng: np.ran
         amounts: stained matter, float32 (6, H, W), in the order of ``STAINS``.
         appearance: the laboratory.
         um_per_px: micrometres per pixel of ``amounts``.
-        rng: noise and the direction of the light.
+        rng: focus, noise and the direction of the light.
 
     Returns:
         uint8 (H, W, 3), RGB.
     """
     height, width = amounts.shape[1:]
-    density = np.tensordot(appearance.stain_matrix().T, amounts, axes=1)
-    light = np.exp(np.float32(-np.log(10)) * density)
-    light *= np.array(appearance.background, dtype=np.float32)[:, None, None]
-    sigma = appearance.blur_um / um_per_px
-    for plane in light:
-        ndimage.gaussian_filter(plane, sigma, output=plane, mode="nearest", truncate=3)
-        if appearance.sharpening:
-            plane += appearance.sharpening * (plane - ndimage.gaussian_filter(plane, 0.16 / um_per_px, truncate=2.5))
+    blur = appearance.blur_um * rng.uniform(0.8, 1.5) / um_per_px  # no two pictures are focused alike
     angle = rng.uniform(0, 2 * np.pi)
     rows = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
     columns = np.linspace(-0.5, 0.5, width, dtype=np.float32) * np.float32(np.cos(angle))
-    light *= 1 - np.float32(appearance.gradient) * (0.5 + rows + columns)
-    light += np.float32(appearance.noise) * rng.standard_normal(light.shape, dtype=np.float32)
-    return np.ascontiguousarray(np.clip(light + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0))
+    lamp = 1 - np.float32(appearance.gradient) * (0.5 + rows + columns)
+    image = np.empty((height, width, 3), dtype=np.uint8)
+    for channel, densities in enumerate(appearance.stain_matrix().T):
+        density = sum(unit * amount for unit, amount in zip(densities, amounts, strict=True))
+        light = ndimage.gaussian_filter(np.exp(np.float32(-np.log(10)) * density), blur)
+        if appearance.sharpening:
+            smooth = ndimage.gaussian_filter(light, SHARPENING_UM / um_per_px, truncate=2.5)
+            light += np.float32(appearance.sharpening) * (light - smooth)
+        light = np.float32(appearance.haze) + np.float32(1 - appearance.haze) * light
+        light *= np.float32(appearance.background[channel]) * lamp
+        light += np.float32(appearance.noise) * white((height, width), rng)
+        image[..., channel] = np.clip(light + 0.5, 0, 255)
+    return image

@@ -51,7 +51,8 @@ def draw_cell(code: str, *, seed: int, appearance: Appearance | None = None, siz
     um_per_px = look.um_per_px * CROP_PX / size
     side = size * um_per_px
     slide = Slide(size, size, um_per_px)
-    slide.lay(code, *(side / 2 + rng.normal(0, 0.35, 2)), rng)
+    row_um, column_um = side / 2 + rng.normal(0, 0.35, 2)
+    slide.lay(code, row_um, column_um, rng)
     _lay_bystanders(slide, side, rng)
     amounts = slide.amounts(RedCells.random(look.pallor, rng), rng)
     truth = slide.truth()[0]

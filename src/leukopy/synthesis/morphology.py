@@ -113,7 +113,7 @@ MORPHOLOGY: dict[str, Morphology] = {
         (12.2, 15.0),
         nuclei.bilobed,
         Chromatin(0.93, 0.25, 0.23),
-        cytoplasm={"acidophil": (0.26, 0.46), "basophilia": (0.10, 0.22)},
+        cytoplasm={"acidophil": (0.26, 0.46), "basophilia": (0.06, 0.15)},
         granules=(Granules("acidophil", 0.55, 0.25, 0.9, patchy=1.6),),
         nuclear_outline=Irregularity(0.22, 1.0),
         vacuoles=(0, 4),

@@ -101,10 +101,8 @@ def band(radius: float, rng: np.random.Generator) -> String:
     """One horseshoe, C or S of nearly even width (band neutrophil)."""
     curved = rng.random() < 0.82
     length = radius * rng.uniform(1.75, 2.05)
-    if curved:
-        points = curve(length, rng.uniform(2.9, 4.3), 40)
-    else:
-        points = curve(length, 0.3, 40, twist=rng.uniform(2.0, 2.8))
+    turn, twist = (rng.uniform(2.9, 4.3), 0.0) if curved else (0.3, rng.uniform(2.0, 2.8))
+    points = curve(length, turn, 40, twist)
     step = np.linspace(-1, 1, 40)
     waist = 1 - rng.uniform(0.0, 0.25) * np.exp(-((step - rng.uniform(-0.3, 0.3)) ** 2) / 0.08)
     return _within(

@@ -13,6 +13,9 @@ from leukopy.synthesis.texture import Plane
 
 INDEX = {name: position for position, name in enumerate(STAINS)}
 
+PATCH_RADII = 1.4
+"""Half the side of a cell's patch, in mean radii of the cell: no outline goes further."""
+
 
 @dataclass(frozen=True)
 class Painted:
@@ -36,7 +39,7 @@ def paint_cell(
     """
     look = morphology(code)
     radius = rng.uniform(*look.diameter_um) / 2
-    grid = Grid.around(1.3 * radius + 0.6, um_per_px, shift_um)
+    grid = Grid.around(PATCH_RADII * radius, um_per_px, shift_um)
     ragged = grid.warped(look.outline.amount_um * rng.uniform(0.3, 1.2), look.outline.scale_um, rng)
     edge = rounded(ragged, radius, look.waviness, rng)
     warped = grid.warped(look.nuclear_outline.amount_um, look.nuclear_outline.scale_um, rng)
@@ -77,7 +80,8 @@ def _speckle(granules: Granules, grid: Grid, rng: np.random.Generator) -> Plane:
     uneven = np.clip(1 + 0.3 * grid.noise(0.9, rng), 0.2, 1.8)
     if granules.patchy:
         uneven *= np.clip(2 * (grid.noise(1.8, rng) + np.float32(granules.patchy)), 0, 1)
-    return np.float32(granules.amount * rng.uniform(0.7, 1.3)) * speckle * uneven
+    amount: Plane = np.float32(granules.amount * rng.uniform(0.7, 1.3)) * speckle * uneven
+    return amount
 
 
 def _vacuoles(amounts: Plane, look: Morphology, grid: Grid, radius: float, rng: np.random.Generator) -> None:

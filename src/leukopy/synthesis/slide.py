@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.synthesis.appearance import STAINS
-from leukopy.synthesis.paint import INDEX, Painted, paint_cell
+from leukopy.synthesis.morphology import morphology
+from leukopy.synthesis.paint import INDEX, PATCH_RADII, Painted, paint_cell
 from leukopy.synthesis.redcells import RedCells, paint_red_cell, place
 
 
@@ -25,16 +26,6 @@ class Truth:
     nucleus_mask: NDArray[np.bool_]
     """The same shape, inside ``cell_mask``; empty for a platelet."""
     um_per_px: float
-
-    @property
-    def cell_area_um2(self) -> float:
-        """Area of the cell in square micrometres."""
-        return float(self.cell_mask.sum()) * self.um_per_px**2
-
-    @property
-    def nucleus_area_um2(self) -> float:
-        """Area of the nucleus in square micrometres."""
-        return float(self.nucleus_mask.sum()) * self.um_per_px**2
 
 
 @dataclass(frozen=True)
@@ -53,6 +44,11 @@ class Slide:
     def __init__(self, height: int, width: int, um_per_px: float) -> None:
         self.height, self.width, self.um_per_px = height, width, um_per_px
         self._laid: list[_Laid] = []
+
+    @staticmethod
+    def reach_um(code: str) -> float:
+        """Radius within which every cell of a class lies, pseudopods included."""
+        return PATCH_RADII * morphology(code).diameter_um[1] / 2
 
     def lay(self, code: str, row_um: float, column_um: float, rng: np.random.Generator) -> None:
         """Lay a leukocyte, an erythroblast or a platelet; the first ones laid come first in ``truth``."""

@@ -50,12 +50,24 @@ def _granule_tile(step: int) -> tuple[Plane, Plane]:
     return inside.reshape(_SIDE, _SIDE).astype(np.float32), rank.reshape(_SIDE, _SIDE).astype(np.float32)
 
 
-def _cut(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of a window of a tile, anywhere and either way round; a tile repeats after 256 pixels."""
-    top, left = (int(value) for value in rng.integers(0, _SIDE, 2))
-    rows = np.arange(top, top + shape[0])[:, None] % _SIDE
-    columns = np.arange(left, left + shape[1])[None, :] % _SIDE
+@lru_cache(maxsize=1)
+def _white_tile() -> Plane:
+    return np.random.default_rng(3000).standard_normal((1024, 1024), dtype=np.float32)
+
+
+def _cut(
+    shape: tuple[int, int], rng: np.random.Generator, side: int = _SIDE
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of a window of a tile, anywhere and either way round; a tile repeats after ``side`` pixels."""
+    top, left = (int(value) for value in rng.integers(0, side, 2))
+    rows = np.arange(top, top + shape[0])[:, None] % side
+    columns = np.arange(left, left + shape[1])[None, :] % side
     return (rows, columns) if rng.random() < 0.5 else (columns, rows)
+
+
+def white(shape: tuple[int, int], rng: np.random.Generator) -> Plane:
+    """Independent Gaussian noise of mean 0 and variance 1: a sensor's. It repeats after 1024 pixels."""
+    return _white_tile()[_cut(shape, rng, 1024)]
 
 
 def noise(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Plane:

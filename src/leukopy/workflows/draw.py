@@ -1,0 +1,208 @@
+"""Draw a slide: cells of known class, and fields, for demonstrations and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from leukopy.core.files import atomic_path, prepare_output, write_json
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from leukopy.synthesis import Appearance, DrawnCell, Truth
+
+RUN_FILE = "run.json"
+TRUTH_FILE = "truth.csv"
+FIELDS_FILE = "fields.csv"
+SHEET_FILE = "sheet.png"
+
+ADULT_MIX: dict[str, float] = {
+    "SNE": 54, "BNE": 4, "EO": 3, "BA": 1, "LY": 28, "MO": 7, "MMY": 1, "MY": 1, "PMY": 1,
+    "ERB": 2, "PLT": 4,
+}  # fmt: skip
+"""Per 100 leukocytes: an adult with a slight left shift, so that every class is seen."""
+
+_ON_SHEET = 6
+
+
+class DrawSettings(Settings):
+    """All that decides what `draw` writes."""
+
+    cells: int = Field(default=200, ge=0, le=1_000_000)
+    """How many, shared out by ``mix``."""
+    per_class: int | None = Field(default=None, ge=1, le=100_000)
+    """This many of each of the 11 classes instead."""
+    mix: dict[str, float] = Field(default_factory=ADULT_MIX.copy)
+    """Fine class code -> weight."""
+    seed: int = Field(default=1, ge=0)
+    size: int = Field(default=360, ge=32, le=2048)
+    """Pixels of the side of a cell's picture."""
+    look: Literal["pbc", "random"] = "pbc"
+    """The laboratory: PBC Barcelona's, or one at random (by ``seed``)."""
+    fields: int = Field(default=0, ge=0, le=10_000)
+    """Whole fields to draw too."""
+    field_cells: int = Field(default=10, ge=0, le=200)
+    """Cells of each field, shared out by ``mix`` at random."""
+    field_size: tuple[int, int] = (1200, 1600)
+    """Height and width of a field, in pixels."""
+
+
+@dataclass(frozen=True)
+class DrawResult:
+    """What was drawn, and where it lies."""
+
+    folder: Path
+    cells: Path
+    """The folder of the cells' pictures: what ``leukopy analyze`` is given."""
+    truth: Path
+    """Their classes, boxes and areas; a manifest too."""
+    counts: dict[str, int]
+    """Fine class code -> cells, in the order of the taxonomy."""
+
+
+def draw(settings: DrawSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> DrawResult:
+    """Draw a slide into ``out``.
+
+    Written: ``cells/cell_0001.png`` …, whose names and order do not tell the class; ``truth.csv``, one row per cell
+    (``cell_id`` is the name that analysing the folder ``cells`` gives it); ``sheet.png``, some cells of each class;
+    where fields are asked for, ``fields/field_0001.png`` … and ``fields.csv``, one row per cell in a field;
+    ``run.json``. The same settings give the same pixels.
+
+    Raises:
+        SettingsError: ``mix`` names no fine class or weighs nothing, or the fields have no room for their cells.
+        OutputError: ``out`` holds something else or another run, or cannot be written.
+    """
+    from leukopy.synthesis import PBC_LIKE, random_appearance
+
+    counts = _counts(settings)
+    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
+    run = {"command": "draw", "settings": settings.model_dump(mode="json"), "notice": RESEARCH_USE_ONLY}
+    write_json(out / RUN_FILE, {**run, "status": "unfinished", "provenance": provenance()})
+    look = PBC_LIKE if settings.look == "pbc" else random_appearance(settings.seed)
+    _draw_cells(settings, counts, look, out, progress)
+    if settings.fields:
+        _draw_fields(settings, look, out, progress)
+    write_json(out / RUN_FILE, {**run, "status": "finished", "provenance": provenance(), "counts": counts})
+    return DrawResult(out, out / "cells", out / TRUTH_FILE, counts)
+
+
+_COLUMNS = (
+    "cell_id", "path", "label", "group", "left", "top", "right", "bottom",  # the box in pixels; right, bottom exclusive
+    "cell_area_um2", "nucleus_area_um2", "um_per_px",
+)  # fmt: skip
+
+
+def _row(cell_id: str, path: str, group: str, cell: DrawnCell | Truth) -> tuple[str | int | float, ...]:
+    """What is true of one cell, in the order of ``_COLUMNS``."""
+    areas = (float(mask.sum()) * cell.um_per_px**2 for mask in (cell.cell_mask, cell.nucleus_mask))
+    return (cell_id, path, cell.code, group, *cell.box, *areas, cell.um_per_px)
+
+
+def _write_table(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
+    import polars as pl
+
+    with atomic_path(path) as temporary:
+        pl.DataFrame(rows, schema=_COLUMNS, orient="row").write_csv(temporary, float_precision=4)
+
+
+def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None) -> None:
+    """Write RGB pixels; with ``colours`` the file is smaller and holds that many shades."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    with atomic_path(path) as temporary:
+        if colours:
+            picture = picture.quantize(colours, dither=Image.Dither.NONE)
+        picture.save(temporary, format="PNG", compress_level=9 if colours else 1)
+
+
+def _weights(mix: dict[str, float]) -> tuple[list[str], NDArray[np.float64]]:
+    """Fine codes in the order of the taxonomy, and their shares, which sum to 1."""
+    import numpy as np
+
+    from leukopy.core.errors import SettingsError
+    from leukopy.taxonomy import FINE
+
+    codes = [cell.code for cell in FINE]
+    if strange := sorted(set(mix) - set(codes)):
+        raise SettingsError(f"mix: {', '.join(strange)} cannot be drawn; those that can: {', '.join(codes)}.")
+    weights = np.array([mix.get(code, 0.0) for code in codes])
+    if (weights < 0).any() or not 0 < weights.sum() < np.inf:
+        raise SettingsError("mix: weights must not be negative, and at least one must be above 0.")
+    return codes, weights / weights.sum()
+
+
+def _counts(settings: DrawSettings) -> dict[str, int]:
+    """Fine class code -> cells; the remainders of ``mix`` go to the largest (Hare quota)."""
+    import numpy as np
+
+    codes, shares = _weights(settings.mix)
+    if settings.per_class is not None:
+        return dict.fromkeys(codes, settings.per_class)
+    exact = shares * settings.cells
+    whole = np.floor(exact).astype(int)
+    left = settings.cells - int(whole.sum())
+    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
+    return {code: int(count) for code, count in zip(codes, whole, strict=True)}
+
+
+def _draw_cells(
+    settings: DrawSettings, counts: dict[str, int], look: Appearance, out: Path, progress: Progress
+) -> None:
+    from leukopy.synthesis import contact_sheet
+
+    rows = []
+    shown: dict[str, list[NDArray[np.uint8]]] = {code: [] for code in counts}
+    total = sum(counts.values())
+    progress("drawing cells", 0, total)
+    for number, cell in enumerate(_cells(settings, counts, look), start=1):
+        name = f"cell_{number:04d}.png"
+        _write_png(out / "cells" / name, cell.image)
+        rows.append(_row(name, f"cells/{name}", f"drawn-{settings.seed}", cell))
+        if len(shown[cell.code]) < _ON_SHEET:
+            shown[cell.code].append(cell.image)
+        progress("drawing cells", number, total)
+    _write_table(out / TRUTH_FILE, rows)
+    if rows:
+        _write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
+
+
+def _cells(settings: DrawSettings, counts: dict[str, int], look: Appearance) -> Iterator[DrawnCell]:
+    """The cells in an order that does not tell their classes."""
+    import numpy as np
+
+    from leukopy.synthesis import draw_cell
+
+    codes = [code for code, count in counts.items() for _ in range(count)]
+    np.random.default_rng(settings.seed).shuffle(codes)
+    seeds = np.random.SeedSequence(settings.seed).generate_state(len(codes))
+    for code, seed in zip(codes, seeds, strict=True):
+        yield draw_cell(code, seed=int(seed), appearance=look, size=settings.size)
+
+
+def _draw_fields(settings: DrawSettings, look: Appearance, out: Path, progress: Progress) -> None:
+    import numpy as np
+
+    from leukopy.synthesis import draw_field
+
+    codes, shares = _weights(settings.mix)
+    rng = np.random.default_rng([settings.seed, 1])
+    rows = []
+    progress("drawing fields", 0, settings.fields)
+    for number in range(1, settings.fields + 1):
+        name = f"fields/field_{number:04d}.png"
+        counts = dict(zip(codes, rng.multinomial(settings.field_cells, shares).tolist(), strict=True))
+        field = draw_field(counts, seed=int(rng.integers(2**32)), appearance=look, size=settings.field_size)
+        _write_png(out / name, field.image)
+        rows += [_row(f"{name}#{index}", name, name, cell) for index, cell in enumerate(field.cells, start=1)]
+        progress("drawing fields", number, settings.fields)
+    _write_table(out / FIELDS_FILE, rows)
