@@ -97,7 +97,7 @@ def test_page_shows_everything(content, render):
     for expected in (
         "Slide 7", RESEARCH_USE_ONLY, "A small model", "2026-03-01",
         "Segmented neutrophil SNE", "All neutrophils SNE + BNE", "75.0",  # 6 of 8 leukocytes
-        "40 – 60", "High", "Only 8 leukocytes", "4 of 6 cells; the 2 not shown are more certain", "all 2 cells",
+        "40 – 60", "High", "Only 8 leukocytes", "4 of 6 cells; 2 more certain not shown", "all 2 cells",
         "EO 67 %", "2 images were not read", "slide/bad1.jpg", "not an image", "Trained on one laboratory only.",
         "Drawn cells", "0.987", "0.980 – 0.993", "the test split", "packages.numpy", "2.4", "below 60 %",
     ):  # fmt: skip
