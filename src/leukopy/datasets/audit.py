@@ -11,7 +11,7 @@ from leukopy.core.files import atomic_path, write_json
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.datasets.duplicates import clusters
 from leukopy.datasets.manifest import SPLITS
-from leukopy.taxonomy import DISPLAY_ORDER, fine_members, find
+from leukopy.taxonomy import DISPLAY_ORDER, find, fine_members
 
 AUDIT_FILE = "audit.json"
 
