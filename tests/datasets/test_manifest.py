@@ -67,7 +67,7 @@ def _csv(folder: Path, rows: dict[str, list[str | None]]) -> Path:
         ("path,label\na.png,LY\n,LY\n", "row 3: has no path"),
         ("path\na.png\nb.png\na.png\n", r"row 2: has a cell_id that another row has \(2 such rows\)"),
         ("path,split\na.png,train\nb.png,dev\n", "row 3: has a split that is not train, val or test"),
-        ("path,width\na.png,wide\n", "a width or height is not a whole number"),
+        ("path,width\na.png,wide\n", r"a column does not hold what its name says \(.*wide"),
     ],
 )
 def test_a_table_that_will_not_do_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
@@ -87,6 +87,18 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, content: 
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"m.csv: cannot be read \(No such file"):
         read_manifest(tmp_path / "m.csv")
+
+
+def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"path": ["a.png"], "label": [["LY"]]}).write_parquet(tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match="a column does not hold what its name says"):
+        read_manifest(tmp_path / "m.parquet")
+
+
+def test_numbers_serve_as_labels_and_groups(tmp_path: Path) -> None:
+    pl.DataFrame({"path": ["a.png"], "label": [3], "group": [7]}).write_parquet(tmp_path / "m.parquet")
+    manifest = read_manifest(tmp_path / "m.parquet", labels="bloodmnist")
+    assert manifest.select("label", "code", "group").row(0) == ("3", "IG", "7")
 
 
 @pytest.mark.parametrize("column", ["label", "code"])

@@ -51,7 +51,12 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
         raise ManifestError(f"{path}: column 'path' is missing (columns found: {found}). Add it: one image per row.")
     if table.is_empty():
         raise ManifestError(f"{path}: holds no rows. Add one row per image.")
-    _refuse_rows(path, table, pl.col("path").is_null() | (pl.col("path") == ""), "has no path", "Fill it in.")
+    try:
+        table = _typed(table)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise ManifestError(f"{path}: a column does not hold what its name says ({reason}). Correct it.") from error
+    _refuse_rows(path, table, pl.col("path").is_null(), "has no path", "Fill it in.")
     table = _complete(table, path.resolve().parent, source)
     table = table.with_columns(code=pl.Series(_codes(table, path, labels), dtype=pl.String))
     _refuse_rows(
@@ -61,10 +66,7 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
     _refuse_rows(
         path, table, wrong_split, "has a split that is not train, val or test", "Correct it or leave it empty."
     )
-    try:
-        return table.select(pl.col(name).cast(dtype) for name, dtype in MANIFEST_SCHEMA.items())
-    except pl.exceptions.InvalidOperationError as error:
-        raise ManifestError(f"{path}: a width or height is not a whole number. Correct it, or drop both.") from error
+    return table.select(*MANIFEST_SCHEMA)
 
 
 def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
@@ -108,12 +110,16 @@ def _read_table(path: Path) -> pl.DataFrame:
         raise ManifestError(f"{path}: not a table ({reason}). Give a Parquet file or a CSV in UTF-8.") from error
 
 
+def _typed(table: pl.DataFrame) -> pl.DataFrame:
+    """Every column of the schema and ``label_map``, with its type; empty text becomes null."""
+    columns = {**MANIFEST_SCHEMA, "label_map": pl.String()}
+    missing = [pl.lit(None).alias(name) for name in columns if name not in table.columns]
+    table = table.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+    return table.with_columns(pl.col(pl.String).str.strip_chars().replace("", None))
+
+
 def _complete(table: pl.DataFrame, folder: Path, source: str) -> pl.DataFrame:
-    """Every column of the schema and ``label_map``; empty text becomes null; paths become absolute."""
-    missing = [pl.lit(None, pl.String).alias(name) for name in (*MANIFEST_SCHEMA, "label_map") if name not in table]
-    table = table.with_columns(missing)
-    text = [name for name, dtype in MANIFEST_SCHEMA.items() if dtype == pl.String] + ["label_map"]
-    table = table.with_columns(pl.col(text).cast(pl.String).str.strip_chars().replace("", None))
+    """Sources and cell ids filled in, paths absolute."""
     source_of = pl.col("source").fill_null(source)
     return table.with_columns(
         source=source_of,
