@@ -109,17 +109,21 @@ def _candidates(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 def _similarity(thumbnails: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
     """Correlation of the fine detail of each pair at its best shift (by the Fourier transform), shape (pairs,)."""
-    images = thumbnails.astype(np.float32)
-    detail = images - gaussian_filter(images, (0, 2, 2), mode="nearest")
-    detail -= detail.mean(axis=(1, 2), keepdims=True)
-    energy = np.sqrt(np.square(detail).sum(axis=(1, 2), keepdims=True))
-    spectra = np.fft.rfft2(detail / np.maximum(energy, 1e-6))
     shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
     best = np.empty(len(pairs))
-    step = max(1, _BLOCK // THUMBNAIL_SIDE**2)
+    step = _BLOCK // THUMBNAIL_SIDE**2
     for start in range(0, len(pairs), step):
         part = pairs[start : start + step]
-        product = spectra[part[:, 0]] * spectra[part[:, 1]].conj()
+        product = _spectra(thumbnails[part[:, 0]]) * _spectra(thumbnails[part[:, 1]]).conj()
         correlation = np.fft.irfft2(product, s=thumbnails.shape[1:])
         best[start : start + step] = correlation[:, shifts[:, None], shifts].max(axis=(1, 2))
     return best
+
+
+def _spectra(thumbnails: NDArray[np.uint8]) -> NDArray[np.complexfloating]:
+    """Fourier transform of what a blurred copy leaves of each thumbnail, with mean 0 and length 1."""
+    images = thumbnails.astype(np.float32)
+    detail = images - gaussian_filter(images, (0, 2, 2), mode="nearest")
+    detail -= detail.mean(axis=(1, 2), keepdims=True)
+    length = np.sqrt(np.square(detail).sum(axis=(1, 2), keepdims=True))
+    return np.fft.rfft2(detail / np.maximum(length, 1e-6))
