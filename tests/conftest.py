@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,11 +109,20 @@ def colour_card(network: bytes, size: int) -> Card:
     )
 
 
+def build_colour_bundle(folder: Path, *, size: int = 32, sharpness: float = 4.0, network: bytes | None = None) -> Path:
+    """Write a bundle whose card fits its network's bytes; ``network`` replaces the network by any other bytes."""
+    content = colour_network(size, sharpness) if network is None else network
+    write_bundle(folder, colour_card(content, size), content)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def build_bundle() -> Callable[..., Path]:
+    """`build_colour_bundle`, for bundles that are not quite right."""
+    return build_colour_bundle
+
+
 @pytest.fixture(scope="session")
 def colour_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
     """A small bundle whose right answers are known."""
-    size = 32
-    network = colour_network(size)
-    folder = tmp_path_factory.mktemp("models") / "colours"
-    write_bundle(folder, colour_card(network, size), network)
-    return ColourModel(folder)
+    return ColourModel(build_colour_bundle(tmp_path_factory.mktemp("models") / "colours"))

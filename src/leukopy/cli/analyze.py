@@ -9,7 +9,6 @@ import typer
 
 from leukopy.cli.console import progress_bar, say
 from leukopy.core.errors import EXIT_FAILURES
-from leukopy.core.provenance import RESEARCH_USE_ONLY
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,6 +79,7 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
 def _table(found: Differential) -> Table:
     from rich.table import Table
 
+    from leukopy.core.provenance import RESEARCH_USE_ONLY
     from leukopy.taxonomy import find
 
     table = Table("class", title=f"Differential count of {found.leukocytes:,} leukocytes")

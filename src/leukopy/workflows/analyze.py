@@ -170,8 +170,8 @@ def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> None:
-    progress("classifying", parts.rows, len(inputs))
     try:
+        progress("classifying", parts.rows, len(inputs))
         with closing(classifier.stream(inputs[parts.rows :])) as stream:
             for predictions in stream:
                 parts.add(predictions)

@@ -1,0 +1,106 @@
+"""What a user may point at, and in which order its cells come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leukopy.core.errors import ImageError, InputError, ManifestError
+from leukopy.imaging.decode import read_image
+from leukopy.inference.inputs import gather, inputs_digest
+from leukopy.inference.rows import CellInput
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def ids(path):
+    return [cell.cell_id for cell in gather(path)]
+
+
+def test_a_folder_with_its_sub_folders_in_order(tmp_path):
+    touch(*(tmp_path / name for name in ("b.png", "a/z.JPG", "a/b/c.Tiff", "c10.bmp", "c9.webp", "é, 1\n.jpeg")))
+    assert ids(tmp_path) == ["a/b/c.Tiff", "a/z.JPG", "b.png", "c10.bmp", "c9.webp", "é, 1\n.jpeg"]
+    assert all(Path(cell.path).exists() for cell in gather(tmp_path))
+
+
+def test_hidden_files_and_tables_are_no_cells(tmp_path):
+    touch(*(tmp_path / name for name in (".a.png", ".thumbs/b.png", "notes.txt", "labels.csv", "Thumbs.db", "c.png")))
+    assert ids(tmp_path) == ["c.png"]
+
+
+def test_pictures_of_kinds_that_are_not_read_are_not_passed_over(tmp_path):
+    touch(tmp_path / "scan.dcm", tmp_path / "old.gif")
+    assert ids(tmp_path) == ["old.gif", "scan.dcm"]
+
+
+def test_links_are_followed_each_folder_once(tmp_path):
+    touch(tmp_path / "elsewhere" / "a.png", tmp_path / "slide" / "b.png")
+    slide = tmp_path / "slide"
+    (slide / "linked").symlink_to(tmp_path / "elsewhere")
+    (slide / "linked_again").symlink_to(tmp_path / "elsewhere")
+    (slide / "up").symlink_to(tmp_path)
+    (slide / "loop").symlink_to(slide)
+    assert ids(slide) == ["b.png", "linked/a.png"]
+
+
+def test_a_link_to_itself_is_a_cell_that_fails(tmp_path):
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    (cell,) = gather(tmp_path)
+    with pytest.raises(ImageError):
+        read_image(tmp_path / cell.path)
+
+
+def test_a_list_is_relative_to_its_folder(tmp_path):
+    listing = tmp_path / "cells.txt"
+    listing.write_bytes("b.png\r\n\nsub/a, é.jpg\n/abs/c.png".encode())
+    assert gather(listing) == [
+        CellInput("b.png", f"{tmp_path}/b.png"),
+        CellInput("sub/a, é.jpg", f"{tmp_path}/sub/a, é.jpg"),
+        CellInput("/abs/c.png", "/abs/c.png"),
+    ]
+
+
+def test_a_list_that_names_a_path_twice_is_refused(tmp_path):
+    listing = tmp_path / "cells.txt"
+    listing.write_text("a.png\nb.png\n./a.png\n")
+    with pytest.raises(InputError, match=r"cells\.txt, line 3: '\./a\.png' is already on line 1"):
+        gather(listing)
+
+
+def test_a_manifest_gives_its_own_ids(tmp_path):
+    manifest = tmp_path / "cells.csv"
+    manifest.write_text("cell_id,path,label\nfirst,a.png,LY\nsecond,b.png,\n")
+    assert gather(manifest) == [CellInput("first", f"{tmp_path}/a.png"), CellInput("second", f"{tmp_path}/b.png")]
+
+
+def test_one_image(tmp_path):
+    touch(tmp_path / "cell.TIF")
+    assert gather(tmp_path / "cell.TIF") == [CellInput("cell.TIF", str(tmp_path / "cell.TIF"))]
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path / "empty.txt", tmp_path / "slide.pptx")
+    (tmp_path / "bad.csv").write_text("file,label\na.png,LY\n")
+    with pytest.raises(InputError, match="no such folder or file"):
+        gather(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no image"):
+        gather(tmp_path / "empty")
+    with pytest.raises(InputError, match="holds no image"):
+        gather(tmp_path / "empty.txt")
+    with pytest.raises(InputError, match="neither a folder, an image, a list"):
+        gather(tmp_path / "slide.pptx")
+    with pytest.raises(ManifestError, match="column 'path' is missing"):
+        gather(tmp_path / "bad.csv")
+
+
+def test_the_digest_knows_ids_paths_and_order():
+    first, second = CellInput("a", "/x/a"), CellInput("b", "/x/b")
+    digests = {inputs_digest(cells) for cells in ([first, second], [second, first], [first], [CellInput("a/x", "/a")])}
+    assert len(digests) == 4
+    assert inputs_digest([first, second]) == inputs_digest([first, second])

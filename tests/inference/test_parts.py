@@ -1,0 +1,105 @@
+"""Parts on disk: whole or absent, in order, continued where they stopped."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from leukopy.core.errors import OutputError
+from leukopy.inference import parts as module
+from leukopy.inference.parts import Parts
+from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+
+
+def some(first: int, count: int) -> Predictions:
+    """Rows of inputs ``first`` and on; every third input failed."""
+    numbers = range(first, first + count)
+    cells = pl.DataFrame({"cell_id": [f"c{n:05d}" for n in numbers if n % 3]})
+    failed = [f"c{n:05d}" for n in numbers if n % 3 == 0]
+    return Predictions(
+        cells.select(
+            pl.col(name) if name == "cell_id" else pl.lit(None, kind).alias(name) for name, kind in CELL_SCHEMA.items()
+        ),
+        pl.DataFrame(
+            [(cell_id, cell_id, "not_an_image", 'line, with "quotes"\nand more') for cell_id in failed],
+            schema=FAILURE_SCHEMA,
+            orient="row",
+        ),
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(module, "PART_ROWS", 100)
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_rows_come_out_in_order_and_sorted_by_what_became_of_them(tmp_path):
+    parts = Parts(tmp_path / "parts")
+    for first in range(0, 250, 50):
+        parts.add(some(first, 50))
+    assert written(tmp_path / "parts") == ["part-00000.parquet", "part-00001.parquet"]
+    parts.flush()
+    parts.write_cells(tmp_path / "cells.parquet")
+    parts.write_cells(tmp_path / "cells.csv")
+    parts.write_failures(tmp_path / "failures.csv")
+    cells = pl.read_parquet(tmp_path / "cells.parquet")
+    assert cells.schema == pl.Schema(CELL_SCHEMA)
+    assert cells["cell_id"].to_list() == [f"c{n:05d}" for n in range(250) if n % 3]
+    assert pl.read_csv(tmp_path / "cells.csv")["cell_id"].to_list() == cells["cell_id"].to_list()
+    failures = pl.read_csv(tmp_path / "failures.csv")
+    assert failures.columns == list(FAILURE_SCHEMA)
+    assert failures["cell_id"].to_list() == [f"c{n:05d}" for n in range(0, 250, 3)]
+    assert failures["message"][0] == 'line, with "quotes"\nand more'
+
+
+def test_a_second_run_goes_on_where_the_first_stopped(tmp_path):
+    first = Parts(tmp_path / "parts")
+    first.add(some(0, 130))  # written
+    first.add(some(130, 40))  # waiting when the process is killed
+    second = Parts(tmp_path / "parts")
+    assert second.rows == 130
+    second.add(some(130, 40))
+    second.flush()
+    second.write_cells(tmp_path / "cells.parquet")
+    assert pl.read_parquet(tmp_path / "cells.parquet")["cell_id"].to_list() == [
+        f"c{n:05d}" for n in range(170) if n % 3
+    ]
+
+
+def test_flush_writes_every_row_once(tmp_path):
+    parts = Parts(tmp_path / "parts")
+    parts.flush()
+    parts.add(some(0, 10))
+    parts.flush()
+    parts.flush()
+    assert written(tmp_path / "parts") == ["part-00000.parquet"]
+    assert Parts(tmp_path / "parts").rows == 10
+
+
+def test_a_damaged_part_and_all_after_it_are_made_again(tmp_path):
+    parts = Parts(tmp_path / "parts")
+    for first in range(0, 300, 100):
+        parts.add(some(first, 100))
+    (tmp_path / "parts" / "part-00001.parquet").write_bytes(b"PAR1 cut off")
+    assert Parts(tmp_path / "parts").rows == 100
+    assert written(tmp_path / "parts") == ["part-00000.parquet"]
+
+
+def test_what_the_system_says_through_polars_is_one_line(tmp_path):
+    parts = Parts(tmp_path / "parts")
+    parts.add(some(0, 100))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="could not be written"):
+        parts.write_cells(tmp_path / "file" / "cells.parquet")
+    assert written(tmp_path) == ["file", "parts"]
+
+
+def test_remove_leaves_nothing(tmp_path):
+    parts = Parts(tmp_path / "parts")
+    parts.add(some(0, 100))
+    parts.remove()
+    assert written(tmp_path) == []
