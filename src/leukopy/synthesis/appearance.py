@@ -34,7 +34,7 @@ class Appearance(Settings):
     """RNA of the cytoplasm, blue."""
     eosin: RGB = (0.05, 0.17, 0.09)
     """Cytoplasm of neutrophils, pink."""
-    acidophil: RGB = (0.10, 0.38, 0.23)
+    acidophil: RGB = (0.13, 0.36, 0.25)
     """Granules of eosinophils, orange-red."""
     haemoglobin: RGB = (0.105, 0.158, 0.095)
     """Red cells where they are thickest."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, expose
+from leukopy.synthesis.paint import paint_cell
 from leukopy.synthesis.redcells import RedCells
 from leukopy.synthesis.slide import Slide
 
@@ -49,11 +50,10 @@ def draw_cell(code: str, *, seed: int, appearance: Appearance | None = None, siz
     look = appearance or PBC_LIKE
     rng = np.random.default_rng(seed)
     um_per_px = look.um_per_px * CROP_PX / size
-    side = size * um_per_px
     slide = Slide(size, size, um_per_px)
-    row_um, column_um = side / 2 + rng.normal(0, 0.35, 2)
-    slide.lay(code, row_um, column_um, rng)
-    _lay_bystanders(slide, side, rng)
+    row, column = np.rint(size / 2 + rng.normal(0, 0.35 / um_per_px, 2)).astype(int)
+    slide.lay(code, paint_cell(code, um_per_px, rng), row, column)
+    _lay_bystanders(slide, rng)
     amounts = slide.amounts(RedCells.random(look.pallor, rng), rng)
     truth = slide.truth()[0]
     left, top, right, bottom = truth.box
@@ -62,12 +62,13 @@ def draw_cell(code: str, *, seed: int, appearance: Appearance | None = None, siz
     return DrawnCell(expose(amounts, look, um_per_px, rng), code, masks[0], masks[1], truth.box, um_per_px)
 
 
-def _lay_bystanders(slide: Slide, side_um: float, rng: np.random.Generator) -> None:
+def _lay_bystanders(slide: Slide, rng: np.random.Generator) -> None:
     """Some platelets, and now and then a leukocyte that the border cuts, clear of the cell in the middle."""
-    for _ in range(int(rng.poisson(0.8))):
-        angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(10.5, max(0.7 * side_um, 11))
-        slide.lay("PLT", side_um / 2 + away * np.sin(angle), side_um / 2 + away * np.cos(angle), rng)
+    side_um = slide.width * slide.um_per_px
+    others = [("PLT", rng.uniform(10.5, max(0.7 * side_um, 11))) for _ in range(rng.poisson(0.8))]
     if rng.random() < 0.06 and side_um > 30:
-        angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.56, 0.66) * side_um
-        code = str(rng.choice(_BYSTANDERS))
-        slide.lay(code, side_um / 2 + away * np.sin(angle), side_um / 2 + away * np.cos(angle), rng)
+        others.append((str(rng.choice(_BYSTANDERS)), rng.uniform(0.56, 0.66) * side_um))
+    for code, away_um in others:
+        angle, away = rng.uniform(0, 2 * np.pi), away_um / slide.um_per_px
+        row, column = (round(slide.width / 2 + away * part) for part in (np.sin(angle), np.cos(angle)))
+        slide.lay(code, paint_cell(code, slide.um_per_px, rng), row, column)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from leukopy.core.errors import SettingsError
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, expose
-from leukopy.synthesis.morphology import morphology
+from leukopy.synthesis.paint import paint_cell
 from leukopy.synthesis.redcells import RedCells
 from leukopy.synthesis.slide import Slide, Truth
 
 _TRIES = 2000
-_GAP_UM = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,26 +45,25 @@ def draw_field(
     look = appearance or PBC_LIKE
     rng = np.random.default_rng(seed)
     slide = Slide(*size, look.um_per_px)
-    codes = [code for code, count in counts.items() for _ in range(count)]
-    codes.sort(key=lambda code: -morphology(code).diameter_um[1])  # large ones first, while there is room
-    for code, (row_um, column_um) in zip(codes, _places(codes, slide, rng), strict=True):
-        slide.lay(code, row_um, column_um, rng)
+    cells = [(code, paint_cell(code, slide.um_per_px, rng)) for code, count in counts.items() for _ in range(count)]
+    cells.sort(key=lambda cell: -cell[1].reach_px)  # large ones first, while there is room
+    reaches = np.array([painted.reach_px for _, painted in cells])
+    for (code, painted), (row, column) in zip(cells, _places(reaches, size, rng), strict=True):
+        slide.lay(code, painted, row, column)
     amounts = slide.amounts(RedCells.random(look.pallor, rng), rng)
     return DrawnField(expose(amounts, look, look.um_per_px, rng), slide.truth(), look.um_per_px)
 
 
-def _places(codes: list[str], slide: Slide, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Centres, row and column in micrometres, at which the cells keep apart and inside."""
-    size_um = np.array([slide.height, slide.width]) * slide.um_per_px
-    reaches = np.array([Slide.reach_um(code) for code in codes])
-    places = np.empty((len(codes), 2))
+def _places(reaches: NDArray[np.float64], size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Centres, (n, 2) rows and columns, at which discs of these radii in pixels keep apart and inside."""
+    places = np.empty((len(reaches), 2), dtype=np.int64)
     for number, reach in enumerate(reaches):
-        darts = rng.uniform(reach, np.maximum(size_um - reach, reach), (_TRIES, 2))
+        darts = np.rint(rng.uniform(reach, np.maximum(np.array(size) - reach, reach), (_TRIES, 2))).astype(np.int64)
         apart = np.hypot(*(darts[:, None] - places[None, :number]).transpose(2, 0, 1))
-        free = (apart > reach + reaches[:number] + _GAP_UM).all(axis=1) & (size_um >= 2 * reach).all()
+        free = (apart > reach + reaches[:number]).all(axis=1) & (2 * reach <= min(size))
         if not free.any():
             raise SettingsError(
-                f"a field of {slide.height} x {slide.width} pixels has no room for {len(codes)} cells: "
+                f"a field of {size[0]} x {size[1]} pixels has no room for {len(reaches)} cells: "
                 "ask for fewer cells, or for a larger field."
             )
         places[number] = darts[free.argmax()]

@@ -68,11 +68,11 @@ def segmented(radius: float, rng: np.random.Generator) -> String:
     count = int(rng.choice([2, 3, 4, 5], p=[0.22, 0.46, 0.25, 0.07]))
     size = radius * {2: 0.52, 3: 0.43, 4: 0.36, 5: 0.31}[count]
     half_lengths = size * rng.uniform(0.85, 1.15, count)
-    turn = rng.uniform(*{2: (0.8, 2.8), 3: (2.8, 4.6), 4: (4.2, 5.2), 5: (4.8, 5.5)}[count])
-    width = rng.uniform(0.70, 0.88)
+    turn = rng.uniform(*{2: (0.6, 2.2), 3: (2.2, 3.9), 4: (3.8, 5.0), 5: (4.6, 5.4)}[count])
+    width = rng.uniform(0.70, 0.86)
     return _within(
         _turned(
-            _lobes(half_lengths, width, rng.uniform(0.05, 0.5), (turn, rng.normal(0, 0.9)), THREAD_UM),
+            _lobes(half_lengths, width, rng.uniform(0.25, 0.7), (turn, rng.normal(0, 0.6)), THREAD_UM),
             rng,
             0.10 * radius,
         ),
@@ -83,10 +83,10 @@ def segmented(radius: float, rng: np.random.Generator) -> String:
 def bilobed(radius: float, rng: np.random.Generator) -> String:
     """Two plump lobes, now and then three (eosinophil)."""
     count = 2 if rng.random() < 0.87 else 3
-    half_lengths = radius * (0.45 if count == 2 else 0.37) * rng.uniform(0.9, 1.1, count)
-    bridge = rng.uniform(0.25, 0.9)
+    half_lengths = radius * (0.48 if count == 2 else 0.39) * rng.uniform(0.9, 1.1, count)
+    bridge = rng.uniform(0.2, 0.6)
     return _within(
-        _turned(_lobes(half_lengths, 0.87, 0.3, (rng.uniform(1.2, 3.0), 0.0), bridge), rng, 0.28 * radius), radius
+        _turned(_lobes(half_lengths, 0.82, 0.5, (rng.uniform(0.8, 2.6), 0.0), bridge), rng, 0.28 * radius), radius
     )
 
 

@@ -13,9 +13,6 @@ from leukopy.synthesis.texture import Plane
 
 INDEX = {name: position for position, name in enumerate(STAINS)}
 
-PATCH_RADII = 1.4
-"""Half the side of a cell's patch, in mean radii of the cell: no outline goes further."""
-
 
 @dataclass(frozen=True)
 class Painted:
@@ -28,18 +25,26 @@ class Painted:
     nucleus: Plane
     """(side, side), share of each pixel inside the nucleus."""
 
+    @property
+    def mean_radius_px(self) -> float:
+        """Of the disc of the cell's area, in pixels."""
+        return float(np.sqrt((self.cell > 0.5).sum() / np.pi))
 
-def paint_cell(
-    code: str, um_per_px: float, rng: np.random.Generator, shift_um: tuple[float, float] = (0, 0)
-) -> Painted:
-    """Paint one cell of a fine class, its centre ``shift_um`` off the middle pixel of the patch.
+    @property
+    def reach_px(self) -> float:
+        """Of the disc about the middle pixel that holds the whole cell, in pixels."""
+        return float(np.hypot(*(np.argwhere(self.cell > 0) - len(self.cell) // 2).T).max()) + 1
+
+
+def paint_cell(code: str, um_per_px: float, rng: np.random.Generator) -> Painted:
+    """Paint one cell of a fine class, its centre on the middle pixel of the patch.
 
     Raises:
         SettingsError: the code is none of the 11 fine ones.
     """
     look = morphology(code)
     radius = rng.uniform(*look.diameter_um) / 2
-    grid = Grid.around(PATCH_RADII * radius, um_per_px, shift_um)
+    grid = Grid.around(1.4 * radius, um_per_px)
     ragged = grid.warped(look.outline.amount_um * rng.uniform(0.3, 1.2), look.outline.scale_um, rng)
     edge = rounded(ragged, radius, look.waviness, rng)
     warped = grid.warped(look.nuclear_outline.amount_um, look.nuclear_outline.scale_um, rng)

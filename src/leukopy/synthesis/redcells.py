@@ -78,12 +78,10 @@ def place(
     return placed[:count]
 
 
-def paint_red_cell(
-    cells: RedCells, um_per_px: float, rng: np.random.Generator, shift_um: tuple[float, float] = (0, 0)
-) -> Plane:
+def paint_red_cell(cells: RedCells, um_per_px: float, rng: np.random.Generator) -> Plane:
     """Amount of haemoglobin of one red cell on its patch, (side, side): a disc with a pale centre."""
     radius = RED_CELL_UM / 2 * rng.normal(1, 0.05)
-    grid = Grid.around(1.25 * radius, um_per_px, shift_um)
+    grid = Grid.around(1.25 * radius, um_per_px)
     edge = rounded(grid, radius, cells.waviness, rng, waves=3)
     across = 1 + edge / np.float32(radius)  # 0 at the centre, 1 at the edge
     if cells.crenation:

@@ -21,11 +21,11 @@ class Grid:
     um_per_px: float
 
     @classmethod
-    def around(cls, radius_um: float, um_per_px: float, shift_um: tuple[float, float] = (0.0, 0.0)) -> Grid:
-        """The patch that holds a disc of ``radius_um``; ``shift_um`` is where the centre lies off the middle pixel."""
+    def around(cls, radius_um: float, um_per_px: float) -> Grid:
+        """The patch that holds a disc of ``radius_um`` about the middle pixel."""
         half = int(np.ceil(radius_um / um_per_px)) + 2
         line = np.arange(-half, half + 1, dtype=np.float32) * np.float32(um_per_px)
-        x, y = np.meshgrid(line - np.float32(shift_um[0]), line - np.float32(shift_um[1]))
+        x, y = np.meshgrid(line, line)
         return cls(x, y, um_per_px)
 
     @property

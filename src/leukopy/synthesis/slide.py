@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.synthesis.appearance import STAINS
-from leukopy.synthesis.morphology import morphology
-from leukopy.synthesis.paint import INDEX, PATCH_RADII, Painted, paint_cell
+from leukopy.synthesis.paint import INDEX, Painted
 from leukopy.synthesis.redcells import RedCells, paint_red_cell, place
 
 
@@ -34,8 +33,6 @@ class _Laid:
     painted: Painted
     row: int
     column: int
-    radius_um: float
-    """Of the disc of the same area."""
 
 
 class Slide:
@@ -45,17 +42,9 @@ class Slide:
         self.height, self.width, self.um_per_px = height, width, um_per_px
         self._laid: list[_Laid] = []
 
-    @staticmethod
-    def reach_um(code: str) -> float:
-        """Radius within which every cell of a class lies, pseudopods included."""
-        return PATCH_RADII * morphology(code).diameter_um[1] / 2
-
-    def lay(self, code: str, row_um: float, column_um: float, rng: np.random.Generator) -> None:
-        """Lay a leukocyte, an erythroblast or a platelet; the first ones laid come first in ``truth``."""
-        row, column, shift = self._pixel(row_um, column_um)
-        painted = paint_cell(code, self.um_per_px, rng, shift)
-        radius = float(np.sqrt((painted.cell > 0.5).sum() / np.pi)) * self.um_per_px
-        self._laid.append(_Laid(code, painted, row, column, radius))
+    def lay(self, code: str, painted: Painted, row: int, column: int) -> None:
+        """Lay a cell, its centre on a pixel; the first one laid is on top and comes first in ``truth``."""
+        self._laid.append(_Laid(code, painted, row, column))
 
     def amounts(self, red_cells: RedCells, rng: np.random.Generator) -> NDArray[np.float32]:
         """Stained matter, float32 (6, H, W): the cells laid, and red cells round them, which they push aside.
@@ -64,12 +53,11 @@ class Slide:
         """
         amounts = np.zeros((len(STAINS), self.height, self.width), dtype=np.float32)
         scale = self.um_per_px
-        keep_off = np.array([(laid.row * scale, laid.column * scale, laid.radius_um) for laid in self._laid])
+        keep_off = np.array([(laid.row, laid.column, laid.painted.mean_radius_px) for laid in self._laid]) * scale
         size_um = (self.height * scale, self.width * scale)
         for row_um, column_um in place(size_um, red_cells, keep_off.reshape(-1, 3), rng):
-            row, column, shift = self._pixel(row_um, column_um)
-            patch = paint_red_cell(red_cells, scale, rng, shift)
-            window, part = self._windows(row, column, len(patch))
+            patch = paint_red_cell(red_cells, scale, rng)
+            window, part = self._windows(round(row_um / scale), round(column_um / scale), len(patch))
             amounts[INDEX["haemoglobin"]][window] += patch[part]
         for laid in reversed(self._laid):
             window, part = self._windows(laid.row, laid.column, len(laid.painted.cell))
@@ -93,11 +81,6 @@ class Slide:
             box = (left, top, left + cell[inner].shape[1], top + cell[inner].shape[0])
             found.append(Truth(laid.code, box, cell[inner], nucleus, self.um_per_px))
         return found
-
-    def _pixel(self, row_um: float, column_um: float) -> tuple[int, int, tuple[float, float]]:
-        """The pixel that holds a place, and (x, y) in micrometres by which the place is off that pixel's centre."""
-        row, column = int(row_um // self.um_per_px), int(column_um // self.um_per_px)
-        return row, column, (column_um - (column + 0.5) * self.um_per_px, row_um - (row + 0.5) * self.um_per_px)
 
     def _windows(self, row: int, column: int, side: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """Where a patch centred on a pixel lies on the slide, and which part of the patch that is."""

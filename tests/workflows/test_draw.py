@@ -1,0 +1,144 @@
+"""`leukopy draw`: a slide on disk, and its truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from leukopy.cli.main import app
+from leukopy.core.errors import OutputError, SettingsError
+from leukopy.datasets import read_manifest
+from leukopy.taxonomy import FINE
+from leukopy.workflows.draw import ADULT_MIX, DrawSettings, draw
+
+CODES = [cell.code for cell in FINE]
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("drawn") / "slide"
+    draw(DrawSettings(cells=24, seed=5, size=96, fields=2, field_cells=4, field_size=(400, 500)), out)
+    return out
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_truth_has_a_row_for_every_picture_and_is_a_manifest(slide):
+    truth = pl.read_csv(slide / "truth.csv")
+    assert truth["cell_id"].to_list() == sorted(path.name for path in (slide / "cells").iterdir())
+    manifest = read_manifest(slide / "truth.csv")
+    assert manifest["code"].to_list() == truth["label"].to_list()
+    assert all(Path(path).is_file() for path in manifest["path"])
+    assert manifest["group"].n_unique() == 1
+
+
+def test_boxes_and_areas_are_those_of_the_pictures(slide):
+    for row in pl.read_csv(slide / "truth.csv").iter_rows(named=True):
+        image = pixels(slide / row["path"])
+        assert image.shape == (96, 96, 3)
+        assert 0 <= row["left"] < row["right"] <= 96
+        box_um2 = (row["right"] - row["left"]) * (row["bottom"] - row["top"]) * row["um_per_px"] ** 2
+        assert 0.5 * box_um2 < row["cell_area_um2"] <= box_um2
+        assert (row["nucleus_area_um2"] == 0) == (row["label"] == "PLT")
+        inside = image[row["top"] : row["bottom"], row["left"] : row["right"], 1]
+        assert np.percentile(inside, 25) < 150, "something stained lies in the box"
+
+
+def test_names_and_order_do_not_tell_the_class(slide):
+    labels = pl.read_csv(slide / "truth.csv")["label"].to_list()
+    assert labels != sorted(labels, key=CODES.index)
+    assert all(path.stem.startswith("cell_") for path in (slide / "cells").iterdir())
+
+
+def test_fields_are_listed_cell_by_cell(slide):
+    table = pl.read_csv(slide / "fields.csv")
+    assert table["path"].value_counts().sort("path").rows() == [
+        ("fields/field_0001.png", 4),
+        ("fields/field_0002.png", 4),
+    ]
+    assert pixels(slide / "fields" / "field_0002.png").shape == (400, 500, 3)
+
+
+def test_default_mix_is_an_adults():
+    leukocytes = {code: weight for code, weight in ADULT_MIX.items() if code not in ("ERB", "PLT")}
+    assert sum(leukocytes.values()) == 100
+    assert set(ADULT_MIX) == set(CODES)
+
+
+def test_cells_are_shared_out_to_the_last(tmp_path):
+    result = draw(DrawSettings(cells=7, size=48, mix={"LY": 2, "SNE": 1}), tmp_path / "slide")
+    assert {code: count for code, count in result.counts.items() if count} == {"SNE": 2, "LY": 5}
+    assert list(result.counts) == CODES
+
+
+def test_per_class_draws_every_class(tmp_path):
+    result = draw(DrawSettings(per_class=1, size=48, look="random"), tmp_path / "slide")
+    assert result.counts == dict.fromkeys(CODES, 1)
+    assert sorted(pl.read_csv(result.truth)["label"].to_list()) == sorted(CODES)
+    assert (tmp_path / "slide" / "sheet.png").is_file()
+
+
+def test_same_settings_same_slide_another_seed_another(tmp_path):
+    made = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        draw(DrawSettings(cells=6, size=48, seed=seed), tmp_path / name)
+        made.append([(tmp_path / name / "cells" / f"cell_000{number}.png").read_bytes() for number in range(1, 7)])
+    assert made[0] == made[1]
+    assert not set(made[0]) & set(made[2])
+
+
+@pytest.mark.parametrize(
+    ("mix", "words"), [({"NEU": 1}, "NEU cannot be drawn"), ({"LY": 0}, "above 0"), ({"LY": -1, "SNE": 2}, "negative")]
+)
+def test_a_wrong_mix_is_refused_before_anything_is_written(tmp_path, mix, words):
+    with pytest.raises(SettingsError, match=words):
+        draw(DrawSettings(mix=mix), tmp_path / "slide")
+    assert not (tmp_path / "slide").exists()
+
+
+def test_a_slide_is_only_replaced_when_asked(tmp_path):
+    settings = DrawSettings(cells=1, size=48)
+    draw(settings, tmp_path)
+    with pytest.raises(OutputError, match="--overwrite"):
+        draw(settings, tmp_path)
+    draw(DrawSettings(cells=2, size=48), tmp_path, overwrite=True)
+    assert len(list((tmp_path / "cells").iterdir())) == 2
+
+
+def test_interrupted_drawing_says_so_and_can_be_replaced(tmp_path):
+    def stop(stage, done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        draw(DrawSettings(cells=5, size=48), tmp_path, progress=stop)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "unfinished"
+    assert not (tmp_path / "truth.csv").exists()
+    draw(DrawSettings(cells=5, size=48), tmp_path, overwrite=True)
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["status"] == "finished"
+    assert DrawSettings.read(tmp_path / "run.json") == DrawSettings(cells=5, size=48)
+
+
+def test_command_line_says_what_it_drew_and_what_to_do_next(tmp_path):
+    result = CliRunner().invoke(app, ["draw", "--out", str(tmp_path / "slide"), "--cells", "3", "--seed", "2"])
+    assert result.exit_code == 0, result.output
+    assert "leukopy analyze" in result.output
+    assert len(pl.read_csv(tmp_path / "slide" / "truth.csv")) == 3
+
+
+@pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"]])
+def test_command_line_refuses_what_makes_no_sense(tmp_path, options):
+    result = CliRunner().invoke(app, ["draw", "--out", str(tmp_path / "slide"), *options])
+    assert result.exit_code == 1
+    assert "settings" in result.output or options[0].strip("-").replace("-", "_") in result.output
+    assert not (tmp_path / "slide").exists()
