@@ -9,8 +9,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.fft import dctn
+from scipy.ndimage import gaussian_filter
 
-from leukopy.datasets.duplicates import MAX_DISTANCE, _candidates, clusters, find_duplicates, grey, perceptual_hash
+from leukopy.datasets.duplicates import (
+    MAX_DISTANCE,
+    MAX_SHIFT,
+    _candidates,
+    _similarity,
+    clusters,
+    find_duplicates,
+    grey,
+    perceptual_hash,
+)
 
 Picture = NDArray[np.uint8]
 Draw = Callable[..., Picture]
@@ -98,6 +109,39 @@ def test_candidates_are_those_of_the_literal_comparison() -> None:
 def test_the_hash_is_blind_to_brightness(many: Picture) -> None:
     assert np.array_equal(perceptual_hash(many // 2), perceptual_hash(many // 2 + 40))
     assert len(set(perceptual_hash(many).tolist())) == DIFFERENT
+
+
+def test_the_hash_is_that_of_the_literal_cosine_transform(many: Picture) -> None:
+    low = dctn(many.astype(float), axes=(1, 2))[:, :8, :8].reshape(DIFFERENT, 64)[:, 1:]
+    literal = [
+        sum(1 << (62 - bit) for bit in range(63) if frequencies[bit] > np.median(frequencies)) for frequencies in low
+    ]
+    ours = perceptual_hash(many).byteswap()  # bits are packed from the left
+    agree = sum((int(a) ^ b).bit_count() == 0 for a, b in zip(ours, literal, strict=True))
+    assert agree >= DIFFERENT - 1, "but for rounding"
+
+
+def test_the_similarity_is_the_correlation_of_what_a_blur_leaves(draw: Draw) -> None:
+    moved = [
+        thumbnail(draw(3, 64, 64)),
+        np.roll(thumbnail(draw(3, 64, 64)), (2, -1), axis=(0, 1)),
+        thumbnail(draw(4, 64, 64)),
+    ]
+    detail = [
+        image
+        - gaussian_filter(image.astype(float), 2, mode="constant")
+        / gaussian_filter(np.ones((32, 32)), 2, mode="constant")
+        for image in moved
+    ]
+    literal = [
+        max(
+            np.corrcoef(detail[0].ravel(), np.roll(detail[other], (down, right), axis=(0, 1)).ravel())[0, 1]
+            for down in range(-MAX_SHIFT, MAX_SHIFT + 1)
+            for right in range(-MAX_SHIFT, MAX_SHIFT + 1)
+        )
+        for other in (1, 2)
+    ]
+    assert _similarity(np.stack(moved), np.array([[0, 1], [0, 2]])) == pytest.approx(literal, abs=2e-3)
 
 
 def test_clusters_join_what_hangs_together_through_others() -> None:

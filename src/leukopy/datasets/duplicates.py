@@ -7,8 +7,9 @@ so that two different cells of one class, alike as blobs, do not count as one; a
 brightness and contrast in which slides are photographed twice.
 
 The two limits were set on the training and validation images of PBC Barcelona: of 105 million pairs of different
-cells, the likest correlates at 0.72; the same cell taken twice correlates at 0.88 and above, and down to about 0.6
-where focus and light differ much (Raabin-WBC, Chulalongkorn). Rotated or mirrored copies are not found.
+cells, the likest correlates at 0.71; the same cell taken twice correlates at 0.86 and above, and down to about 0.6
+where focus and light differ much (Raabin-WBC, Chulalongkorn), so that some of those are missed. Rotated or mirrored
+copies are not found.
 """
 
 from __future__ import annotations
@@ -16,10 +17,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.fft import dctn
-from scipy.ndimage import gaussian_filter
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 THUMBNAIL_SIDE = 32
 """Pixels of the square thumbnails; the limits below hold for this size."""
@@ -31,6 +28,13 @@ MAX_SHIFT = 3
 """Thumbnail pixels by which the cell may have moved between two pictures."""
 
 _BLOCK = 4_000_000  # pairs compared at a time: 32 MB
+
+# On 32 x 32 pixels a cosine transform and a blur are two small matrix products. This spares serving, which imports
+# this folder to read manifests, the import of scipy.
+_PIXEL = np.arange(THUMBNAIL_SIDE)
+_COSINES = np.cos(np.pi * np.outer(np.arange(8), _PIXEL + 0.5) / THUMBNAIL_SIDE).astype(np.float32)
+_BLUR = np.exp(-((_PIXEL[:, None] - _PIXEL) ** 2) / (2 * 2.0**2)).astype(np.float32)  # Gaussian of 2 pixels
+_BLUR /= _BLUR.sum(axis=1, keepdims=True)
 
 
 def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -70,7 +74,7 @@ def find_duplicates(digests: list[str], thumbnails: NDArray[np.uint8]) -> pl.Dat
 
 
 def clusters(count: int, *links: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the clusters of rows that are linked directly or through others.
+    """Number the clusters of rows that are linked directly or through others (union-find).
 
     Args:
         count: number of rows.
@@ -79,16 +83,25 @@ def clusters(count: int, *links: NDArray[np.int64]) -> NDArray[np.int64]:
     Returns:
         The cluster of each row, shape (count,).
     """
-    pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *links])
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    labels: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
-    return labels
+    parent = list(range(count))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for pairs in links:
+        for a, b in pairs.tolist():
+            parent[root(a)] = root(b)
+    roots = [root(row) for row in range(count)]
+    return np.unique(np.array(roots, dtype=np.int64), return_inverse=True)[1]
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """DCT hash of each thumbnail, shape (N,): which of the 63 lowest frequencies lie above their median."""
-    spectrum = dctn(thumbnails.astype(np.float32), axes=(1, 2), norm="ortho")
-    low = spectrum[:, :8, :8].reshape(len(thumbnails), 64)[:, 1:]  # without the mean brightness
+    spectrum = _COSINES @ thumbnails.astype(np.float32) @ _COSINES.T
+    low = spectrum.reshape(len(thumbnails), 64)[:, 1:]  # without the mean brightness
     bits = np.zeros((len(thumbnails), 64), dtype=bool)
     bits[:, 1:] = low > np.median(low, axis=1, keepdims=True)
     hashes: NDArray[np.uint64] = np.packbits(bits, axis=1).view(np.uint64).ravel()
@@ -123,7 +136,7 @@ def _similarity(thumbnails: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDAr
 def _spectra(thumbnails: NDArray[np.uint8]) -> NDArray[np.complexfloating]:
     """Fourier transform of what a blurred copy leaves of each thumbnail, with mean 0 and length 1."""
     images = thumbnails.astype(np.float32)
-    detail = images - gaussian_filter(images, (0, 2, 2), mode="nearest")
+    detail = images - _BLUR @ images @ _BLUR.T
     detail -= detail.mean(axis=(1, 2), keepdims=True)
     length = np.sqrt(np.square(detail).sum(axis=(1, 2), keepdims=True))
     return np.fft.rfft2(detail / np.maximum(length, 1e-6))
