@@ -20,7 +20,10 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
     out: Annotated[Path, typer.Option(help="Folder for rows, differential count and report.")],
     path: Annotated[
         Path | None,
-        typer.Argument(help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."),
+        typer.Argument(
+            readable=False,  # what cannot be read is told in one line, as any other input
+            help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image.",
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")

@@ -14,7 +14,11 @@ from leukopy.core.errors import EXIT_FAILURES
 
 def predict(
     path: Annotated[
-        Path, typer.Argument(help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image.")
+        Path,
+        typer.Argument(
+            readable=False,  # what cannot be read is told in one line, as any other input
+            help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image.",
+        ),
     ],
     out: Annotated[str, typer.Option(help="A .csv or .parquet file; - is standard output.")] = "-",
     model: Annotated[str, typer.Option(help="A bundled model, or a bundle folder.")] = "default",

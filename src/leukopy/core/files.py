@@ -37,7 +37,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def output_error(path: Path, error: OSError) -> OutputError:
     """Turn an operating-system error met while writing into one line that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{path}: the disk is full. Free some space, then run again with --resume.")
+        return OutputError(f"{path}: the disk is full. Free some space, then run again (with --resume, where there is one).")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{path}: no permission to write here. Choose another output folder.")
     return OutputError(f"{path}: could not be written ({error.strerror or error}). Choose another output folder.")

@@ -129,6 +129,7 @@ def _read(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            next(path.iterdir(), None)  # a folder that may not be opened is told apart: that is no permission
             raise _failure("is_a_folder", str(path))
         if not stat.S_ISREG(status.st_mode):
             raise _failure("unreadable", str(path))

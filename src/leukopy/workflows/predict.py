@@ -86,13 +86,24 @@ def _writer(out: Path | BinaryIO) -> Iterator[Callable[[Predictions], None]]:
 
     if not isinstance(out, Path):
         headers = chain([True], repeat(False))
-        yield lambda rows: rows.cells.write_csv(out, include_header=next(headers), float_precision=6)
+        yield lambda rows: _send(out, rows.cells.write_csv(include_header=next(headers), float_precision=6))
         return
     with _scratch_folder(out) as scratch:
         parts = Parts(scratch)
         yield parts.add
         parts.flush()
         parts.write_cells(out)
+
+
+def _send(out: BinaryIO, text: str) -> None:
+    """Write now, so that a full disk or a reader that is gone is met here and not when Python ends."""
+    try:
+        out.write(text.encode())
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise output_error(Path("standard output"), error) from error
 
 
 @contextmanager
