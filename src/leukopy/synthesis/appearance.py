@@ -36,7 +36,7 @@ class Appearance(Settings):
     """Cytoplasm of neutrophils, pink."""
     acidophil: RGB = (0.13, 0.36, 0.25)
     """Granules of eosinophils, orange-red."""
-    haemoglobin: RGB = (0.105, 0.158, 0.095)
+    haemoglobin: RGB = (0.100, 0.149, 0.091)
     """Red cells where they are thickest."""
     background: RGB = (255.0, 229.0, 203.0)
     """Empty glass, 0-255; white balance included."""
@@ -48,9 +48,9 @@ class Appearance(Settings):
     """Share of stray light, which lowers the contrast."""
     sharpening: float = Field(default=0.6, ge=0, le=3.0)
     """Strength of the camera's unsharp mask."""
-    noise: float = Field(default=1.0, ge=0, le=30.0)
+    noise: float = Field(default=1.1, ge=0, le=30.0)
     """Standard deviation of the sensor's noise, in grey levels."""
-    gradient: float = Field(default=0.02, ge=0, le=0.5)
+    gradient: float = Field(default=0.01, ge=0, le=0.5)
     """Fall of the light from one side of the picture to the other, as a share."""
     pallor: float = Field(default=0.75, ge=0, le=1.0)
     """How pale the centre of the red cells is; it depends on where the smear was read."""

@@ -3,7 +3,8 @@
 Diameters on stained smears, and descriptions: Carr & Rodak, Clinical Hematology Atlas (segmented and band neutrophil
 10-15, eosinophil 12-17, basophil 10-14, lymphocyte 7-18, monocyte 12-20, metamyelocyte 10-15, myelocyte 12-18,
 promyelocyte 14-24, orthochromic and polychromatic erythroblast 8-12, platelet 2-4 micrometres); Bain, Blood Cells.
-The ranges drawn lie inside them and leave out the extremes.
+The ranges drawn lie inside them and leave out the extremes, but for platelets, which lie spread on the smears of PBC
+Barcelona and measure 4 to 6 there.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ MORPHOLOGY: dict[str, Morphology] = {
         vacuoles=(0, 4),
     ),
     "BA": Morphology(
-        (10.8, 13.6),
+        (11.2, 13.8),
         nuclei.lobulated,
         Chromatin(0.56, 0.22, 0.22),
         cytoplasm={"azurophil": (0.1, 0.30), "basophilia": (0.0, 0.3)},
@@ -130,7 +131,7 @@ MORPHOLOGY: dict[str, Morphology] = {
     "LY": Morphology(
         (8.5, 11.8),
         nuclei.round_lymphocyte,
-        Chromatin(0.99, 0.18, 0.24),
+        Chromatin(0.97, 0.21, 0.20),
         cytoplasm={"basophilia": (0.40, 0.80)},
         waviness=0.09,
         outline=Irregularity(0.10, 0.7),
@@ -138,9 +139,9 @@ MORPHOLOGY: dict[str, Morphology] = {
         rim=0.5,
     ),
     "MO": Morphology(
-        (13.2, 17.6),
+        (12.8, 16.8),
         nuclei.folded,
-        Chromatin(0.84, 0.22, 0.17, folds=0.22),
+        Chromatin(0.84, 0.27, 0.19, folds=0.22),
         cytoplasm={"basophilia": (0.36, 0.60), "eosin": (0.1, 0.35)},
         granules=(Granules("azurophil", 0.20, 0.15, 0.3),),
         waviness=0.12,
@@ -150,7 +151,7 @@ MORPHOLOGY: dict[str, Morphology] = {
         rim=0.12,
     ),
     "MMY": Morphology(
-        (11.8, 14.8),
+        (12.4, 14.8),
         nuclei.kidney,
         Chromatin(0.95, 0.24, 0.19),
         cytoplasm={"eosin": (0.35, 0.65), "basophilia": (0.15, 0.28)},
@@ -161,9 +162,9 @@ MORPHOLOGY: dict[str, Morphology] = {
     "MY": Morphology(
         (12.6, 16.4),
         nuclei.oval_myelocyte,
-        Chromatin(0.90, 0.23, 0.18),
+        Chromatin(0.90, 0.28, 0.21),
         cytoplasm={"eosin": (0.3, 0.55), "basophilia": (0.28, 0.48)},
-        granules=(Granules("azurophil", 0.50, 0.18, 0.33, over_nucleus=0.3),),
+        granules=(Granules("azurophil", 0.55, 0.20, 0.33, over_nucleus=0.35),),
         waviness=0.10,
         nuclear_outline=Irregularity(0.28, 2.0),
         halo=0.3,
@@ -171,9 +172,9 @@ MORPHOLOGY: dict[str, Morphology] = {
     "PMY": Morphology(
         (14.2, 18.0),
         nuclei.round_promyelocyte,
-        Chromatin(0.80, 0.22, 0.15, nucleoli=(1, 3)),
+        Chromatin(0.80, 0.29, 0.19, nucleoli=(1, 3)),
         cytoplasm={"basophilia": (0.36, 0.62), "azurophil": (0.05, 0.18)},
-        granules=(Granules("azurophil", 0.66, 0.22, 0.5, over_nucleus=0.45),),
+        granules=(Granules("azurophil", 0.70, 0.26, 0.5, over_nucleus=0.45),),
         waviness=0.10,
         outline=Irregularity(0.12, 1.2),
         nuclear_outline=Irregularity(0.32, 2.2),
@@ -183,14 +184,14 @@ MORPHOLOGY: dict[str, Morphology] = {
     "ERB": Morphology(
         (8.2, 11.5),
         nuclei.round_erythroblast,
-        Chromatin(1.03, 0.12, 0.30),
+        Chromatin(1.0, 0.17, 0.26),
         cytoplasm={"basophilia": (0.08, 0.5), "haemoglobin": (0.6, 1.2)},
         waviness=0.12,
         outline=Irregularity(0.08, 1.0),
         nuclear_outline=Irregularity(0.10, 1.5),
     ),
     "PLT": Morphology(
-        (2.8, 4.0),
+        (3.3, 5.6),
         nuclei.none,
         Chromatin(0.0, 0.0, 0.3),
         cytoplasm={"basophilia": (0.2, 0.4), "azurophil": (0.05, 0.2)},

@@ -29,7 +29,7 @@ def _turned(string: String, rng: np.random.Generator, off_centre_um: float) -> S
 def _within(string: String, radius: float) -> String:
     """Shrunk, where needed, to lie clear of the cell's edge."""
     reach = (np.hypot(*string.points.T) + string.radii).max()
-    shrink = np.float32(min(1.0, 0.93 * radius / reach))
+    shrink = np.float32(min(1.0, 0.96 * radius / reach))
     return String(string.points * shrink, string.radii * shrink)
 
 
@@ -66,13 +66,13 @@ def _lobes(
 def segmented(radius: float, rng: np.random.Generator) -> String:
     """Two to five lobes, mostly three, joined by thin threads (segmented neutrophil)."""
     count = int(rng.choice([2, 3, 4, 5], p=[0.22, 0.46, 0.25, 0.07]))
-    size = radius * {2: 0.52, 3: 0.43, 4: 0.36, 5: 0.31}[count]
+    size = radius * {2: 0.54, 3: 0.45, 4: 0.38, 5: 0.33}[count]
     half_lengths = size * rng.uniform(0.85, 1.15, count)
-    turn = rng.uniform(*{2: (0.6, 2.2), 3: (2.2, 3.9), 4: (3.8, 5.0), 5: (4.6, 5.4)}[count])
-    width = rng.uniform(0.70, 0.86)
+    turn = rng.uniform(*{2: (1.4, 2.6), 3: (3.2, 4.4), 4: (4.4, 5.2), 5: (4.9, 5.5)}[count])
+    width = rng.uniform(0.76, 0.92)
     return _within(
         _turned(
-            _lobes(half_lengths, width, rng.uniform(0.25, 0.7), (turn, rng.normal(0, 0.6)), THREAD_UM),
+            _lobes(half_lengths, width, rng.uniform(0.25, 0.6), (turn, rng.normal(0, 0.3)), THREAD_UM),
             rng,
             0.10 * radius,
         ),
@@ -83,10 +83,10 @@ def segmented(radius: float, rng: np.random.Generator) -> String:
 def bilobed(radius: float, rng: np.random.Generator) -> String:
     """Two plump lobes, now and then three (eosinophil)."""
     count = 2 if rng.random() < 0.87 else 3
-    half_lengths = radius * (0.48 if count == 2 else 0.39) * rng.uniform(0.9, 1.1, count)
+    half_lengths = radius * (0.53 if count == 2 else 0.43) * rng.uniform(0.9, 1.1, count)
     bridge = rng.uniform(0.2, 0.6)
     return _within(
-        _turned(_lobes(half_lengths, 0.82, 0.5, (rng.uniform(0.8, 2.6), 0.0), bridge), rng, 0.28 * radius), radius
+        _turned(_lobes(half_lengths, 0.84, 0.5, (rng.uniform(1.4, 2.6), 0.0), bridge), rng, 0.18 * radius), radius
     )
 
 
@@ -106,7 +106,7 @@ def band(radius: float, rng: np.random.Generator) -> String:
     step = np.linspace(-1, 1, 40)
     waist = 1 - rng.uniform(0.0, 0.25) * np.exp(-((step - rng.uniform(-0.3, 0.3)) ** 2) / 0.08)
     return _within(
-        _turned(String(points, (radius * rng.uniform(0.26, 0.30) * waist).astype(np.float32)), rng, 0.14 * radius),
+        _turned(String(points, (radius * rng.uniform(0.28, 0.325) * waist).astype(np.float32)), rng, 0.14 * radius),
         radius,
     )
 
@@ -116,7 +116,7 @@ def kidney(radius: float, rng: np.random.Generator) -> String:
     points = curve(radius * rng.uniform(0.95, 1.2), rng.uniform(1.5, 2.4), 24)
     step = np.linspace(-1, 1, 24)
     waist = 1 - rng.uniform(0.08, 0.2) * np.exp(-(step**2) / 0.12)
-    return _turned(String(points, (radius * rng.uniform(0.42, 0.46) * waist).astype(np.float32)), rng, 0.26 * radius)
+    return _turned(String(points, (radius * rng.uniform(0.44, 0.48) * waist).astype(np.float32)), rng, 0.26 * radius)
 
 
 def folded(radius: float, rng: np.random.Generator) -> String:

@@ -103,7 +103,7 @@ def _nucleus(amounts: Plane, chromatin: Chromatin, grid: Grid, inside: Plane, rn
         return
     nucleus = grid.coverage(inside, 0.25)
     scale = chromatin.clump_um
-    clumps = 0.9 * grid.noise(scale, rng) + 0.5 * grid.noise(2 * scale, rng) + 0.4 * grid.noise(0.5 * scale, rng)
+    clumps = 0.9 * grid.noise(scale, rng) + 0.5 * grid.noise(2 * scale, rng) + 0.8 * grid.noise(0.55 * scale, rng)
     density = 1 + np.float32(chromatin.contrast) * np.clip(np.where(clumps < 0, 1.3 * clumps, 0.8 * clumps), -3, 1.4)
     density += np.float32(0.16) * np.exp(-((inside / np.float32(0.28)) ** 2))
     if chromatin.folds:

@@ -37,7 +37,7 @@ class RedCells:
     def random(cls, pallor: float, rng: np.random.Generator) -> RedCells:
         """A place on a smear; ``pallor`` is the laboratory's."""
         return cls(
-            share=rng.uniform(0.25, 0.6),
+            share=rng.uniform(0.3, 0.72),
             crowding=rng.uniform(0.72, 1.02),
             amount=rng.uniform(0.82, 1.15),
             pallor=pallor * rng.uniform(0.1, 1.3),

@@ -173,7 +173,7 @@ def _draw_cells(
         progress("drawing cells", number, total)
     _write_table(out / TRUTH_FILE, rows)
     if rows:
-        _write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
+        _write_png(out / SHEET_FILE, contact_sheet(shown), colours=160)
 
 
 def _cells(settings: DrawSettings, counts: dict[str, int], look: Appearance) -> Iterator[DrawnCell]:
