@@ -15,7 +15,7 @@ _GAP = 4
 _MARGIN = 0.14
 
 
-def contact_sheet(images: Mapping[str, Sequence[NDArray[np.uint8]]], *, tile: int = 88) -> NDArray[np.uint8]:
+def contact_sheet(images: Mapping[str, Sequence[NDArray[np.uint8]]], *, tile: int = 104) -> NDArray[np.uint8]:
     """Lay crops out as a sheet.
 
     Args:

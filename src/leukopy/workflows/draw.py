@@ -119,9 +119,9 @@ def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None)
     from PIL import Image
 
     picture = Image.fromarray(image)
+    if colours:  # an octree keeps rare hues, such as the eosinophil's
+        picture = picture.quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     with atomic_path(path) as temporary:
-        if colours:
-            picture = picture.quantize(colours, dither=Image.Dither.NONE)
         picture.save(temporary, format="PNG", compress_level=9 if colours else 1)
 
 
@@ -173,7 +173,7 @@ def _draw_cells(
         progress("drawing cells", number, total)
     _write_table(out / TRUTH_FILE, rows)
     if rows:
-        _write_png(out / SHEET_FILE, contact_sheet(shown), colours=160)
+        _write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
 
 
 def _cells(settings: DrawSettings, counts: dict[str, int], look: Appearance) -> Iterator[DrawnCell]:
