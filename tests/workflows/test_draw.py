@@ -114,29 +114,54 @@ def test_a_slide_is_only_replaced_when_asked(tmp_path):
     assert len(list((tmp_path / "cells").iterdir())) == 2
 
 
-def test_interrupted_drawing_says_so_and_can_be_replaced(tmp_path):
+def test_an_interrupted_slide_is_resumed_to_the_same_end(tmp_path):
     def stop(stage, done, total):
         if done == 2:
             raise KeyboardInterrupt
 
+    settings = DrawSettings(cells=5, size=48)
+    draw(settings, tmp_path / "whole")
+    out = tmp_path / "slide"
     with pytest.raises(KeyboardInterrupt):
-        draw(DrawSettings(cells=5, size=48), tmp_path, progress=stop)
-    assert json.loads((tmp_path / "run.json").read_text())["status"] == "unfinished"
-    assert not (tmp_path / "truth.csv").exists()
-    draw(DrawSettings(cells=5, size=48), tmp_path, overwrite=True)
-    run = json.loads((tmp_path / "run.json").read_text())
+        draw(settings, out, progress=stop)
+    assert json.loads((out / "run.json").read_text())["status"] == "unfinished"
+    assert not (out / "truth.csv").exists()
+    with pytest.raises(OutputError, match="other settings"):
+        draw(DrawSettings(cells=6, size=48), out, resume=True)
+    kept = (out / "cells" / "cell_0001.png").stat().st_mtime_ns
+    draw(settings, out, resume=True)
+    assert (out / "cells" / "cell_0001.png").stat().st_mtime_ns == kept
+    assert (out / "truth.csv").read_bytes() == (tmp_path / "whole" / "truth.csv").read_bytes()
+    for path in (out / "cells").iterdir():
+        assert path.read_bytes() == (tmp_path / "whole" / "cells" / path.name).read_bytes()
+
+
+def test_run_json_says_how_to_draw_it_again(slide):
+    run = json.loads((slide / "run.json").read_text())
     assert run["status"] == "finished"
-    assert DrawSettings.read(tmp_path / "run.json") == DrawSettings(cells=5, size=48)
+    assert sum(run["counts"].values()) == 24
+    assert DrawSettings.read(slide / "run.json").seed == 5
 
 
-def test_command_line_says_what_it_drew_and_what_to_do_next(tmp_path):
-    result = CliRunner().invoke(app, ["draw", "--out", str(tmp_path / "slide"), "--cells", "3", "--seed", "2"])
+def test_results_of_another_command_are_left_alone(tmp_path):
+    (tmp_path / "run.json").write_text('{"command": "analyze"}')
+    with pytest.raises(OutputError, match="another command"):
+        draw(DrawSettings(cells=1, size=48), tmp_path, overwrite=True)
+    assert (tmp_path / "run.json").exists()
+
+
+def test_command_line_says_what_it_drew_and_draws_it_again_from_its_run(tmp_path):
+    first, again = tmp_path / "slide", tmp_path / "again"
+    result = CliRunner().invoke(app, ["draw", "--out", str(first), "--cells", "3", "--seed", "2"])
     assert result.exit_code == 0, result.output
     assert "leukopy analyze" in result.output
-    assert len(pl.read_csv(tmp_path / "slide" / "truth.csv")) == 3
+    assert len(pl.read_csv(first / "truth.csv")) == 3
+    result = CliRunner().invoke(app, ["draw", "--out", str(again), "--config", str(first / "run.json")])
+    assert result.exit_code == 0, result.output
+    assert (again / "truth.csv").read_bytes() == (first / "truth.csv").read_bytes()
 
 
-@pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"]])
+@pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"], ["--look", "x"]])
 def test_command_line_refuses_what_makes_no_sense(tmp_path, options):
     result = CliRunner().invoke(app, ["draw", "--out", str(tmp_path / "slide"), *options])
     assert result.exit_code == 1

@@ -10,12 +10,21 @@ import typer
 from leukopy.cli.console import progress_bar, say
 
 
-def draw(
+def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     out: Annotated[Path, typer.Option(help="Folder for the drawn slide.")],
-    cells: Annotated[int, typer.Option(help="How many cells, shared out as in an adult's blood.")] = 200,
+    cells: Annotated[
+        int | None, typer.Option(help="How many cells, shared out as in an adult's blood.", show_default="200")
+    ] = None,
     per_class: Annotated[int | None, typer.Option(help="This many of each of the 11 classes instead.")] = None,
-    fields: Annotated[int, typer.Option(help="Whole fields to draw too.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same slide.")] = 1,
+    fields: Annotated[int | None, typer.Option(help="Whole fields to draw too.", show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same slide.", show_default="1")] = None,
+    look: Annotated[
+        str | None, typer.Option(help="The laboratory: pbc, or random (by the seed).", show_default="pbc")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier slide, or YAML.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the slide that OUT holds.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the slide that OUT holds.")] = False,
 ) -> None:
     """Draw a slide whose every cell is known: to try leukopy without images, and to test it.
@@ -24,15 +33,19 @@ def draw(
 
         leukopy draw --out slide
 
-        leukopy draw --out slide --per-class 20 --seed 7
+        leukopy draw --out slide --per-class 20 --seed 7 --look random
 
         leukopy draw --out slide --cells 0 --fields 10
+
+        leukopy draw --out again --config slide/run.json
     """
     from leukopy.workflows.draw import DrawSettings, draw
 
-    settings = DrawSettings.build({"cells": cells, "per_class": per_class, "fields": fields, "seed": seed})
+    changes = {"cells": cells, "per_class": per_class, "fields": fields, "seed": seed, "look": look}
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = DrawSettings.read(config, **given) if config else DrawSettings.build(given)
     with progress_bar() as progress:
-        result = draw(settings, out, overwrite=overwrite, progress=progress)
+        result = draw(settings, out, resume=resume, overwrite=overwrite, progress=progress)
     drawn = ", ".join(f"{count} {code}" for code, count in result.counts.items() if count)
-    say(f"Drawn in {result.folder}: {drawn or 'no single cells'}" + (f"; {fields} fields." if fields else "."))
+    say(f"Drawn: {drawn or 'no single cells'}; whole fields: {settings.fields}.")
     say(f"Truth: {result.truth}. Next: leukopy analyze {result.cells} --out results")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from leukopy.core.files import atomic_path, prepare_output, write_json
+from leukopy.core.errors import OutputError
+from leukopy.core.files import atomic_path, prepare_output, read_json, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
 from leukopy.core.settings import Settings
@@ -69,7 +70,9 @@ class DrawResult:
     """Fine class code -> cells, in the order of the taxonomy."""
 
 
-def draw(settings: DrawSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> DrawResult:
+def draw(
+    settings: DrawSettings, out: Path, *, resume: bool = False, overwrite: bool = False, progress: Progress = silent
+) -> DrawResult:
     """Draw a slide into ``out``.
 
     Written: ``cells/cell_0001.png`` …, whose names and order do not tell the class; ``truth.csv``, one row per cell
@@ -77,22 +80,49 @@ def draw(settings: DrawSettings, out: Path, *, overwrite: bool = False, progress
     where fields are asked for, ``fields/field_0001.png`` … and ``fields.csv``, one row per cell in a field;
     ``run.json``. The same settings give the same pixels.
 
+    Args:
+        settings: what to draw.
+        out: the slide's folder.
+        resume: go on with the slide that ``out`` holds; pictures that are there are not written again.
+        overwrite: replace the slide that ``out`` holds.
+        progress: told of the cells and fields drawn.
+
     Raises:
         SettingsError: ``mix`` names no fine class or weighs nothing, or the fields have no room for their cells.
-        OutputError: ``out`` holds something else or another run, or cannot be written.
+        OutputError: ``out`` holds something else or another slide, or cannot be written.
     """
     from leukopy.synthesis import PBC_LIKE, random_appearance
 
     counts = _counts(settings)
-    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
-    run = {"command": "draw", "settings": settings.model_dump(mode="json"), "notice": RESEARCH_USE_ONLY}
-    write_json(out / RUN_FILE, {**run, "status": "unfinished", "provenance": provenance()})
+    run = _begin(settings, out, resume=resume, overwrite=overwrite)
     look = PBC_LIKE if settings.look == "pbc" else random_appearance(settings.seed)
     _draw_cells(settings, counts, look, out, progress)
     if settings.fields:
         _draw_fields(settings, look, out, progress)
-    write_json(out / RUN_FILE, {**run, "status": "finished", "provenance": provenance(), "counts": counts})
+    write_json(out / RUN_FILE, {**run, "status": "finished", "counts": counts})
     return DrawResult(out, out / "cells", out / TRUTH_FILE, counts)
+
+
+def _begin(settings: DrawSettings, out: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    """Prepare ``out`` and return the content of its ``run.json``."""
+    run = {
+        "command": "draw",
+        "status": "unfinished",
+        "notice": RESEARCH_USE_ONLY,
+        "settings": settings.model_dump(mode="json"),
+        "provenance": provenance(),
+    }
+    earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else run
+    if earlier.get("command") != "draw":
+        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
+    if resume and earlier["settings"] != run["settings"]:
+        raise OutputError(
+            f"{out}: cannot be resumed, since the slide there has other settings. "
+            "Repeat its command, add --overwrite to begin anew, or choose another output folder."
+        )
+    prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
+    write_json(out / RUN_FILE, run)
+    return run
 
 
 _COLUMNS = (
@@ -115,7 +145,9 @@ def _write_table(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
 
 
 def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None) -> None:
-    """Write RGB pixels; with ``colours`` the file is smaller and holds that many shades."""
+    """Write RGB pixels unless they are there; with ``colours`` the file is smaller and holds that many shades."""
+    if path.exists():  # only where a slide is resumed: what has a name is whole
+        return
     from PIL import Image
 
     picture = Image.fromarray(image)
