@@ -59,8 +59,8 @@ def lobes(cell: DrawnCell) -> int:
     return int(count)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.sampled_from(CODES), st.integers(0, 2**32), st.sampled_from([64, 97, 200]), st.booleans())
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.sampled_from(CODES), st.integers(0, 2**32), st.sampled_from([32, 64, 97, 200]), st.booleans())
 def test_truth_is_whole_whatever_is_drawn(code, seed, size, foreign):
     cell = draw_cell(code, seed=seed, size=size, appearance=random_appearance(seed) if foreign else None)
     left, top, right, bottom = cell.box
@@ -78,7 +78,7 @@ def test_truth_is_whole_whatever_is_drawn(code, seed, size, foreign):
     assert cell.cell_mask[top:bottom, right - 1].any()
     assert not (cell.nucleus_mask & ~cell.cell_mask).any()
     assert cell.nucleus_mask.any() == (code != "PLT")
-    assert cell.cell_mask[size // 2 - size // 16 : size // 2 + size // 16, :].any(), "the cell is not in the middle"
+    assert cell.cell_mask[size // 2 - 4 : size // 2 + 4, :].any(), "the cell is not in the middle"
 
 
 @pytest.mark.parametrize("code", CODES)

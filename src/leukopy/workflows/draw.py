@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,8 @@ ADULT_MIX: dict[str, float] = {
 
 _ON_SHEET = 6
 
+Pixels = Annotated[int, Field(ge=100, le=10_000)]
+
 
 class DrawSettings(Settings):
     """All that decides what `draw` writes."""
@@ -53,7 +55,7 @@ class DrawSettings(Settings):
     """Whole fields to draw too."""
     field_cells: int = Field(default=10, ge=0, le=200)
     """Cells of each field, shared out by ``mix`` at random."""
-    field_size: tuple[int, int] = (1200, 1600)
+    field_size: tuple[Pixels, Pixels] = (1200, 1600)
     """Height and width of a field, in pixels."""
 
 
