@@ -44,7 +44,7 @@ def test_an_interrupted_file_is_absent(settings, tmp_path):
     def interrupt(stage, done, total):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"rows\.csv was not written"):
         predict(settings, tmp_path / "rows.csv", progress=interrupt)
     assert [path.name for path in tmp_path.iterdir()] == ["slide"]
 

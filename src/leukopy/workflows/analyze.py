@@ -140,7 +140,7 @@ def _begin(
         "provenance": provenance(),
     }
     earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else None
-    if earlier is not None and earlier.get("command") != "analyze":
+    if earlier is not None and not (isinstance(earlier, dict) and earlier.get("command") == "analyze"):
         raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
     prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
     if resume and earlier is not None:

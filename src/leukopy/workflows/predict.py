@@ -90,7 +90,10 @@ def _writer(out: Path | BinaryIO) -> Iterator[Callable[[Predictions], None]]:
         return
     with _scratch_folder(out) as scratch:
         parts = Parts(scratch)
-        yield parts.add
+        try:
+            yield parts.add
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(f"{out} was not written.") from interrupt
         parts.flush()
         parts.write_cells(out)
 

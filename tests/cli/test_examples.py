@@ -1,0 +1,33 @@
+"""The examples in the help of the main verbs are run as they stand."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from leukopy.bundle import store
+from leukopy.cli import models
+from leukopy.cli.analyze import analyze
+from leukopy.cli.main import app
+from leukopy.cli.predict import predict
+
+EXAMPLES = [
+    [line.strip() for line in (verb.__doc__ or "").splitlines() if line.strip().startswith("leukopy ")]
+    for verb in (analyze, predict, models.list_, models.show)
+]
+
+
+@pytest.mark.parametrize("examples", EXAMPLES, ids=lambda examples: " ".join(examples[0].split()[:3]))
+def test_examples_run_one_after_the_other(examples, build_bundle, colour_model, tmp_path, monkeypatch):
+    build_bundle(tmp_path / "assets" / "default")
+    build_bundle(tmp_path / "runs" / "new" / "bundle")
+    colour_model.draw(tmp_path / "slide3" / "c17.jpg", "LY")
+    (tmp_path / "slide3.csv").write_text("path\nslide3/c17.jpg\n")
+    monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        words = shlex.split(example.partition(" > ")[0])
+        result = CliRunner().invoke(app, words[1:])
+        assert result.exit_code == 0, (example, result.output)
