@@ -19,7 +19,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.synthesis import draw_cell
 from leukopy.training.cache import decode_all
 from leukopy.training.data import CellData
-from leukopy.training.lightning_module import CellModule, shrink, validation_figures
+from leukopy.training.lightning_module import shrink, validation_figures
 from leukopy.training.settings import Source, TrainSettings
 from leukopy.training.sources import gather, member_matrix, sampling_weights
 from leukopy.workflows.train import read_recipe, train
@@ -169,18 +169,28 @@ def test_resume_goes_on_where_it_stopped(laboratory: Path, tmp_path: Path) -> No
     assert last["global_step"] % 3 == 0
 
 
-def test_pretrained_small_epochs_and_averaging_run_together(laboratory: Path, tmp_path: Path) -> None:
+def test_small_epochs_freezing_averaging_and_resuming_work_together(laboratory: Path, tmp_path: Path) -> None:
     settings = recipe(
         backbone={"name": "tf_efficientnet_lite0", "pretrained": True},
         augmentation={},
-        optimisation={"epochs": 2, "batch_size": 16, "small_epochs": 1, "small_size": 32, "average": 0.5},
+        optimisation={
+            "epochs": 2, "batch_size": 16, "small_epochs": 1, "small_size": 32, "frozen_stages": 3, "average": 0.5
+        },
     )
+    run = tmp_path / "run"
     data = CellData(settings, laboratory, tmp_path / "cache", silent)
     picture, members = data.train_set[0]
     assert picture.shape == (48, 48, 3)
     assert members.dtype == torch.bool
-    assert train(settings, tmp_path / "run").card.model.pretrained is not None
-    assert CellModule(settings).net.dropout.p == 0
+    train(settings.model_copy(update={"optimisation": settings.optimisation.model_copy(update={"epochs": 1})}), run)
+    before = _stem(run)
+    assert train(settings, run, resume=True).card.model.pretrained is not None
+    assert torch.equal(_stem(run), before)  # the second epoch froze it
+
+
+def _stem(run: Path) -> torch.Tensor:
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=False, map_location="cpu")
+    return checkpoint["current_model_state"]["net.backbone.features.net.conv_stem.weight"]
 
 
 def test_recipes_are_changed_by_dotted_names(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from leukopy import __version__
 from leukopy.cli import datasets, models
 from leukopy.cli.analyze import analyze
 from leukopy.cli.console import one_line_errors
+from leukopy.cli.demo import demo
 from leukopy.cli.draw import draw
 from leukopy.cli.evaluate import evaluate
 from leukopy.cli.predict import predict
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(analyze)
 app.command()(predict)
+app.command()(demo)
 app.command()(draw)
 app.command()(evaluate)
 app.command()(train)

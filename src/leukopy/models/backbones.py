@@ -5,10 +5,10 @@ A backbone maps normalised images (N, 3, S, S) to a feature map (N, C, h, w); it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +41,25 @@ class Backbone:
 class Feature(nn.Module):
     """A feature extractor and its neck."""
 
-    def __init__(self, features: nn.Module, neck: nn.Module, embedding_size: int) -> None:
+    def __init__(
+        self, features: nn.Module, neck: nn.Module, embedding_size: int, stages: Sequence[nn.Module] = ()
+    ) -> None:
         super().__init__()
         self.features = features
         self.neck = neck
         self.embedding_size = embedding_size
+        self._stages = tuple(stages)  # a tuple, so that they are not registered twice
+
+    def freeze(self, stages: int) -> None:
+        """Let the first ``stages`` stages learn no more: no gradient, and statistics as they are.
+
+        Raises:
+            TrainingError: there are not as many.
+        """
+        if stages > len(self._stages):
+            raise TrainingError(f"frozen_stages: this backbone has {len(self._stages)} stages, not {stages}.")
+        for stage in self._stages[:stages]:
+            stage.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (N, 3, S, S) to feature map (N, C, h, w) and embedding (N, D)."""
@@ -60,12 +74,17 @@ class _TimmFeatures(nn.Module):
         super().__init__()
         import timm  # noqa: PLC0415  (seconds to import; only those who train a timm model pay)
 
-        self.net = timm.create_model(name, pretrained=False, num_classes=0)
+        self.net: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
         self.embedding_size: int = self.net.num_features  # type: ignore[assignment]
         if batch_norm_momentum is not None:
             for module in self.net.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.momentum = batch_norm_momentum
+
+    def stages(self) -> list[nn.Module]:
+        """An EfficientNet's stem and stages, from the picture on."""
+        net: Any = self.net
+        return [nn.Sequential(net.conv_stem, net.bn1), *net.blocks]
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.net.forward_features(images)  # type: ignore[operator]
@@ -88,7 +107,7 @@ def _lite0(size: int, pretrained: bool) -> Feature:  # noqa: ARG001  (fully conv
     features = _TimmFeatures("tf_efficientnet_lite0", batch_norm_momentum=0.1)
     if pretrained:
         _load_by_position(features.net, _lite0_weights())
-    return Feature(features, _pool(), features.embedding_size)
+    return Feature(features, _pool(), features.embedding_size, features.stages())
 
 
 def _lite0_weights() -> Mapping[str, Tensor]:

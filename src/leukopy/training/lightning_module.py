@@ -29,6 +29,12 @@ class CellModule(lightning.LightningModule):
         ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._seen: list[tuple[Tensor, Tensor]] = []
 
+    def on_train_epoch_start(self) -> None:
+        """Freeze what the recipe freezes, once the small epochs are over."""
+        optimisation = self.settings.optimisation
+        if self.current_epoch >= optimisation.small_epochs:
+            self.net.backbone.freeze(optimisation.frozen_stages)
+
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         """Loss of one batch."""
         images, members = batch

@@ -44,6 +44,8 @@ class Optimisation(Settings):
     """First epochs, trained on pictures shrunk to ``small_size``: cheaper (Tan & Le, EfficientNetV2, ICML 2021)."""
     small_size: int = Field(default=96, ge=32)
     """Pixels."""
+    frozen_stages: int = Field(default=0, ge=0)
+    """First stages of the backbone that learn no more once the small epochs are over: half the time of a step."""
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)

@@ -1,0 +1,78 @@
+"""The main job on a drawn slide, next to the truth: what a newcomer runs first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from leukopy.core.files import prepare_output, write_json
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.settings import Settings
+from leukopy.workflows.analyze import AnalyzeResult, AnalyzeSettings, analyze
+from leukopy.workflows.draw import TRUTH_FILE, DrawSettings, draw
+
+if TYPE_CHECKING:
+    import polars as pl
+
+RUN_FILE = "run.json"
+
+
+class DemoSettings(Settings):
+    """Which slide is drawn, and which model reads it."""
+
+    cells: int = Field(default=200, ge=1, le=100_000)
+    seed: int = Field(default=1, ge=0)
+    model: str = "default"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The analysis, and how it compares with what was drawn."""
+
+    analysis: AnalyzeResult
+    drawn: dict[str, int]
+    """Fine class code -> cells drawn, in the order of the taxonomy."""
+    right8: int
+    """Cells given their coarse class."""
+    right11: int
+    """Cells given their fine class."""
+
+
+def demo(settings: DemoSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> DemoResult:
+    """Draw a slide into ``out/slide``, analyse it into ``out/results``, and compare cell by cell.
+
+    Raises:
+        BundleError: the model is absent or broken.
+        OutputError: ``out`` holds something else or another demo, or cannot be written.
+    """
+    import polars as pl
+
+    from leukopy.taxonomy import find
+
+    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
+    run = {"command": "demo", "settings": settings.model_dump(mode="json"), "notice": RESEARCH_USE_ONLY}
+    write_json(out / RUN_FILE, {**run, "provenance": provenance()})
+    slide = draw(DrawSettings(cells=settings.cells, seed=settings.seed), out / "slide", progress=progress)
+    analysis = analyze(
+        AnalyzeSettings(input=slide.cells, model=settings.model, title="A drawn slide"),
+        out / "results",
+        progress=progress,
+    )
+    both = _side_by_side(out)
+    coarse = {code: find(code).coarse for code in slide.counts}
+    right8 = both.filter(pl.col("label").replace_strict(coarse) == pl.col("class8")).height
+    right11 = both.filter(pl.col("label") == pl.col("class11")).height
+    return DemoResult(analysis, slide.counts, right8, right11)
+
+
+def _side_by_side(out: Path) -> pl.DataFrame:
+    """The truth and the found classes of every cell that was read."""
+    import polars as pl
+
+    truth = pl.read_csv(out / "slide" / TRUTH_FILE, columns=["cell_id", "label"])
+    found = pl.read_parquet(out / "results" / "cells.parquet", columns=["cell_id", "class8", "class11"])
+    return truth.join(found, on="cell_id", validate="1:1")
