@@ -1,6 +1,6 @@
 """Peak memory and time of ``leukopy analyze`` for 1,000, 10,000 and 100,000 images (the same files repeated).
 
-    python benchmarks/memory.py [--images 1000 10000 100000]
+python benchmarks/memory.py [--images 1000 10000 100000]
 """
 
 from __future__ import annotations

@@ -20,17 +20,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from images import jpegs
 from PIL import Image
-from results_file import write
 from torch.utils.data import DataLoader, Dataset
 
 import leukopy
+from images import jpegs
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
+from results_file import write
 
 CORES = available_cores()
 
@@ -73,7 +73,7 @@ class Vgg19(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        import timm
+        import timm  # noqa: PLC0415 (after leukopy.models, which makes torchvision importable)
 
         self.net = timm.create_model("vgg19", num_classes=11)
 
@@ -140,7 +140,9 @@ def main() -> None:
             "best_images_per_s": round(max(measured), 2),
             "leukopy_is_times_as_fast": round(statistics.median(ratios), 3),
         }
-        print(f"{name:<46} {statistics.median(measured):8.1f} images/s   leukopy / this: {statistics.median(ratios):.2f}")
+        print(
+            f"{name:<46} {statistics.median(measured):8.1f} images/s   leukopy / this: {statistics.median(ratios):.2f}"
+        )
     print(times)
     print(write("speed", figures))
 

@@ -152,7 +152,7 @@ def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path
     assert open_bundle(result.bundle).card == result.card
     assert 20 <= result.card.trained_on[0].images < 40
     assert "validation" in result.card.calibration.fitted_on
-    curves = pl.read_csv(tmp_path / "run" / "metrics.csv")
+    curves = pl.read_csv(tmp_path / "run" / "curves" / "version_0" / "metrics.csv")
     assert curves["val/loss"].drop_nulls().len() == 2
     found = leukopy.load(str(result.bundle)).predict([laboratory / "lab" / "LY" / "0.png"])
     assert found.cells.height == 1
@@ -174,7 +174,12 @@ def test_small_epochs_freezing_averaging_and_resuming_work_together(laboratory: 
         backbone={"name": "tf_efficientnet_lite0", "pretrained": True},
         augmentation={},
         optimisation={
-            "epochs": 2, "batch_size": 16, "small_epochs": 1, "small_size": 32, "frozen_stages": 3, "average": 0.5
+            "epochs": 2,
+            "batch_size": 16,
+            "small_epochs": 1,
+            "small_size": 32,
+            "frozen_stages": 3,
+            "average": 0.5,
         },
     )
     run = tmp_path / "run"

@@ -136,7 +136,7 @@ def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_
     Path(settings.model).rename(moved)
     other.rename(settings.model)
     try:
-        with pytest.raises(OutputError, match="another model"):
+        with pytest.raises(OutputError, match="other model"):
             analyze(settings, whole.folder, resume=True)
     finally:
         Path(settings.model).rename(other)
@@ -144,7 +144,7 @@ def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_
     extra = slide[0] / "later.png"
     extra.touch()
     try:
-        with pytest.raises(OutputError, match=r"other images \(400, now 401\)"):
+        with pytest.raises(OutputError, match="other inputs"):
             analyze(settings, whole.folder, resume=True)
     finally:
         extra.unlink()

@@ -126,7 +126,7 @@ def test_an_interrupted_slide_is_resumed_to_the_same_end(tmp_path):
         draw(settings, out, progress=stop)
     assert json.loads((out / "run.json").read_text())["status"] == "unfinished"
     assert not (out / "truth.csv").exists()
-    with pytest.raises(OutputError, match="other settings"):
+    with pytest.raises(OutputError, match=r"cells 5 \(now 6\)"):
         draw(DrawSettings(cells=6, size=48), out, resume=True)
     kept = (out / "cells" / "cell_0001.png").stat().st_mtime_ns
     draw(settings, out, resume=True)

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and output folders that never overwrite by accident."""
+"""Files that are either whole or absent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,7 +36,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def output_error(path: Path, error: OSError) -> OutputError:
     """Turn an operating-system error met while writing into one line that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{path}: the disk is full. Free some space, then run again (with --resume, where there is one).")
+        return OutputError(
+            f"{path}: the disk is full. Free some space, then run again (with --resume, where there is one)."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{path}: no permission to write here. Choose another output folder.")
     return OutputError(f"{path}: could not be written ({error.strerror or error}). Choose another output folder.")
@@ -66,41 +67,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except ValueError as error:
         raise InputError(f"{path}: not a JSON file ({error}).") from error
-
-
-def prepare_output(folder: Path, *, marker: str, resume: bool = False, overwrite: bool = False) -> None:
-    """Make ``folder`` ready to receive results, without ever mixing them with what is there.
-
-    Args:
-        folder: where results will be written; created if absent.
-        marker: a file that every result of this kind holds (``run.json``); only a folder that holds it is resumed
-            or emptied, so that ``--overwrite`` on the wrong folder deletes nothing.
-        resume: keep what an interrupted run left.
-        overwrite: empty the folder first.
-
-    Raises:
-        OutputError: the folder holds something else, holds results and neither flag is given, or cannot be made.
-    """
-    try:
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            return
-        if not folder.is_dir():
-            raise OutputError(f"{folder}: is a file; --out needs a folder.")
-        if not any(folder.iterdir()):
-            return
-        if not (folder / marker).exists():
-            raise OutputError(f"{folder}: is not empty and holds no leukopy results. Choose another output folder.")
-        if overwrite:
-            shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-        elif not resume:
-            raise OutputError(
-                f"{folder}: already holds results. Add --resume to continue that run, --overwrite to replace it, "
-                "or choose another output folder."
-            )
-    except OSError as error:
-        raise output_error(folder, error) from error
 
 
 def file_digest(path: Path) -> str:

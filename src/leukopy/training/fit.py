@@ -32,7 +32,7 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
     Args:
         settings: the recipe.
         data: its cells.
-        out: receives ``metrics.csv`` (a row an epoch) and ``checkpoints/`` (best and last).
+        out: receives ``curves/version_N/metrics.csv`` (a folder a start, a row an epoch) and ``checkpoints/``.
         resume: go on from ``checkpoints/last.ckpt`` where there is one.
         show_progress: draw a bar.
 
@@ -53,7 +53,7 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         devices=1,
         precision="bf16-mixed" if cuda else "32-true",
         gradient_clip_val=settings.optimisation.gradient_clip or None,
-        logger=CSVLogger(out, name="", version=""),
+        logger=CSVLogger(out, name="curves"),  # a folder of its own for each start: --resume loses nothing
         callbacks=[checkpoint, *_callbacks(settings)],
         enable_progress_bar=show_progress,
         enable_model_summary=False,

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from leukopy.core.errors import OutputError
-from leukopy.core.files import prepare_output, read_json, write_json
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.runs import FINISHED, Record, begin, check_same, finish, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,11 +22,9 @@ if TYPE_CHECKING:
     from leukopy.inference.parts import Parts
     from leukopy.inference.rows import CellInput
 
-RUN_FILE = "run.json"
 CELLS_FILE = "cells.parquet"
 FAILURES_FILE = "failures.csv"
 REPORT_FILE = "report.html"
-FINISHED = "finished"
 
 
 class AnalyzeSettings(Settings):
@@ -113,7 +109,7 @@ def analyze(
     result = _result(out, len(inputs), ranges)
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
-    write_json(out / RUN_FILE, {**run, "status": FINISHED, "counts": counts})
+    finish(out, run, counts=counts)
     parts.remove()
     return result
 
@@ -126,47 +122,21 @@ def _begin(
     *,
     resume: bool,
     overwrite: bool,
-) -> dict[str, Any]:
+) -> Record:
     """Prepare ``out`` and return the content of its ``run.json``, new or of the run that is resumed."""
     from leukopy.inference.inputs import inputs_digest
 
-    run = {
-        "command": "analyze",
-        "status": "unfinished",
-        "notice": RESEARCH_USE_ONLY,
-        "settings": settings.model_dump(mode="json"),
-        "model": {"name": classifier.card.name, "sha256": classifier.card.model.sha256},
-        "inputs": {"count": len(inputs), "digest": inputs_digest(inputs)},
-        "provenance": provenance(),
-    }
-    earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else None
-    if earlier is not None and not (isinstance(earlier, dict) and earlier.get("command") == "analyze"):
-        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
-    prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
-    if resume and earlier is not None:
-        if differing := _differences(earlier, run):
-            raise OutputError(
-                f"{out}: cannot be resumed, since the run there has {differing}. "
-                "Repeat its command, add --overwrite to begin anew, or choose another output folder."
-            )
-        return dict(earlier)
-    write_json(out / RUN_FILE, run)
-    return run
-
-
-def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    """What keeps two runs from being one, in words; empty if nothing does."""
-    before, after = earlier["settings"], now["settings"]
-    words = [
-        f"{name} {before.get(name)!r} (now {after[name]!r})"
-        for name in after
-        if name != "threads" and before.get(name) != after[name]
-    ]
-    if earlier["model"] != now["model"]:
-        words.append("another model")
-    if earlier["inputs"] != now["inputs"]:
-        words.append(f"other images ({earlier['inputs']['count']}, now {now['inputs']['count']})")
-    return ", ".join(words)
+    run = record(
+        "analyze",
+        settings,
+        model={"name": classifier.card.name, "sha256": classifier.card.model.sha256},
+        inputs={"count": len(inputs), "digest": inputs_digest(inputs)},
+    )
+    earlier = begin(out, run, resume=resume, overwrite=overwrite)
+    if earlier is None:
+        return run
+    check_same(out, earlier, run, free=frozenset({"threads"}))
+    return earlier
 
 
 def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> None:
@@ -194,7 +164,7 @@ def _result(out: Path, inputs: int, ranges: ReferenceRanges) -> AnalyzeResult:
     return AnalyzeResult(out, out / REPORT_FILE, inputs, classified, inputs - classified, count_cells(cells, ranges))
 
 
-def _report(settings: AnalyzeSettings, run: dict[str, Any], result: AnalyzeResult, card: Card) -> None:
+def _report(settings: AnalyzeSettings, run: Record, result: AnalyzeResult, card: Card) -> None:
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from leukopy.core.files import prepare_output, write_json
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
 from leukopy.workflows.analyze import AnalyzeResult, AnalyzeSettings, analyze
 from leukopy.workflows.draw import TRUTH_FILE, DrawSettings, draw
 
 if TYPE_CHECKING:
     import polars as pl
-
-RUN_FILE = "run.json"
 
 
 class DemoSettings(Settings):
@@ -53,9 +50,8 @@ def demo(settings: DemoSettings, out: Path, *, overwrite: bool = False, progress
 
     from leukopy.taxonomy import find
 
-    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
-    run = {"command": "demo", "settings": settings.model_dump(mode="json"), "notice": RESEARCH_USE_ONLY}
-    write_json(out / RUN_FILE, {**run, "provenance": provenance()})
+    run = record("demo", settings)
+    begin(out, run, overwrite=overwrite)
     slide = draw(DrawSettings(cells=settings.cells, seed=settings.seed), out / "slide", progress=progress)
     analysis = analyze(
         AnalyzeSettings(input=slide.cells, model=settings.model, title="A drawn slide"),
@@ -66,6 +62,7 @@ def demo(settings: DemoSettings, out: Path, *, overwrite: bool = False, progress
     coarse = {code: find(code).coarse for code in slide.counts}
     right8 = both.filter(pl.col("label").replace_strict(coarse) == pl.col("class8")).height
     right11 = both.filter(pl.col("label") == pl.col("class11")).height
+    finish(out, run, drawn=slide.counts, right8=right8, right11=right11)
     return DemoResult(analysis, slide.counts, right8, right11)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from leukopy.core.errors import OutputError
-from leukopy.core.files import atomic_path, prepare_output, read_json, write_json
+from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.runs import begin, check_same, finish, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from leukopy.synthesis import Appearance, DrawnCell, Truth
 
-RUN_FILE = "run.json"
 TRUTH_FILE = "truth.csv"
 FIELDS_FILE = "fields.csv"
 SHEET_FILE = "sheet.png"
@@ -96,35 +94,15 @@ def draw(
     from leukopy.synthesis import PBC_LIKE, random_appearance
 
     counts = _counts(settings)
-    run = _begin(settings, out, resume=resume, overwrite=overwrite)
+    run = record("draw", settings)
+    if earlier := begin(out, run, resume=resume, overwrite=overwrite):
+        check_same(out, earlier, run)
     look = PBC_LIKE if settings.look == "pbc" else random_appearance(settings.seed)
     _draw_cells(settings, counts, look, out, progress)
     if settings.fields:
         _draw_fields(settings, look, out, progress)
-    write_json(out / RUN_FILE, {**run, "status": "finished", "counts": counts})
+    finish(out, run, counts=counts)
     return DrawResult(out, out / "cells", out / TRUTH_FILE, counts)
-
-
-def _begin(settings: DrawSettings, out: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:
-    """Prepare ``out`` and return the content of its ``run.json``."""
-    run = {
-        "command": "draw",
-        "status": "unfinished",
-        "notice": RESEARCH_USE_ONLY,
-        "settings": settings.model_dump(mode="json"),
-        "provenance": provenance(),
-    }
-    earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else run
-    if earlier.get("command") != "draw":
-        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
-    if resume and earlier["settings"] != run["settings"]:
-        raise OutputError(
-            f"{out}: cannot be resumed, since the slide there has other settings. "
-            "Repeat its command, add --overwrite to begin anew, or choose another output folder."
-        )
-    prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
-    write_json(out / RUN_FILE, run)
-    return run
 
 
 _COLUMNS = (

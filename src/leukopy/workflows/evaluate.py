@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from leukopy.core.errors import InputError, OutputError, SettingsError
-from leukopy.core.files import atomic_path, prepare_output, read_json, write_json, write_text
+from leukopy.core.errors import InputError, SettingsError
+from leukopy.core.files import atomic_path, write_text
 from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.runs import begin, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from leukopy.evaluation.levels import Evaluation
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.rows import Predictions
-
-RUN_FILE = "run.json"
 
 ENOUGH_GROUPS = 20
 """With fewer patients or slides, drawing them whole gives no limits to rely on (Cameron et al., 2008)."""
@@ -96,7 +94,7 @@ def evaluate(
     listed = _select(_read(settings), settings)
     labelled, counts = _labelled(listed, settings)
     classifier = Classifier.open(settings.model)
-    made = _begin(settings, out, classifier, overwrite=overwrite)
+    run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
     _write_rows(out, found, labelled)
     if found.cells.is_empty():
@@ -105,7 +103,8 @@ def evaluate(
         )
     counts |= {"failed": len(found.failures), "scored": len(found.cells)}
     evaluation = _score(found.cells, labelled, settings, classifier.card.name, counts)
-    write_evaluation(out, evaluation, made)
+    write_evaluation(out, evaluation, run["provenance"])
+    finish(out, run, counts=counts)
     return EvaluateResult(evaluation, len(found.failures), out)
 
 
@@ -161,22 +160,12 @@ def _labelled(listed: pl.DataFrame, settings: EvaluateSettings) -> tuple[pl.Data
     return labelled, counts
 
 
-def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, overwrite: bool) -> dict[str, object]:
-    """Prepare ``out``, write its ``run.json``, and return what makes the result."""
-    earlier = read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else {}
-    if overwrite and earlier and earlier.get("command") != "evaluate":
-        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
-    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
-    made = {"command": settings.command, **provenance()}
-    run = {
-        "command": "evaluate",
-        "notice": RESEARCH_USE_ONLY,
-        "settings": settings.model_dump(mode="json"),
-        "model": {"name": classifier.card.name, "sha256": classifier.card.model.sha256},
-        "provenance": made,
-    }
-    write_json(out / RUN_FILE, run)
-    return made
+def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, overwrite: bool) -> Record:
+    """Prepare ``out``, write its ``run.json``, and return it."""
+    run = record("evaluate", settings, model={"name": classifier.card.name, "sha256": classifier.card.model.sha256})
+    run["provenance"] = {"command": settings.command, **run["provenance"]}
+    begin(out, run, overwrite=overwrite)
+    return run
 
 
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from leukopy.core.errors import ImageError, InputError
-from leukopy.core.files import atomic_path, prepare_output, write_json
+from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import provenance
+from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from leukopy.datasets import Audit, Look
 
-RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.parquet"
 FAILURES_FILE = "failures.csv"
 
@@ -88,8 +87,8 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
     if settings.split:
         check_fractions(settings.split)
     listing = open_dataset(settings.dataset, settings.root, labels=settings.label_map)
-    prepare_output(out, marker=RUN_FILE, overwrite=overwrite)
-    write_json(out / RUN_FILE, {"settings": settings.model_dump(mode="json"), "provenance": provenance()})
+    run = record("datasets scan", settings)
+    begin(out, run, overwrite=overwrite)
 
     needs_pixels = settings.check or settings.audit or settings.split is not None
     outcomes = _look_at_all(listing["path"].to_list(), needs_pixels, progress)
@@ -107,6 +106,7 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
         result = audit(manifest, failures["reason"].to_list(), pairs)
         write_audit(out, result, pairs)
     write_manifest(out / MANIFEST_FILE, manifest)
+    finish(out, run, images=len(manifest), failures=len(failures))
     return ScanResult(out, manifest, failures, result)
 
 

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukopy.core.errors import MissingExtraError, SettingsError
-from leukopy.core.files import atomic_path, prepare_output, write_json
+from leukopy.core.files import atomic_path, write_json
 from leukopy.core.places import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
-from leukopy.core.provenance import provenance
+from leukopy.core.runs import RUN_FILE, begin, finish, record
 from leukopy.core.settings import read_mapping
 
 if TYPE_CHECKING:
     from leukopy.bundle import Card
     from leukopy.training.settings import TrainSettings
-
-RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def train(
 
     Args:
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
-        out: receives ``run.json``, ``metrics.csv``, ``checkpoints/`` and ``bundle/``.
+        out: receives ``run.json``, ``curves/``, ``checkpoints/``, ``failures.csv`` and ``bundle/``.
         resume: go on with the run that ``out`` holds.
         overwrite: replace it.
         progress: told of the decoding.
@@ -86,11 +84,13 @@ def train(
     from leukopy.training.export import export
     from leukopy.training.fit import fit
 
-    prepare_output(out, marker=RUN_FILE, resume=resume, overwrite=overwrite)
-    write_json(out / RUN_FILE, {"settings": settings.model_dump(mode="json"), "provenance": provenance()})
+    run = record("train", settings)
+    begin(out, run, resume=resume, overwrite=overwrite)  # resumed with other settings: longer, or at another rate
+    write_json(out / RUN_FILE, run)
     data = CellData(settings, data_folder(), cache_folder(), progress)
     with atomic_path(out / "failures.csv") as temporary:
         data.failures.write_csv(temporary)
     module = fit(settings, data, out, resume=resume, show_progress=show_progress)
     bundle = export(module, settings, data, out / "bundle")
+    finish(out, run, failures=len(data.failures))
     return TrainResult(bundle.path, bundle.card, len(data.failures))

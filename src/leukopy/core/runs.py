@@ -1,0 +1,114 @@
+"""A run's folder: its ``run.json``, and the promise never to mix or overwrite results by accident."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from leukopy.core.errors import OutputError
+from leukopy.core.files import output_error, read_json, write_json
+from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
+from leukopy.core.settings import Settings
+
+RUN_FILE = "run.json"
+UNFINISHED, FINISHED = "unfinished", "finished"
+
+Record = dict[str, Any]
+"""The content of ``run.json``."""
+
+_ELSEWHERE = "or choose another output folder."
+
+
+def record(command: str, settings: Settings, **facts: Any) -> Record:
+    """What ``run.json`` says when a run begins.
+
+    Args:
+        command: the verb.
+        settings: saved whole, so that ``--config run.json`` repeats the run.
+        facts: what else a resumed run must find unchanged (the model, the inputs).
+    """
+    return {
+        "command": command,
+        "status": UNFINISHED,
+        "notice": RESEARCH_USE_ONLY,
+        "settings": settings.model_dump(mode="json"),
+        **facts,
+        "provenance": provenance(),
+    }
+
+
+def begin(out: Path, run: Record, *, resume: bool | None = None, overwrite: bool = False) -> Record | None:
+    """Make ``out`` ready for a run, and write its ``run.json``.
+
+    Args:
+        out: where results will be written; created if absent.
+        run: the run that begins.
+        resume: keep what an interrupted run of the same command left; None: the command knows no ``--resume``.
+        overwrite: empty the folder first, if it holds a run of the same command and of no other.
+
+    Returns:
+        The record of the run that is resumed, whose ``run.json`` stays; None where a new one begins.
+
+    Raises:
+        OutputError: the folder holds something else, holds results and neither flag is given, or cannot be made.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out}: is a file; --out needs a folder.")
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            earlier = _earlier(out, str(run["command"]))
+            if resume:
+                return earlier
+            if not overwrite:
+                ways = "--resume to continue that run, --overwrite" if resume is not None else "--overwrite"
+                raise OutputError(f"{out}: already holds results. Add {ways} to replace it, {_ELSEWHERE}")
+            shutil.rmtree(out)
+            out.mkdir(parents=True)
+    except OSError as error:
+        raise output_error(out, error) from error
+    write_json(out / RUN_FILE, run)
+    return None
+
+
+def finish(out: Path, run: Record, **facts: Any) -> None:
+    """Write in ``run.json`` that the run is finished, with ``facts`` about what it found."""
+    write_json(out / RUN_FILE, {**run, "status": FINISHED, **facts})
+
+
+def check_same(out: Path, earlier: Record, run: Record, *, free: frozenset[str] = frozenset()) -> None:
+    """Refuse to resume a run that would give other results.
+
+    Args:
+        out: its folder, for the message.
+        earlier: the record of the run that is there.
+        run: the record of the run that would go on.
+        free: settings that may differ.
+
+    Raises:
+        OutputError: naming each difference.
+    """
+    before, now = earlier["settings"], run["settings"]
+    differing = [
+        f"{name} {before.get(name)!r} (now {now[name]!r})"
+        for name in now
+        if name not in free and before.get(name) != now[name]
+    ]
+    facts = run.keys() - {"settings", "provenance", "status"}
+    differing += [f"other {name}" for name in sorted(facts) if earlier.get(name) != run[name]]
+    if differing:
+        raise OutputError(
+            f"{out}: cannot be resumed, since the run there has {', '.join(differing)}. "
+            f"Repeat its command, add --overwrite to begin anew, {_ELSEWHERE}"
+        )
+
+
+def _earlier(out: Path, command: str) -> Record:
+    """The record of the run that ``out`` holds, which must be one of ``command``."""
+    if not (out / RUN_FILE).exists():
+        raise OutputError(f"{out}: is not empty and holds no leukopy results. Choose another output folder.")
+    earlier = read_json(out / RUN_FILE)
+    if not isinstance(earlier, dict) or earlier.get("command") != command:
+        raise OutputError(f"{out}: holds the results of another command. Choose another output folder.")
+    return earlier
