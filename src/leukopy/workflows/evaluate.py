@@ -14,7 +14,7 @@ from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
-from leukopy.core.runs import begin, record
+from leukopy.core.runs import Record, begin, finish, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
