@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
 from leukopy.taxonomy import FINE
@@ -230,3 +232,27 @@ def test_a_real_data_set_is_scored_whole(real_data, colour_model, tmp_path):
     assert {score.code for score in found.coarse.classification.classes if score.support} == {
         "NEU", "LY", "MO", "EO", "BA",
     }  # fmt: skip
+
+
+def test_figures_go_into_the_card_with_what_they_stand_on(manifest, colour_model, tmp_path):
+    bundle = shutil.copytree(colour_model.path, tmp_path / "bundle")
+    settings = EvaluateSettings(data=str(manifest), model=str(bundle), replicates=200)
+    for attempt in ("first", "second"):  # measured again, a figure is replaced
+        evaluate(settings, tmp_path / attempt, into_card=True)
+    metrics = {metric.name: metric for metric in open_bundle(bundle).card.metrics}
+    accuracy = metrics["accuracy, 11 classes"]
+    assert accuracy.value == pytest.approx(43 / 44)
+    assert "never saw" in accuracy.data
+    assert accuracy.command == settings.command
+    assert len(open_bundle(bundle).card.metrics) == len(metrics)
+
+
+def test_figures_on_training_images_stay_out_of_the_card(manifest, colour_model, tmp_path):
+    bundle = shutil.copytree(colour_model.path, tmp_path / "bundle")
+    card = json.loads((bundle / "card.json").read_text())
+    card["recipe"] = {"sources": [{"dataset": str(manifest)}]}
+    (bundle / "card.json").write_text(json.dumps(card))
+    settings = EvaluateSettings(data=str(manifest), model=str(bundle), split="all", replicates=200)
+    with pytest.raises(SettingsError, match="only its test split"):
+        evaluate(settings, tmp_path / "out", into_card=True)
+    assert not (tmp_path / "out").exists()

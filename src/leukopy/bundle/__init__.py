@@ -1,7 +1,7 @@
 """The contract between training and everything else: a folder with ``model.onnx`` and ``card.json``."""
 
 from leukopy.bundle.card import Calibration, Card, DatasetUse, Metric, ModelFile, Thresholds
-from leukopy.bundle.store import Bundle, bundled_models, open_bundle, write_bundle
+from leukopy.bundle.store import Bundle, add_metrics, bundled_models, open_bundle, write_bundle
 
 __all__ = [
     "Bundle",
@@ -11,6 +11,7 @@ __all__ = [
     "Metric",
     "ModelFile",
     "Thresholds",
+    "add_metrics",
     "bundled_models",
     "open_bundle",
     "write_bundle",

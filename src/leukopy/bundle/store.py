@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from leukopy import taxonomy
-from leukopy.bundle.card import Card
+from leukopy.bundle.card import Card, Metric
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
 
@@ -73,6 +74,18 @@ def open_bundle(model: str | Path = "default") -> Bundle:
     if digest != card.model.sha256:
         raise BundleError(f"{bundle.model_path}: is not the file its card describes. Copy the bundle again.")
     return bundle
+
+
+def add_metrics(bundle: Bundle, metrics: Sequence[Metric]) -> Card:
+    """Write figures into a bundle's card; they replace those of the same name on the same data.
+
+    Raises:
+        OutputError: the card cannot be written.
+    """
+    measured = {(metric.name, metric.data): metric for metric in (*bundle.card.metrics, *metrics)}
+    card = bundle.card.model_copy(update={"metrics": tuple(measured.values())})
+    write_json(bundle.path / CARD_FILE, card.model_dump(mode="json"))
+    return card
 
 
 def write_bundle(folder: Path, card: Card, model: bytes) -> Bundle:

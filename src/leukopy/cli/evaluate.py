@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leukopy.evaluation.levels import Evaluation
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     data: Annotated[
         str,
         typer.Argument(help="A manifest (CSV, Parquet), the name of a data set, or the run.json of an evaluation."),
@@ -26,6 +26,7 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="train, val, test or all.", show_default="test")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the figures that OUT holds.")] = False,
+    into_card: Annotated[bool, typer.Option("--into-card", help="Write the averages into the model's card.")] = False,
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, each with its 95 % interval.
 
@@ -47,7 +48,7 @@ def evaluate(
         given = {name: value for name, value in changes.items() if value is not None}
         settings = EvaluateSettings.build({"data": data, **given})
     with progress_bar() as progress:
-        result = evaluate(settings, out, overwrite=overwrite, progress=progress)
+        result = evaluate(settings, out, overwrite=overwrite, into_card=into_card, progress=progress)
     _print(result.evaluation)
     say(f"Figures: {result.out}. To keep them: {result.out / 'summary.md'}")
     if result.failures:

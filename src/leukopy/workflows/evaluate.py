@@ -20,6 +20,7 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from leukopy.bundle import Bundle, Card
     from leukopy.evaluation.levels import Evaluation
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.rows import Predictions
@@ -68,7 +69,12 @@ class EvaluateResult:
 
 
 def evaluate(
-    settings: EvaluateSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
+    settings: EvaluateSettings,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    into_card: bool = False,
+    progress: Progress = silent,
 ) -> EvaluateResult:
     """Classify the labelled images of a split and score what comes out.
 
@@ -80,11 +86,12 @@ def evaluate(
         out: receives ``report.json``, ``summary.md``, ``per_class.csv``, confusion matrices, ``reliability.png``,
             ``predictions.parquet``, ``failures.csv`` and ``run.json``.
         overwrite: replace an evaluation that ``out`` holds.
+        into_card: write the averages into the card of the model's bundle too.
         progress: told how many images are classified.
 
     Raises:
         InputError: no images in the split, no labels, fewer than two classes, or no image that can be read.
-        SettingsError: a data set without its root.
+        SettingsError: a data set without its root, or figures on training images meant for a card.
         BundleError: no such model.
         OutputError: ``out`` holds something else, or cannot be written.
     """
@@ -94,6 +101,7 @@ def evaluate(
     listed = _select(_read(settings), settings)
     labelled, counts = _labelled(listed, settings)
     classifier = Classifier.open(settings.model)
+    relation = _relation(settings, classifier.card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
     _write_rows(out, found, labelled)
@@ -105,7 +113,36 @@ def evaluate(
     evaluation = _score(found.cells, labelled, settings, classifier.card.name, counts)
     write_evaluation(out, evaluation, run["provenance"])
     finish(out, run, counts=counts)
+    if relation is not None:
+        _into_card(evaluation, classifier.bundle, relation, settings.command)
     return EvaluateResult(evaluation, len(found.failures), out)
+
+
+def _relation(settings: EvaluateSettings, card: Card) -> str:
+    """How the images stand to those the model was trained on: without it a figure means nothing."""
+    sources = {source["dataset"] for source in card.recipe.get("sources", ())}
+    if settings.data not in sources:
+        return "a source that training never saw"
+    if settings.split != "test":
+        raise SettingsError(f"{settings.data}: {card.name} was trained on it; only its test split goes into the card.")
+    return "kept apart from training, of a laboratory that training saw"
+
+
+def _into_card(evaluation: Evaluation, bundle: Bundle, relation: str, command: str) -> None:
+    from leukopy.bundle import Metric, add_metrics
+    from leukopy.reports.evaluation import averages
+
+    data = f"{evaluation.data}, split {evaluation.split}, {evaluation.counts['scored']:,} images: {relation}"
+    add_metrics(
+        bundle,
+        [
+            Metric(name=f"{name}, {level.name}", value=found.value, low=found.low, high=found.high,
+                   data=data, command=command)
+            for level in evaluation.levels
+            for name, found in averages(level).items()
+            if found.value is not None
+        ],
+    )  # fmt: skip
 
 
 def _read(settings: EvaluateSettings) -> pl.DataFrame:
