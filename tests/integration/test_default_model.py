@@ -1,0 +1,76 @@
+"""The model that ships: whole, documented, within its size, and good at what it is for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import leukopy
+from leukopy.bundle import bundled_models, open_bundle
+from leukopy.datasets import open_dataset
+from leukopy.taxonomy import FINE, find
+from leukopy.workflows.demo import DemoSettings, demo
+
+MAIN_JOB = """
+import sys
+for absent in ("torch", "torchvision", "timm", "lightning", "onnx", "onnxscript"):
+    sys.modules[absent] = None  # importing one raises ImportError
+from leukopy.cli.main import main
+main()
+"""
+
+
+def test_it_ships_and_fits() -> None:
+    assert "default" in bundled_models()
+    assert open_bundle("default").model_path.stat().st_size <= 20_000_000
+
+
+def test_its_card_says_what_it_is() -> None:
+    card = open_bundle("default").card
+    assert {"PBC", "drawn"} <= {word for data in card.trained_on for word in data.name.replace("(", " ").split()}
+    assert all(data.licence and data.citation and data.images for data in card.trained_on)
+    assert card.limits
+    assert "Research use only" in card.intended_use
+    tested = [metric for metric in card.metrics if "split test" in metric.data]
+    assert tested, "no figure on a test split: leukopy evaluate … --into-card"
+    assert all(metric.command.startswith("leukopy evaluate") for metric in tested)
+
+
+def test_probabilities_are_coherent(tmp_path: Path) -> None:
+    result = demo(DemoSettings(cells=60, seed=5), tmp_path / "demo")
+    cells = pl.read_parquet(result.analysis.folder / "cells.parquet")
+    fine = cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()
+    assert fine.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
+    assert cells["p_NEU"].to_numpy() == pytest.approx((cells["p_SNE"] + cells["p_BNE"]).to_numpy(), abs=1e-5)
+    assert all(find(fine).coarse == coarse for fine, coarse in cells.select("class11", "class8").iter_rows())
+
+
+def test_drawn_cells_are_read(tmp_path: Path) -> None:
+    result = demo(DemoSettings(cells=200, seed=11), tmp_path / "demo")
+    assert result.right8 >= 190
+    assert result.analysis.failures == 0
+
+
+def test_the_main_job_needs_no_torch(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MAIN_JOB, "demo", "--cells", "22", "--out", str(tmp_path / "demo")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "demo" / "results" / "report.html").stat().st_size > 10_000
+    train = [sys.executable, "-c", MAIN_JOB, "train", "x.yaml", "--out", str(tmp_path / "run")]
+    refused = subprocess.run(train, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "pip install 'leukopy[train]'" in refused.stderr
+
+
+@pytest.mark.real_data
+def test_real_validation_cells_are_read(real_data: Path) -> None:
+    """A quick guard; the figures themselves come from `leukopy evaluate` on the test split."""
+    cells = open_dataset("pbc", real_data / "cells" / "pbc").filter(split="val").sample(200, seed=0)
+    found = leukopy.load("default").predict(cells["path"].to_list()).cells
+    coarse = [find(code).coarse for code in cells["code"]]
+    assert np.mean([a == b for a, b in zip(coarse, found["class8"], strict=True)]) >= 0.95
