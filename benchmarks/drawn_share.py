@@ -11,12 +11,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from results_file import write
-
 from leukopy.core.places import data_folder
 from leukopy.reports.evaluation import averages
 from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 from leukopy.workflows.train import read_recipe, train
+from results_file import write
 
 RECIPE = Path(__file__).parents[1] / "configs" / "default.yaml"
 
