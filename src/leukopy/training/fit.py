@@ -43,9 +43,10 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
     keep_large_blocks()
     _quieten()
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    checkpoint = ModelCheckpoint(
-        dirpath=out / CHECKPOINTS, filename="best", monitor="val/loss", save_last=True, enable_version_counter=False
-    )
+    folder = out / CHECKPOINTS
+    checkpoint = ModelCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False)
+    # Its own callback: `save_last` would write it only after an epoch that is the best so far.
+    every_epoch = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     cuda = torch.cuda.is_available()
     trainer = lightning.Trainer(
         max_epochs=settings.optimisation.epochs,
@@ -54,14 +55,14 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         precision="bf16-mixed" if cuda else "32-true",
         gradient_clip_val=settings.optimisation.gradient_clip or None,
         logger=CSVLogger(out, name="curves"),  # a folder of its own for each start: --resume loses nothing
-        callbacks=[checkpoint, *_callbacks(settings)],
+        callbacks=[checkpoint, every_epoch, *_callbacks(settings)],
         enable_progress_bar=show_progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=20,
     )
     module = CellModule(settings)
-    last = out / CHECKPOINTS / "last.ckpt"
+    last = folder / "last.ckpt"
     try:
         trainer.fit(module, data, ckpt_path=last if resume and last.exists() else None, weights_only=False)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C, once it has shut down in order
