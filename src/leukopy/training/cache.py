@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from leukopy import synthesis
 from leukopy.core.errors import ImageError
 from leukopy.core.files import atomic_path, read_json, write_json
 from leukopy.core.progress import Progress
@@ -32,12 +33,21 @@ class Decoded:
 
 def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Progress) -> Decoded:
     """Decode the pictures of ``cells`` as ``spec`` says; made once, then read from ``folder``."""
-    key = hashlib.sha256(f"{spec.size} {spec.crop} {'|'.join(cells['path'])}".encode()).hexdigest()[:16]
+    key = _key(cells["path"].to_list(), spec)
     path, reasons = folder / f"pictures-{key}.npy", folder / f"pictures-{key}.json"
     if not path.exists():
         with atomic_path(path) as temporary:
             write_json(reasons, _fill(cells["path"].to_list(), spec, temporary, progress))
     return Decoded(np.load(path, mmap_mode="r"), {int(row): why for row, why in read_json(reasons).items()})
+
+
+def _key(paths: list[str], spec: Preprocess) -> str:
+    """What the cached pictures depend on; those of drawn cells on the drawing code too."""
+    digest = hashlib.sha256(f"{spec.size} {spec.crop} {'|'.join(paths)}".encode())
+    if any(path.startswith(f"{DRAWN}:") for path in paths):
+        for source in sorted(Path(synthesis.__file__).parent.glob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _fill(paths: list[str], spec: Preprocess, target: Path, progress: Progress) -> dict[int, str]:
