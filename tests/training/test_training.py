@@ -150,6 +150,7 @@ def test_figures_of_a_perfect_and_of_a_blind_classifier() -> None:
 def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path) -> None:
     result = train(recipe(), tmp_path / "run")
     assert open_bundle(result.bundle).card == result.card
+    assert b"stack_trace" not in open_bundle(result.bundle).model_path.read_bytes()  # no file of this machine is named
     assert 20 <= result.card.trained_on[0].images < 40
     assert "validation" in result.card.calibration.fitted_on
     curves = pl.read_csv(tmp_path / "run" / "curves" / "version_0" / "metrics.csv")

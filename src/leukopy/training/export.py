@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
@@ -68,6 +69,25 @@ def _to_onnx(net: CellNet, size: int, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
+    _forget_sources(path)
+
+
+def _forget_sources(path: Path) -> None:
+    """Take out the exporter's stack traces: they name files of the machine that trained, and weigh a quarter of a megabyte."""
+    model = onnx.load(path)
+    for part in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.initializer,
+        *model.graph.input,
+        *model.graph.output,
+        *model.functions,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def _difference(net: CellNet, path: Path, images: NDArray[np.uint8]) -> float:
