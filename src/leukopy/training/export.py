@@ -73,7 +73,7 @@ def _to_onnx(net: CellNet, size: int, path: Path) -> None:
 
 
 def _forget_sources(path: Path) -> None:
-    """Take out the exporter's stack traces: they name files of the machine that trained, and weigh a quarter of a megabyte."""
+    """Take out the exporter's stack traces, which name files of the machine that trained."""
     model = onnx.load(path)
     for part in (
         model,
