@@ -1,0 +1,77 @@
+"""Size and shape of a segmented cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan, pi
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import regionprops
+
+from leukopy.core.errors import InputError
+from leukopy.imaging.segmentation import Masks
+
+
+@dataclass(frozen=True)
+class Morphology:
+    """Measures of one cell; not-a-number where there is no nucleus (or no cell) to measure."""
+
+    nucleus_area: float
+    """Pixels of the picture given; 0 without a nucleus."""
+    cell_area: float
+    """Pixels of the picture given, nucleus included; 0 without a cell."""
+    nucleus_to_cytoplasm: float
+    """Area of the nucleus over that of the cytoplasm; nan where there is no cytoplasm."""
+    nucleus_to_cell: float
+    """Area of the nucleus over that of the whole cell, 0 to 1."""
+    cell_roundness: float
+    """4 pi area / perimeter², 1 for a disc."""
+    nucleus_roundness: float
+    """4 pi area / perimeter² of its lobes taken together, 1 for a disc."""
+    nucleus_lobes: int
+    """Thick parts of the nucleus once thin bridges are cut; 0 without a nucleus."""
+    nucleus_solidity: float
+    """Area over that of the convex hull, 1 for a convex nucleus."""
+
+
+def morphology(picture: NDArray[np.uint8], masks: Masks) -> Morphology:
+    """Measure a cell.
+
+    Args:
+        picture: uint8 (H, W, 3), RGB, of the masks' height and width.
+        masks: where the nucleus and the cell are.
+
+    Raises:
+        InputError: the masks are of another size than the picture.
+    """
+    if picture.shape[:2] != masks.cell.shape:
+        raise InputError(f"masks of {masks.cell.shape} pixels for a picture of {picture.shape[:2]}. Segment it again.")
+    nucleus, cell = float(masks.nucleus.sum()), float(masks.cell.sum())
+    return Morphology(
+        nucleus_area=nucleus,
+        cell_area=cell,
+        nucleus_to_cytoplasm=nucleus / (cell - nucleus) if nucleus and cell > nucleus else nan,
+        nucleus_to_cell=nucleus / cell if nucleus else nan,
+        cell_roundness=_roundness(masks.cell),
+        nucleus_roundness=_roundness(masks.nucleus),
+        nucleus_lobes=lobes(masks.nucleus),
+        nucleus_solidity=float(regionprops(masks.nucleus.astype(np.uint8))[0].solidity) if nucleus else nan,
+    )
+
+
+def _roundness(mask: NDArray[np.bool_]) -> float:
+    """Isoperimetric quotient, clipped to 1."""
+    if not mask.any():
+        return nan
+    region = regionprops(mask.astype(np.uint8))[0]
+    return float(min(4 * pi * region.area / region.perimeter_crofton**2, 1.0))
+
+
+def lobes(nucleus: NDArray[np.bool_]) -> int:
+    """Number of lobes: what is left of the nucleus where it is at least half as thick as at its thickest point."""
+    if not nucleus.any():
+        return 0
+    thickness = ndimage.distance_transform_edt(np.pad(nucleus, 1))
+    return int(ndimage.label(thickness > 0.5 * thickness.max())[1])
