@@ -105,7 +105,23 @@ def read_cell(path: Path, spec: Preprocess) -> CellImage:
     picture, (width, height) = _decode(data, str(path), spec.short_side)
     side = (spec.size, spec.size)
     cell = picture.resize(side, Image.Resampling.BILINEAR, box=spec.box(*picture.size))
+    if spec.white_balance:
+        cell = cell.point(_white_balance(picture))
     return CellImage(np.array(cell), width, height, hashlib.sha256(data).hexdigest())
+
+
+WHITE = 235
+"""Level that the background is brought to by `Preprocess.white_balance`."""
+
+
+def _white_balance(picture: Image.Image) -> list[int]:
+    """Lookup table (768 levels) that brings the 95th percentile of each channel to ``WHITE``."""
+    histogram = np.array(picture.histogram(), dtype=np.int64).reshape(3, 256).cumsum(axis=1)
+    table: list[int] = []
+    for counts in histogram:
+        level = max(int(np.searchsorted(counts, 0.95 * counts[-1])), 32)  # a black picture stays as good as black
+        table += np.minimum(np.arange(256) * (WHITE / level), 255).astype(int).tolist()
+    return table
 
 
 def read_image(source: Path | bytes, *, short_side: int | None = None) -> NDArray[np.uint8]:

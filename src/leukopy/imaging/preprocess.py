@@ -18,6 +18,9 @@ class Preprocess(Settings):
     """Side of the network's input, in pixels."""
     crop: float = Field(default=1.0, gt=0.1, le=1.0)
     """Share of the short side that is kept, centred."""
+    white_balance: bool = False
+    """Bring the background (the 95th percentile of each channel, over the whole picture) to one white, so that the
+    colour of the light and the exposure no longer tell laboratories apart (von Kries scaling)."""
     mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
     """Subtracted from each channel, on the 0-255 scale."""
     std: tuple[float, float, float] = (128.0, 128.0, 128.0)

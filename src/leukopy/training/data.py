@@ -57,7 +57,7 @@ class CellData(lightning.LightningDataModule):
         train, val = (cells.filter(pl.col("split") == split) for split in ("train", "val"))
         spec = settings.preprocess
         # Augmentation turns and moves the picture, so it starts from the whole square at the same magnification.
-        whole = Preprocess(size=spec.short_side, crop=1.0) if settings.augmentation else spec
+        whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0}) if settings.augmentation else spec
         self.train_set = Pictures(train, decode_all(train, whole, cache, progress), spec, settings.augmentation)
         self.val_set = Pictures(val, decode_all(val, spec, cache, progress), spec)
 
