@@ -26,7 +26,8 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         """The ONNX file. Input ``images``: uint8 (N, size, size, 3). Outputs: ``logits`` float32 (N, 11),
-        ``embedding`` float32 (N, D), ``feature_map`` float32 (N, D, h, w).
+        ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
+        feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits.
         """
         return self.path / MODEL_FILE
 

@@ -1,1 +1,5 @@
 """Bundles at work: images in, rows out. No torch here."""
+
+from leukopy.inference.features import activations, embeddings
+
+__all__ = ["activations", "embeddings"]

@@ -99,7 +99,7 @@ class Classifier:
         columns = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
-            **self._columns(np.concatenate([batch.logits for batch in batches]), sizes),
+            **self._columns(np.concatenate([batch.outputs["logits"] for batch in batches]), sizes),
             "width": sizes[:, 0],
             "height": sizes[:, 1],
             "digest": [digest for batch in batches for digest in batch.digests],

@@ -1,4 +1,4 @@
-"""Images in, logits out, at the speed of the machine and in constant memory.
+"""Images in, numbers out, at the speed of the machine and in constant memory.
 
 Every worker thread reads a small batch and runs the network on it by itself: while one thread waits for the disk or
 holds the interpreter, the others compute. Against one multi-threaded network fed by a decoding pool this needs no
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,36 +52,42 @@ class Batch:
     sizes: list[tuple[int, int]]
     """Width and height in pixels, as stored."""
     digests: list[str]
-    logits: NDArray[np.float32]
-    """Shape (N, 11)."""
+    outputs: dict[str, NDArray[np.float32]]
+    """By name, each with N rows."""
     failures: list[tuple[CellInput, ImageError]]
 
 
 class Engine:
     """A bundle's network, loaded."""
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None, outputs: Sequence[str] = ("logits",)) -> None:
         """Load the network.
 
         Args:
             bundle: an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
+            outputs: what to read from the network, as `Bundle.model_path` names it.
 
         Raises:
-            BundleError: the network cannot be loaded, or does not take and give what a bundle's network must.
+            BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
+                none of ``outputs``.
         """
         self.threads = threads or available_cores()
         self._spec = bundle.card.preprocess
         self._path = bundle.model_path
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the workers are the threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what goes wrong is raised; nothing is printed
-        try:
-            self._session: Any = onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
-        except _ORT_ERRORS as error:
-            raise BundleError(f"{self._path}: not a network that can be run. Export the bundle again.") from error
+        self._session = _open(self._path, bundle.card.model.sha256)
         _check_contract(self._session, self._spec, self._path)
+        shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
+        if absent := [name for name in outputs if name not in shapes]:
+            raise BundleError(
+                f"{self._path}: gives no {' and no '.join(absent)}, only {', '.join(shapes)}. "
+                "Use a bundle that does, or export this one again."
+            )
+        self._empty = {name: np.empty((0, *shapes[name]), np.float32) for name in outputs}
+
+    def shape(self, output: str) -> tuple[int, ...]:
+        """Shape of one row of an output."""
+        return self._empty[output].shape[1:]
 
     def run(self, cells: Iterable[CellInput]) -> Iterator[Batch]:
         """Classify ``cells`` in their order; only some batches per thread are ever in memory.
@@ -112,20 +119,39 @@ class Engine:
             cells=[cell for cell, _ in read],
             sizes=[(image.width, image.height) for _, image in read],
             digests=[image.digest for _, image in read],
-            logits=self._logits([image.pixels for _, image in read]),
+            outputs=self.compute(np.stack([image.pixels for _, image in read])) if read else self._empty,
             failures=failures,
         )
 
-    def _logits(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        if not pixels:
-            return np.empty((0, len(FINE)), np.float32)
+    def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """The outputs for prepared pictures, uint8 (N, S, S, 3), all in one run of the network.
+
+        Raises:
+            BundleError: the network fails, or gives numbers that are none.
+        """
+        if not len(pixels):
+            return self._empty
+        names = list(self._empty)
         try:
-            logits: NDArray[np.float32] = self._session.run(["logits"], {"images": np.stack(pixels)})[0]
+            values: list[NDArray[np.float32]] = self._session.run(names, {"images": pixels})
         except _ORT_ERRORS as error:
             raise BundleError(f"{self._path}: the network fails to run. Export the bundle again.") from error
-        if not np.isfinite(logits).all():
+        if not all(np.isfinite(value).all() for value in values):
             raise BundleError(f"{self._path}: the network gives numbers that are not finite. Train it again.")
-        return logits
+        return dict(zip(names, values, strict=True))
+
+
+@lru_cache(maxsize=4)
+def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (a file that was replaced is opened anew)
+    """The network of a file, loaded once: a session may be run from many threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # the workers are the threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise BundleError(f"{path}: not a network that can be run. Export the bundle again.") from error
 
 
 def _batches(cells: Iterable[CellInput]) -> Iterator[list[CellInput]]:

@@ -22,6 +22,7 @@ from leukopy.evaluation.calibration import fit_temperature
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.training.data import CellData
+from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.settings import TrainSettings
 from leukopy.training.sources import uses
@@ -41,6 +42,8 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
         path = Path(scratch) / "model.onnx"
         _to_onnx(net, settings.preprocess.size, path)
         images = np.stack([data.val_set[i][0].numpy() for i in _spread(len(data.val_set), 64)])
+        if averages_its_map(path, images):
+            onnx.save(with_class_activation(onnx.load(path)), path)
         difference = _difference(net, path, images)
         logits = _logits(path, data)
         card = _card(settings, data, net, logits, file_digest(path))
@@ -88,6 +91,18 @@ def _forget_sources(path: Path) -> None:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     onnx.save(model, path)
+
+
+def averages_its_map(path: Path, images: NDArray[np.uint8]) -> bool:
+    """Whether the embedding is the mean of the feature map over its positions, on these images (N, S, S, 3).
+
+    Measured rather than declared, so that it holds for every backbone, whatever its neck is called.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    embedding, feature_map = session.run(["embedding", "feature_map"], {"images": images})
+    if feature_map.ndim != 4 or feature_map.shape[:2] != embedding.shape:
+        return False
+    return bool(np.allclose(feature_map.mean(axis=(2, 3)), embedding, atol=TOLERANCE))
 
 
 def _difference(net: CellNet, path: Path, images: NDArray[np.uint8]) -> float:

@@ -1,0 +1,75 @@
+"""What is added to an ONNX network is right, and changes nothing that was there."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from leukopy.bundle import open_bundle
+from leukopy.core.errors import TrainingError
+from leukopy.training.export import averages_its_map
+from leukopy.training.graph import with_class_activation
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+
+
+def run(model: onnx.ModelProto, names: list[str], images: np.ndarray = IMAGES) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(names, {"images": images})
+
+
+@pytest.fixture(scope="module")
+def network(colour_model) -> onnx.ModelProto:
+    return onnx.load(colour_model.path / "model.onnx")
+
+
+def test_its_mean_over_the_positions_is_the_logits(network) -> None:
+    extended = with_class_activation(network)
+    onnx.checker.check_model(extended, full_check=True)
+    (before,) = run(network, ["logits"])
+    logits, activation = run(extended, ["logits", "class_activation"])
+    assert np.array_equal(before, logits)
+    assert activation.shape == (5, 11, 4, 4)
+    np.testing.assert_allclose(activation.mean(axis=(2, 3)), logits, atol=1e-4)
+
+
+def test_each_position_is_the_head_on_its_own_features(network) -> None:
+    """Literally: cut one position out as a picture of its own, and classify it."""
+    extended = with_class_activation(network)
+    (activation,) = run(extended, ["class_activation"])
+    corner = np.tile(IMAGES[:, 8:16, 24:32], (1, 4, 4, 1))  # the network pools squares of 8 px
+    np.testing.assert_allclose(activation[:, :, 1, 3], run(network, ["logits"], corner)[0], atol=1e-4)
+
+
+def test_adding_twice_is_adding_once(network) -> None:
+    once = with_class_activation(network)
+    assert with_class_activation(once) == once
+    assert [output.name for output in network.graph.output] == ["logits", "embedding", "feature_map"]  # not changed
+
+
+def test_a_head_that_is_not_linear_on_the_embedding(network) -> None:
+    other = onnx.ModelProto()
+    other.CopyFrom(network)
+    next(node for node in other.graph.node if "logits" in node.output).input[0] = "pooled"
+    with pytest.raises(TrainingError, match="no linear function of its embedding"):
+        with_class_activation(other)
+
+
+def test_whether_a_network_averages_its_map_is_measured(network, tmp_path) -> None:
+    onnx.save(network, tmp_path / "averages.onnx")
+    assert averages_its_map(tmp_path / "averages.onnx", IMAGES)
+    other = onnx.ModelProto()
+    other.CopyFrom(network)
+    next(node for node in other.graph.node if node.op_type == "GlobalAveragePool").op_type = "GlobalMaxPool"
+    onnx.save(other, tmp_path / "other.onnx")
+    assert not averages_its_map(tmp_path / "other.onnx", IMAGES)
+
+
+def test_the_default_model_has_it() -> None:
+    bundle = open_bundle("default")
+    side = bundle.card.preprocess.size
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    logits, activation = run(onnx.load(bundle.model_path), ["logits", "class_activation"], images)
+    np.testing.assert_allclose(activation.mean(axis=(2, 3)), logits, atol=1e-4)
