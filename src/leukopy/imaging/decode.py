@@ -107,7 +107,10 @@ def read_cell(path: Path, spec: Preprocess) -> CellImage:
     cell = picture.resize(side, Image.Resampling.BILINEAR, box=spec.box(*picture.size))
     if spec.white_balance:
         cell = cell.point(_white_balance(picture))
-    return CellImage(np.array(cell), width, height, hashlib.sha256(data).hexdigest())
+    pixels = np.array(cell)
+    if spec.stain is not None:
+        pixels = spec.stain(pixels)
+    return CellImage(pixels, width, height, hashlib.sha256(data).hexdigest())
 
 
 WHITE = 235

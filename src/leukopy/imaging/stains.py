@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Literal, Self
 
 import numpy as np
+import skimage  # its parts load when they are used, so that whoever only classifies does not wait for them
 from numpy.typing import NDArray
-from skimage.color import lab2rgb, rgb2lab, separate_stains
 
 from leukopy.core.errors import InputError
 from leukopy.core.settings import Settings
@@ -64,7 +64,7 @@ def deconvolve(picture: Picture, stains: Literal["giemsa", "mgg"] = "mgg") -> ND
     residual = np.cross(nuclear, eosin)
     matrix = np.linalg.inv([nuclear, eosin, residual / np.linalg.norm(residual)])
     neutral = np.clip((picture + 1.0) / (glass(picture) + 1.0), 0, 1)
-    amounts: NDArray[np.float32] = separate_stains(neutral, matrix).astype(np.float32)
+    amounts: NDArray[np.float32] = skimage.color.separate_stains(neutral, matrix).astype(np.float32)
     return amounts * np.float32(_LOG_FLOOR)
 
 
@@ -89,7 +89,7 @@ class Reinhard(Settings):
         """
         moments = []
         for picture in pictures:
-            lab = rgb2lab(picture).reshape(-1, 3)
+            lab = skimage.color.rgb2lab(picture).reshape(-1, 3)
             moments.append((lab.mean(axis=0), (lab**2).mean(axis=0)))
         if not moments:
             raise InputError("no picture to take the stains' look from. Give at least one.")
@@ -99,7 +99,7 @@ class Reinhard(Settings):
 
     def __call__(self, picture: Picture) -> Picture:
         """``picture`` with the target's mean and deviation; one without any contrast comes back as it is."""
-        lab = rgb2lab(picture)
+        lab = skimage.color.rgb2lab(picture)
         mean, deviation = lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
         if np.any(deviation < 1e-3):
             return picture.copy()
@@ -107,7 +107,7 @@ class Reinhard(Settings):
         lightness = np.clip(moved[..., 0], 0, 100)
         # Beyond this b, the colour would have a negative Z: no light.
         blue = np.minimum(moved[..., 2], 200 / 116 * (lightness + 16))
-        return _levels(lab2rgb(np.stack([lightness, moved[..., 1], blue], axis=-1)) * 255)
+        return _levels(skimage.color.lab2rgb(np.stack([lightness, moved[..., 1], blue], axis=-1)) * 255)
 
 
 class Macenko(Settings):

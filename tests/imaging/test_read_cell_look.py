@@ -1,4 +1,4 @@
-"""White balance: the light of a microscope no longer shows in what the network sees."""
+"""The look that a spec gives to a picture: white balance, and the stain of another laboratory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 from leukopy.imaging.decode import WHITE, read_cell
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.imaging.stains import Reinhard
 from leukopy.synthesis import draw_cell
 
 AS_IS = Preprocess(size=64)
@@ -46,3 +47,11 @@ def test_a_black_picture_stays_black_and_nothing_overflows(tmp_path: Path) -> No
     bright = np.full((32, 32, 3), 255, np.uint8)
     bright[:31] = 40  # the light half is rarer than one in twenty: it saturates rather than wraps round
     assert read_cell(written(tmp_path, bright), BALANCED).pixels[-1].min() == 255
+
+
+def test_the_stain_of_the_spec_is_given_to_the_picture(tmp_path: Path) -> None:
+    look = Reinhard(mean=(70.0, 20.0, -10.0), deviation=(12.0, 8.0, 6.0))
+    path = written(tmp_path, draw_cell("EO", seed=1, size=96).image)
+    plain = read_cell(path, AS_IS).pixels
+    assert np.array_equal(read_cell(path, Preprocess(size=64, stain=look)).pixels, look(plain))
+    assert not np.array_equal(look(plain), plain)
