@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from leukopy.core.errors import ManifestError, OutputError, SettingsError, UnknownLabelError
-from leukopy.datasets import MANIFEST_SCHEMA, read_manifest, write_manifest
+from leukopy.datasets import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
 
 
 def table(path: Path, text: str) -> Path:
@@ -122,3 +122,24 @@ def test_a_manifest_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"taken\.csv: could not be written"):
         write_manifest(tmp_path / "taken.csv", manifest)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.csv", "taken.csv"]
+
+
+def test_a_second_annotator_is_read_as_the_first(tmp_path):
+    path = table(tmp_path / "m.csv", "path,label,label2,code2\na.png,SNE,band neutrophil,\nb.png,EO,,LY\nc.png,EO,,\n")
+    assert read_second_labels(path).to_list() == ["BNE", "LY", None]
+    assert "code2" not in read_manifest(path).columns
+
+
+def test_no_second_annotator(tmp_path):
+    assert read_second_labels(table(tmp_path / "m.csv", "path,label\na.png,SNE\n")) is None
+
+
+def test_an_unknown_second_label_names_its_row(tmp_path):
+    path = table(tmp_path / "m.csv", "path,label,label2\na.png,SNE,SNE\nb.png,EO,eozinophil\n")
+    with pytest.raises(UnknownLabelError, match=r"row 3: label 'eozinophil'"):
+        read_second_labels(path)
+
+
+def test_second_labels_follow_the_label_map_of_the_source(tmp_path):
+    path = table(tmp_path / "m.csv", "path,label,label2,label_map\na.png,NGS,NGB,aml-munich\nb.png,1,2,cellavision\n")
+    assert read_second_labels(path).to_list() == ["BNE", "LY"]

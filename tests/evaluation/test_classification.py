@@ -13,6 +13,7 @@ from leukopy.evaluation.classification import (
     UNKNOWN,
     classification,
     coarse_indices,
+    confusions,
     fine_indices,
     member_mask,
 )
@@ -109,3 +110,17 @@ def test_two_thousand_replicates_of_2500_images_take_less_than_a_second():
 def test_indices_outside_the_classes_are_refused(truth):
     with pytest.raises(ValueError, match="from 0 to 10"):
         classification(np.array(truth, dtype=int), np.zeros(len(truth), dtype=int), FINE)
+
+
+def test_confusions_come_with_the_most_frequent_first():
+    matrix = np.zeros((8, 8), dtype=np.int64)
+    matrix[0, :3] = 90, 5, 5
+    matrix[1, 0] = 5
+    matrix[1, 1] = 5
+    matrix[5, 0] = 7
+    found = [(pair.truth, pair.predicted, pair.images, pair.share) for pair in confusions(matrix, COARSE)]
+    assert found == [("IG", "NEU", 7, 1.0), ("EO", "NEU", 5, 0.5), ("NEU", "EO", 5, 0.05), ("NEU", "BA", 5, 0.05)]
+
+
+def test_nothing_confused():
+    assert confusions(np.eye(8, dtype=np.int64), COARSE) == ()

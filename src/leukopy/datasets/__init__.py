@@ -4,7 +4,7 @@ from leukopy.datasets.audit import Audit, audit, count_classes, describe_duplica
 from leukopy.datasets.cards import DATASETS, Dataset, DatasetCard
 from leukopy.datasets.duplicates import clusters, find_duplicates
 from leukopy.datasets.looking import Look, look
-from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, write_manifest
+from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
 from leukopy.datasets.opening import open_dataset
 from leukopy.datasets.splits import check_fractions, split
 
@@ -24,6 +24,7 @@ __all__ = [
     "look",
     "open_dataset",
     "read_manifest",
+    "read_second_labels",
     "split",
     "write_audit",
     "write_manifest",

@@ -51,11 +51,7 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
         raise ManifestError(f"{path}: column 'path' is missing (columns found: {found}). Add it: one image per row.")
     if table.is_empty():
         raise ManifestError(f"{path}: holds no rows. Add one row per image.")
-    try:
-        table = _typed(table)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise ManifestError(f"{path}: a column does not hold what its name says ({reason}). Correct it.") from error
+    table = _typed(path, table)
     _refuse_rows(path, table, pl.col("path").is_null(), "has no path", "Fill it in.")
     table = _complete(table, path.resolve().parent, source)
     table = table.with_columns(code=pl.Series(_codes(table, path, labels), dtype=pl.String))
@@ -67,6 +63,30 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
         path, table, wrong_split, "has a split that is not train, val or test", "Correct it or leave it empty."
     )
     return table.select(*MANIFEST_SCHEMA)
+
+
+def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | None:
+    """What a second annotator calls the images of a manifest: its columns ``label2`` and ``code2``.
+
+    They are read as ``label`` and ``code`` are: ``code2`` goes first, and ``label2`` is looked up in the same map.
+
+    Args:
+        path: as for `read_manifest`.
+        labels: likewise.
+
+    Returns:
+        Class codes named ``code2``, in the order of the file, null where there is none; None without these columns.
+
+    Raises:
+        ManifestError: absent or no table.
+        UnknownLabelError: a label or code that the label map does not hold; names the row.
+    """
+    table = _read_table(path)
+    second = {name: name.removesuffix("2") for name in ("label2", "code2") if name in table.columns}
+    if not second:
+        return None
+    table = _typed(path, table.drop("label", "code", strict=False).rename(second))
+    return pl.Series("code2", _codes(table, path, labels), dtype=pl.String)
 
 
 def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
@@ -110,11 +130,15 @@ def _read_table(path: Path) -> pl.DataFrame:
         raise ManifestError(f"{path}: not a table ({reason}). Give a Parquet file or a CSV in UTF-8.") from error
 
 
-def _typed(table: pl.DataFrame) -> pl.DataFrame:
+def _typed(path: Path, table: pl.DataFrame) -> pl.DataFrame:
     """Every column of the schema and ``label_map``, with its type; empty text becomes null."""
     columns = {**MANIFEST_SCHEMA, "label_map": pl.String()}
     missing = [pl.lit(None).alias(name) for name in columns if name not in table.columns]
-    table = table.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+    try:
+        table = table.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise ManifestError(f"{path}: a column does not hold what its name says ({reason}). Correct it.") from error
     return table.with_columns(pl.col(pl.String).str.strip_chars().replace("", None))
 
 

@@ -43,6 +43,36 @@ class Classification:
     """Shape (C, C): row = truth, column = predicted, in taxonomy order."""
 
 
+@dataclass(frozen=True)
+class Confusion:
+    """The images of one class that were taken for another."""
+
+    truth: str
+    predicted: str
+    images: int
+    share: float
+    """Of the images of the true class, 0 to 1."""
+
+
+def confusions(confusion: NDArray[np.integer], classes: Sequence[CellClass]) -> tuple[Confusion, ...]:
+    """All pairs of classes that were confused, the most frequent first.
+
+    Args:
+        confusion: shape (C, C), row = truth, column = predicted.
+        classes: of the rows and columns.
+
+    Returns:
+        By falling number of images; among equals the greater share of its row first, then taxonomy order.
+    """
+    support = confusion.sum(axis=1)
+    found = [
+        Confusion(classes[row].code, classes[column].code, int(images), float(images / support[row]))
+        for (row, column), images in np.ndenumerate(confusion)
+        if row != column and images
+    ]
+    return tuple(sorted(found, key=lambda pair: (-pair.images, -pair.share)))
+
+
 def coarse_indices(codes: Sequence[str | None]) -> NDArray[np.intp]:
     """Indices into ``COARSE`` of class codes, fine or coarse; ``UNKNOWN`` for None and for classes outside."""
     position = {cell.code: index for index, cell in enumerate(COARSE)}

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from leukopy.evaluation.agreement import Agreement
 from leukopy.evaluation.calibration import CalibrationReport, calibration
 from leukopy.evaluation.classification import Classification, classification
+from leukopy.evaluation.summing import Summing
 from leukopy.taxonomy import CellClass
 
 
@@ -44,6 +46,12 @@ class Evaluation:
     coarse: Level
     fine: Level | None
     """None where fewer than two fine classes are known."""
+    summing: Summing | None = None
+    """The two levels on the same images; None where there is no fine one."""
+    agreement: tuple[Agreement, ...] = ()
+    """Between two annotators, and of the model with each, where the images have two labels."""
+    notes: tuple[str, ...] = ()
+    """What could not be measured, and why: whole sentences."""
 
     @property
     def levels(self) -> tuple[Level, ...]:

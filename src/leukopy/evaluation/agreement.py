@@ -1,0 +1,154 @@
+"""How far two readers of the same cells agree: two annotators, or an annotator and a model.
+
+Cohen's kappa (Educational and Psychological Measurement 20, 1960) is unweighted: classes of cells are names without
+an order, so that linear or quadratic weights would mean nothing. Per class, the specific agreement (Cicchetti and
+Feinstein, Journal of Clinical Epidemiology 43, 1990) is the chance that one reader names the class where the other has
+named it; in the terms of a classifier, the F1 of the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from leukopy.evaluation.intervals import Estimate, bootstrap
+from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find
+
+
+@dataclass(frozen=True)
+class ClassAgreement:
+    """How two readers agree on one class."""
+
+    code: str
+    first: int
+    """Images that the first reader calls so."""
+    second: int
+    both: int
+    agreement: Estimate
+    """Specific agreement: 2 both / (first + second)."""
+    kappa: Estimate
+    """Of this class against all others."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two readers agree on the images that both have named."""
+
+    level: str
+    """``8 classes`` or ``11 classes``; those outside the taxonomy come on top where a reader names one."""
+    first: str
+    """Who."""
+    second: str
+    images: int
+    raw: Estimate
+    """Share of images that both call the same."""
+    kappa: Estimate
+    """None where both use one class only: chance alone would make them agree."""
+    classes: tuple[ClassAgreement, ...]
+    """The classes that either reader uses, in taxonomy order."""
+    table: NDArray[np.int64]
+    """Shape (C, C): row = first reader, column = second, in the order of ``classes``."""
+
+
+def cohen_kappa(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cohen's kappa of contingency tables, for thousands of bootstrap replicates at once.
+
+    Args:
+        tables: shape (…, C, C).
+
+    Returns:
+        Shape (…): not-a-number where chance agreement is certain (one class only) or the table is empty.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = tables / tables.sum(axis=(-2, -1), keepdims=True)
+        observed = np.trace(shares, axis1=-2, axis2=-1)
+        expected = (shares.sum(axis=-1) * shares.sum(axis=-2)).sum(axis=-1)
+        kappa = (observed - expected) / (1 - expected)
+    return np.where(np.isclose(expected, 1, rtol=0, atol=1e-12), np.nan, kappa)
+
+
+def at_level(code: str | None, classes: Sequence[CellClass]) -> str | None:
+    """What a class code says at a level: itself, its coarse class, or None where it does not go so far.
+
+    A class outside the taxonomy stays what it is: a reader who names a blast disagrees with one who does not.
+    """
+    if code is None:
+        return None
+    cell = find(code)
+    if cell.coarse is None:
+        return cell.code
+    if len(classes) < len(FINE):
+        return cell.coarse
+    return cell.code if cell in FINE else None
+
+
+def agreement(
+    readings: Sequence[tuple[str, str]],
+    classes: Sequence[CellClass],
+    readers: tuple[str, str],
+    *,
+    groups: ArrayLike | None = None,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> Agreement:
+    """Measure how two readers agree, with bootstrap intervals.
+
+    Args:
+        readings: the codes that the two gave to each image, as `at_level` returns them.
+        classes: ``FINE`` or ``COARSE``.
+        readers: who they are.
+        groups: patients or slides, one per image, that the bootstrap draws whole.
+        replicates: bootstrap replicates.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: no image.
+    """
+    if not readings:
+        raise ValueError("agreement needs at least one image that both readers have named")
+    used = {code for pair in readings for code in pair}
+    codes = [cell.code for cell in (*classes, *OUTSIDE) if cell.code in used]
+    position = {code: index for index, code in enumerate(codes)}
+    size = len(codes)
+    images = np.zeros((len(readings), size * size), dtype=np.int8)
+    images[np.arange(len(readings)), [position[one] * size + position[other] for one, other in readings]] = 1
+    table = images.sum(axis=0, dtype=np.int64).reshape(size, size)
+
+    def scores(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _scores(sums.reshape(-1, size, size))
+
+    low, high = bootstrap(images, scores, groups=groups, replicates=replicates, seed=seed)
+    found = [Estimate.of(*numbers) for numbers in zip(scores(table.astype(np.float64))[0], low, high, strict=True)]
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    return Agreement(
+        f"{len(classes)} classes",
+        *readers,
+        images=len(readings),
+        raw=found[0],
+        kappa=found[1],
+        classes=tuple(
+            ClassAgreement(
+                code, int(rows[index]), int(columns[index]), int(table[index, index]),
+                found[2 + index], found[2 + size + index],
+            )
+            for index, code in enumerate(codes)
+        ),
+        table=table,
+    )  # fmt: skip
+
+
+def _scores(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Raw agreement, kappa, then specific agreement and kappa of each class: (R, C, C) to (R, 2 + 2 C)."""
+    total = tables.sum(axis=(1, 2))
+    both = np.diagonal(tables, axis1=1, axis2=2)
+    first, second = tables.sum(axis=2), tables.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        specific = 2 * both / (first + second)
+    only_first, only_second = first - both, second - both
+    neither = total[:, None] - both - only_first - only_second
+    one_against_rest = np.stack([both, only_first, only_second, neither], axis=-1).reshape(*both.shape, 2, 2)
+    totals = np.stack([both.sum(axis=1) / total, cohen_kappa(tables)], axis=1)
+    return np.concatenate([totals, specific, cohen_kappa(one_against_rest)], axis=1)

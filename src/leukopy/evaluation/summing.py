@@ -1,0 +1,84 @@
+"""What summing 11 classes into 8 gains: the same predictions of the same cells, read at both levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from leukopy.evaluation.intervals import Estimate, bootstrap
+from leukopy.taxonomy import COARSE, coarse_matrix
+
+
+@dataclass(frozen=True)
+class CoarseErrors:
+    """The errors that a model makes on the cells of one coarse class when it must name the fine one."""
+
+    code: str
+    images: int
+    errors: int
+    """Wrong at the 11 classes."""
+    vanished: int
+    """Of these, right at the 8: the fine class that was chosen sums into the same coarse one."""
+
+
+@dataclass(frozen=True)
+class Summing:
+    """The 11 classes against the 8 they sum into, over the cells whose fine class is known."""
+
+    images: int
+    accuracy11: Estimate
+    accuracy8: Estimate
+    gain: Estimate
+    """Accuracy at 8 classes less that at 11, of the same cells: a paired difference."""
+    errors: int
+    vanished: int
+    classes: tuple[CoarseErrors, ...]
+    """All 8, in taxonomy order."""
+
+
+def summing(
+    truth: NDArray[np.intp],
+    predicted: NDArray[np.intp],
+    *,
+    groups: ArrayLike | None = None,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> Summing:
+    """Count which errors are errors between classes that the 8 do not tell apart.
+
+    Args:
+        truth: shape (N,), indices into ``FINE``.
+        predicted: shape (N,), likewise.
+        groups: shape (N,), patients or slides that the bootstrap draws whole.
+        replicates: bootstrap replicates.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: no image.
+    """
+    if not len(truth):
+        raise ValueError("summing needs at least one image")
+    to_coarse = coarse_matrix().argmax(axis=1)
+    coarse = to_coarse[truth]
+    right11, right8 = truth == predicted, coarse == to_coarse[predicted]
+    sums = np.stack([right11, right8, np.ones(len(truth), dtype=bool)], axis=1).astype(np.int8)
+
+    def scores(total: NDArray[np.float64]) -> NDArray[np.float64]:
+        shares = total[:, :2] / total[:, 2:]
+        return np.concatenate([shares, shares[:, 1:] - shares[:, :1]], axis=1)
+
+    low, high = bootstrap(sums, scores, groups=groups, replicates=replicates, seed=seed)
+    value = scores(sums.sum(axis=0, dtype=np.float64)[None])[0]
+    vanished = ~right11 & right8
+    return Summing(
+        len(truth),
+        *(Estimate.of(*numbers) for numbers in zip(value, low, high, strict=True)),
+        errors=int((~right11).sum()),
+        vanished=int(vanished.sum()),
+        classes=tuple(
+            CoarseErrors(cell.code, int(rows.sum()), int((rows & ~right11).sum()), int((rows & vanished).sum()))
+            for cell, rows in ((cell, coarse == index) for index, cell in enumerate(COARSE))
+        ),
+    )

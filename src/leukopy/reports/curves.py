@@ -1,0 +1,124 @@
+"""Learning curves: what each epoch of a training brought."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from leukopy.core.errors import InputError
+from leukopy.core.files import atomic_path
+
+CURVES_FOLDER = "curves"
+"""Where a run keeps them: ``curves/version_N/metrics.csv``, a version for each start."""
+
+_TRAIN, _VALIDATION = "#8a8a8a", ("#5a3d8a", "#d9663c", "#3f8fc4", "#b59a3c")
+_LOSS = {"train/loss": "training (augmented)", "val/loss": "validation"}
+_SHARES = {
+    "train/accuracy8": "accuracy, 8 classes, training (augmented)",
+    "val/accuracy8": "accuracy, 8 classes",
+    "val/balanced_accuracy8": "balanced accuracy, 8 classes",
+    "val/accuracy11": "accuracy, 11 classes",
+    "val/macro_f1_11": "macro F1, 11 classes",
+}
+
+
+def read_curves(run: Path) -> pl.DataFrame:
+    """The figures of each epoch of a run, over all its starts.
+
+    A resumed run has a version for each start; where two hold the same epoch, the later start is the one that went on.
+
+    Args:
+        run: the folder that ``leukopy train`` wrote.
+
+    Returns:
+        A row per epoch, ``epoch`` counted from 0, then a column per figure as logged (``train/loss``, ``val/loss`` …),
+        null where it was not measured. No row where no epoch is finished.
+
+    Raises:
+        InputError: a ``metrics.csv`` is no table of epochs.
+    """
+    files = [(int(found[1]), path) for path in (run / CURVES_FOLDER).glob("version_*/metrics.csv")
+             if (found := re.fullmatch(r"version_(\d+)", path.parent.name))]  # fmt: skip
+    tables = [_read(path) for _, path in sorted(files)]
+    if not tables:
+        return pl.DataFrame(schema={"epoch": pl.Int64()})
+    rows = pl.concat(tables, how="diagonal").drop_nulls("epoch")
+    return rows.group_by("epoch").agg(pl.all().drop_nulls().last()).sort("epoch")
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+        return table.select(
+            pl.col("epoch").cast(pl.Int64), pl.col("^(train|val)/.*$").replace("", None).cast(pl.Float64)
+        )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path}: not the curves of a training ({reason}). Remove it, or copy it again.") from error
+
+
+def best_epoch(curves: pl.DataFrame) -> int | None:
+    """The epoch, counted from 0, whose weights a run exports: the one of the lowest finite validation loss."""
+    if "val/loss" not in curves.columns:
+        return None
+    known = curves.filter(pl.col("val/loss").is_finite())
+    return None if known.is_empty() else int(known.sort("val/loss", "epoch")["epoch"][0])
+
+
+def write_curves(run: Path, path: Path | None = None) -> Path | None:
+    """Draw loss, and accuracy and F1, by epoch, with the epoch whose weights were kept.
+
+    Args:
+        run: the folder that ``leukopy train`` wrote.
+        path: the PNG file; ``curves.png`` in ``run`` if not given.
+
+    Returns:
+        The file; None where the run has no finished epoch.
+
+    Raises:
+        InputError: a ``metrics.csv`` is no table of epochs.
+        OutputError: the picture cannot be written.
+    """
+    curves = read_curves(run)
+    if curves.is_empty():
+        return None
+    path = path or run / "curves.png"
+    figure = Figure(figsize=(9.6, 4), layout="constrained", dpi=150)
+    loss, shares = figure.subplots(1, 2)
+    for axes, names, label in ((loss, _LOSS, "loss"), (shares, _SHARES, "share")):
+        _lines(axes, curves, names)
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+        _mark_best(axes, best_epoch(curves))
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8)
+    shares.set_ylim(top=1)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return path
+
+
+def _lines(axes: Axes, curves: pl.DataFrame, names: dict[str, str]) -> None:
+    colours = iter(_VALIDATION)
+    for name, label in names.items():
+        if name not in curves.columns:
+            continue
+        known = curves.drop_nulls(name)
+        training = name.startswith("train/")
+        colour, style = (_TRAIN, "--") if training else (next(colours), "-")
+        axes.plot(known["epoch"] + 1, known[name], style, color=colour, marker=".", label=label)
+
+
+def _mark_best(axes: Axes, best: int | None) -> None:
+    if best is not None:
+        axes.axvline(best + 1, color="#2b2435", linewidth=0.8, linestyle=":")
+        axes.annotate(f"kept: epoch {best + 1}", (best + 1, 1), xycoords=("data", "axes fraction"), rotation=90,
+                      ha="right", va="top", fontsize=8)  # fmt: skip
