@@ -1,23 +1,18 @@
-"""``report.html``: one file that a person can check, offline, on any machine, today and in ten years.
-
-It holds its own styles and pictures, runs no script, and its content security policy forbids any request.
-"""
+"""``report.html``: one file that a person can check, offline, on any machine, today and in ten years."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leukopy.bundle.card import Card
 from leukopy.core.files import write_text
-from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.differential import Differential, Line
+from leukopy.reports.rendering import embedded, flat, render
 from leukopy.taxonomy import FINE, CellClass, find
 
 FAILURES_SHOWN = 200
@@ -74,40 +69,18 @@ def write_report(path: Path, content: ReportContent) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("leukopy.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=_number, one=_one, chance=_chance)
-    page = environment.get_template("report.html.j2").render(
+    page = render(
+        "report.html.j2",
         content=content,
         count=content.differential,
-        notice=RESEARCH_USE_ONLY,
         date=str(content.provenance.get("created", ""))[:10],
         shelves=tuple(_shelves(content)),
-        failures=_failures(content.failures),
-        provenance=tuple(_flat(content.provenance)),
+        failures=failure_lines(content.failures),
+        provenance=tuple(flat(content.provenance)),
         find=find,
         scale=_scale(content.differential),
     )
     write_text(path, page)
-
-
-def _number(value: int) -> str:
-    return f"{value:,}"
-
-
-def _one(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
-
-
-def _chance(probability: float) -> str:
-    """In whole per cent, never the certainty of 0 or 100."""
-    percent = 100 * probability
-    return "> 99 %" if percent > 99 else "< 1 %" if percent < 1 else f"{percent:.0f} %"
 
 
 def _shelves(content: ReportContent) -> Iterator[Shelf]:
@@ -121,7 +94,7 @@ def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
     second = max((cell for cell in FINE if cell.code != row["class11"]), key=lambda cell: float(row[f"p_{cell.code}"]))
     return Tile(
         cell_id=row["cell_id"],
-        picture=base64.b64encode(jpeg).decode() if jpeg else None,
+        picture=embedded(jpeg) if jpeg else None,
         probability=row["confidence11"],
         second=second,
         second_probability=row[f"p_{second.code}"],
@@ -129,19 +102,10 @@ def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
     )
 
 
-def _failures(failures: pl.DataFrame) -> list[tuple[str, str, str]]:
+def failure_lines(failures: pl.DataFrame) -> list[tuple[str, str, str]]:
     """Cell, reason, message; without the path, which may hold a name."""
     rows = failures.head(FAILURES_SHOWN).select("cell_id", "path", "reason", "message").iter_rows()
     return [(cell_id, reason, message.removeprefix(f"{path}: ")) for cell_id, path, reason, message in rows]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested mappings as dotted names and their values."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", "–" if value is None else str(value)
 
 
 def _scale(differential: Differential) -> float:

@@ -1,0 +1,59 @@
+"""From a template and what it shows to one HTML file that stands alone.
+
+Every page holds its own styles and pictures, runs no script, and its content security policy forbids any request.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of this folder; whatever is filled in is escaped, and what it lacks is an error."""
+    environment = Environment(
+        loader=PackageLoader("leukopy.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, one=_one, chance=chance, three=_three)
+    return environment.get_template(template).render(notice=RESEARCH_USE_ONLY, **values)
+
+
+def embedded(picture: bytes) -> str:
+    """Base64, as a ``data:`` address holds it."""
+    return base64.b64encode(picture).decode()
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as dotted names and their values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", "–" if value is None else str(value)
+
+
+def chance(probability: float) -> str:
+    """In whole per cent, never the certainty of 0 or 100."""
+    percent = 100 * probability
+    return "> 99 %" if percent > 99 else "< 1 %" if percent < 1 else f"{percent:.0f} %"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _one(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
