@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,20 +36,39 @@ def read_recipe(path: Path, changes: dict[str, Any]) -> TrainSettings:
         MissingExtraError: torch is not installed.
         SettingsError: a name or value is wrong.
     """
-    _require_torch()
-    from leukopy.training.settings import TrainSettings
-
     values = read_mapping(path)
-    values = values.get("settings", values)
+    return build_recipe(apply_changes(values.get("settings", values), changes), where=str(path))
+
+
+def apply_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested ``values`` with the dotted names of ``changes`` set.
+
+    Raises:
+        SettingsError: a dotted name goes through a value that holds no settings.
+    """
+    changed: dict[str, Any] = deepcopy(dict(values))
     for name, value in changes.items():
         *parents, last = name.split(".")
-        target = values
+        target = changed
         for parent in parents:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
                 raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
         target[last] = value
-    return TrainSettings.build(values, where=str(path))
+    return changed
+
+
+def build_recipe(values: dict[str, Any], where: str) -> TrainSettings:
+    """Check the values of a recipe; ``where`` names their origin in messages.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        SettingsError: a name or value is wrong.
+    """
+    _require_torch()
+    from leukopy.training.settings import TrainSettings
+
+    return TrainSettings.build(values, where=where)
 
 
 def _require_torch() -> None:
