@@ -1,0 +1,66 @@
+"""How a model does on classes that another laboratory can hold.
+
+A laboratory that labels five classes cannot hold the others. Scored over all classes, a model is asked which of eight a
+cell is; restricted to the held ones, it is asked the question that the laboratory answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.evaluation.levels import Level, score_level
+from leukopy.taxonomy import COARSE
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One model on one laboratory, at the coarse level."""
+
+    all_classes: Level
+    """Any of the 8 classes may be answered."""
+    held_classes: Level
+    """Only the classes that the laboratory's labels hold may be answered."""
+
+
+def restrict(probabilities: NDArray[np.floating], held: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Probabilities given that the class is one of the held.
+
+    Args:
+        probabilities: shape (N, C).
+        held: indices of the classes that are possible.
+
+    Returns:
+        Shape (N, C): rows sum to 1, zero outside ``held``; evenly spread over it where a row gave it nothing.
+    """
+    possible = np.zeros(probabilities.shape[1], dtype=bool)
+    possible[held] = True
+    kept = np.where(possible, probabilities, 0).astype(np.float64)
+    total = kept.sum(axis=1, keepdims=True)
+    even = possible / possible.sum()
+    return np.where(total > 0, kept / np.where(total > 0, total, 1), even)
+
+
+def score_transfer(
+    truth: NDArray[np.intp],
+    probabilities: NDArray[np.floating],
+    *,
+    groups: NDArray[np.str_] | None = None,
+    replicates: int = 2000,
+) -> Transfer:
+    """Score a model on a laboratory it was not trained on.
+
+    Args:
+        truth: shape (N,), indices into ``COARSE``.
+        probabilities: shape (N, 8).
+        groups: shape (N,), slides that the bootstrap draws whole.
+        replicates: bootstrap replicates.
+    """
+    among_held = restrict(probabilities, np.unique(truth))
+    levels = [
+        score_level(COARSE, truth, answers.argmax(axis=1), answers, groups=groups, replicates=replicates)
+        for answers in (probabilities, among_held)
+    ]
+    return Transfer(*levels)

@@ -1,0 +1,210 @@
+"""Train in some laboratories, test in others: the question that decides whether a model is of use elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from leukopy.core.errors import SettingsError
+from leukopy.core.files import read_json
+from leukopy.core.places import data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import provenance
+from leukopy.core.runs import FINISHED, RUN_FILE
+from leukopy.core.settings import Settings, read_mapping
+from leukopy.workflows.evaluate import EvaluateSettings, evaluate
+from leukopy.workflows.train import apply_changes, build_recipe, train
+
+if TYPE_CHECKING:
+    from leukopy.evaluation.transfer import Transfer
+    from leukopy.reports.transfer import TransferRow
+
+DRAWN = "drawn"
+
+
+class Arm(Settings):
+    """One way to train, tested in every laboratory that it leaves out."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Of its folder too."""
+    title: str = ""
+    """For people; the name if not given."""
+    train: tuple[str, ...] = Field(min_length=1)
+    """Sources of the recipe that it trains on."""
+    changes: dict[str, Any] = Field(default_factory=dict)
+    """Dotted names of the recipe's settings -> other values, as ``--set`` of ``leukopy train``."""
+    model_of: str | None = None
+    """Train nothing; take the models of this arm, and only prepare the pictures as ``changes`` says."""
+    seeds: tuple[int, ...] = ()
+    """Other seeds than those of the whole transfer."""
+
+
+class TransferSettings(Settings):
+    """A matrix of training against testing laboratories."""
+
+    name: str
+    title: str
+    recipe: dict[str, Any]
+    """A training recipe that lists every laboratory as a source; each arm trains on some of them."""
+    arms: tuple[Arm, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = (0,)
+    replicates: int = Field(default=2000, ge=100, le=100_000)
+    """Bootstrap replicates of each interval."""
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """The figures of every model in every laboratory, and where they are written."""
+
+    rows: tuple[TransferRow, ...]
+    out: Path
+
+
+def read_transfer(path: Path) -> TransferSettings:
+    """Read a transfer file; its ``recipe`` is a mapping, or the path of a recipe beside the file.
+
+    Raises:
+        SettingsError: a name or value is wrong.
+    """
+    values = read_mapping(path)
+    values = values.get("settings", values)
+    recipe = values.get("recipe")
+    if isinstance(recipe, str):
+        values["recipe"] = read_mapping(path.parent / recipe)
+    settings = TransferSettings.build(values, where=str(path))
+    _check(settings, str(path))
+    return settings
+
+
+def _check(settings: TransferSettings, where: str) -> None:
+    known = [source["dataset"] for source in settings.recipe.get("sources", ())]
+    names = [arm.name for arm in settings.arms]
+    for arm in settings.arms:
+        if unknown := [name for name in arm.train if name not in known]:
+            raise SettingsError(f"{where}: arm {arm.name!r} trains on {unknown[0]!r}; the recipe has {known}.")
+        if arm.model_of is not None and arm.model_of not in names[: names.index(arm.name)]:
+            raise SettingsError(f"{where}: arm {arm.name!r} takes the models of {arm.model_of!r}, no arm before it.")
+    if len(set(names)) != len(names):
+        raise SettingsError(f"{where}: two arms have one name.")
+
+
+def transfer(
+    settings: TransferSettings,
+    out: Path,
+    *,
+    only: tuple[str, ...] = (),
+    progress: Progress = silent,
+    show_progress: bool = False,
+) -> TransferResult:
+    """Train each arm with each seed, test it elsewhere, and write one table of all that is there.
+
+    What is finished is kept: an interrupted transfer is continued by the same command, and several processes may share
+    ``out`` when each does ``only`` some arms.
+
+    Args:
+        settings: the arms.
+        out: receives ``<arm>/seed<n>/`` (training run and one evaluation for each laboratory), ``transfer.csv``,
+            ``recalls.csv``, ``transfer.json``, ``summary.md`` and ``transfer.png``.
+        only: names of the arms to do now; none: all.
+        progress: told of the training and testing.
+        show_progress: draw the epochs' bar.
+
+    Raises:
+        SettingsError: ``only`` names no arm, or ``out`` holds a model of the same name trained otherwise.
+        TrainingError: no image to train on, or the training diverged.
+    """
+    from leukopy.reports.transfer import write_transfer
+
+    if unknown := set(only) - {arm.name for arm in settings.arms}:
+        raise SettingsError(f"--arm {sorted(unknown)[0]}: no such arm; known: {[arm.name for arm in settings.arms]}.")
+    for arm in settings.arms:
+        if not only or arm.name in only:
+            for seed in arm.seeds or settings.seeds:
+                bundle = _model(settings, arm, seed, out, progress, show_progress)
+                for laboratory in _targets(settings, arm):
+                    _test(laboratory, bundle, _folder(out, arm, seed) / laboratory.data, progress)
+    rows = tuple(_rows(settings, out))
+    write_transfer(out, settings.title, rows, {"settings": settings.model_dump(mode="json"), **provenance()})
+    return TransferResult(rows, out)
+
+
+def _folder(out: Path, arm: Arm, seed: int) -> Path:
+    return out / arm.name / f"seed{seed}"
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / RUN_FILE).exists() and read_json(folder / RUN_FILE)["status"] == FINISHED
+
+
+def _model(settings: TransferSettings, arm: Arm, seed: int, out: Path, progress: Progress, show_progress: bool) -> Path:
+    """The bundle of an arm: trained now, trained earlier, or another arm's with other pictures put in."""
+    folder = _folder(out, arm, seed)
+    if arm.model_of is not None:
+        return _prepared_otherwise(out / arm.model_of / f"seed{seed}" / "model" / "bundle", arm, folder / "bundle")
+    values = apply_changes(settings.recipe, {**arm.changes, "seed": seed})
+    values["sources"] = [source for source in values["sources"] if source["dataset"] in arm.train]
+    recipe = build_recipe(values, where=f"arm {arm.name!r}")
+    run = folder / "model"
+    if _finished(run):
+        if read_json(run / RUN_FILE)["settings"] != recipe.model_dump(mode="json"):
+            raise SettingsError(f"{run}: was trained with other settings. Remove it, or choose another --out.")
+    else:
+        train(recipe, run, resume=run.exists(), progress=progress, show_progress=show_progress)
+    return run / "bundle"
+
+
+def _prepared_otherwise(bundle: Path, arm: Arm, folder: Path) -> Path:
+    """The same network, fed pictures that are prepared as ``arm.changes`` says."""
+    from leukopy.bundle import Card, open_bundle, write_bundle
+
+    opened = open_bundle(bundle)
+    card = apply_changes(opened.card.model_dump(mode="json"), arm.changes)
+    return write_bundle(folder, Card.build(card, where=f"arm {arm.name!r}"), opened.model_path.read_bytes()).path
+
+
+def _targets(settings: TransferSettings, arm: Arm) -> Iterator[EvaluateSettings]:
+    """The laboratories that the arm was not trained on, whole; of those it was, the test split if they have one."""
+    from leukopy.datasets import open_dataset
+
+    for source in settings.recipe["sources"]:
+        name, root = source["dataset"], data_folder() / source.get("root", "")
+        if name != DRAWN:
+            trained_on = name in arm.train
+            if not trained_on or "test" in open_dataset(name, root)["split"]:
+                split = "test" if trained_on else "all"
+                yield EvaluateSettings(data=name, root=root, split=split, replicates=settings.replicates)
+
+
+def _test(laboratory: EvaluateSettings, bundle: Path, folder: Path, progress: Progress) -> None:
+    if not _finished(folder):
+        evaluate(laboratory.model_copy(update={"model": str(bundle)}), folder, overwrite=True, progress=progress)
+
+
+def _rows(settings: TransferSettings, out: Path) -> Iterator[TransferRow]:
+    """Every model in every laboratory for which there are predictions, whichever process made them."""
+    from leukopy.reports.transfer import TransferRow
+
+    for arm in settings.arms:
+        for seed in arm.seeds or settings.seeds:
+            for laboratory in _targets(settings, arm):
+                folder = _folder(out, arm, seed) / laboratory.data
+                if _finished(folder):
+                    scores = _score(folder / "predictions.parquet", settings.replicates)
+                    title = arm.title or arm.name
+                    yield TransferRow(arm.name, title, seed, laboratory.data, laboratory.split, scores)
+
+
+def _score(predictions: Path, replicates: int) -> Transfer:
+    import polars as pl
+
+    from leukopy.evaluation.classification import coarse_indices
+    from leukopy.evaluation.transfer import score_transfer
+    from leukopy.taxonomy import COARSE
+
+    cells = pl.read_parquet(predictions)
+    truth = coarse_indices(cells["truth"].to_list())
+    return score_transfer(truth, cells.select(f"p_{cell.code}" for cell in COARSE).to_numpy(), replicates=replicates)

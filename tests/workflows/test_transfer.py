@@ -1,0 +1,108 @@
+"""Two laboratories of drawn cells: train in one, test in the other."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+import yaml
+from PIL import Image
+
+from leukopy.core.errors import SettingsError
+from leukopy.synthesis import draw_cell
+from leukopy.workflows.transfer import read_transfer, transfer
+
+_CODES = ("LY", "EO", "NEU")
+
+
+@pytest.fixture
+def settings_file(tmp_path, monkeypatch):
+    """``here`` in class folders; ``there``, one class less, as a manifest."""
+    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
+    monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
+    lines = ["path,label"]
+    for code in _CODES:
+        for index in range(10):
+            folder = "here" if index < 7 else "there"
+            path = tmp_path / folder / code / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw_cell("SNE" if code == "NEU" else code, seed=index, size=64).image).save(path)
+            if folder == "there" and code != "EO":
+                lines.append(f"{path},{code}")
+    (tmp_path / "there.csv").write_text("\n".join(lines))
+    recipe = {
+        "name": "t", "title": "T", "description": "For tests.", "backbone": {"name": "lenet"},
+        "preprocess": {"size": 32},
+        "sources": [
+            {"dataset": "folders", "root": "here", "share": 0.5, "validation_share": 0.4},
+            {"dataset": "manifest", "root": "there.csv", "share": 0.5, "validation_share": 0.5},
+        ],
+        "optimisation": {"epochs": 1, "batch_size": 4},
+    }  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    arms = [
+        {"name": "here", "title": "Here", "train": ["folders"], "changes": {"optimisation.epochs": 1}},
+        {"name": "lit", "train": ["folders"], "model_of": "here", "changes": {"preprocess.white_balance": True}},
+        {"name": "there", "train": ["manifest"]},
+    ]
+    path = tmp_path / "transfer.yaml"
+    path.write_text(
+        yaml.safe_dump({"name": "x", "title": "X", "recipe": "recipe.yaml", "arms": arms, "replicates": 100})
+    )
+    return path
+
+
+def test_every_arm_is_tested_where_it_was_not_trained(settings_file, tmp_path):
+    out = tmp_path / "out"
+    settings = read_transfer(settings_file)
+    first = transfer(settings, out, only=("here", "lit"))
+    assert [(row.arm, row.laboratory, row.split) for row in first.rows] == [
+        ("here", "manifest", "all"), ("lit", "manifest", "all"),
+    ]  # fmt: skip
+    held = first.rows[0].scores.held_classes
+    assert {score.code for score in held.classification.classes if score.support} == {"LY", "NEU"}
+    assert held.classification.confusion[:, 1].sum() == 0  # nobody there calls a cell an eosinophil
+
+    checkpoint = out / "here" / "seed0" / "model" / "checkpoints" / "last.ckpt"
+    trained = checkpoint.stat().st_mtime_ns
+    whole = transfer(settings, out)
+    assert checkpoint.stat().st_mtime_ns == trained  # what was finished is kept
+    assert [row.arm for row in whole.rows] == ["here", "lit", "there"]
+    assert pl.read_csv(out / "transfer.csv")["arm"].n_unique() == 3
+
+
+def test_only_the_pictures_change_where_an_arm_takes_the_models_of_another(settings_file, tmp_path):
+    out = tmp_path / "out"
+    transfer(read_transfer(settings_file), out, only=("here", "lit"))
+    networks = [path.read_bytes() for path in sorted(out.glob("*/seed0/**/model.onnx"))]
+    assert networks[0] == networks[1]
+    columns = ["cell_id", "p_LY"]
+    plain, lit = (
+        pl.read_parquet(out / arm / "seed0/manifest/predictions.parquet", columns=columns) for arm in ("here", "lit")
+    )
+    assert plain["cell_id"].equals(lit["cell_id"])
+    assert not plain.equals(lit)
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"name": "x", "train": ["nowhere"]}, "nowhere"),
+        ({"name": "x", "train": ["folders"], "model_of": "y"}, "no arm before it"),
+        ({"name": "here", "train": ["folders"]}, "two arms have one name"),
+        ({"name": "../x", "train": ["folders"]}, "name"),
+    ],
+)
+def test_a_wrong_arm_is_named(settings_file, arm, message):
+    values = yaml.safe_load(settings_file.read_text())
+    settings_file.write_text(yaml.safe_dump({**values, "arms": [*values["arms"], arm]}))
+    with pytest.raises(SettingsError, match=message):
+        read_transfer(settings_file)
+
+
+def test_a_model_trained_otherwise_is_not_passed_off_as_this_one(settings_file, tmp_path):
+    out = tmp_path / "out"
+    settings = read_transfer(settings_file)
+    transfer(settings, out, only=("here",))
+    other = settings.model_copy(update={"recipe": {**settings.recipe, "title": "another"}})
+    with pytest.raises(SettingsError, match="trained with other settings"):
+        transfer(other, out, only=("here",))
