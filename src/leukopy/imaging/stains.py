@@ -48,6 +48,17 @@ def glass(picture: Picture) -> NDArray[np.float64]:
     return colour
 
 
+def density_against_glass(picture: Picture) -> NDArray[np.float32]:
+    """Optical density (decadic) above that of the empty glass, float32 (H, W, 3): a colour cast cancels out.
+
+    The glass is the brightest quarter of the picture; what is brighter still has a density below 0.
+    """
+    density = _DENSITY[picture]
+    total = density.sum(axis=2)
+    glass_density = np.median(density[total <= np.percentile(total, 25)], axis=0)
+    return (density - glass_density).astype(np.float32)
+
+
 def deconvolve(picture: Picture, stains: Literal["giemsa", "mgg"] = "mgg") -> NDArray[np.float32]:
     """Part a picture into its stains.
 
