@@ -1,5 +1,6 @@
 """The classes of blood cells, their order, and what each public source calls them."""
 
+from leukopy.taxonomy.attributes import ATTRIBUTE_CLASSES, ATTRIBUTES, Attribute, describe
 from leukopy.taxonomy.classes import (
     COARSE,
     DISPLAY_ORDER,
@@ -15,15 +16,19 @@ from leukopy.taxonomy.classes import (
 from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_map
 
 __all__ = [
+    "ATTRIBUTES",
+    "ATTRIBUTE_CLASSES",
     "COARSE",
     "DISPLAY_ORDER",
     "FINE",
     "LABEL_MAPS",
     "OUTSIDE",
+    "Attribute",
     "CellClass",
     "LabelMap",
     "Place",
     "coarse_matrix",
+    "describe",
     "digest",
     "find",
     "fine_members",
