@@ -14,6 +14,7 @@ from leukopy.cli.console import one_line_errors
 from leukopy.cli.demo import demo
 from leukopy.cli.draw import draw
 from leukopy.cli.evaluate import evaluate
+from leukopy.cli.explore import explore
 from leukopy.cli.predict import predict
 from leukopy.cli.train import train
 
@@ -39,6 +40,7 @@ app.command()(predict)
 app.command()(demo)
 app.command()(draw)
 app.command()(evaluate)
+app.command()(explore)
 app.command()(train)
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")

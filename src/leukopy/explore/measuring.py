@@ -1,0 +1,218 @@
+"""Measure many cells: each picture once, in as many processes as there are cores, and what is done is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.bundle import Bundle
+from leukopy.core.errors import ImageError, InputError
+from leukopy.core.files import file_digest
+from leukopy.core.places import cache_folder
+from leukopy.core.progress import Progress
+from leukopy.explore import features
+from leukopy.explore.features import FEATURES, Measured, measure
+from leukopy.explore.store import Store
+from leukopy.imaging import decode, morphology, preprocess, segmentation, stains
+from leukopy.inference import embeddings
+from leukopy.inference.cores import available_cores
+
+_BATCH = 32
+"""Images of one task: half a second, so that Ctrl-C is answered and little is lost."""
+_FEW = 64
+"""Up to so many images, starting other processes takes longer than measuring."""
+_EMBEDDED = 512
+"""Images embedded between two writes to the cache."""
+
+_PACKED = np.dtype([("size", "<i4", 2), ("values", "<f4", len(FEATURES))])
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """What became of N images, in their order."""
+
+    values: NDArray[np.float32]
+    """Shape (N, features), in the order of ``FEATURES``; not-a-number in rows that failed."""
+    sizes: NDArray[np.int32]
+    """Shape (N, 2): width and height in pixels, as stored; 0 in rows that failed."""
+    digests: list[str]
+    """SHA-256 of each file; empty where it cannot be read."""
+    failures: dict[int, tuple[str, str]]
+    """Reason and message of each row that failed."""
+    store: Store
+
+    def pictures(self, rows: Sequence[int]) -> Iterator[bytes]:
+        """The small picture (JPEG) of each of ``rows``, some hundreds in memory at a time."""
+        for start in range(0, len(rows), _EMBEDDED):
+            part = rows[start : start + _EMBEDDED]
+            found = self.store.get([self.digests[row] for row in part])
+            yield from (found[self.digests[row]][_PACKED.itemsize :] for row in part)
+
+
+def measure_all(paths: Sequence[str], progress: Progress) -> Measurements:
+    """Measure the images of ``paths``, but those whose bytes were measured before.
+
+    Memory holds some numbers per image; the small pictures stay in the cache's file. Interrupted and called again, it
+    goes on where it stopped.
+
+    Raises:
+        OutputError: the cache cannot be written.
+        InputError: a worker process was killed.
+    """
+    digests = _digests(paths, progress)
+    store = Store(cache_folder() / "explore" / f"cells-{_version()}.sqlite")
+    known = store.known()
+    missing = [row for row, digest in enumerate(digests) if digest not in known]
+    failures: dict[int, tuple[str, str]] = {}
+    done = len(paths) - len(missing)
+    progress("measuring", done, len(paths))
+    for rows, outcomes in _in_batches(paths, missing):
+        read = {row: outcome for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, bytes)}
+        failures |= {row: outcome for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, tuple)}
+        store.put({digests[row]: content for row, content in read.items()})
+        done += len(rows)
+        progress("measuring", done, len(paths))
+    values = np.full((len(paths), len(FEATURES)), np.nan, np.float32)
+    sizes = np.zeros((len(paths), 2), np.int32)
+    for start in range(0, len(paths), _EMBEDDED):
+        found = store.get(digests[start : start + _EMBEDDED])
+        for row in range(start, min(start + _EMBEDDED, len(paths))):
+            if row not in failures:
+                packed = np.frombuffer(found[digests[row]], _PACKED, count=1)[0]
+                values[row], sizes[row] = packed["values"], packed["size"]
+    return Measurements(values, sizes, digests, dict(sorted(failures.items())), store)
+
+
+def embed_all(bundle: Bundle, paths: Sequence[str], digests: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+    """Embeddings of readable images by a bundle's network, kept by digest; shape (N, D).
+
+    Raises:
+        BundleError: the network has no embedding.
+        OutputError: the cache cannot be written.
+        InputError: a file can no longer be read.
+    """
+    spec = hashlib.sha256(f"{bundle.card.model.sha256} {bundle.card.preprocess}".encode()).hexdigest()[:16]
+    store = Store(cache_folder() / "explore" / f"embeddings-{spec}.sqlite")
+    known = store.known()
+    missing = [row for row, digest in enumerate(digests) if digest not in known]
+    done = len(paths) - len(missing)
+    progress("embedding", done, len(paths))
+    for start in range(0, len(missing), _EMBEDDED):
+        rows = missing[start : start + _EMBEDDED]
+        found, failures = embeddings(bundle, [paths[row] for row in rows], _onwards(progress, done, len(paths)))
+        if failures:
+            raise InputError(next(iter(failures.values())))
+        store.put({digests[row]: vector.tobytes() for row, vector in zip(rows, found, strict=True)})
+        done += len(rows)
+    kept = store.get(digests)
+    store.close()
+    return np.stack([np.frombuffer(kept[digest], np.float32) for digest in digests])
+
+
+def _onwards(progress: Progress, before: int, total: int) -> Progress:
+    """Progress of a part, told as that of the whole."""
+
+    def report(stage: str, done: int, _: int | None) -> None:
+        progress(stage, before + done, total)
+
+    return report
+
+
+@cache
+def _version() -> str:
+    """Fingerprint of the code that measures: another version never reads the numbers of this one."""
+    digest = hashlib.sha256()
+    for module in (features, decode, preprocess, stains, segmentation, morphology):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _digests(paths: Sequence[str], progress: Progress) -> list[str]:
+    digests: list[str] = []
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for digest in pool.map(_digest, paths):
+            digests.append(digest)
+            if len(digests) % 500 == 0 or len(digests) == len(paths):
+                progress("reading files", len(digests), len(paths))
+    return digests
+
+
+def _digest(path: str) -> str:
+    try:
+        return file_digest(Path(path))
+    except (OSError, ValueError):  # ValueError: a NUL in the path. Measuring it says what is wrong
+        return ""
+
+
+Outcome = bytes | tuple[str, str]
+"""The packed measures and small picture of a cell, or the reason and message of its failure."""
+
+
+def _measure_batch(paths: Sequence[str]) -> list[Outcome]:
+    return [_measure_one(path) for path in paths]
+
+
+def _measure_one(path: str) -> Outcome:
+    try:
+        found = measure(Path(path))
+    except ImageError as error:
+        return error.reason, str(error)
+    return _pack(found)
+
+
+def _pack(found: Measured) -> bytes:
+    return np.array(((found.width, found.height), found.values), dtype=_PACKED).tobytes() + found.picture
+
+
+def _in_batches(paths: Sequence[str], rows: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Outcome]]]:
+    """Rows and what became of them, as they are finished."""
+    batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+    if len(rows) <= _FEW or available_cores() == 1:
+        for batch in batches:
+            yield batch, _measure_batch([paths[row] for row in batch])
+        return
+    with _workers() as pool:
+        running: dict[Future[list[Outcome]], Sequence[int]] = {}
+        for batch in batches:
+            running[pool.submit(_measure_batch, [paths[row] for row in batch])] = batch
+            if len(running) > 3 * available_cores():
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+
+
+def _finished(running: dict[Future[list[Outcome]], Sequence[int]]) -> Iterator[tuple[Sequence[int], list[Outcome]]]:
+    for future in wait(running, return_when=FIRST_COMPLETED).done:
+        yield running.pop(future), future.result()
+
+
+@contextmanager
+def _workers() -> Iterator[ProcessPoolExecutor]:
+    """Processes, not threads: segmenting holds the interpreter, so that two threads are no faster than one."""
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
+    pool = ProcessPoolExecutor(available_cores(), mp_context=context, initializer=_ignore_interrupt)
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that measures images ended before its time: out of memory, or called from a script without "
+            "`if __name__ == '__main__':`. What was measured is kept; run again."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    """Ctrl-C reaches every process of a terminal; the one that started these stops them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

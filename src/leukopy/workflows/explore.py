@@ -1,0 +1,148 @@
+"""Look at a collection of cells before any model: light, colour, stains, shape, projections, on one page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from leukopy.core.errors import InputError, MissingExtraError
+from leukopy.core.files import read_json, write_text
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import provenance
+from leukopy.core.runs import RUN_FILE, UNFINISHED, begin, finish, record
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leukopy.bundle import Bundle
+    from leukopy.explore.projections import Score
+
+REPORT_FILE = "report.html"
+
+
+class ExploreSettings(Settings):
+    """What to look at, and how."""
+
+    inputs: tuple[str, ...] = Field(min_length=1)
+    """Data sets (``NAME=PATH``), manifests and folders."""
+    level: Literal["fine", "coarse"] = "fine"
+    """Classes as labelled, or the 8 coarse ones."""
+    model: str = "default"
+    """Whose embeddings are projected: a bundled model, or a bundle folder."""
+    points: int = Field(default=6000, ge=100, le=50_000)
+    """Most cells in the projections: a sample by class and source."""
+    per_group: int = Field(default=8, ge=1, le=100)
+    """Cells of each class and source drawn at random for the page."""
+    seed: int = Field(default=0, ge=0)
+    """Of samples, draws and projections."""
+
+
+@dataclass(frozen=True)
+class ExploreResult:
+    """What was found, and where it is written."""
+
+    out: Path
+    report: Path
+    cells: int
+    """Images that were read."""
+    failures: int
+    """Images that were not; ``failures.csv`` lists them."""
+    counts: pl.DataFrame
+    """Cells by source and class, as in ``classes.csv``."""
+    scores: tuple[Score, ...]
+    notes: tuple[str, ...]
+    """What was left out and why, as on the page."""
+
+
+def explore(
+    settings: ExploreSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> ExploreResult:
+    """Measure every image, project a sample, and write a page and its tables.
+
+    Measures and embeddings are kept in the cache by the digest of each file: interrupted, the same command goes on from
+    there, and a second run measures nothing.
+
+    Args:
+        settings: what to look at.
+        out: receives ``report.html``; ``features.parquet`` and ``.csv``, one row per cell; ``classes.csv``,
+            ``sizes.csv``, ``luminance.csv``, ``colours.csv``, ``stains.csv``, ``morphology.csv`` and ``profiles.csv``
+            by class and source; ``outliers.csv``, ``projections.parquet``, ``scores.csv``, ``failures.csv``,
+            ``run.json``.
+        overwrite: replace what a finished exploration left in ``out``.
+        progress: told of the images and projections that are done.
+
+    Raises:
+        MissingExtraError: the extra ``study`` is not installed.
+        InputError: nothing to read, or nothing that can be read.
+        BundleError: no such model.
+        OutputError: ``out`` or the cache cannot be written, or ``out`` holds something else.
+    """
+    if find_spec("plotly") is None or find_spec("umap") is None:
+        raise MissingExtraError("leukopy explore", "study")
+    from leukopy.bundle import open_bundle
+    from leukopy.explore.inputs import open_inputs
+
+    listed = open_inputs(settings.inputs)
+    bundle = open_bundle(settings.model)
+    run = record("explore", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
+    begin(out, run, resume=_interrupted(out), overwrite=overwrite)
+    try:
+        result = _explore(settings, listed, bundle, out, progress)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt("what was measured is kept; the same command goes on from there.") from interrupt
+    finish(out, run, cells=result.cells, failures=result.failures, notes=result.notes)
+    return result
+
+
+def _interrupted(out: Path) -> bool | None:
+    """Whether ``out`` holds an exploration that was not finished: its tables are written again, from the cache."""
+    if not (out / RUN_FILE).is_file():
+        return None
+    earlier = read_json(out / RUN_FILE)
+    return (isinstance(earlier, dict) and earlier.get("status") == UNFINISHED) or None
+
+
+def _explore(
+    settings: ExploreSettings, listed: pl.DataFrame, bundle: Bundle, out: Path, progress: Progress
+) -> ExploreResult:
+    from leukopy.explore.collection import collect
+    from leukopy.explore.content import page_content
+    from leukopy.explore.findings import explore_collection
+    from leukopy.explore.page import write_page
+    from leukopy.explore.summaries import count_classes
+    from leukopy.explore.tables import write_tables
+
+    collection = collect(listed, settings.level, progress)
+    write_text(out / "failures.csv", collection.failures.write_csv())
+    if collection.cells.is_empty():
+        raise InputError(f"none of the {len(listed):,} images can be read; see {out / 'failures.csv'}.")
+    findings = explore_collection(collection, bundle, points=settings.points, seed=settings.seed, progress=progress)
+    write_tables(out, findings)
+    content = page_content(
+        findings,
+        title=", ".join(collection.sources),
+        per_group=settings.per_group,
+        seed=settings.seed,
+        provenance=_made_by(settings, bundle),
+    )
+    write_page(out / REPORT_FILE, content)
+    return ExploreResult(
+        out=out,
+        report=out / REPORT_FILE,
+        cells=len(collection.cells),
+        failures=len(collection.failures),
+        counts=count_classes(collection.cells),
+        scores=tuple(findings.scores),
+        notes=tuple(findings.notes),
+    )
+
+
+def _made_by(settings: ExploreSettings, bundle: Bundle) -> dict[str, Any]:
+    """What the page says of how it was made; no path, which may hold a name."""
+    chosen = settings.model_dump(mode="json", exclude={"inputs", "model"})
+    return {**chosen, "embeddings of": bundle.card.title, **provenance()}
