@@ -25,13 +25,19 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, val, test or all.", show_default="test")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="Pictures of each confusion in the page; 0: none.", show_default="6")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the figures that OUT holds.")] = False,
     into_card: Annotated[bool, typer.Option("--into-card", help="Write the averages into the model's card.")] = False,
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, each with its 95 % interval.
 
     Labels known only as `neutrophil` or `ig` count at the 8 classes and are left out of the 11. Images without a label,
-    and those of other classes (blasts, smudge cells), are left out and counted. Examples:
+    and those of other classes (blasts, smudge cells), are left out and counted. The page, `report.html`, shows the
+    most frequent confusions and the labels that deserve a second look, with pictures; it stays on this machine. In a
+    manifest, `label2` or `code2` holds the labels of a second annotator: agreement is then measured as Cohen's kappa.
+    Examples:
 
         leukopy evaluate pbc --root data/PBC_dataset_normal_DIB --split all --out results/pbc
 
@@ -41,7 +47,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     """
     from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 
-    changes = {"root": root, "model": model, "split": split}
+    changes = {"root": root, "model": model, "split": split, "examples": examples}
     if data.endswith(".json"):
         settings = EvaluateSettings.read(Path(data), **changes)
     else:
@@ -50,7 +56,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     with progress_bar() as progress:
         result = evaluate(settings, out, overwrite=overwrite, into_card=into_card, progress=progress)
     _print(result.evaluation)
-    say(f"Figures: {result.out}. To keep them: {result.out / 'summary.md'}")
+    say(f"Page: {result.out / 'report.html'}. Figures to keep: {result.out / 'summary.md'}")
+    if result.doubtful:
+        labels = "1 label deserves" if result.doubtful == 1 else f"{result.doubtful:,} labels deserve"
+        say(f"{labels} a second look: {result.out / 'label_errors.csv'}")
     if result.failures:
         images = "1 image" if result.failures == 1 else f"{result.failures:,} images"
         say(f"{images} could not be read: {result.out / 'failures.csv'}")
@@ -83,5 +92,13 @@ def _print(evaluation: Evaluation) -> None:
                 )
                 table.add_row(name, images, show(score.f1, 3), *shares)
         console.print(table)
+    if evaluation.agreement:
+        table = Table("between", "level", "images", "kappa", "raw agreement", title="agreement", box=SIMPLE)
+        for pair in evaluation.agreement:
+            who = f"{pair.first} and {pair.second}"
+            table.add_row(who, pair.level, f"{pair.images:,}", show(pair.kappa, 3), show(pair.raw, 3))
+        console.print(table)
+    for note in evaluation.notes:
+        say(note)
     if counts["unlabelled"] or counts["outside"]:
         say(f"Left out: {counts['unlabelled']:,} images without a label, {counts['outside']:,} outside the classes.")

@@ -17,6 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from leukopy.evaluation.intervals import Estimate, bootstrap
 from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find
 
+ANNOTATORS = ("annotator 1", "annotator 2")
+"""Who gave ``label`` and who gave ``label2``."""
+MODEL = "the model"
+
 
 @dataclass(frozen=True)
 class ClassAgreement:

@@ -72,11 +72,11 @@ def write_confusion_png(path: Path, confusion: NDArray[np.integer], classes: Seq
         if count:
             share = float(shares[row, column])
             colour = "white" if share > 35 else "#1d1b22"
-            axes.text(column, row, _percent(share), ha="center", va="center", color=colour, fontsize=8)
+            axes.text(column, row, percent(share), ha="center", va="center", color=colour, fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Short, and 100 only where nothing was missed."""
     return "100" if share == 100 else f"{min(share, 99.9):.1f}"

@@ -12,15 +12,21 @@ import polars as pl
 
 from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.evaluation.classification import confusions
 from leukopy.evaluation.intervals import Estimate
 from leukopy.evaluation.levels import Evaluation, Level
 from leukopy.reports.confusion import write_confusion_csv, write_confusion_png
 from leukopy.reports.reliability import write_reliability
 from leukopy.taxonomy import find
 
+CONFUSIONS_QUOTED = 10
+"""Pairs of classes in the summary; ``confusions.csv`` holds them all."""
+
 
 def write_evaluation(folder: Path, evaluation: Evaluation, provenance: Mapping[str, Any]) -> None:
-    """Write ``report.json``, ``per_class.csv``, ``summary.md``, and the pictures and tables of each level.
+    """Write ``report.json``, ``per_class.csv``, ``confusions.csv``, ``summary.md``, pictures and tables of each level.
+
+    ``agreement.csv`` comes on top where two annotators were compared.
 
     Args:
         folder: receives the files.
@@ -32,6 +38,9 @@ def write_evaluation(folder: Path, evaluation: Evaluation, provenance: Mapping[s
     """
     write_json(folder / "report.json", _report(evaluation))
     write_text(folder / "per_class.csv", pl.DataFrame(_class_rows(evaluation)).write_csv(float_precision=4))
+    write_text(folder / "confusions.csv", _confusion_table(evaluation).write_csv(float_precision=4))
+    if evaluation.agreement:
+        write_text(folder / "agreement.csv", pl.DataFrame(_agreement_rows(evaluation)).write_csv(float_precision=4))
     for level in evaluation.levels:
         stem, confusion = f"confusion{len(level.classes)}", level.classification.confusion
         write_confusion_csv(folder / f"{stem}.csv", confusion, level.classes)
@@ -82,8 +91,63 @@ def summary(evaluation: Evaluation, provenance: Mapping[str, Any]) -> str:
             for score in level.classification.classes
             if score.support
         ]
+    lines += [*_summing_lines(evaluation), *_confusion_lines(evaluation), *_agreement_lines(evaluation)]
     quoted = [f"- {name}: `{provenance[name]}`" for name in ("command", "commit", "machine", "created")]
     return "\n".join([*lines, "", *quoted, f"- {RESEARCH_USE_ONLY}", ""])
+
+
+def _summing_lines(evaluation: Evaluation) -> list[str]:
+    sums = evaluation.summing
+    if sums is None:
+        return []
+    return [
+        "",
+        "## 8 against 11 classes",
+        "",
+        f"The same predictions of the same {sums.images:,} images: accuracy {show(sums.accuracy11)} at 11 classes, "
+        f"{show(sums.accuracy8)} at 8, a gain of {show(sums.gain)}. "
+        f"{sums.vanished:,} of {sums.errors:,} errors vanish.",
+        "",
+        "| class | images | errors at 11 | vanish at 8 |",
+        "|---|---|---|---|",
+        *(
+            f"| {find(row.code).name} ({row.code}) | {row.images:,} | {row.errors:,} | {row.vanished:,} |"
+            for row in sums.classes
+            if row.images
+        ),
+    ]
+
+
+def _confusion_lines(evaluation: Evaluation) -> list[str]:
+    level = evaluation.levels[-1]
+    found = confusions(level.classification.confusion, level.classes)[:CONFUSIONS_QUOTED]
+    if not found:
+        return []
+    return [
+        "",
+        f"## Most frequent confusions, {level.name}",
+        "",
+        "| truth | predicted | images | % of the truth |",
+        "|---|---|---|---|",
+        *(f"| {pair.truth} | {pair.predicted} | {pair.images:,} | {100 * pair.share:.1f} |" for pair in found),
+    ]
+
+
+def _agreement_lines(evaluation: Evaluation) -> list[str]:
+    if not evaluation.agreement:
+        return []
+    return [
+        "",
+        "## Agreement",
+        "",
+        "| between | level | images | Cohen's kappa | raw agreement |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {pair.first} and {pair.second} | {pair.level} | {pair.images:,} "
+            f"| {show(pair.kappa)} | {show(pair.raw)} |"
+            for pair in evaluation.agreement
+        ),
+    ]
 
 
 def _report(evaluation: Evaluation) -> dict[str, Any]:
@@ -95,6 +159,9 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
         "images": dict(evaluation.counts),
         "intervals": f"95 %, percentile bootstrap by {evaluation.drawn_by}",
         "levels": {level.name: _level(level) for level in evaluation.levels},
+        "8 against 11 classes": None if evaluation.summing is None else asdict(evaluation.summing),
+        "agreement": [{**asdict(pair), "table": pair.table.tolist()} for pair in evaluation.agreement],
+        "notes": list(evaluation.notes),
     }
 
 
@@ -125,8 +192,37 @@ def _class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
             row: dict[str, Any] = {
                 "level": len(level.classes), "code": score.code, "name": find(score.code).name, "images": score.support,
             }  # fmt: skip
-            for name in ("precision", "recall", "f1"):
-                estimate: Estimate = getattr(score, name)
-                row |= {name: estimate.value, f"{name}_low95": estimate.low, f"{name}_high95": estimate.high}
-            rows.append(row)
+            rows.append(row | _spread(precision=score.precision, recall=score.recall, f1=score.f1))
     return rows
+
+
+def _confusion_table(evaluation: Evaluation) -> pl.DataFrame:
+    rows = [
+        {"level": len(level.classes), **asdict(pair)}
+        for level in evaluation.levels
+        for pair in confusions(level.classification.confusion, level.classes)
+    ]
+    types = {"level": pl.Int64, "truth": pl.String, "predicted": pl.String, "images": pl.Int64, "share": pl.Float64}
+    return pl.DataFrame(rows, schema=types)
+
+
+def _agreement_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """A row for all classes of a pair of readers, ``code`` all, then one for each class."""
+    rows = []
+    for pair in evaluation.agreement:
+        named = {"level": pair.level, "first": pair.first, "second": pair.second}
+        rows.append({**named, "code": "all", "images": pair.images, **_spread(agreement=pair.raw, kappa=pair.kappa)})
+        rows += [
+            {**named, "code": row.code, "images": row.first + row.second - row.both,
+             **_spread(agreement=row.agreement, kappa=row.kappa)}
+            for row in pair.classes
+        ]  # fmt: skip
+    return rows
+
+
+def _spread(**estimates: Estimate) -> dict[str, float | None]:
+    """Each estimate as three columns."""
+    columns: dict[str, float | None] = {}
+    for name, found in estimates.items():
+        columns |= {name: found.value, f"{name}_low95": found.low, f"{name}_high95": found.high}
+    return columns

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -16,14 +16,19 @@ from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
 from leukopy.core.settings import Settings
+from leukopy.workflows.labelled import read_images, scorable, select_split
 
 if TYPE_CHECKING:
     import polars as pl
+    from numpy.typing import NDArray
 
     from leukopy.bundle import Bundle, Card
-    from leukopy.evaluation.levels import Evaluation
+    from leukopy.evaluation.agreement import Agreement
+    from leukopy.evaluation.levels import Evaluation, Level
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.rows import Predictions
+
+CURVES_FILE = "curves.png"
 
 ENOUGH_GROUPS = 20
 """With fewer patients or slides, drawing them whole gives no limits to rely on (Cameron et al., 2008)."""
@@ -41,6 +46,8 @@ class EvaluateSettings(Settings):
     split: Literal["train", "val", "test", "all"] = "test"
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
+    examples: int = Field(default=6, ge=0, le=100)
+    """Pictures of each confusion in the page; 0: a page without pictures, fit to be passed on."""
 
     @property
     def command(self) -> str:
@@ -65,6 +72,8 @@ class EvaluateResult:
     evaluation: Evaluation
     failures: int
     """Images that could not be read; ``failures.csv`` lists them."""
+    doubtful: int
+    """Labels to look at again; ``label_errors.csv`` lists them."""
     out: Path
 
 
@@ -79,12 +88,16 @@ def evaluate(
     """Classify the labelled images of a split and score what comes out.
 
     Images without a label, and those of classes that the model does not know, are left out and counted. Intervals are
-    bootstrapped by image; by whole group (patient, slide) where every image has one and there are enough.
+    bootstrapped by image; by whole group (patient, slide) where every image has one and there are enough. Where the
+    manifest has the labels of a second annotator (columns ``label2`` or ``code2``), their agreement is measured too,
+    and that of the model with each; all other figures hold the model against the first.
 
     Args:
         settings: what to measure on what.
-        out: receives ``report.json``, ``summary.md``, ``per_class.csv``, confusion matrices, ``reliability.png``,
-            ``predictions.parquet``, ``failures.csv`` and ``run.json``.
+        out: receives ``report.html``, ``report.json``, ``summary.md``, ``per_class.csv``, ``confusions.csv``, confusion
+            matrices, ``reliability.png``, ``label_errors.csv``, ``predictions.parquet``, ``failures.csv`` and
+            ``run.json``; ``agreement.csv`` with a second annotator; ``curves.png`` where the model lies in the folder
+            of its training.
         overwrite: replace an evaluation that ``out`` holds.
         into_card: write the averages into the card of the model's bundle too.
         progress: told how many images are classified.
@@ -98,24 +111,27 @@ def evaluate(
     from leukopy.inference.classifier import Classifier
     from leukopy.reports.evaluation import write_evaluation
 
-    listed = _select(_read(settings), settings)
-    labelled, counts = _labelled(listed, settings)
+    listed = select_split(read_images(settings), settings)
+    labelled, counts = scorable(listed, settings)
     classifier = Classifier.open(settings.model)
     relation = _relation(settings, classifier.card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
-    _write_rows(out, found, labelled)
+    _write_rows(out, found)
     if found.cells.is_empty():
         raise InputError(
             f"{settings.data}: none of the {len(labelled):,} images could be read; see {out}/failures.csv."
         )
     counts |= {"failed": len(found.failures), "scored": len(found.cells)}
-    evaluation = _score(found.cells, labelled, settings, classifier.card.name, counts)
+    evaluation = _score(found.cells, settings, classifier.card.name, counts)
+    evaluation = _with_agreement(evaluation, listed, found.cells, settings.replicates)
+    evaluation = _with_curves(evaluation, classifier.bundle, out)
     write_evaluation(out, evaluation, run["provenance"])
+    doubtful = _write_page(out, evaluation, found, classifier.bundle, settings, run["provenance"])
     finish(out, run, counts=counts)
     if relation is not None:
         _into_card(evaluation, classifier.bundle, relation, settings.command)
-    return EvaluateResult(evaluation, len(found.failures), out)
+    return EvaluateResult(evaluation, len(found.failures), doubtful, out)
 
 
 def _relation(settings: EvaluateSettings, card: Card) -> str:
@@ -145,58 +161,6 @@ def _into_card(evaluation: Evaluation, bundle: Bundle, relation: str, command: s
     )  # fmt: skip
 
 
-def _read(settings: EvaluateSettings) -> pl.DataFrame:
-    from leukopy.datasets import DATASETS, open_dataset, read_manifest
-
-    if settings.data in DATASETS:
-        if settings.root is None:
-            raise SettingsError(f"{settings.data} is a data set: say where it lies with --root DIR.")
-        return open_dataset(settings.data, settings.root)
-    if settings.root is not None:
-        raise SettingsError(
-            f"--root goes with the name of a data set, and {settings.data!r} is none; known: {', '.join(DATASETS)}."
-        )
-    return read_manifest(Path(settings.data))
-
-
-def _select(manifest: pl.DataFrame, settings: EvaluateSettings) -> pl.DataFrame:
-    """The images of the split."""
-    if settings.split == "all":
-        return manifest
-    chosen = manifest.filter(split=settings.split)
-    if chosen.is_empty():
-        sizes = manifest["split"].fill_null("none").value_counts(sort=True).iter_rows()
-        there = ", ".join(f"{name}: {count:,}" for name, count in sizes)
-        raise InputError(
-            f"{settings.data}: no image is in split {settings.split!r} (images by split: {there}). "
-            "Choose another --split, or --split all."
-        )
-    return chosen
-
-
-def _labelled(listed: pl.DataFrame, settings: EvaluateSettings) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The images whose class the model can name, and how many were left out for what."""
-    import polars as pl
-
-    from leukopy.taxonomy import OUTSIDE, find
-
-    unlabelled, outside = pl.col("code").is_null(), pl.col("code").is_in([cell.code for cell in OUTSIDE])
-    counts = {
-        "listed": len(listed),
-        "unlabelled": listed.filter(unlabelled).height,
-        "outside": listed.filter(outside).height,
-    }
-    labelled = listed.filter(~unlabelled & ~outside)
-    classes = {find(code).coarse for code in labelled["code"]}
-    where = f"{settings.data}, split {settings.split}"
-    if counts["unlabelled"] == len(listed):
-        raise InputError(f"{where}: none of the {len(listed):,} images has a label. Fill in column 'label' or 'code'.")
-    if len(classes) < 2:
-        only = f"only {', '.join(map(str, classes))}" if classes else "none that the model knows"
-        raise InputError(f"{where}: an evaluation needs two classes, and the labels hold {only}.")
-    return labelled, counts
-
-
 def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, overwrite: bool) -> Record:
     """Prepare ``out``, write its ``run.json``, and return it."""
     run = record("evaluate", settings, model={"name": classifier.card.name, "sha256": classifier.card.model.sha256})
@@ -206,6 +170,7 @@ def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, ove
 
 
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:
+    """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``."""
     import polars as pl
 
     from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, CellInput, Predictions
@@ -217,34 +182,38 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
         failures.append(part.failures)
         done += len(part.cells) + len(part.failures)
         progress("classifying", done, len(labelled))
-    return Predictions(pl.concat(cells), pl.concat(failures))
+    truth = labelled.select("cell_id", "source", "group", "^code2?$").rename(lambda name: name.replace("code", "truth"))
+    return Predictions(
+        truth.join(pl.concat(cells), on="cell_id", how="inner", maintain_order="left"), pl.concat(failures)
+    )
 
 
-def _write_rows(out: Path, found: Predictions, labelled: pl.DataFrame) -> None:
+def _write_rows(out: Path, found: Predictions) -> None:
     """Write each cell beside its truth, and what failed."""
     from io import BytesIO
 
-    truth = labelled.select("cell_id", "source", "group", truth="code")
     stream = BytesIO()  # a full disk must be met by Python, whose errors say so
-    truth.join(found.cells, on="cell_id", how="inner", maintain_order="left").write_parquet(stream)
+    found.cells.write_parquet(stream)
     with atomic_path(out / "predictions.parquet") as temporary:
         temporary.write_bytes(stream.getvalue())
     write_text(out / "failures.csv", found.failures.write_csv())
 
 
-def _score(
-    cells: pl.DataFrame, labelled: pl.DataFrame, settings: EvaluateSettings, model: str, counts: dict[str, int]
-) -> Evaluation:
+def _groups(table: pl.DataFrame) -> NDArray[Any] | None:
+    """Patients or slides, where every image has one and there are enough."""
+    known = table["group"].null_count() == 0 and table["group"].n_unique() >= ENOUGH_GROUPS
+    return table["group"].to_numpy() if known else None
+
+
+def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: dict[str, int]) -> Evaluation:
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
     from leukopy.evaluation.levels import Evaluation, score_level
+    from leukopy.evaluation.summing import summing
     from leukopy.taxonomy import COARSE, FINE
 
-    truth = cells.select("cell_id").join(labelled, on="cell_id", how="left", maintain_order="left")
-    codes = truth["code"].to_list()
-    known = truth["group"].null_count() == 0 and truth["group"].n_unique() >= ENOUGH_GROUPS
-    groups = truth["group"].to_numpy() if known else None
+    codes, groups = cells["truth"].to_list(), _groups(cells)
     coarse = score_level(
         COARSE,
         coarse_indices(codes),
@@ -253,17 +222,126 @@ def _score(
         groups=groups,
         replicates=settings.replicates,
     )
-    fine_truth = fine_indices(codes)
-    rows = fine_truth >= 0  # NEU and IG say nothing about the fine class
-    fine = None
-    if len(np.unique(fine_truth[rows])) >= 2:
+    truth, predicted = fine_indices(codes), fine_indices(cells["class11"].to_list())
+    rows = truth >= 0  # NEU and IG say nothing about the fine class
+    fine = sums = None
+    if len(np.unique(truth[rows])) >= 2:
+        drawn = None if groups is None else groups[rows]
+        probabilities = cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()[rows]
         fine = score_level(
-            FINE,
-            fine_truth[rows],
-            fine_indices(cells["class11"].to_list())[rows],
-            cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()[rows],
-            groups=None if groups is None else groups[rows],
-            replicates=settings.replicates,
+            FINE, truth[rows], predicted[rows], probabilities, groups=drawn, replicates=settings.replicates
         )
-    drawn = "image" if groups is None else "group"
-    return Evaluation(model, Path(settings.data).name, settings.split, drawn, counts, coarse, fine)
+        sums = summing(truth[rows], predicted[rows], groups=drawn, replicates=settings.replicates)
+    drawn_by = "image" if groups is None else "group"
+    return Evaluation(model, Path(settings.data).name, settings.split, drawn_by, counts, coarse, fine, sums)
+
+
+def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.DataFrame, replicates: int) -> Evaluation:
+    """Add how two annotators agree, and the model with each of them on the images that both place in its classes."""
+    import polars as pl
+
+    from leukopy.evaluation.agreement import ANNOTATORS, MODEL
+    from leukopy.taxonomy import COARSE, FINE
+
+    if "code2" not in listed.columns:
+        return evaluation
+    both = listed.drop_nulls(["code", "code2"])
+    if both.is_empty():
+        note = "Column label2 or code2 is there, but no image has both labels: no agreement could be measured."
+        return replace(evaluation, notes=(note,))
+    inside = pl.col("truth2").is_in([cell.code for cell in (*FINE, *COARSE)])
+    scored = cells.filter(inside).rename({"truth": "code", "truth2": "code2"})
+    found = [
+        _agree(table, columns, level, readers, replicates)
+        for level in evaluation.levels
+        for table, columns, readers in (
+            (both, ("code", "code2"), ANNOTATORS),
+            (scored, ("code", f"class{len(level.classes)}"), (ANNOTATORS[0], MODEL)),
+            (scored, ("code2", f"class{len(level.classes)}"), (ANNOTATORS[1], MODEL)),
+        )
+    ]
+    measured = tuple(pair for pair in found if pair is not None)
+    notes = tuple(
+        f"{pair.level}: {pair.first} and {pair.second} both name {pair.classes[0].code} only; kappa needs two classes."
+        for pair in measured
+        if pair.kappa.value is None
+    )
+    return replace(evaluation, agreement=measured, notes=notes)
+
+
+def _agree(
+    table: pl.DataFrame, columns: tuple[str, str], level: Level, readers: tuple[str, str], replicates: int
+) -> Agreement | None:
+    """How two columns of class codes agree at a level; None where no image is named in both."""
+    import polars as pl
+
+    from leukopy.evaluation.agreement import agreement, at_level
+
+    said = table.with_columns(
+        pl.col(columns).map_elements(lambda code: at_level(code, level.classes), return_dtype=pl.String)
+    ).drop_nulls(columns)
+    if said.is_empty():
+        return None
+    return agreement(said.select(columns).rows(), level.classes, readers, groups=_groups(said), replicates=replicates)
+
+
+def _standing(settings: EvaluateSettings, cells: pl.DataFrame, card: Card) -> tuple[str, bool]:
+    """How the images stand to those that the model was trained on, and whether it was trained on some of them."""
+    trained = {source["dataset"] for source in card.recipe.get("sources", ())}
+    shared = ", ".join(sorted(trained & {settings.data, *cells["source"].unique()}))
+    if not shared:
+        return "The card names none of these sources among those of the training.", False
+    if settings.split == "test":
+        return f"The model was trained on other images of {shared}; the test split was kept apart.", False
+    if settings.split == "val":
+        return f"The model was trained on other images of {shared}; epoch and temperature were chosen on these.", False
+    return (
+        f"The model was trained on {shared}, on images of split {settings.split!r} too: it has learnt their labels, "
+        "and the figures say nothing of new images.",
+        True,
+    )
+
+
+def _with_curves(evaluation: Evaluation, bundle: Bundle, out: Path) -> Evaluation:
+    """Draw the curves of the training in whose folder the model lies; add a note where they cannot be read."""
+    from leukopy.reports.curves import write_curves
+
+    try:
+        write_curves(bundle.path.resolve().parent, out / CURVES_FILE)
+    except InputError as error:
+        return replace(evaluation, notes=(*evaluation.notes, f"No learning curves: {error}"))
+    return evaluation
+
+
+def _write_page(
+    out: Path,
+    evaluation: Evaluation,
+    found: Predictions,
+    bundle: Bundle,
+    settings: EvaluateSettings,
+    provenance: Record,
+) -> int:
+    """Write ``report.html`` and ``label_errors.csv``; the number of labels to look at again."""
+    from leukopy.reports.evaluation_page import EvaluationContent, write_evaluation_page
+    from leukopy.reports.examples import doubtful_labels
+
+    labels, labels_note = doubtful_labels(found.cells, [level.classes for level in evaluation.levels])
+    write_text(out / "label_errors.csv", labels.write_csv(float_precision=4))
+    relation, in_sample = _standing(settings, found.cells, bundle.card)
+    curves = out / CURVES_FILE
+    content = EvaluationContent(
+        evaluation=evaluation,
+        rows=found.cells,
+        labels=labels,
+        labels_note=labels_note,
+        relation=relation,
+        in_sample=in_sample,
+        examples=settings.examples,
+        reliability=(out / "reliability.png").read_bytes(),
+        curves=curves.read_bytes() if curves.exists() else None,
+        failures=found.failures,
+        card=bundle.card,
+        provenance=provenance,
+    )
+    write_evaluation_page(out / "report.html", content)
+    return labels["cell_id"].n_unique()
