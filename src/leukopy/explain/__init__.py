@@ -1,0 +1,42 @@
+"""Where a network looks, how far that can be believed, and which training cells are like the one explained.
+
+Importing this needs no torch; the methods that do import it when they are opened.
+"""
+
+from leukopy.explain.faithfulness import (
+    area_under,
+    average,
+    centre_heat,
+    deletion,
+    heat_share,
+    insertion,
+    random_heat,
+    rank_correlation,
+)
+from leukopy.explain.heat import Explainer, Heat, Pictures, to_heat
+from leukopy.explain.methods import METHODS, Method, Subject, open_subject, randomised_heat
+from leukopy.explain.neighbours import Neighbour, NeighbourIndex, nearest, read_index
+
+__all__ = [
+    "METHODS",
+    "Explainer",
+    "Heat",
+    "Method",
+    "Neighbour",
+    "NeighbourIndex",
+    "Pictures",
+    "Subject",
+    "area_under",
+    "average",
+    "centre_heat",
+    "deletion",
+    "heat_share",
+    "insertion",
+    "nearest",
+    "open_subject",
+    "random_heat",
+    "randomised_heat",
+    "rank_correlation",
+    "read_index",
+    "to_heat",
+]

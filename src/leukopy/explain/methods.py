@@ -1,0 +1,217 @@
+"""The registry of methods that say where a network looks, behind one interface, `Explainer`.
+
+Nothing here imports torch before a method that needs it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.bundle import Bundle, open_bundle
+from leukopy.core.errors import BundleError, InputError, MissingExtraError, SettingsError
+from leukopy.core.files import read_json
+from leukopy.core.registry import Registry
+from leukopy.core.runs import RUN_FILE
+from leukopy.explain.class_activation import class_activation
+from leukopy.explain.heat import Explainer, Heat, Pictures
+from leukopy.explain.score_cam import score_cam
+from leukopy.inference import activations
+
+if TYPE_CHECKING:
+    from leukopy.models.cell_net import CellNet
+
+TOLERANCE = 1e-2
+"""Largest difference between a bundle's logits and those of the checkpoint it was exported from."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to explain: its bundle and, where gradients or attention are wanted, the run that trained it."""
+
+    bundle: Bundle
+    run: Path | None = None
+    """Holds ``run.json`` and ``checkpoints/best.ckpt``."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One entry: its card, and how it is opened."""
+
+    title: str
+    paper: str
+    licence: str
+    """Of the code that computes it."""
+    fits: str
+    """Which networks it explains."""
+    open: Callable[[Subject], Explainer]
+    from_net: Callable[[CellNet], Explainer] | None = None
+    """The same for a network in torch, where there is such a way; also used to explain one with random weights."""
+
+
+def open_subject(model: str) -> Subject:
+    """The network that ``--model`` names: a bundled model, a bundle folder, or the folder of a training run.
+
+    Raises:
+        BundleError: no such model, or its bundle is absent, broken or foreign.
+    """
+    folder = Path(model)
+    if not (folder / RUN_FILE).is_file():
+        return Subject(open_bundle(model))
+    try:
+        record = read_json(folder / RUN_FILE)
+    except InputError as error:
+        raise BundleError(f"{error} Give a bundle, or the folder of a run of 'leukopy train'.") from error
+    if not isinstance(record, dict) or record.get("command") != "train":
+        raise BundleError(f"{folder}: holds the results of another command. Give the folder of a 'leukopy train' run.")
+    if not (folder / "bundle").is_dir():
+        raise BundleError(f"{folder}: this training has written no bundle yet. Finish it: 'leukopy train … --resume'.")
+    return Subject(open_bundle(folder / "bundle"), folder)
+
+
+def randomised_heat(
+    subject: Subject, method: str, pictures: Pictures, classes: NDArray[np.intp], seed: int = 0
+) -> Heat | None:
+    """Heat maps (N, S, S) of a network of the same architecture with random weights (Adebayo et al., NeurIPS 2018).
+
+    Returns:
+        None where the method has no such way, or no training run says what the architecture is.
+    """
+    from_net = METHODS[method].from_net
+    if from_net is None or subject.run is None or not torch_installed():
+        return None
+    from leukopy.models.checkpoints import fresh_net  # noqa: PLC0415
+
+    return from_net(fresh_net(subject.run, seed))(pictures, classes)
+
+
+def torch_installed() -> bool:
+    """Whether torch can be imported."""
+    try:
+        import torch  # noqa: F401, PLC0415
+    except ImportError:
+        return False
+    return True
+
+
+def open_net(subject: Subject, method: str) -> CellNet:
+    """The network in torch, checked to be that of the bundle.
+
+    Raises:
+        SettingsError: there is no training run to read it from.
+        MissingExtraError: torch is not installed.
+        InputError: its checkpoint is damaged or foreign.
+        BundleError: the bundle was exported from other weights.
+    """
+    name = subject.bundle.card.name
+    if subject.run is None:
+        raise SettingsError(
+            f"{method} needs the network's weights in torch, and {name!r} is a bundle. Give the folder of its training "
+            "run (--model runs/…), or use --method cam or score-cam, which explain bundles."
+        )
+    if not torch_installed():
+        raise MissingExtraError(method, "train")
+    import torch  # noqa: PLC0415
+
+    from leukopy.models.checkpoints import load_net  # noqa: PLC0415
+
+    net = load_net(subject.run)
+    side = subject.bundle.card.preprocess.size
+    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        logits = net(torch.from_numpy(noise)).logits.numpy()
+    if not np.abs(activations(subject.bundle, noise, ["logits"])["logits"] - logits).max() <= TOLERANCE:
+        raise BundleError(f"{subject.run}: its bundle and its checkpoint are not the same network. Train it again.")
+    return net
+
+
+def _cam(subject: Subject) -> Explainer:
+    """Class activation maps, or an error that names the methods that fit instead."""
+    side = subject.bundle.card.preprocess.size
+    none = np.zeros((0, side, side, 3), np.uint8)
+    activations(subject.bundle, none, ["logits"])  # a network that cannot be run at all says so itself
+    try:
+        activations(subject.bundle, none, ["class_activation"])
+    except BundleError as error:
+        instead = "score-cam" if subject.run is None else "grad-cam or score-cam (roll-out for a vision transformer)"
+        raise BundleError(
+            f"cam: {subject.bundle.card.name!r} has no class activation, since its head is not linear on an averaged "
+            f"feature map, or it was exported before leukopy wrote it. Use --method {instead}."
+        ) from error
+    return class_activation(subject.bundle)
+
+
+def _score_cam(subject: Subject) -> Explainer:
+    return score_cam(subject.bundle)
+
+
+def _grad_cam(net: CellNet) -> Explainer:
+    from leukopy.explain.gradients import grad_cam  # noqa: PLC0415
+
+    return grad_cam(net)
+
+
+def _grad_cam_plus_plus(net: CellNet) -> Explainer:
+    from leukopy.explain.gradients import grad_cam_plus_plus  # noqa: PLC0415
+
+    return grad_cam_plus_plus(net)
+
+
+def _roll_out(net: CellNet) -> Explainer:
+    from leukopy.explain.roll_out import roll_out  # noqa: PLC0415
+
+    return roll_out(net)
+
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    {
+        "cam": Method(
+            title="class activation map",
+            paper="Zhou et al., Learning deep features for discriminative localization, CVPR 2016",
+            licence="Apache-2.0 (leukopy)",
+            fits="bundles whose head is linear on an averaged feature map, without torch",
+            open=_cam,
+            from_net=_grad_cam,  # the same map (Selvaraju et al., section 3.1)
+        ),
+        "grad-cam": Method(
+            title="Grad-CAM",
+            paper="Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, "
+            "ICCV 2017",
+            licence="MIT (pytorch-grad-cam)",
+            fits="convolutional networks, from their training run",
+            open=lambda subject: _grad_cam(open_net(subject, "grad-cam")),
+            from_net=_grad_cam,
+        ),
+        "grad-cam++": Method(
+            title="Grad-CAM++",
+            paper="Chattopadhay et al., Grad-CAM++: generalized gradient-based visual explanations for deep "
+            "convolutional networks, WACV 2018",
+            licence="MIT (pytorch-grad-cam)",
+            fits="convolutional networks, from their training run",
+            open=lambda subject: _grad_cam_plus_plus(open_net(subject, "grad-cam++")),
+            from_net=_grad_cam_plus_plus,
+        ),
+        "score-cam": Method(
+            title="Score-CAM",
+            paper="Wang et al., Score-CAM: score-weighted visual explanations for convolutional neural networks, "
+            "CVPR workshops 2020",
+            licence="Apache-2.0 (leukopy)",
+            fits="every bundle, without torch; seconds for each picture",
+            open=_score_cam,
+        ),
+        "roll-out": Method(
+            title="attention roll-out",
+            paper="Abnar and Zuidema, Quantifying attention flow in transformers, ACL 2020",
+            licence="Apache-2.0 (leukopy)",
+            fits="vision transformers, from their training run; the same map for each class",
+            open=lambda subject: _roll_out(open_net(subject, "roll-out")),
+            from_net=_roll_out,
+        ),
+    },
+)

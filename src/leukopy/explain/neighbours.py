@@ -1,0 +1,145 @@
+"""Explanation by example: the training cells whose embeddings are nearest (Aamodt and Plaza, "Case-based reasoning",
+AI Communications 1994; Papernot and McDaniel, "Deep k-nearest neighbors", 2018).
+
+An index holds the embeddings, ids and classes of some training cells of each class: no picture.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.bundle import Bundle
+from leukopy.core.errors import BundleError
+from leukopy.core.files import atomic_path
+
+INDEX_FILE = "neighbours.npz"
+"""In the bundle's folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourIndex:
+    """Prototypes of the training cells, as one network sees them."""
+
+    embeddings: NDArray[np.float16]
+    """(P, D), each of length 1."""
+    cell_ids: NDArray[np.str_]
+    """(P,), ``<source>/<path below its root>``."""
+    codes: NDArray[np.str_]
+    """(P,), fine class codes."""
+    source: str
+    """Name of the data set."""
+    root: str
+    """Where it lies below ``LEUKOPY_DATA``; empty where that is unknown."""
+    network: str
+    """SHA-256 of the ``model.onnx`` that made the embeddings."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training cell near to the one explained."""
+
+    cell_id: str
+    code: str
+    similarity: float
+    """Cosine of the angle between the two embeddings."""
+
+
+def prototypes(
+    embeddings: NDArray[np.float32], codes: NDArray[np.str_], per_class: int, seed: int = 0
+) -> NDArray[np.intp]:
+    """Rows that stand for their class: of each of ``per_class`` clusters (k-means), the cell next to its centre.
+
+    Args:
+        embeddings: (N, D).
+        codes: (N,).
+        per_class: at most; a smaller class is taken whole.
+        seed: of the clusters' start.
+
+    Returns:
+        Indices, ascending.
+    """
+    from sklearn.cluster import KMeans  # noqa: PLC0415  (a second to import; only who builds an index pays)
+
+    directions = _directions(embeddings)
+    chosen: list[int] = []
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        if len(rows) > per_class:
+            distances = KMeans(per_class, n_init=1, max_iter=30, random_state=seed).fit_transform(directions[rows])
+            rows = rows[np.unique(distances.argmin(axis=0))]
+        chosen.extend(rows.tolist())
+    return np.array(sorted(chosen), np.intp)
+
+
+def make_index(
+    bundle: Bundle, embeddings: NDArray[np.float32], cell_ids: NDArray[np.str_], codes: NDArray[np.str_],
+    source: str, root: str,
+) -> NeighbourIndex:  # fmt: skip
+    """An index of these cells: embeddings (P, D), ids and codes (P,)."""
+    directions = _directions(embeddings).astype(np.float16)
+    return NeighbourIndex(directions, cell_ids, codes, source, root, bundle.card.model.sha256)
+
+
+def write_index(path: Path, index: NeighbourIndex) -> None:
+    """Write an index, atomically.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream, embeddings=index.embeddings, cell_ids=index.cell_ids, codes=index.codes,
+            source=index.source, root=index.root, network=index.network,
+        )  # fmt: skip
+
+
+def read_index(bundle: Bundle) -> NeighbourIndex | None:
+    """The index in a bundle's folder; None where there is none.
+
+    Raises:
+        BundleError: it is damaged, or was made with another network.
+    """
+    path = bundle.path / INDEX_FILE
+    again = "Make it again with 'leukopy models index'."
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
+            index = NeighbourIndex(
+                found["embeddings"], found["cell_ids"], found["codes"],
+                *(str(found[name]) for name in ("source", "root", "network")),
+            )  # fmt: skip
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path}: is damaged, or no index of neighbours. {again}") from error
+    if index.network != bundle.card.model.sha256:
+        raise BundleError(f"{path}: was made with another network than this bundle's. {again}")
+    if index.embeddings.ndim != 2 or not len(index.embeddings) == len(index.cell_ids) == len(index.codes):
+        raise BundleError(f"{path}: its columns have different lengths. {again}")
+    return index
+
+
+def nearest(index: NeighbourIndex, embeddings: NDArray[np.float32], count: int) -> list[list[Neighbour]]:
+    """The ``count`` nearest prototypes of each embedding (N, D), the nearest first."""
+    similarity = _directions(embeddings) @ index.embeddings.astype(np.float32).T
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+    return [
+        [Neighbour(str(index.cell_ids[i]), str(index.codes[i]), float(row[i])) for i in found]
+        for row, found in zip(similarity, order, strict=True)
+    ]
+
+
+def picture_path(index: NeighbourIndex, neighbour: Neighbour, data: Path) -> Path | None:
+    """Where a neighbour's picture lies below the folder of the data, if it is at hand."""
+    path = data / index.root / neighbour.cell_id.removeprefix(f"{index.source}/")
+    return path if index.root and path.is_file() else None
+
+
+def _directions(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Each row scaled to length 1."""
+    values = embeddings.astype(np.float32)
+    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12))

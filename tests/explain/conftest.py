@@ -1,0 +1,73 @@
+"""Networks whose reasons are known: they look at colour alone, so that heat belongs where the colour is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from leukopy.bundle import Bundle, open_bundle
+from leukopy.taxonomy import FINE, fine_members
+from leukopy.training.graph import with_class_activation
+
+SIDE = 32
+
+
+@pytest.fixture(scope="session")
+def plain_bundle(colour_model) -> Bundle:
+    """Names a cell by its mean colour; without the output ``class_activation``."""
+    return open_bundle(colour_model.path)
+
+
+@pytest.fixture(scope="session")
+def bundle(plain_bundle: Bundle, build_bundle: Callable[..., Path], tmp_path_factory) -> Bundle:
+    """The same with ``class_activation``."""
+    network = with_class_activation(onnx.load(plain_bundle.model_path)).SerializeToString()
+    return open_bundle(build_bundle(tmp_path_factory.mktemp("models") / "cam", network=network))
+
+
+@pytest.fixture(scope="session")
+def class_colours(colour_model, tmp_path_factory) -> NDArray[np.uint8]:
+    """The colour of each fine class for that network, (11, 3)."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("colours")
+    drawn = [colour_model.draw(folder / f"{cell.code}.png", cell.code) for cell in FINE]
+    return np.array([np.asarray(Image.open(path))[0, 0] for path in drawn])
+
+
+@pytest.fixture(scope="session")
+def quarter(class_colours) -> Callable[[str], tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+    """A picture that is the network's zero, but for the upper right quarter in the colour of a class; and that mask."""
+
+    def make(code: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        mask = np.zeros((SIDE, SIDE), dtype=bool)
+        mask[: SIDE // 2, SIDE // 2 :] = True
+        colour = class_colours[fine_members(code)[0]]
+        return np.where(mask[..., None], colour, 127).astype(np.uint8), mask
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def lenet_run(tmp_path_factory) -> Path:
+    """The folder of a training run: a LeNet for 32 px, its weights as they begin."""
+    import torch
+
+    from leukopy.core.files import write_json
+    from leukopy.imaging.preprocess import Preprocess
+    from leukopy.models.cell_net import CellNet
+
+    folder = tmp_path_factory.mktemp("runs") / "lenet"
+    settings = {"backbone": {"name": "lenet", "dropout": 0.1}, "preprocess": {"size": SIDE}}
+    write_json(folder / "run.json", {"command": "train", "settings": settings})
+    torch.manual_seed(0)
+    net = CellNet("lenet", Preprocess(size=SIDE), pretrained=False)
+    (folder / "checkpoints").mkdir()
+    weights = {f"net.{name}": value for name, value in net.state_dict().items()}
+    torch.save({"state_dict": weights, "epoch": 3}, folder / "checkpoints" / "best.ckpt")
+    return folder
