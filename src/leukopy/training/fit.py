@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import lightning
 import torch
@@ -14,6 +15,7 @@ from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
+    Timer,
 )
 from lightning.pytorch.loggers import CSVLogger
 
@@ -48,14 +50,15 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
     # Its own callback: `save_last` would write it only after an epoch that is the best so far.
     every_epoch = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     cuda = torch.cuda.is_available()
+    timer = Timer()
     trainer = lightning.Trainer(
         max_epochs=settings.optimisation.epochs,
         accelerator="gpu" if cuda else "cpu",
         devices=1,
-        precision="bf16-mixed" if cuda else "32-true",
+        precision=_precision(settings, cuda),
         gradient_clip_val=settings.optimisation.gradient_clip or None,
         logger=CSVLogger(out, name="curves"),  # a folder of its own for each start: --resume loses nothing
-        callbacks=[checkpoint, every_epoch, *_callbacks(settings)],
+        callbacks=[timer, checkpoint, every_epoch, *_callbacks(settings)],
         enable_progress_bar=show_progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -71,7 +74,13 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         raise TrainingError(f"{settings.name}: no epoch had a finite validation loss; lower the learning rate.")
     best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=False)
     module.load_state_dict(best["state_dict"])
+    module.minutes = timer.time_elapsed() / 60
     return module.cpu()
+
+
+def _precision(settings: TrainSettings, cuda: bool) -> Literal["bf16-mixed", "32-true"]:
+    mixed = settings.optimisation.precision == "bf16" or (settings.optimisation.precision == "auto" and cuda)
+    return "bf16-mixed" if mixed else "32-true"
 
 
 def _callbacks(settings: TrainSettings) -> list[Callback]:

@@ -12,8 +12,10 @@ from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn import functional
 
-from leukopy.models.cell_net import CellNet, partial_label_loss
-from leukopy.taxonomy import coarse_matrix
+from leukopy.models.cell_net import CellNet
+from leukopy.models.losses import balanced_weights, mix, partial_label_loss
+from leukopy.models.weights import load_file
+from leukopy.taxonomy import FINE, coarse_matrix, fine_members
 from leukopy.training.settings import TrainSettings
 
 
@@ -24,10 +26,20 @@ class CellModule(lightning.LightningModule):
         super().__init__()
         self.settings = settings
         backbone = settings.backbone
-        self.net = CellNet(
-            backbone.name, settings.preprocess, pretrained=backbone.pretrained, dropout=backbone.dropout
-        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = CellNet(backbone.name, settings.preprocess, pretrained=backbone.pretrained, dropout=backbone.dropout)
+        if backbone.weights:
+            load_file(self.net.backbone, backbone.weights)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.minutes = 0.0
+        """Wall time of the fit, resumed parts included; set by ``fit``."""
+        self._class_weights: Tensor | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def on_fit_start(self) -> None:
+        """Weigh the classes, once the training images are known."""
+        members: NDArray[np.bool_] = self.trainer.datamodule.train_set.members  # type: ignore[attr-defined]
+        weights = class_weights(self.settings, members)
+        self._class_weights = None if weights is None else weights.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """Freeze what the recipe freezes, once the small epochs are over."""
@@ -40,9 +52,23 @@ class CellModule(lightning.LightningModule):
         images, members = batch
         if self.current_epoch < self.settings.optimisation.small_epochs:
             images = shrink(images, self.settings.optimisation.small_size)
-        loss = partial_label_loss(self.net(images).logits, members, self.settings.optimisation.label_smoothing)
+        if self.settings.loss.mixup_alpha:
+            images, partner, share = mix(images, self.settings.loss.mixup_alpha)
+            logits = self.net(images).logits
+            loss = share * self._loss(logits, members) + (1 - share) * self._loss(logits, members[partner])
+        else:
+            loss = self._loss(self.net(images).logits, members)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
+
+    def _loss(self, logits: Tensor, members: Tensor) -> Tensor:
+        return partial_label_loss(
+            logits,
+            members,
+            self.settings.optimisation.label_smoothing,
+            focus=self.settings.loss.focal_gamma,
+            weights=self._class_weights,
+        )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
         """Keep the logits: the figures are those of the whole split."""
@@ -59,12 +85,17 @@ class CellModule(lightning.LightningModule):
             self.log(f"val/{name}", value, prog_bar=name in ("balanced_accuracy8", "macro_f1_11"))
 
     def configure_optimizers(self) -> Any:
-        """AdamW without decay on norms and biases; linear warm-up, then a cosine to zero."""
+        """No decay on norms and biases; linear warm-up, then a cosine to zero."""
         optimisation = self.settings.optimisation
         vectors = [p for p in self.net.parameters() if p.ndim < 2]
         matrices = [p for p in self.net.parameters() if p.ndim >= 2]
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay)
+        rate, decay = optimisation.learning_rate, optimisation.weight_decay
+        optimizer: torch.optim.Optimizer
+        if optimisation.optimiser == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, weight_decay=decay)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = max(1, int(steps * optimisation.warmup))
         schedule = torch.optim.lr_scheduler.SequentialLR(
@@ -76,6 +107,25 @@ class CellModule(lightning.LightningModule):
             milestones=[warmup],
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def class_weights(settings: TrainSettings, members: NDArray[np.bool_]) -> Tensor | None:
+    """float (11,), or None for classes that all weigh the same.
+
+    Args:
+        settings: ``loss.class_weights``, and the level that is balanced.
+        members: bool (N, 11), of the training images.
+    """
+    chosen = settings.loss.class_weights
+    if chosen == "balanced":
+        groups = torch.eye(len(FINE)) if settings.level == "fine" else torch.from_numpy(coarse_matrix())
+        return balanced_weights(torch.from_numpy(members), groups)
+    if chosen == "none":
+        return None
+    weights = torch.ones(len(FINE))
+    for code, weight in chosen.items():
+        weights[list(fine_members(code))] = weight
+    return weights
 
 
 def shrink(images: Tensor, size: int) -> Tensor:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from leukopy.core.errors import SettingsError, TrainingError
+from leukopy.core.files import file_digest
 from leukopy.core.settings import Settings
 from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.models.backbones import BACKBONES
+from leukopy.taxonomy import fine_members
 
 
 class Source(Settings):
@@ -31,12 +37,35 @@ class BackboneChoice(Settings):
 
     name: str
     pretrained: bool = False
+    """Start from the published weights of its card. False, and no ``weights``: it is trained from scratch."""
+    weights: Path | None = None
+    """Start from the weights of this file, under timm's names (``leukopy.models.weights.load_file``)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_start(self) -> BackboneChoice:
+        if self.pretrained and self.weights:
+            raise ValueError("give pretrained or weights, not both")
+        return self
+
+    @property
+    def first_weights(self) -> str | None:
+        """Where its first weights come from, for the card; None: from scratch."""
+        if self.weights:
+            if not self.weights.is_file():
+                raise TrainingError(f"{self.weights}: there is no such file of weights. Check the path.")
+            return f"the file {self.weights.name}, sha256 {file_digest(self.weights)[:16]}"
+        return BACKBONES[self.name].pretrained if self.pretrained else None
 
 
 class Optimisation(Settings):
-    """How it is fitted: AdamW (or Adam), a warm-up, then a cosine to zero."""
+    """How it is fitted: the optimiser, a warm-up, then a cosine to zero."""
 
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """AdamW (Loshchilov & Hutter, ICLR 2019), or stochastic gradient descent with momentum .9."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16: mixed precision, faster for plain convolutions and transformers, slower on a CPU for depthwise
+    convolutions. auto: bf16 on a GPU, fp32 on a CPU."""
     epochs: int = Field(default=30, ge=1)
     epoch_images: int = Field(default=0, ge=0)
     """Images drawn for one epoch; 0: as many as the training split holds."""
@@ -61,6 +90,32 @@ class Optimisation(Settings):
     """Epochs without a better validation loss before it stops; 0: never."""
 
 
+class Loss(Settings):
+    """What is minimised: the partial-label loss, and what changes it (``leukopy.models.losses``)."""
+
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    """balanced: inverse to how many training images each class has, at the recipe's level. Or class code -> weight,
+    1 for those not named; NEU and IG name all their classes. ``optimisation.class_balance`` draws rare classes more
+    often instead: balance by one of the two."""
+    focal_gamma: float = Field(default=0.0, ge=0, le=10)
+    """Focal loss (Lin et al., ICCV 2017); 0: cross-entropy."""
+    mixup_alpha: float = Field(default=0.0, ge=0)
+    """Mixup (Zhang et al., ICLR 2018); 0: none."""
+
+    @field_validator("class_weights")
+    @classmethod
+    def _known(cls, weights: str | dict[str, float]) -> str | dict[str, float]:
+        if isinstance(weights, dict):
+            for code, weight in weights.items():
+                try:
+                    known = bool(fine_members(code))
+                except SettingsError:
+                    known = False
+                if not known or not 0 <= weight < math.inf:
+                    raise ValueError(f"{code}: {weight}: takes codes of the 11 or 8 classes and weights from 0 up")
+        return weights
+
+
 class TrainSettings(Settings):
     """One training run, whole."""
 
@@ -74,6 +129,7 @@ class TrainSettings(Settings):
     sources: tuple[Source, ...] = Field(min_length=1)
     augmentation: Augmentation | None = None
     """None: none, as in the study's LeNet."""
+    loss: Loss = Loss()
     optimisation: Optimisation = Optimisation()
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""

@@ -113,5 +113,5 @@ def train(
         data.failures.write_csv(temporary)
     module = fit(settings, data, out, resume=resume, show_progress=show_progress)
     bundle = export(module, settings, data, out / "bundle")
-    finish(out, run, failures=len(data.failures))
+    finish(out, run, failures=len(data.failures), minutes=round(module.minutes, 2))
     return TrainResult(bundle.path, bundle.card, len(data.failures))
