@@ -17,9 +17,9 @@ CURVES_FOLDER = "curves"
 """Where a run keeps them: ``curves/version_N/metrics.csv``, a version for each start."""
 
 _TRAIN, _VALIDATION = "#8a8a8a", ("#5a3d8a", "#d9663c", "#3f8fc4", "#b59a3c")
-_LOSS = {"train/loss": "training (augmented)", "val/loss": "validation"}
+_LOSS = {"train/loss": "training", "val/loss": "validation"}
 _SHARES = {
-    "train/accuracy8": "accuracy, 8 classes, training (augmented)",
+    "train/accuracy8": "accuracy, 8 classes, training",
     "val/accuracy8": "accuracy, 8 classes",
     "val/balanced_accuracy8": "balanced accuracy, 8 classes",
     "val/accuracy11": "accuracy, 11 classes",
@@ -120,5 +120,5 @@ def _lines(axes: Axes, curves: pl.DataFrame, names: dict[str, str]) -> None:
 def _mark_best(axes: Axes, best: int | None) -> None:
     if best is not None:
         axes.axvline(best + 1, color="#2b2435", linewidth=0.8, linestyle=":")
-        axes.annotate(f"kept: epoch {best + 1}", (best + 1, 1), xycoords=("data", "axes fraction"), rotation=90,
-                      ha="right", va="top", fontsize=8)  # fmt: skip
+        axes.annotate(f"kept: epoch {best + 1}", (best + 1, 1.01), xycoords=("data", "axes fraction"),
+                      ha="center", va="bottom", fontsize=8)  # fmt: skip
