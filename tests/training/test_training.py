@@ -16,6 +16,7 @@ from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.core.progress import silent
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.models.backbones import BACKBONES
 from leukopy.synthesis import draw_cell
 from leukopy.training.cache import decode_all
 from leukopy.training.data import CellData
@@ -220,3 +221,5 @@ def test_every_shipped_recipe_is_valid(path: Path) -> None:
     settings = read_recipe(path, {})
     assert settings.name == path.stem
     assert len(settings.limits) > 0
+    published = BACKBONES[settings.backbone.name]
+    assert (settings.preprocess.mean, settings.preprocess.std) == (published.mean, published.std)
