@@ -33,6 +33,10 @@ class Collection:
         """The small picture (JPEG) of each of ``cells``, some hundreds in memory at a time."""
         return self._measured.pictures([self._rows[cell] for cell in cells])
 
+    def close(self) -> None:
+        """Close the cache that the pictures are in."""
+        self._measured.store.close()
+
     @property
     def sources(self) -> list[str]:
         """Sources, by name."""

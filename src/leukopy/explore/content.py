@@ -51,9 +51,10 @@ def page_content(
         sources=figures.source_colours(collection.sources),
         figures={figure.name: figure for figure in _figures(findings, counts)},
         counts=counts,
-        means=[
-            Shelf(*group, mean.cells, (Tile(" ".join(group), _jpeg(mean)),)) for group, mean in findings.means.items()
-        ],
+        means={
+            group: Shelf(*group, mean.cells, (Tile(" ".join(group), _jpeg(mean)),))
+            for group, mean in findings.means.items()
+        },
         colours=_colours(findings.spread),
         outliers=_outliers(findings),
         cells=_at_random(findings, per_group, seed),
@@ -116,10 +117,10 @@ def _outliers(findings: Findings) -> list[Shelf]:
         found = once.filter(pl.col("class") == code)
         shown = found.head(STAND_OUT)
         pictures = findings.collection.pictures(shown["row"].to_list())
-        rows = shown.select("cell_id", "feature", "value").iter_rows()
+        rows = shown.select("cell_id", "feature", "value", "side").iter_rows()
         tiles = tuple(
-            Tile(cell_id, picture, f"{feature} {value:.0f}")
-            for (cell_id, feature, value), picture in zip(rows, pictures, strict=True)
+            Tile(cell_id, picture, f"{feature} {value:.0f}, {side}")
+            for (cell_id, feature, value, side), picture in zip(rows, pictures, strict=True)
         )
         shelves.append(Shelf(code, "", len(found), tiles))
     return shelves

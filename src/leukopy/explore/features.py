@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,20 +88,26 @@ def measure(path: Path) -> Measured:
         ImageError: it cannot be read.
     """
     cell = read_cell(path, _SPEC)
-    pixels = cell.pixels
-    light = luminance(pixels)
-    shape = asdict(morphology(pixels, segment(pixels)))
-    area = pixels.shape[0] * pixels.shape[1] / 100
-    shape |= {name: shape[name] / area for name in ("nucleus_area", "cell_area")}
+    light = luminance(cell.pixels)
     found = {
-        **shape,
         "luminance": 100 * float(light.mean()),
         "brightness": float(lightness(light).mean()),
-        **dict(zip(COLOURS, pixels.mean(axis=(0, 1)), strict=True)),
-        **dict(zip(STAINS, deconvolve(pixels).mean(axis=(0, 1)), strict=True)),
+        **dict(zip(COLOURS, cell.pixels.mean(axis=(0, 1)), strict=True)),
+        **dict(zip(STAINS, deconvolve(cell.pixels).mean(axis=(0, 1)), strict=True)),
+        **_shape(cell.pixels),
     }
     values = np.array([found[feature.name] for feature in FEATURES], dtype=np.float32)
-    return Measured(cell.width, cell.height, values, _jpeg(pixels))
+    return Measured(cell.width, cell.height, values, _jpeg(cell.pixels))
+
+
+def _shape(pixels: NDArray[np.uint8]) -> dict[str, float]:
+    """Size and shape of the cell in the middle; all not-a-number where none was found."""
+    masks = segment(pixels)
+    if not masks.cell.any():
+        return dict.fromkeys(SHAPES, nan)
+    shape = asdict(morphology(pixels, masks))
+    areas = {name: 100 * shape[name] / masks.cell.size for name in ("nucleus_area", "cell_area")}
+    return shape | areas
 
 
 def named(names: Sequence[str]) -> list[Feature]:

@@ -168,7 +168,7 @@ def profiles_figure(means: Mapping[tuple[str, str], MeanCell], sources: Sequence
                     "hovertemplate": "%{y} ± %{customdata} % at %{x} %",
                 })  # fmt: skip
     xaxis = _axis("distance from the centre (% of the way to the edge)")
-    layout = _layout(420, xaxis=xaxis, yaxis=_axis("luminance (% of white)"))
+    layout = _layout(520, xaxis=xaxis, yaxis=_axis("luminance (% of white)"))
     return Figure(
         "profiles", "Radial luminance of the mean cell",
         "From the centre of the picture (left) to its edge (right): dark where nuclei are, bright where the cells "
@@ -239,7 +239,7 @@ def _styles(groups: Sequence[tuple[str, str]], colours: Mapping[str, str], part:
         colour = colours[key] if part else class_colour(key)
         styles.append({
             "name": escape(key), "legendgroup": key, "showlegend": key not in seen,
-            "marker": {"size": 6, "color": colour, "opacity": 0.75, "line": {"width": 0.4, "color": "#ffffff"}},
+            "marker": {"size": 6, "color": colour, "opacity": 0.75, "line": {"width": 0.5, "color": "#80808099"}},
         })  # fmt: skip
         seen.add(key)
     return styles

@@ -122,7 +122,7 @@ def _notes(collection: Collection, spread: pl.DataFrame, sampled: int) -> list[s
         )
     if few := sum(spread.filter(feature="luminance")["low"].is_null()):
         notes.append(f"{few} groups of class and source hold too few cells for fences: no outlier is sought there.")
-    if flat := cells["cell_area"].eq(0).sum() + cells["cell_area"].null_count():
+    if flat := cells["cell_area"].null_count():
         notes.append(f"In {flat:,} cells no cell was found by segmentation: they are left out of size and shape.")
     if failed := len(collection.failures):
         notes.append(f"{failed:,} images could not be read; they are listed below and in failures.csv.")

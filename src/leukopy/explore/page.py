@@ -74,8 +74,8 @@ class PageContent:
     """Colour of each source."""
     figures: Mapping[str, Figure]
     counts: pl.DataFrame
-    means: Sequence[Shelf]
-    """The mean cell of each class and source."""
+    means: Mapping[tuple[str, str], Shelf]
+    """The mean cell by class and source."""
     colours: Mapping[tuple[str, str], tuple[int, int, int]]
     """Mean RGB by class and source."""
     outliers: Sequence[Shelf]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -117,20 +118,20 @@ def _explore(
     from leukopy.explore.summaries import count_classes
     from leukopy.explore.tables import write_tables
 
-    collection = collect(listed, settings.level, progress)
-    write_text(out / "failures.csv", collection.failures.write_csv())
-    if collection.cells.is_empty():
-        raise InputError(f"none of the {len(listed):,} images can be read; see {out / 'failures.csv'}.")
-    findings = explore_collection(collection, bundle, points=settings.points, seed=settings.seed, progress=progress)
-    write_tables(out, findings)
-    content = page_content(
-        findings,
-        title=", ".join(collection.sources),
-        per_group=settings.per_group,
-        seed=settings.seed,
-        provenance=_made_by(settings, bundle),
-    )
-    write_page(out / REPORT_FILE, content)
+    with closing(collect(listed, settings.level, progress)) as collection:
+        write_text(out / "failures.csv", collection.failures.write_csv())
+        if collection.cells.is_empty():
+            raise InputError(f"none of the {len(listed):,} images can be read; see {out / 'failures.csv'}.")
+        findings = explore_collection(collection, bundle, points=settings.points, seed=settings.seed, progress=progress)
+        write_tables(out, findings)
+        content = page_content(
+            findings,
+            title=", ".join(collection.sources),
+            per_group=settings.per_group,
+            seed=settings.seed,
+            provenance=_made_by(settings, bundle),
+        )
+        write_page(out / REPORT_FILE, content)
     return ExploreResult(
         out=out,
         report=out / REPORT_FILE,
