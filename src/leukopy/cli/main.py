@@ -14,6 +14,7 @@ from leukopy.cli.console import one_line_errors
 from leukopy.cli.demo import demo
 from leukopy.cli.draw import draw
 from leukopy.cli.evaluate import evaluate
+from leukopy.cli.explain import explain
 from leukopy.cli.explore import explore
 from leukopy.cli.predict import predict
 from leukopy.cli.train import train
@@ -40,6 +41,7 @@ app.command()(predict)
 app.command()(demo)
 app.command()(draw)
 app.command()(evaluate)
+app.command()(explain)
 app.command()(explore)
 app.command()(train)
 app.add_typer(models.app, name="models")

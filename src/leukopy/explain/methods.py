@@ -172,7 +172,7 @@ METHODS: Registry[Method] = Registry(
     "method",
     {
         "cam": Method(
-            title="class activation map",
+            title="Class activation map",
             paper="Zhou et al., Learning deep features for discriminative localization, CVPR 2016",
             licence="Apache-2.0 (leukopy)",
             fits="bundles whose head is linear on an averaged feature map, without torch",
@@ -206,7 +206,7 @@ METHODS: Registry[Method] = Registry(
             open=_score_cam,
         ),
         "roll-out": Method(
-            title="attention roll-out",
+            title="Attention roll-out",
             paper="Abnar and Zuidema, Quantifying attention flow in transformers, ACL 2020",
             licence="Apache-2.0 (leukopy)",
             fits="vision transformers, from their training run; the same map for each class",

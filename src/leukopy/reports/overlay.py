@@ -1,0 +1,71 @@
+"""A cell beside the same cell under its heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from leukopy.imaging.segmentation import Masks
+
+VIEW = 288
+"""Side of each of the two pictures, pixels: the network's own are too small to look at."""
+
+_GAP = 12
+_LINE = 20
+_PAPER, _INK, _QUIET = "#fcfbf9", "#1d1b22", "#5f5b68"
+_COLOURS = (255 * colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A cell large enough to be looked at."""
+
+    picture: NDArray[np.uint8]
+    """(V, V, 3): the part that the network sees."""
+    masks: Masks
+    """(V, V)."""
+
+
+def heated(view: View, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The picture under a heat map (S, S): the hotter the yellower, cold is left as it is; (V, V, 3).
+
+    The outlines of the nucleus and of the cell are white.
+    """
+    side = len(view.picture)
+    levels = np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BILINEAR)).clip(0, 1)
+    cover = (0.7 * levels**0.8)[..., None]
+    colours = _COLOURS[np.rint(255 * levels).astype(np.intp)]
+    mixed: NDArray[np.uint8] = np.rint((1 - cover) * view.picture + cover * colours).astype(np.uint8)
+    for mask in (view.masks.cell, view.masks.nucleus):
+        mixed[mask & ~ndimage.binary_erosion(mask, border_value=1)] = 255
+    return mixed
+
+
+def side_by_side(view: View, heat: NDArray[np.float32], lines: Sequence[str]) -> bytes:
+    """PNG of the picture, the picture under its heat map, and some lines of text below; the first one is heavier."""
+    side = len(view.picture)
+    sheet = Image.new("RGB", (2 * side + 3 * _GAP, side + 2 * _GAP + _LINE * len(lines) + _GAP), _PAPER)
+    sheet.paste(Image.fromarray(view.picture), (_GAP, _GAP))
+    sheet.paste(Image.fromarray(heated(view, heat)), (2 * _GAP + side, _GAP))
+    pen = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        font = ImageFont.load_default(14 if number == 0 else 12)
+        height = side + 2 * _GAP + number * _LINE
+        pen.text((_GAP, height), line, fill=_INK if number == 0 else _QUIET, font=font)
+    stream = BytesIO()
+    sheet.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def jpeg(picture: NDArray[np.uint8], side: int) -> bytes:
+    """A small JPEG for a page."""
+    stream = BytesIO()
+    Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR).save(stream, "JPEG", quality=82)
+    return stream.getvalue()

@@ -1,0 +1,381 @@
+"""Where a network looks in each cell, how far that can be believed, and which training cells are like it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from leukopy.core.errors import ImageError, SettingsError
+from leukopy.core.files import atomic_path, write_text
+from leukopy.core.places import data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import Record, begin, finish, record
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from leukopy.explain import Explainer, Heat, NeighbourIndex, Subject
+    from leukopy.explain.measuring import Case, Figures
+    from leukopy.inference.rows import CellInput
+    from leukopy.reports.explanation import Like, Map, ShownCell
+    from leukopy.reports.overlay import View
+
+OVERLAYS = "overlays"
+HEAT_FILE = "heat.npz"
+
+
+class ExplainSettings(Settings):
+    """All that decides what `explain` writes."""
+
+    inputs: tuple[Path, ...] = Field(min_length=1)
+    """Images, folders, lists (.txt) or manifests (.csv, .parquet)."""
+    model: str = "default"
+    """Name of a bundled model, a bundle folder, or the folder of a training run."""
+    methods: tuple[str, ...] = Field(default=("cam",), min_length=1)
+    """Names of `explain.METHODS`."""
+    target: str | None = None
+    """Fine class code that is explained; None: the class that each cell is given."""
+    steps: int = Field(default=20, ge=0, le=500)
+    """Of deletion and insertion; 0: they are not measured."""
+    sanity: int = Field(default=20, ge=0, le=1000)
+    """Images whose maps are compared with those of a network with random weights; needs a training run."""
+    neighbours: int = Field(default=5, ge=0, le=50)
+    """Training cells shown for each cell, where the bundle has an index of them."""
+
+    @field_validator("inputs")
+    @classmethod
+    def _absolute(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        """So that a saved run is repeated from any folder."""
+        return tuple(path.absolute() for path in paths)
+
+
+@dataclass(frozen=True)
+class ExplainResult:
+    """What was explained, and where it lies."""
+
+    folder: Path
+    report: Path
+    cells: int
+    failures: int
+    figures: tuple[Figures, ...]
+    """Averages of each method and baseline."""
+
+
+@dataclass
+class _Found:
+    """What comes together while the cells are explained one by one."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    neighbours: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[pl.DataFrame] = field(default_factory=list)
+    shown: list[ShownCell] = field(default_factory=list)
+    compared: list[tuple[NDArray[np.uint8], int, dict[str, Heat]]] = field(default_factory=list)
+    """Picture, class and heat by method of the images of the sanity check."""
+    names: set[str] = field(default_factory=set)
+    """Of files written."""
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What explains one cell."""
+
+    settings: ExplainSettings
+    subject: Subject
+    explainers: dict[str, Explainer]
+    index: NeighbourIndex | None
+    grid: int
+    """Positions along a side of the network's feature map."""
+    paths: dict[str, str]
+    """Cell id -> path as the operating system gives it."""
+
+
+def explain(
+    settings: ExplainSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> ExplainResult:
+    """Classify the cells of ``settings.inputs``, and say of each where the network looked.
+
+    Args:
+        settings: what to do.
+        out: receives ``overlays/<cell>_<method>.png``, ``heat.npz`` (float16 arrays of the network's size by the same
+            names), ``explanations.parquet`` and ``.csv``, ``neighbours.csv``, ``summary.md``, ``report.html``,
+            ``failures.csv`` and ``run.json``.
+        overwrite: replace the explanation that ``out`` holds.
+        progress: told of the cells explained.
+
+    Raises:
+        InputError: nothing to read, or a training run's checkpoint is damaged.
+        SettingsError: an unknown method or class, or a method that does not fit this network.
+        BundleError: the model is absent, broken or foreign, or lacks what a method needs.
+        MissingExtraError: a method needs torch.
+        OutputError: ``out`` holds something else, or cannot be written.
+    """
+    inputs = gather_all(settings.inputs)
+    tools = _open(settings, {cell.cell_id: cell.path for cell in inputs})
+    card = tools.subject.bundle.card
+    run = record("explain", settings, model={"name": card.name, "sha256": card.model.sha256})
+    begin(out, run, overwrite=overwrite)
+    found = _Found()
+    try:
+        with _heat_file(out / HEAT_FILE) as heat_file:
+            for _ in _explain_all(tools, inputs, out, found, heat_file):
+                progress("explaining", found.done, len(inputs))
+    except KeyboardInterrupt as interrupt:
+        kept = f"the overlays of {len(found.names)} maps are kept in {out / OVERLAYS}"
+        raise KeyboardInterrupt(f"{kept}; run again with --overwrite for the tables.") from interrupt
+    return _write(tools, found, out, run)
+
+
+def gather_all(paths: tuple[Path, ...]) -> list[CellInput]:
+    """The cells of several inputs, each file once. With more than one input, a cell's id begins with its input's path.
+
+    Raises:
+        InputError: as `inference.inputs.gather`.
+    """
+    from leukopy.inference.inputs import gather
+    from leukopy.inference.rows import CellInput, printable
+
+    if len(paths) == 1:
+        return gather(paths[0])
+    by_path: dict[str, CellInput] = {}
+    for path in paths:
+        for cell in gather(path):
+            shown = printable(str(path)) if cell.path == str(path) else f"{printable(str(path))}/{cell.cell_id}"
+            by_path.setdefault(cell.path, CellInput(shown, cell.path))
+    return list(by_path.values())
+
+
+def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
+    """Find all that can be wrong before the first file is written."""
+    import numpy as np
+
+    from leukopy.explain import METHODS, open_subject, read_index
+    from leukopy.inference import activations
+    from leukopy.taxonomy import FINE
+
+    codes = [cell.code for cell in FINE]
+    if settings.target is not None and settings.target not in codes:
+        raise SettingsError(f"--target {settings.target}: not a fine class; known: {', '.join(codes)}.")
+    opened = {name: METHODS[name] for name in settings.methods}
+    subject = open_subject(settings.model)
+    side = subject.bundle.card.preprocess.size
+    nothing = np.zeros((0, side, side, 3), np.uint8)
+    grid = activations(subject.bundle, nothing, ["feature_map"])["feature_map"].shape[-1]
+    explainers = {name: method.open(subject) for name, method in opened.items()}
+    index = read_index(subject.bundle) if settings.neighbours else None
+    return _Tools(settings, subject, explainers, index, grid, paths)
+
+
+@contextmanager
+def _heat_file(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An ``.npz`` that is filled array by array, so that no folder is too large for the memory."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        yield archive
+
+
+def _explain_all(
+    tools: _Tools, inputs: list[CellInput], out: Path, found: _Found, heat_file: zipfile.ZipFile
+) -> Iterator[None]:
+    """Explain each cell and write its overlays; yields after each."""
+    import polars as pl
+
+    from leukopy.inference.classifier import Classifier
+    from leukopy.inference.rows import FAILURE_SCHEMA
+
+    for part in Classifier(tools.subject.bundle).stream(inputs):
+        found.failures.append(part.failures)
+        found.done += len(part.failures)
+        for cell in part.cells.iter_rows(named=True):
+            try:
+                _explain_one(tools, cell, out, found, heat_file)
+            except ImageError as error:  # gone or changed since it was classified
+                row = (cell["cell_id"], cell["path"], error.reason, str(error))
+                found.failures.append(pl.DataFrame([row], schema=FAILURE_SCHEMA, orient="row"))
+            found.done += 1
+            yield
+    yield
+
+
+def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, heat_file: zipfile.ZipFile) -> None:
+    import numpy as np
+
+    from leukopy.explain.measuring import BASELINES, baseline, measure
+    from leukopy.reports.explanation import CELLS_SHOWN, show_cell
+    from leukopy.taxonomy import FINE
+
+    target = tools.settings.target or cell["class11"]
+    case, view = _prepare(tools, Path(tools.paths[cell["cell_id"]]), [one.code for one in FINE].index(target))
+    heats = {
+        name: explainer(case.picture[None], np.array([case.target]))[0] for name, explainer in tools.explainers.items()
+    }
+    if len(found.compared) < tools.settings.sanity and tools.subject.run is not None:
+        found.compared.append((case.picture, case.target, heats))
+    neighbours = _neighbours(tools, case, cell, found)
+    shared = {name: cell[name] for name in ("cell_id", "path", "class8", "class11", "confidence", "confidence11")}
+    shared |= {"flags": cell["flags"], "target": target, "probability": cell[f"p_{target}"]}
+    agree = [like.code == cell["class11"] for like in neighbours]
+    shared["neighbours_agree"] = sum(agree) / len(agree) if agree else None
+    seed = len(found.rows)
+    named = [*heats.items()]
+    if tools.settings.steps:
+        named += [(name, baseline(name, len(case.picture), tools.grid, seed)) for name in BASELINES]
+    rows = [
+        {**shared, "method": name, **measure(tools.subject.bundle, case, heat, tools.settings.steps)}
+        for name, heat in named
+    ]
+    found.rows += rows
+    maps = [_keep(row, heats[row["method"]], view, out, found, heat_file) for row in rows[: len(heats)]]
+    if len(found.shown) < CELLS_SHOWN:
+        found.shown.append(show_cell(shared, view, maps, neighbours))
+
+
+def _prepare(tools: _Tools, path: Path, target: int) -> tuple[Case, View]:
+    """The cell as the network takes it, with its masks; and large enough to be looked at."""
+    import numpy as np
+    from PIL import Image
+
+    from leukopy.explain.measuring import Case
+    from leukopy.imaging.decode import read_cell
+    from leukopy.imaging.preprocess import Preprocess
+    from leukopy.imaging.segmentation import segment
+    from leukopy.reports.overlay import VIEW, View
+
+    spec = tools.subject.bundle.card.preprocess
+    large = read_cell(path, Preprocess(size=VIEW, crop=spec.crop)).pixels
+    masks = segment(large)
+
+    def shares(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        picture = Image.fromarray(mask.astype(np.float32))
+        return np.array(picture.resize((spec.size, spec.size), Image.Resampling.BOX))
+
+    case = Case(read_cell(path, spec).pixels, shares(masks.cell), shares(masks.nucleus), target)
+    return case, View(large, masks)
+
+
+def _neighbours(tools: _Tools, case: Case, cell: dict[str, Any], found: _Found) -> list[Like]:
+    """The training cells nearest to a cell, kept as rows too."""
+    from leukopy.explain import nearest
+    from leukopy.explain.neighbours import picture_path
+    from leukopy.inference import activations
+    from leukopy.reports.explanation import show_neighbour
+
+    if tools.index is None:
+        return []
+    embedding = activations(tools.subject.bundle, case.picture[None], ["embedding"])["embedding"]
+    (near,) = nearest(tools.index, embedding, tools.settings.neighbours)
+    found.neighbours += [
+        {"cell_id": cell["cell_id"], "rank": rank, "neighbour": one.cell_id, "code": one.code,
+         "similarity": one.similarity}
+        for rank, one in enumerate(near, start=1)
+    ]  # fmt: skip
+    return [show_neighbour(one, picture_path(tools.index, one, data_folder())) for one in near]
+
+
+def _keep(row: dict[str, Any], heat: Heat, view: View, out: Path, found: _Found, heat_file: zipfile.ZipFile) -> Map:
+    """Write the overlay and the array of one map; returns what the page shows of it."""
+    import numpy as np
+
+    from leukopy.reports.explanation import lines_of, show_map
+    from leukopy.reports.overlay import side_by_side
+
+    name = file_name(row["cell_id"], row["method"], found.names)
+    with atomic_path(out / OVERLAYS / f"{name}.png") as temporary:
+        temporary.write_bytes(side_by_side(view, heat, lines_of(row)))
+    with heat_file.open(f"{name}.npy", "w") as stream:
+        np.lib.format.write_array(stream, heat.astype(np.float16))
+    return show_map(row, view, heat)
+
+
+def file_name(cell_id: str, method: str, taken: set[str]) -> str:
+    """``<cell>_<method>``, fit for any file system and unlike those in ``taken``, to which it is added."""
+    stem = re.sub(r"[^\w.-]", "_", cell_id, flags=re.ASCII)[-150:].lstrip(".") or "cell"
+    name, number = f"{stem}_{method}", 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{stem}-{number}_{method}"
+    taken.add(name.lower())
+    return name
+
+
+def _sanity(tools: _Tools, found: _Found) -> dict[str, NDArray[np.float64]]:
+    """Rank correlation of each method's maps with those of a network with random weights."""
+    import numpy as np
+
+    from leukopy.explain import randomised_heat, rank_correlation
+
+    if not found.compared:
+        return {}
+    pictures = np.stack([picture for picture, _, _ in found.compared])
+    classes = np.array([target for _, target, _ in found.compared])
+    correlations = {}
+    for name in tools.explainers:
+        random = randomised_heat(tools.subject, name, pictures, classes)
+        if random is not None:
+            trained = np.stack([heats[name] for _, _, heats in found.compared])
+            correlations[name] = rank_correlation(trained, random)
+    return correlations
+
+
+def _write(tools: _Tools, found: _Found, out: Path, run: Record) -> ExplainResult:
+    """Write the tables and what people read."""
+    from dataclasses import asdict
+    from io import BytesIO
+
+    import polars as pl
+
+    from leukopy.explain.measuring import EXPLANATION_SCHEMA, figures
+    from leukopy.inference.rows import FAILURE_SCHEMA
+    from leukopy.reports.explanation import ExplanationContent, write_explanation
+
+    rows = pl.DataFrame(found.rows, schema=EXPLANATION_SCHEMA)
+    failures = pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *found.failures])
+    stream = BytesIO()
+    rows.write_parquet(stream)
+    with atomic_path(out / "explanations.parquet") as temporary:
+        temporary.write_bytes(stream.getvalue())
+    write_text(out / "explanations.csv", rows.write_csv(float_precision=6))
+    write_text(out / "failures.csv", failures.write_csv())
+    if tools.index is not None:
+        write_text(out / "neighbours.csv", pl.DataFrame(found.neighbours).write_csv(float_precision=4))
+    averages = tuple(figures(rows, _sanity(tools, found)))
+    cells = rows["cell_id"].n_unique()
+    content = ExplanationContent(
+        title=", ".join(path.name for path in tools.settings.inputs[:3])
+        + (" …" if len(tools.settings.inputs) > 3 else ""),
+        cells=found.shown,
+        cells_total=cells,
+        figures=averages,
+        notes=_notes(tools),
+        failures=failures,
+        card=tools.subject.bundle.card,
+        provenance={**run["provenance"], "model": run["model"]},
+    )
+    write_explanation(out, content)
+    counts = {"cells": cells, "failures": failures.height}
+    finish(out, run, counts=counts, figures=[asdict(one) for one in averages])
+    return ExplainResult(out, out / "report.html", cells, failures.height, averages)
+
+
+def _notes(tools: _Tools) -> list[str]:
+    """What was not done, and how it can be."""
+    notes = []
+    if tools.grid <= 8:
+        notes.append(
+            f"This network's last feature map has {tools.grid} × {tools.grid} positions: a heat map shows no detail "
+            "finer than that."
+        )
+    if tools.settings.sanity and tools.subject.run is None:
+        notes.append("The check against random weights needs the training run: --model runs/….")
+    if tools.settings.neighbours and tools.index is None:
+        notes.append("The bundle has no index of training cells: leukopy models index makes one.")
+    return notes
