@@ -6,7 +6,9 @@ import polars as pl
 import pytest
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
+from leukopy.cli.main import app
 from leukopy.core.errors import SettingsError
 from leukopy.synthesis import draw_cell
 from leukopy.workflows.transfer import read_transfer, transfer
@@ -106,3 +108,13 @@ def test_a_model_trained_otherwise_is_not_passed_off_as_this_one(settings_file, 
     other = settings.model_copy(update={"recipe": {**settings.recipe, "title": "another"}})
     with pytest.raises(SettingsError, match="trained with other settings"):
         transfer(other, out, only=("here",))
+
+
+def test_the_command_prints_the_matrix(settings_file, tmp_path):
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["evaluate", str(settings_file), "--transfer", "--out", str(out), "--arm", "here"])
+    assert done.exit_code == 0, done.output
+    assert "Here" in done.stdout
+    assert "manifest" in done.stdout
+    wrong = CliRunner().invoke(app, ["evaluate", str(settings_file), "--out", str(out), "--arm", "here"])
+    assert wrong.exit_code == 2

@@ -30,6 +30,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the figures that OUT holds.")] = False,
     into_card: Annotated[bool, typer.Option("--into-card", help="Write the averages into the model's card.")] = False,
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="DATA says where to train and test: one model for each arm and seed.")
+    ] = False,
+    arm: Annotated[list[str] | None, typer.Option(help="With --transfer: only this arm; may be repeated.")] = None,
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, each with its 95 % interval.
 
@@ -37,14 +41,24 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     and those of other classes (blasts, smudge cells), are left out and counted. The page, `report.html`, shows the
     most frequent confusions and the labels that deserve a second look, with pictures; it stays on this machine. In a
     manifest, `label2` or `code2` holds the labels of a second annotator: agreement is then measured as Cohen's kappa.
-    Examples:
+    With `--transfer`, models are trained in some laboratories and tested in the others; what is finished is kept, and
+    the same command goes on. Examples:
 
         leukopy evaluate pbc --root data/PBC_dataset_normal_DIB --split all --out results/pbc
 
         leukopy evaluate my_slides.csv --model runs/default/bundle --split val --out results/mine
 
         leukopy evaluate results/mine/run.json --model runs/other/bundle --out results/other
+
+        leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer --arm pbc
     """
+    if transfer:
+        from leukopy.cli.transfer import run_transfer
+
+        run_transfer(Path(data), out, arm or [])
+        return
+    if arm:
+        raise typer.BadParameter("goes with --transfer.", param_hint="--arm")
     from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 
     changes = {"root": root, "model": model, "split": split, "examples": examples}

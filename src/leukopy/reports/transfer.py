@@ -106,20 +106,25 @@ def write_transfer(folder: Path, title: str, rows: Sequence[TransferRow], record
     write_transfer_png(folder / "transfer.png", title, means)
 
 
+def matrix(rows: Sequence[TransferRow], figure: str, answers: str) -> list[list[str]]:
+    """A header, then a row for each arm: one figure in each laboratory, and its mean over those never seen.
+
+    Args:
+        rows: every model in every laboratory.
+        figure: a column of `over_seeds`, such as ``balanced_accuracy``.
+        answers: a key of ``LEVELS``.
+    """
+    return _matrix(over_seeds(transfer_table(rows)), figure, answers)
+
+
 def summary(title: str, means: pl.DataFrame) -> str:
     """Balanced accuracy and calibration error of each arm in each laboratory, as Markdown."""
-    laboratories = means["laboratory"].unique(maintain_order=True).to_list()
     lines = [f"# {title}", ""]
     for figure, answers in (("balanced_accuracy", "held"), ("balanced_accuracy", "all"), ("ece", "held")):
+        header, *rows = _matrix(means, figure, answers)
         lines += [f"## {_FIGURES[figure][0].upper()}{_FIGURES[figure][1:]}, answers {LEVELS[answers]}", ""]
-        lines += ["| trained on | " + " | ".join(laboratories) + " | mean of those never seen |"]
-        lines += ["|---" * (len(laboratories) + 2) + "|"]
-        for arm in means["arm"].unique(maintain_order=True):
-            of_arm = means.filter(arm=arm, answers=answers)
-            cells = [_cell(of_arm.filter(laboratory=name), figure) for name in laboratories]
-            elsewhere = of_arm.filter(split="all")[figure]
-            mean = f"**{elsewhere.mean():.3f}**" if len(elsewhere) > 1 else ""
-            lines.append(f"| {of_arm['title'][0]} | " + " | ".join(cells) + f" | {mean} |")
+        lines += [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
         lines.append("")
     seeds = means["seeds"].max()
     lines += [
@@ -152,6 +157,17 @@ def write_transfer_png(path: Path, title: str, means: pl.DataFrame) -> None:
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _matrix(means: pl.DataFrame, figure: str, answers: str) -> list[list[str]]:
+    laboratories = means["laboratory"].unique(maintain_order=True).to_list()
+    lines = [["trained on", *laboratories, "mean of those never seen"]]
+    for arm in means["arm"].unique(maintain_order=True):
+        of_arm = means.filter(arm=arm, answers=answers)
+        cells = [_cell(of_arm.filter(laboratory=name), figure) for name in laboratories]
+        elsewhere = of_arm.filter(split="all")[figure]
+        lines.append([of_arm["title"][0], *cells, f"{elsewhere.mean():.3f}" if len(elsewhere) > 1 else ""])
+    return lines
 
 
 def _cell(of_laboratory: pl.DataFrame, figure: str) -> str:
