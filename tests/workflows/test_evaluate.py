@@ -426,3 +426,20 @@ def test_without_cleanlab_the_page_says_so_and_goes_on(manifest, colour_model, m
     rows = pl.read_csv(result.out / "label_errors.csv")
     assert rows["contradicted_by"].to_list() == ["copy"] * 5
     assert "leukopy[study]" in (result.out / "report.html").read_text()
+
+
+def test_command_prints_agreement_and_what_could_not_be_measured(manifest, colour_model):
+    _annotate(manifest, lambda _, label: label if label == "LY" else "")
+    out = manifest.parent / "out"
+    arguments = ["evaluate", str(manifest), "--model", str(colour_model.path), "--out", str(out), "--examples", "0"]
+    result = CliRunner(env={"COLUMNS": "140"}).invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "annotator 1 and annotator 2" in result.stdout
+    assert "both name LY only" in result.stderr
+    assert "report.html" in result.stderr
+    assert json.loads((out / "run.json").read_text())["settings"]["examples"] == 0
+
+
+def test_no_torch_is_needed(manifest, colour_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert (_run(manifest, colour_model).out / "report.html").exists()

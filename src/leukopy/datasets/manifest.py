@@ -82,10 +82,10 @@ def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | No
         UnknownLabelError: a label or code that the label map does not hold; names the row.
     """
     table = _read_table(path)
-    second = {name: name.removesuffix("2") for name in ("label2", "code2") if name in table.columns}
-    if not second:
+    if not {"label2", "code2"} & set(table.columns):
         return None
-    table = _typed(path, table.drop("label", "code", strict=False).rename(second))
+    first = table.drop("label", "code", strict=False)
+    table = _typed(path, first.rename({"label2": "label", "code2": "code"}, strict=False))
     return pl.Series("code2", _codes(table, path, labels), dtype=pl.String)
 
 

@@ -71,10 +71,13 @@ def summing(
 
     low, high = bootstrap(sums, scores, groups=groups, replicates=replicates, seed=seed)
     value = scores(sums.sum(axis=0, dtype=np.float64)[None])[0]
+    accuracy11, accuracy8, gain = (Estimate.of(*numbers) for numbers in zip(value, low, high, strict=True))
     vanished = ~right11 & right8
     return Summing(
-        len(truth),
-        *(Estimate.of(*numbers) for numbers in zip(value, low, high, strict=True)),
+        images=len(truth),
+        accuracy11=accuracy11,
+        accuracy8=accuracy8,
+        gain=gain,
         errors=int((~right11).sum()),
         vanished=int(vanished.sum()),
         classes=tuple(
