@@ -156,6 +156,7 @@ def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path
     assert "validation" in result.card.calibration.fitted_on
     curves = pl.read_csv(tmp_path / "run" / "curves" / "version_0" / "metrics.csv")
     assert curves["val/loss"].drop_nulls().len() == 2
+    assert (tmp_path / "run" / "curves.png").exists()
     found = leukopy.load(str(result.bundle)).predict([laboratory / "lab" / "LY" / "0.png"])
     assert found.cells.height == 1
     assert found.failures.height == 0

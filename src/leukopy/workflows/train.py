@@ -65,13 +65,18 @@ def build_recipe(values: dict[str, Any], where: str) -> TrainSettings:
         MissingExtraError: torch is not installed.
         SettingsError: a name or value is wrong.
     """
-    _require_torch()
+    require_torch()
     from leukopy.training.settings import TrainSettings
 
     return TrainSettings.build(values, where=where)
 
 
-def _require_torch() -> None:
+def require_torch() -> None:
+    """Say what is missing where torch is not installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -91,7 +96,7 @@ def train(
 
     Args:
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
-        out: receives ``run.json``, ``curves/``, ``checkpoints/``, ``failures.csv`` and ``bundle/``.
+        out: receives ``run.json``, ``curves/``, ``curves.png``, ``checkpoints/``, ``failures.csv`` and ``bundle/``.
         resume: go on with the run that ``out`` holds.
         overwrite: replace it.
         progress: told of the decoding.
@@ -101,6 +106,7 @@ def train(
         OutputError: ``out`` holds something else.
         TrainingError: no image to train on, or the training diverged.
     """
+    from leukopy.reports.curves import write_curves
     from leukopy.training.data import CellData
     from leukopy.training.export import export
     from leukopy.training.fit import fit
@@ -113,5 +119,6 @@ def train(
         data.failures.write_csv(temporary)
     module = fit(settings, data, out, resume=resume, show_progress=show_progress)
     bundle = export(module, settings, data, out / "bundle")
+    write_curves(out)
     finish(out, run, failures=len(data.failures), minutes=round(module.minutes, 2))
     return TrainResult(bundle.path, bundle.card, len(data.failures))
