@@ -26,7 +26,13 @@ def cells_of(values: dict[tuple[str, str], list[float | None]]) -> pl.DataFrame:
         for (code, source), group in values.items()
         for number, value in enumerate(group)
     ]
-    schema = {"cell_id": pl.String, "class": pl.String, "source": pl.String, "luminance": pl.Float32, "brightness": pl.Float32}
+    schema = {
+        "cell_id": pl.String,
+        "class": pl.String,
+        "source": pl.String,
+        "luminance": pl.Float32,
+        "brightness": pl.Float32,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -77,7 +83,10 @@ def test_few_cells_have_no_fences() -> None:
     cells = cells_of({("LY", "one"): few, ("MO", "one"): [50.0, None]})
     spread = spreads(cells, named(["luminance"]))
     assert spread["low"].is_null().all()
-    assert spread.select("class", "cells", "unmeasured", "whisker_low").rows() == [("LY", 7, 0, 5.0), ("MO", 1, 1, 50.0)]
+    assert spread.select("class", "cells", "unmeasured", "whisker_low").rows() == [
+        ("LY", 7, 0, 5.0),
+        ("MO", 1, 1, 50.0),
+    ]
     assert outliers(cells, spread, ["luminance"]).is_empty()
 
 

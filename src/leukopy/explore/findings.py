@@ -125,5 +125,6 @@ def _notes(collection: Collection, spread: pl.DataFrame, sampled: int) -> list[s
     if flat := cells["cell_area"].null_count():
         notes.append(f"In {flat:,} cells no cell was found by segmentation: they are left out of size and shape.")
     if failed := len(collection.failures):
-        notes.append(f"{failed:,} images could not be read; they are listed below and in failures.csv.")
+        images = "1 image" if failed == 1 else f"{failed:,} images"
+        notes.append(f"{images} could not be read: see the end of the page, and failures.csv.")
     return notes

@@ -120,11 +120,11 @@ def embed_all(bundle: Bundle, paths: Sequence[str], digests: Sequence[str], prog
     return np.stack([np.frombuffer(kept[digest], np.float32) for digest in digests])
 
 
-def _onwards(progress: Progress, before: int, total: int) -> Progress:
+def _onwards(progress: Progress, before: int, whole: int) -> Progress:
     """Progress of a part, told as that of the whole."""
 
-    def report(stage: str, done: int, _: int | None) -> None:
-        progress(stage, before + done, total)
+    def report(stage: str, done: int, total: int | None) -> None:
+        progress(stage, before + done, whole)
 
     return report
 

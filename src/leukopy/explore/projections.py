@@ -72,7 +72,7 @@ def project(name: str, vectors: Points, classes: Names, seed: int, progress: Pro
         seed: of all that is random.
         progress: told of the methods that are finished.
     """
-    if len(vectors) < 3 or not vectors.std(axis=0).any():
+    if len(vectors) < 3 or (vectors == vectors[0]).all():
         why = "there are fewer than three cells" if len(vectors) < 3 else "all pictures are the same"
         return Space(name, vectors[:, :0], left_out=(f"Projections of {name}: {why}.",))
     count = min(COMPONENTS, *vectors.shape, len(vectors) - 1)
