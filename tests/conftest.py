@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy import taxonomy
-from leukopy.bundle import Calibration, Card, DatasetUse, ModelFile, Thresholds, write_bundle
+from leukopy.bundle import (
+    AttributeHead,
+    Attributes,
+    Calibration,
+    Card,
+    DatasetUse,
+    Metric,
+    ModelFile,
+    Thresholds,
+    write_bundle,
+)
 from leukopy.imaging.preprocess import Preprocess
 
 
@@ -126,3 +136,35 @@ def build_bundle() -> Callable[..., Path]:
 def colour_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
     """A small bundle whose right answers are known."""
     return ColourModel(build_colour_bundle(tmp_path_factory.mktemp("models") / "colours"))
+
+
+@pytest.fixture(scope="session")
+def judging_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
+    """`colour_model` with attribute heads: each attribute's first value where green is low, its last where it is high."""
+    import onnx
+
+    from leukopy.training.attributes import card_for
+    from leukopy.training.graph import with_attributes
+
+    sizes = [len(attribute.values) for attribute in taxonomy.ATTRIBUTES]
+    weights, bias = np.zeros((sum(sizes), 6), np.float32), np.full(sum(sizes), -20, np.float32)
+    ends = np.cumsum(sizes)
+    weights[ends - sizes, 1], weights[ends - 1, 1] = -8, 8  # the second of the six statistics is the mean of green
+    bias[ends - sizes] = bias[ends - 1] = 0
+    content = with_attributes(
+        onnx.load_from_string(colour_network(32)), {"channels": 3}, [(weights, bias)]
+    ).SerializeToString()
+    heads = [
+        AttributeHead(name=each.name, values=each.values, temperature=2.0, said_from=0.9)
+        for each in taxonomy.ATTRIBUTES
+    ]
+    attributes = Attributes(
+        heads=tuple(heads),
+        classes=taxonomy.ATTRIBUTE_CLASSES,
+        method="made for tests",
+        trained_on=DatasetUse(name="drawn colours", licence="Apache-2.0", citation="none", images=0),
+        metrics=(Metric(name="macro F1, nucleus shape", value=0.7, data="nothing"),),
+    )
+    folder = tmp_path_factory.mktemp("models") / "judging"
+    write_bundle(folder, card_for(colour_card(content, 32), content, attributes=attributes), content)
+    return ColourModel(folder)

@@ -36,7 +36,7 @@ def test_an_embedding_is_in_the_row_of_its_file(bundle, paths, tmp_path):
     assert np.isnan(found[5]).all()
     assert list(failures) == [5]
     assert "broken.png: not an image" in failures[5]
-    assert told[-1] == ("embedding", len(paths), len(paths))
+    assert told[-1] == ("computing embeddings", len(paths), len(paths))
 
 
 def test_a_stretch_of_which_nothing_can_be_read(bundle, tmp_path):

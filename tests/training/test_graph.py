@@ -10,7 +10,13 @@ import pytest
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import TrainingError
 from leukopy.training.export import averages_its_map
-from leukopy.training.graph import with_class_activation
+from leukopy.training.graph import (
+    inputs_of,
+    with_attributes,
+    with_class_activation,
+    with_statistics,
+    without_attributes,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 
@@ -65,6 +71,55 @@ def test_whether_a_network_averages_its_map_is_measured(network, tmp_path) -> No
     next(node for node in other.graph.node if node.op_type == "GlobalAveragePool").op_type = "GlobalMaxPool"
     onnx.save(other, tmp_path / "other.onnx")
     assert not averages_its_map(tmp_path / "other.onnx", IMAGES)
+
+
+def test_statistics_are_mean_and_deviation_of_each_channel(network) -> None:
+    extended = with_statistics(network, {"channels": 3, "feature_map": 3})
+    onnx.checker.check_model(extended, full_check=True)
+    statistics, feature_map = run(extended, ["statistics", "feature_map"])
+    pixels = (IMAGES.astype(np.float32) - 127) / 128
+    literal = [
+        pixels.mean(axis=(1, 2)),
+        pixels.std(axis=(1, 2)),
+        feature_map.mean(axis=(2, 3)),
+        feature_map.std(axis=(2, 3)),
+    ]
+    np.testing.assert_allclose(statistics, np.concatenate(literal, axis=1), atol=1e-4)
+    flat = run(extended, ["statistics"], np.full((1, 32, 32, 3), 127, np.uint8))[0]
+    assert np.isfinite(flat).all()  # a picture of one colour deviates nowhere
+
+
+def test_attributes_are_the_layers_on_the_statistics(network) -> None:
+    rng = np.random.default_rng(2)
+    layers = [
+        (rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[0]).astype(np.float32))
+        for shape in ((7, 6), (4, 7))
+    ]
+    extended = with_attributes(network, {"channels": 3}, layers)
+    onnx.checker.check_model(extended, full_check=True)
+    before, logits, attributes = *run(network, ["logits"]), *run(extended, ["logits", "attributes"])
+    assert np.array_equal(before, logits)
+    assert [output.name for output in extended.graph.output][-1] == "attributes"
+    (statistics,) = run(with_statistics(network, {"channels": 3}), ["statistics"])
+    (first, first_bias), (last, last_bias) = layers
+    literal = np.maximum(statistics @ first.T + first_bias, 0) @ last.T + last_bias
+    np.testing.assert_allclose(attributes, literal, rtol=1e-4, atol=1e-4)
+
+
+def test_attributes_can_be_taken_out_again(network) -> None:
+    network = with_class_activation(network)
+    layer = (np.ones((4, 6), np.float32), np.zeros(4, np.float32))
+    assert without_attributes(with_attributes(network, {"channels": 3}, [layer])) == network
+
+
+def test_maps_are_found_by_the_convolution_that_reads_them() -> None:
+    model = onnx.load(open_bundle("default").model_path)
+    maps = inputs_of(model, ["blocks.2.0.conv_pw", "conv_head"])
+    assert list(maps.values()) == [24, 320]
+    with pytest.raises(TrainingError, match="has 0 convolutions named 'conv_tail'"):
+        inputs_of(model, ["conv_tail"])
+    with pytest.raises(TrainingError, match="not one"):
+        inputs_of(model, ["0.conv_pw"])
 
 
 def test_the_default_model_has_it() -> None:

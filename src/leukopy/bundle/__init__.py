@@ -1,9 +1,11 @@
 """The contract between training and everything else: a folder with ``model.onnx`` and ``card.json``."""
 
-from leukopy.bundle.card import Calibration, Card, DatasetUse, Metric, ModelFile, Thresholds
+from leukopy.bundle.card import AttributeHead, Attributes, Calibration, Card, DatasetUse, Metric, ModelFile, Thresholds
 from leukopy.bundle.store import Bundle, add_metrics, bundled_models, open_bundle, write_bundle
 
 __all__ = [
+    "AttributeHead",
+    "Attributes",
     "Bundle",
     "Calibration",
     "Card",

@@ -63,6 +63,31 @@ class Metric(Settings):
     command: str = ""
 
 
+class AttributeHead(Settings):
+    """One attribute that the network's ``attributes`` output judges."""
+
+    name: str
+    values: tuple[str, ...] = Field(min_length=2)
+    """In the order of its logits."""
+    temperature: float = Field(gt=0)
+    """As `Calibration.temperature`, fitted on the validation part."""
+    said_from: float = Field(ge=0, le=1)
+    """Calibrated probability from which its value is said in words; below, it is passed over in silence."""
+
+
+class Attributes(Settings):
+    """What the ``attributes`` output holds: the logits of each head, one head after the other."""
+
+    heads: tuple[AttributeHead, ...] = Field(min_length=1)
+    classes: tuple[str, ...]
+    """Coarse codes of the cells that have attributes; of others nothing is said."""
+    method: str
+    """What the heads are, and what they were fitted on."""
+    trained_on: DatasetUse
+    metrics: tuple[Metric, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
 class Card(Settings):
     """The whole of ``card.json``."""
 
@@ -84,6 +109,8 @@ class Card(Settings):
     thresholds: Thresholds
     trained_on: tuple[DatasetUse, ...]
     metrics: tuple[Metric, ...] = ()
+    attributes: Attributes | None = None
+    """Of the network's ``attributes`` output; None where it has none."""
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The training settings, whole."""
     provenance: dict[str, Any] = Field(default_factory=dict)

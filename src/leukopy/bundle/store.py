@@ -27,7 +27,8 @@ class Bundle:
     def model_path(self) -> Path:
         """The ONNX file. Input ``images``: uint8 (N, size, size, 3). Outputs: ``logits`` float32 (N, 11),
         ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
-        feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits.
+        feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits;
+        and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads.
         """
         return self.path / MODEL_FILE
 
@@ -67,6 +68,7 @@ def open_bundle(model: str | Path = "default") -> Bundle:
             f"{folder}: made for other classes (taxonomy {card.taxonomy}, this leukopy has {taxonomy.digest()}). "
             "Train it again with this version of leukopy, or install the version that made it."
         )
+    _check_attributes(folder, card)
     bundle = Bundle(folder, card)
     try:
         digest = file_digest(bundle.model_path)
@@ -75,6 +77,17 @@ def open_bundle(model: str | Path = "default") -> Bundle:
     if digest != card.model.sha256:
         raise BundleError(f"{bundle.model_path}: is not the file its card describes. Copy the bundle again.")
     return bundle
+
+
+def _check_attributes(folder: Path, card: Card) -> None:
+    """Refuse attributes that this leukopy has no words for."""
+    known = {attribute.name: attribute.values for attribute in taxonomy.ATTRIBUTES}
+    for head in card.attributes.heads if card.attributes else ():
+        if known.get(head.name) != head.values:
+            raise BundleError(
+                f"{folder}: made for other attributes ({head.name}: {', '.join(head.values)}). Fit them again with "
+                "'leukopy attributes fit', or install the version of leukopy that made it."
+            )
 
 
 def add_metrics(bundle: Bundle, metrics: Sequence[Metric]) -> Card:

@@ -1,5 +1,5 @@
 """Bundles at work: images in, rows out. No torch here."""
 
-from leukopy.inference.features import activations, embeddings
+from leukopy.inference.features import activations, embeddings, file_activations
 
-__all__ = ["activations", "embeddings"]
+__all__ = ["activations", "embeddings", "file_activations"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, Card, open_bundle
 from leukopy.core.progress import Progress, silent
+from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
-from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, CellInput, Predictions, printable
+from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema, printable
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -34,7 +35,9 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.bundle = bundle
-        self._engine = Engine(bundle, threads)
+        self._schema = cell_schema(bundle.card)
+        outputs = ("logits", "attributes") if bundle.card.attributes else ("logits",)
+        self._engine = Engine(bundle, threads, outputs)
 
     @classmethod
     def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
@@ -62,7 +65,8 @@ class Classifier:
             progress: told how many are done.
 
         Returns:
-            Rows of ``CELL_SCHEMA`` and of ``FAILURE_SCHEMA``, each in the order of ``paths``.
+            Rows of ``CELL_SCHEMA`` (and of ``ATTRIBUTE_SCHEMA``, where the bundle judges attributes) and of
+            ``FAILURE_SCHEMA``, each in the order of ``paths``.
         """
         inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
         cells, failures, done = [], [], 0
@@ -72,7 +76,7 @@ class Classifier:
             done += len(part.cells) + len(part.failures)
             progress("classifying", done, len(inputs))
         return Predictions(
-            pl.concat([pl.DataFrame(schema=CELL_SCHEMA), *cells]),
+            pl.concat([pl.DataFrame(schema=self._schema), *cells]),
             pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *failures]),
         )
 
@@ -96,7 +100,7 @@ class Classifier:
         cells = [cell for batch in batches for cell in batch.cells]
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
-        columns = {
+        columns: dict[str, Any] = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
             **self._columns(np.concatenate([batch.outputs["logits"] for batch in batches]), sizes),
@@ -104,9 +108,12 @@ class Classifier:
             "height": sizes[:, 1],
             "digest": [digest for batch in batches for digest in batch.digests],
         }
+        if self.card.attributes:
+            judged = np.concatenate([batch.outputs["attributes"] for batch in batches])
+            columns |= attribute_columns(judged, columns["class8"], self.card.attributes)
         failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
         return Predictions(
-            pl.DataFrame({name: columns[name] for name in CELL_SCHEMA}, schema=CELL_SCHEMA),
+            pl.DataFrame({name: columns[name] for name in self._schema}, schema=self._schema),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
         )
 

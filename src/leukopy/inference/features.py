@@ -48,30 +48,40 @@ def activations(bundle: Bundle, pixels: NDArray[np.uint8], names: Sequence[str])
 def embeddings(
     bundle: Bundle, paths: Sequence[Path | str], progress: Progress = silent
 ) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """The embedding of each image file, on all cores; beside the result, memory does not grow with their number.
+    """The embedding of each image file: `file_activations` of the output ``embedding``."""
+    return file_activations(bundle, paths, "embedding", progress)
+
+
+def file_activations(
+    bundle: Bundle, paths: Sequence[Path | str], name: str, progress: Progress = silent
+) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """One output of the network for each image file, on all cores.
+
+    Beside the result, memory does not grow with the number of files.
 
     Args:
         bundle: an opened bundle.
         paths: N image files.
+        name: the output wanted, as `Bundle.model_path` lists them.
         progress: told how many are done.
 
     Returns:
-        Float32 (N, D), row i for ``paths[i]``, not-a-number where it failed; and why, by i: one sentence, as in a
+        Float32 (N, ...), row i for ``paths[i]``, not-a-number where it failed; and why, by i: one sentence, as in a
         failures table.
 
     Raises:
-        BundleError: the network has no embedding, or fails.
+        BundleError: the network has no such output, or fails.
     """
     cells = (CellInput(str(index), str(path)) for index, path in enumerate(paths))
-    engine = Engine(bundle, outputs=("embedding",))
-    found = np.full((len(paths), *engine.shape("embedding")), np.nan, np.float32)
+    engine = Engine(bundle, outputs=(name,))
+    found = np.full((len(paths), *engine.shape(name)), np.nan, np.float32)
     failures: dict[int, str] = {}
     done = 0
     for batch in engine.run(cells):
-        found[[int(cell.cell_id) for cell in batch.cells]] = batch.outputs["embedding"]
+        found[[int(cell.cell_id) for cell in batch.cells]] = batch.outputs[name]
         failures |= {int(cell.cell_id): printable(str(error)) for cell, error in batch.failures}
         done += len(batch.cells) + len(batch.failures)
-        progress("embedding", done, len(paths))
+        progress(f"computing {name}s", done, len(paths))
     return found, failures
 
 

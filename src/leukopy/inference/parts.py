@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from leukopy.core.files import atomic_path
-from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+from leukopy.inference.rows import FAILURE_SCHEMA, Predictions
 
 PART_ROWS = 2048
 """Rows per part: a few seconds of work, some hundred kilobytes."""
@@ -76,7 +76,7 @@ class Parts:
         Raises:
             OutputError: the disk is full, or not permitted.
         """
-        _sink(self._rows().filter(pl.col("reason").is_null()).select(list(CELL_SCHEMA)), path)
+        _sink(self._rows().filter(pl.col("reason").is_null()).select(pl.exclude("reason", "message")), path)
 
     def write_failures(self, path: Path) -> None:
         """Write the failures of all parts likewise.

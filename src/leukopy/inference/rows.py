@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from leukopy.taxonomy import COARSE, FINE
+from leukopy.bundle import Card
+from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
 PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))
 """The 11 fine codes, then NEU and IG; the other coarse classes are fine classes too."""
@@ -26,12 +27,24 @@ CELL_SCHEMA: dict[str, pl.DataType] = {
     "digest": pl.String(),  # sha256 of the file
 }
 
+ATTRIBUTE_SCHEMA: dict[str, pl.DataType] = {
+    "why": pl.String(),  # the cell in words: the attributes that are sure enough to be said
+    **{f"attr_{attribute.name}": pl.String() for attribute in ATTRIBUTES},  # its most probable value
+    **{f"attr_{attribute.name}_p": pl.Float32() for attribute in ATTRIBUTES},  # calibrated probability of that value
+}
+"""More columns of a classified cell, where the bundle judges attributes; null for cells of a class that has none."""
+
 FAILURE_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
     "path": pl.String(),
     "reason": pl.String(),  # the short fixed word of ImageError
     "message": pl.String(),  # one sentence: what, where, what to do
 }
+
+
+def cell_schema(card: Card) -> dict[str, pl.DataType]:
+    """The columns of the cells that a bundle classifies."""
+    return CELL_SCHEMA | ATTRIBUTE_SCHEMA if card.attributes else CELL_SCHEMA
 
 
 class CellInput(NamedTuple):

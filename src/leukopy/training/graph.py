@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -10,7 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from leukopy.core.errors import TrainingError
 from leukopy.taxonomy import FINE
 
-CLASS_ACTIVATION = "class_activation"
+CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "attributes"
+
+Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -55,3 +59,100 @@ def linear_head(model: onnx.ModelProto) -> tuple[NDArray[np.float32], NDArray[np
     weights, bias = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
     transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
     return np.ascontiguousarray(weights if transposed else weights.T), bias
+
+
+def inputs_of(model: onnx.ModelProto, convolutions: Sequence[str]) -> dict[str, int]:
+    """The maps that convolutions read, with their number of channels.
+
+    Args:
+        model: a network.
+        convolutions: by the end of the name of their weights, as ``blocks.2.0.conv_pw``.
+
+    Raises:
+        TrainingError: the network has no such convolution, or several.
+    """
+    sizes = {weights.name: weights.dims for weights in model.graph.initializer}
+    maps = {}
+    for wanted in convolutions:
+        found = [
+            node
+            for node in model.graph.node
+            if node.op_type == "Conv" and f".{node.input[1]}".endswith(f".{wanted}.weight")
+        ]
+        if len(found) != 1:
+            raise TrainingError(f"the network has {len(found)} convolutions named {wanted!r}, not one. Name others.")
+        groups = next((attribute.i for attribute in found[0].attribute if attribute.name == "group"), 1)
+        maps[found[0].input[0]] = sizes[found[0].input[1]][1] * groups
+    return maps
+
+
+def with_statistics(model: onnx.ModelProto, maps: Mapping[str, int]) -> onnx.ModelProto:
+    """Add ``statistics`` (N, F): of each map the mean of its channels over the positions, then their deviations.
+
+    What a picture is made of, whatever the place: texture and colour from the early maps, parts from the later ones
+    (channel statistics as in Gatys et al., CVPR 2016, and Huang and Belongie, ICCV 2017).
+    """
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    graph = extended.graph
+    graph.initializer.append(numpy_helper.from_array(np.float32(1e-5), f"{STATISTICS}.epsilon"))
+    parts = []
+    for index, name in enumerate(maps):
+        made = [f"{STATISTICS}.{index}.{part}" for part in ("square", "mean", "mean_square", "square_mean", "variance",
+                                                            "positive", "raised", "deviation")]  # fmt: skip
+        square, mean, mean_square, square_mean, variance, positive, raised, deviation = made
+        for operator, inputs, output in (
+            ("Mul", [name, name], square),
+            ("GlobalAveragePool", [name], mean),
+            ("GlobalAveragePool", [square], mean_square),
+            ("Mul", [mean, mean], square_mean),
+            ("Sub", [mean_square, square_mean], variance),
+            ("Relu", [variance], positive),  # rounding can bring a constant channel below zero
+            ("Add", [positive, f"{STATISTICS}.epsilon"], raised),
+            ("Sqrt", [raised], deviation),
+        ):
+            graph.node.append(helper.make_node(operator, inputs, [output], name=output))
+        parts += [mean, deviation]
+    graph.node.append(helper.make_node("Concat", parts, [f"{STATISTICS}.all"], name=f"{STATISTICS}.all", axis=1))
+    graph.node.append(helper.make_node("Flatten", [f"{STATISTICS}.all"], [STATISTICS], name=STATISTICS))
+    graph.output.append(helper.make_tensor_value_info(STATISTICS, TensorProto.FLOAT, ["batch", 2 * sum(maps.values())]))
+    return extended
+
+
+def with_attributes(model: onnx.ModelProto, maps: Mapping[str, int], layers: Sequence[Layer]) -> onnx.ModelProto:
+    """Add ``attributes`` (N, K): a small network on the `with_statistics` of ``maps``.
+
+    Args:
+        model: a network without attributes, as `without_attributes` gives it.
+        maps: of it, as `inputs_of` gives them.
+        layers: weights (F', F) and bias (F',) of each linear layer; between two layers stands a ReLU.
+    """
+    extended = with_statistics(model, maps)
+    graph = extended.graph
+    del graph.output[-1]  # the statistics stay inside
+    value = STATISTICS
+    for index, (weights, bias) in enumerate(layers):
+        last = index == len(layers) - 1
+        output = ATTRIBUTES if last else f"{ATTRIBUTES}.{index}"
+        names = [f"{ATTRIBUTES}.{index}.weight", f"{ATTRIBUTES}.{index}.bias"]
+        graph.initializer.extend(map(numpy_helper.from_array, (weights, bias), names))
+        graph.node.append(helper.make_node("Gemm", [value, *names], [output], name=output, transB=1))
+        value = output
+        if not last:
+            value = f"{output}.positive"
+            graph.node.append(helper.make_node("Relu", [output], [value], name=value))
+    shape = ["batch", len(layers[-1][1])]
+    graph.output.append(helper.make_tensor_value_info(ATTRIBUTES, TensorProto.FLOAT, shape))
+    return extended
+
+
+def without_attributes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what `with_attributes` added, so that attributes can be fitted again."""
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    graph = extended.graph
+    for field in (graph.node, graph.initializer, graph.output):
+        kept = [part for part in field if part.name.split(".")[0] not in (STATISTICS, ATTRIBUTES)]
+        del field[:]
+        field.extend(kept)
+    return extended

@@ -1,0 +1,65 @@
+"""From a network's attribute logits to values, probabilities, and words that say why a cell is what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.bundle import Attributes
+from leukopy.taxonomy import ATTRIBUTES, describe
+
+
+def attribute_columns(
+    logits: NDArray[np.float32], class8: NDArray[np.str_], attributes: Attributes
+) -> dict[str, list[Any]]:
+    """The columns of ``ATTRIBUTE_SCHEMA`` for N cells.
+
+    Args:
+        logits: float (N, K), the ``attributes`` output.
+        class8: coarse codes (N,); a class that has no attributes gets nulls.
+        attributes: what the bundle's card says of them.
+    """
+    has = np.isin(class8, attributes.classes)
+    columns: dict[str, list[Any]] = {}
+    said: dict[str, NDArray[np.object_]] = {}
+    for head, probability in head_probabilities(logits, attributes).items():
+        best = probability.argmax(axis=1)
+        height = probability[np.arange(len(best)), best]
+        values = np.array(head.values, dtype=object)[best]
+        columns[f"attr_{head.name}"] = np.where(has, values, None).tolist()
+        columns[f"attr_{head.name}_p"] = np.where(has, height.astype(object), None).tolist()
+        said[head.name] = np.where(has & (height >= head.said_from), values, None)
+    rows = zip(*(said.get(each.name, np.full(len(has), None)) for each in ATTRIBUTES), strict=True)
+    columns["why"] = [_describe(row) if it_has else None for row, it_has in zip(rows, has, strict=True)]
+    return columns
+
+
+def head_probabilities(logits: NDArray[np.float32], attributes: Attributes) -> dict[Any, NDArray[np.float64]]:
+    """Calibrated probabilities (N, number of values) by head."""
+    ends = np.cumsum([len(head.values) for head in attributes.heads])
+    found = {}
+    for head, own in zip(attributes.heads, np.split(logits, ends[:-1], axis=1), strict=True):
+        powers = np.exp((own - own.max(axis=1, keepdims=True)) / head.temperature)
+        found[head] = powers / powers.sum(axis=1, keepdims=True)
+    return found
+
+
+def words(row: Mapping[str, Any]) -> str | None:
+    """Why a classified cell is what it is: ``multi-lobed nucleus, small pink granules``.
+
+    Args:
+        row: a cell as `Classifier.predict` gives it.
+
+    Returns:
+        Its ``why``; None where the bundle judges no attributes, the cell's class has none, or none is sure enough.
+    """
+    return row.get("why") or None
+
+
+@lru_cache(maxsize=4096)
+def _describe(values: tuple[str | None, ...]) -> str:
+    return describe({each.name: value for each, value in zip(ATTRIBUTES, values, strict=True)})
