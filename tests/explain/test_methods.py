@@ -14,7 +14,7 @@ from torch import nn
 
 from leukopy.core.errors import BundleError, InputError, MissingExtraError, SettingsError
 from leukopy.core.files import write_json
-from leukopy.explain import METHODS, Subject, methods, open_subject, rank_correlation, to_heat
+from leukopy.explain import METHODS, Subject, open_subject, randomised, rank_correlation, to_heat
 from leukopy.explain.gradients import grad_cam, grad_cam_plus_plus
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.cell_net import CellNet, Outputs
@@ -207,18 +207,16 @@ def test_bundles_are_explained_without_torch(bundle) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_random_weights_need_a_run(bundle) -> None:
-    pictures, classes = np.zeros((1, 32, 32, 3), np.uint8), np.array([0])
-    assert methods.randomised_heat(Subject(bundle), "grad-cam", pictures, classes) is None
+def test_random_weights_need_a_run(bundle, lenet_run) -> None:
+    assert randomised(Subject(bundle), "grad-cam") is None
+    assert randomised(Subject(bundle, lenet_run), "score-cam") is None
 
 
 def test_random_weights_give_other_maps(bundle, lenet_run) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     classes = np.array([0, 5])
-    first, again, other = (
-        methods.randomised_heat(Subject(bundle, lenet_run), "grad-cam", pictures, classes, seed) for seed in (0, 0, 1)
-    )
-    assert first is not None
+    explainers = [randomised(Subject(bundle, lenet_run), "grad-cam", seed) for seed in (0, 0, 1)]
+    first, again, other = (explain(pictures, classes) for explain in explainers if explain is not None)
     assert first.shape == (2, 32, 32)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)

@@ -39,6 +39,12 @@ def explain(  # noqa: PLR0913, PLR0917 (one option per setting)
     target: Annotated[
         str | None, typer.Option(help="Class to explain (SNE, BNE, EO …).", show_default="the class of each cell")
     ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(
+            help="8: the mean map over the turned and mirrored views of a cell; 1: as it is.", show_default="8"
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Steps of deletion and insertion; 0: not measured.", show_default="20")
     ] = None,
@@ -77,6 +83,7 @@ def explain(  # noqa: PLR0913, PLR0917 (one option per setting)
         "model": model,
         "methods": method or None,
         "target": target,
+        "views": views,
         "steps": steps,
         "sanity": sanity,
         "neighbours": neighbours,

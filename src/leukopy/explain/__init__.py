@@ -14,8 +14,9 @@ from leukopy.explain.faithfulness import (
     rank_correlation,
 )
 from leukopy.explain.heat import Explainer, Heat, Pictures, to_heat
-from leukopy.explain.methods import METHODS, Method, Subject, open_subject, randomised_heat
+from leukopy.explain.methods import METHODS, Method, Subject, open_subject, randomised
 from leukopy.explain.neighbours import Neighbour, NeighbourIndex, nearest, read_index
+from leukopy.explain.views import of_all_views
 
 __all__ = [
     "METHODS",
@@ -33,9 +34,10 @@ __all__ = [
     "heat_share",
     "insertion",
     "nearest",
+    "of_all_views",
     "open_subject",
     "random_heat",
-    "randomised_heat",
+    "randomised",
     "rank_correlation",
     "read_index",
     "to_heat",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, open_bundle
 from leukopy.core.errors import BundleError, InputError, MissingExtraError, SettingsError
@@ -19,7 +18,7 @@ from leukopy.core.files import read_json
 from leukopy.core.registry import Registry
 from leukopy.core.runs import RUN_FILE
 from leukopy.explain.class_activation import class_activation
-from leukopy.explain.heat import Explainer, Heat, Pictures
+from leukopy.explain.heat import Explainer
 from leukopy.explain.score_cam import score_cam
 from leukopy.inference import activations
 
@@ -74,10 +73,8 @@ def open_subject(model: str) -> Subject:
     return Subject(open_bundle(folder / "bundle"), folder)
 
 
-def randomised_heat(
-    subject: Subject, method: str, pictures: Pictures, classes: NDArray[np.intp], seed: int = 0
-) -> Heat | None:
-    """Heat maps (N, S, S) of a network of the same architecture with random weights (Adebayo et al., NeurIPS 2018).
+def randomised(subject: Subject, method: str, seed: int = 0) -> Explainer | None:
+    """A method on a network of the same architecture with random weights (Adebayo et al., NeurIPS 2018).
 
     Returns:
         None where the method has no such way, or no training run says what the architecture is.
@@ -87,7 +84,7 @@ def randomised_heat(
         return None
     from leukopy.models.checkpoints import fresh_net  # noqa: PLC0415
 
-    return from_net(fresh_net(subject.run, seed))(pictures, classes)
+    return from_net(fresh_net(subject.run, seed))
 
 
 def torch_installed() -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -45,6 +45,8 @@ class ExplainSettings(Settings):
     """Names of `explain.METHODS`."""
     target: str | None = None
     """Fine class code that is explained; None: the class that each cell is given."""
+    views: Literal[1, 8] = 8
+    """8: the mean map over the turned and mirrored views of each cell; 1: of the picture as it is."""
     steps: int = Field(default=20, ge=0, le=500)
     """Of deletion and insertion; 0: they are not measured."""
     sanity: int = Field(default=20, ge=0, le=1000)
@@ -171,9 +173,15 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
     side = subject.bundle.card.preprocess.size
     nothing = np.zeros((0, side, side, 3), np.uint8)
     grid = activations(subject.bundle, nothing, ["feature_map"])["feature_map"].shape[-1]
-    explainers = {name: method.open(subject) for name, method in opened.items()}
+    explainers = {name: _viewed(method.open(subject), settings) for name, method in opened.items()}
     index = read_index(subject.bundle) if settings.neighbours else None
     return _Tools(settings, subject, explainers, index, grid, paths)
+
+
+def _viewed(explainer: Explainer, settings: ExplainSettings) -> Explainer:
+    from leukopy.explain import of_all_views
+
+    return of_all_views(explainer) if settings.views == 8 else explainer
 
 
 @contextmanager
@@ -311,7 +319,7 @@ def _sanity(tools: _Tools, found: _Found) -> dict[str, NDArray[np.float64]]:
     """Rank correlation of each method's maps with those of a network with random weights."""
     import numpy as np
 
-    from leukopy.explain import randomised_heat, rank_correlation
+    from leukopy.explain import randomised, rank_correlation
 
     if not found.compared:
         return {}
@@ -319,10 +327,10 @@ def _sanity(tools: _Tools, found: _Found) -> dict[str, NDArray[np.float64]]:
     classes = np.array([target for _, target, _ in found.compared])
     correlations = {}
     for name in tools.explainers:
-        random = randomised_heat(tools.subject, name, pictures, classes)
+        random = randomised(tools.subject, name)
         if random is not None:
             trained = np.stack([heats[name] for _, _, heats in found.compared])
-            correlations[name] = rank_correlation(trained, random)
+            correlations[name] = rank_correlation(trained, _viewed(random, tools.settings)(pictures, classes))
     return correlations
 
 
@@ -373,6 +381,10 @@ def _notes(tools: _Tools) -> list[str]:
         notes.append(
             f"This network's last feature map has {tools.grid} × {tools.grid} positions: a heat map shows no detail "
             "finer than that."
+        )
+    if tools.settings.views == 1:
+        notes.append(
+            "Maps of one view: a coarse network favours some places whatever the cell does (--views 8 does not)."
         )
     if tools.settings.sanity and tools.subject.run is None:
         notes.append("The check against random weights needs the training run: --model runs/….")
