@@ -176,7 +176,7 @@ def _targets(settings: TransferSettings, arm: Arm) -> Iterator[EvaluateSettings]
             trained_on = name in arm.train
             if not trained_on or "test" in open_dataset(name, root)["split"]:
                 split = "test" if trained_on else "all"
-                yield EvaluateSettings(data=name, root=root, split=split, replicates=settings.replicates)
+                yield EvaluateSettings(data=name, root=root, split=split, examples=0, replicates=settings.replicates)
 
 
 def _test(laboratory: EvaluateSettings, bundle: Path, folder: Path, progress: Progress) -> None:
