@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +116,50 @@ def test_embeddings_are_kept_by_model_and_digest(
     other = open_bundle(build_bundle(tmp_path / "other", sharpness=2.0))
     with pytest.raises(TypeError):
         embed_all(other, paths, digests, silent)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_stopped_or_killed_it_leaves_no_worker_behind(
+    sign: signal.Signals, code: int, draw_cells: Draw, tmp_path: Path, build_bundle
+) -> None:
+    """Through the real command: its workers end with it, and what they measured is in the cache."""
+    draw_cells(tmp_path / "cells", {"LY": 30, "EO": 30, "MO": 30})
+    bundle, out = build_bundle(tmp_path / "bundle"), tmp_path / "out"
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's `&` would ignore it
+    command = (sys.executable, "-c", f"{heed}; from leukopy.cli.main import main; main()")
+    running = subprocess.Popen(
+        [*command, "explore", str(tmp_path / "cells"), "--model", str(bundle), "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LEUKOPY_CACHE": str(tmp_path / "cache")},
+    )
+    cache = tmp_path / "cache" / "explore"
+    wait_for(lambda: kept(cache) > 0)
+    running.send_signal(sign)
+    _, said = running.communicate(timeout=120)  # ends only once no worker holds standard error
+    assert running.returncode == code
+    assert "Traceback" not in said
+    if sign == signal.SIGINT:
+        assert said == "leukopy: interrupted; what was measured is kept; the same command goes on from there.\n"
+    assert 0 < kept(cache) <= 90
+
+
+def kept(cache: Path) -> int:
+    """Cells in the cache."""
+    found = list(cache.glob("cells-*.sqlite"))
+    if not found:
+        return 0
+    with closing(sqlite3.connect(found[0])) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM kept").fetchone()[0])
+        except sqlite3.OperationalError:  # not made yet
+            return 0
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)

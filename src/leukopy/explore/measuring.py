@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -123,7 +125,7 @@ def embed_all(bundle: Bundle, paths: Sequence[str], digests: Sequence[str], prog
 def _onwards(progress: Progress, before: int, whole: int) -> Progress:
     """Progress of a part, told as that of the whole."""
 
-    def report(stage: str, done: int, total: int | None) -> None:
+    def report(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 (of the part)
         progress(stage, before + done, whole)
 
     return report
@@ -201,7 +203,7 @@ def _finished(running: dict[Future[list[Outcome]], Sequence[int]]) -> Iterator[t
 def _workers() -> Iterator[ProcessPoolExecutor]:
     """Processes, not threads: segmenting holds the interpreter, so that two threads are no faster than one."""
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
-    pool = ProcessPoolExecutor(available_cores(), mp_context=context, initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(available_cores(), mp_context=context, initializer=_serve)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -213,6 +215,17 @@ def _workers() -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C reaches every process of a terminal; the one that started these stops them."""
+def _serve() -> None:
+    """Begin a worker. Ctrl-C reaches every process of a terminal: the one that started the workers stops them.
+
+    A worker whose starter was killed would wait for work for ever, so it leaves as soon as that one is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    starter = multiprocessing.parent_process()
+
+    def leave() -> None:
+        if starter is not None:
+            starter.join()
+            os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
