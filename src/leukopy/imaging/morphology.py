@@ -70,8 +70,19 @@ def _roundness(mask: NDArray[np.bool_]) -> float:
 
 
 def lobes(nucleus: NDArray[np.bool_]) -> int:
-    """Number of lobes: what is left of the nucleus where it is at least half as thick as at its thickest point."""
+    """Number of lobes of a nucleus, bool (H, W): the most parts that any erosion leaves.
+
+    A part is a lobe if it is half as thick again as what the erosion takes away (so that a bridge has at most two
+    thirds of the thickness of the lobes it joins) and at least a quarter as thick as the thickest lobe.
+    """
     if not nucleus.any():
         return 0
-    thickness = ndimage.distance_transform_edt(np.pad(nucleus, 1))
-    return int(ndimage.label(thickness > 0.5 * thickness.max())[1])
+    rows, columns = (np.flatnonzero(nucleus.any(axis=axis)) for axis in (1, 0))
+    box = nucleus[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    depth = ndimage.distance_transform_edt(np.pad(box, 1))
+    most = 1
+    for taken in np.linspace(0, 0.6, 7) * depth.max():
+        parts, count = ndimage.label(depth > taken)
+        thickness = ndimage.maximum(depth, parts, np.arange(1, count + 1))
+        most = max(most, int(np.sum((thickness >= 1.5 * taken) & (thickness >= 0.25 * depth.max()))))
+    return most
