@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
 from leukopy.core.progress import silent
+from leukopy.explore import projections
 from leukopy.explore.projections import NEIGHBOURS, mixing, project, score, silhouette, stratified
 from leukopy.explore.summaries import NO_LABEL
 
@@ -112,12 +115,37 @@ def test_lda_looks_at_labelled_cells_only_and_places_all() -> None:
 
 
 @pytest.mark.slow
-def test_islands_stay_islands_in_every_plane_and_the_seed_gives_the_same_ones() -> None:
+def test_islands_stay_islands_in_every_plane_and_the_seed_gives_the_same_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     points, blobs = make_blobs(90, n_features=20, centers=3, random_state=4)
     classes = np.array(["LY", "MO", "EO"])[blobs]
     first = project("pixels", points.astype(np.float32), classes, 7, silent)
-    again = project("pixels", points.astype(np.float32), classes, 7, silent)
     assert list(first.planes) == ["PCA", "LDA", "t-SNE", "UMAP"]
     for method, plane in first.planes.items():
         assert silhouette(plane, classes) > 0.6, method
+    monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "another"))
+    again = project("pixels", points.astype(np.float32), classes, 7, silent)
+    for method, plane in first.planes.items():
         assert np.array_equal(plane, again.planes[method]), method
+
+
+def test_slow_planes_are_kept_by_all_that_decides_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def slow(components: np.ndarray, seed: int) -> np.ndarray:
+        made.append(seed)
+        return components[:, :2] + len(made)
+
+    monkeypatch.setattr(projections, "_tsne", slow)
+    monkeypatch.setattr(projections, "_umap", slow)
+    vectors = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    classes = np.repeat("LY", 60)
+    first = project("pixels", vectors, classes, 0, silent)
+    again = project("pixels", vectors, classes, 0, silent)
+    assert made == [0, 0]
+    assert all(np.array_equal(plane, again.planes[method]) for method, plane in first.planes.items())
+    assert not np.array_equal(first.planes["t-SNE"], first.planes["UMAP"])
+    project("pixels", vectors, classes, 1, silent)
+    project("pixels", vectors + 1, classes, 1, silent)
+    assert made == [0, 0, 1, 1, 1, 1]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +17,9 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
+from leukopy.core.places import cache_folder
 from leukopy.core.progress import Progress
+from leukopy.explore.store import Store
 from leukopy.explore.summaries import NO_LABEL
 
 Points = NDArray[np.float32]
@@ -71,6 +77,9 @@ def project(name: str, vectors: Points, classes: Names, seed: int, progress: Pro
         classes: (N,) of the cells, ``NO_LABEL`` where there is none; LDA needs three of them.
         seed: of all that is random.
         progress: told of the methods that are finished.
+
+    Raises:
+        OutputError: the cache, which keeps t-SNE and UMAP, cannot be written.
     """
     if len(vectors) < 3 or (vectors == vectors[0]).all():
         why = "there are fewer than three cells" if len(vectors) < 3 else "all pictures are the same"
@@ -86,13 +95,24 @@ def project(name: str, vectors: Points, classes: Names, seed: int, progress: Pro
         left_out.append(f"LDA of {name}: it needs three classes with labels, and more cells than classes.")
     progress(f"projecting {name}", len(planes), len(METHODS))
     if len(vectors) >= _FEWEST:
-        planes["t-SNE"] = _tsne(components, seed)
+        made_of = hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
+        planes["t-SNE"] = _kept("t-SNE", _tsne, components, seed, made_of)
         progress(f"projecting {name}", len(planes), len(METHODS))
-        planes["UMAP"] = _umap(components, seed)
+        planes["UMAP"] = _kept("UMAP", _umap, components, seed, made_of)
     else:
         left_out.append(f"t-SNE and UMAP of {name}: they need at least {_FEWEST} cells.")
     progress(f"projecting {name}", len(METHODS), len(METHODS))
     return Space(name, components, planes, tuple(left_out))
+
+
+def _kept(method: str, compute: Callable[[Points, int], Points], components: Points, seed: int, made_of: str) -> Points:
+    """A plane that takes minutes to compute, from the cache where all that decides it is the same."""
+    versions = [version(package) for package in ("scikit-learn", "umap-learn")]
+    key = f"{method} {seed} {COMPONENTS} {NEIGHBOURS} {versions} {made_of}"
+    with closing(Store(cache_folder() / "explore" / "planes.sqlite")) as store:
+        if not (kept := store.get([key])):
+            store.put(kept := {key: compute(components, seed).astype(np.float32).tobytes()})
+    return np.frombuffer(kept[key], np.float32).reshape(-1, 2)
 
 
 def _plane(components: Points) -> Points:
