@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leukopy.cli.index import index
+
 if TYPE_CHECKING:
     from leukopy.bundle import Card, Metric
 
 app = typer.Typer(help="The models that ship with leukopy, and their cards.", no_args_is_help=True)
+app.command()(index)
 
 
 @app.command("list")
@@ -66,12 +69,13 @@ def _print(card: Card) -> None:
         facts.add_row(f"[bold]{name}[/bold]", escape(str(value)))
     console.print(facts)
     trained = Table("trained on", "images", "licence", "citation", title="Data")
-    for use in card.trained_on:
+    for use in (*card.trained_on, *([card.attributes.trained_on] if card.attributes else [])):
         trained.add_row(*map(escape, (use.name, f"{use.images:,}", use.licence, use.citation)))
     console.print(trained)
-    if card.metrics:
+    figures = (*card.metrics, *(card.attributes.metrics if card.attributes else ()))
+    if figures:
         metrics = Table("figure", "value", "measured on", title="How well it does")
-        for metric in card.metrics:
+        for metric in figures:
             metrics.add_row(escape(metric.name), _value(metric), escape(metric.data))
         console.print(metrics)
     for limit in card.limits:

@@ -36,6 +36,7 @@ EXPLANATION_SCHEMA: dict[str, pl.DataType] = {
     "confidence": pl.Float32(),  # calibrated probability of class8
     "confidence11": pl.Float32(),
     "flags": pl.String(),
+    "why": pl.String(),  # what is seen in the cell, in words; null where the bundle judges no attributes
     "target": pl.String(),  # the fine class that is explained
     "probability": pl.Float32(),  # its calibrated probability
     "method": pl.String(),  # a method, or a baseline

@@ -66,6 +66,8 @@ class ShownCell:
     name: str
     """Of the class explained."""
     probability: float
+    why: str | None
+    """What is seen in the cell, in words."""
     predicted: str | None
     """Name of the class given, where another one is explained."""
     flags: tuple[str, ...]
@@ -125,7 +127,8 @@ def share_in_words(row: Mapping[str, Any]) -> str:
 def lines_of(row: Mapping[str, Any]) -> list[str]:
     """What is written below an overlay, from a row of `EXPLANATION_SCHEMA`."""
     said = f"{find(row['target']).name} {chance(row['probability'])}"
-    return [said, f"{title_of(row['method'])}: {row['cell_id']}", share_in_words(row)]
+    seen = [f"Seen: {row['why']}."] if row["why"] else []
+    return [said, *seen, f"{title_of(row['method'])}: {row['cell_id']}", share_in_words(row)]
 
 
 def show_map(row: Mapping[str, Any], view: View, heat: NDArray[np.float32]) -> Map:
@@ -149,6 +152,7 @@ def show_cell(row: Mapping[str, Any], view: View, maps: Sequence[Map], neighbour
         cell_id=row["cell_id"],
         name=find(row["target"]).name,
         probability=row["probability"],
+        why=row["why"],
         predicted=find(row["class11"]).name if other else None,
         flags=tuple(flag for flag in row["flags"].split(";") if flag),
         picture=embedded(jpeg(view.picture, THUMBNAIL)),

@@ -218,6 +218,7 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
     import numpy as np
 
     from leukopy.explain.measuring import BASELINES, baseline, measure
+    from leukopy.inference.attributes import words
     from leukopy.reports.explanation import CELLS_SHOWN, show_cell
     from leukopy.taxonomy import FINE
 
@@ -230,7 +231,7 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
         found.compared.append((case.picture, case.target, heats))
     neighbours = _neighbours(tools, case, cell, found)
     shared = {name: cell[name] for name in ("cell_id", "path", "class8", "class11", "confidence", "confidence11")}
-    shared |= {"flags": cell["flags"], "target": target, "probability": cell[f"p_{target}"]}
+    shared |= {"flags": cell["flags"], "why": words(cell), "target": target, "probability": cell[f"p_{target}"]}
     agree = [like.code == cell["class11"] for like in neighbours]
     shared["neighbours_agree"] = sum(agree) / len(agree) if agree else None
     seed = len(found.rows)
