@@ -11,13 +11,13 @@ import sys
 import time
 
 import torch
-from results_file import write
 
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet
 from leukopy.models.losses import partial_label_loss
 from leukopy.training.allocator import keep_large_blocks
+from results_file import write
 
 BATCH, STEPS = 32, 2
 
@@ -50,8 +50,8 @@ def main() -> None:
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 64
     figures: dict[str, object] = {"size": size, "batch": BATCH}
     print(f"{'backbone':26}{'threads':>8}{'fp32':>10}{'bf16':>10}   images/s of processor time (wall)")
-    for name in sys.argv[2:] or BACKBONES:
-        for threads in (1, 2):
+    for threads in (1, 2):
+        for name in sys.argv[2:] or BACKBONES:
             row = {p: images_per_second(name, size, threads, p) for p in ("fp32", "bf16")}
             shown = "".join(f"{cpu:10.1f} ({wall:.1f})" for cpu, wall in row.values())
             print(f"{name:26}{threads:8}{shown}", flush=True)

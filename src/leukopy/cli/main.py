@@ -10,6 +10,8 @@ from typer.core import TyperGroup
 from leukopy import __version__
 from leukopy.cli import datasets, models
 from leukopy.cli.analyze import analyze
+from leukopy.cli.attributes import fit_attributes
+from leukopy.cli.compare import compare
 from leukopy.cli.console import one_line_errors
 from leukopy.cli.demo import demo
 from leukopy.cli.draw import draw
@@ -44,6 +46,8 @@ app.command()(evaluate)
 app.command()(explain)
 app.command()(explore)
 app.command()(train)
+app.command()(fit_attributes)
+app.command()(compare)
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leukopy.cli.console import progress_bar, say
+
+if TYPE_CHECKING:
+    from leukopy.training.shallow_settings import ShallowSettings
 
 
 def train(
@@ -24,7 +27,8 @@ def train(
 ) -> None:
     """Train a classifier from a recipe and export its bundle.
 
-    The recipe's folders lie below `LEUKOPY_DATA`. Examples:
+    A recipe of `kind: shallow` trains a classifier on features instead, is measured at once, and gives no bundle. The
+    recipe's folders lie below `LEUKOPY_DATA`. Examples:
 
         leukopy train configs/default.yaml --out runs/default
 
@@ -33,35 +37,62 @@ def train(
         leukopy train configs/default.yaml --out runs/default --resume
 
         leukopy train configs/vgg16.yaml --out runs/vgg16 --weights vgg16-397923af.pth
+
+        leukopy train configs/svm.yaml --out runs/svm
     """
     from rich.console import Console
-    from rich.table import Table
 
-    from leukopy.workflows.train import read_recipe, train
+    from leukopy.workflows.recipes import read
+    from leukopy.workflows.train import train
 
     start = {"backbone.pretrained": False, "backbone.weights": str(weights)} if weights else {}
-    settings = read_recipe(config, dict(_change(text) for text in changes or []) | start)
+    settings = read(config, dict(change(text) for text in changes or []) | start)
+    from leukopy.training.shallow_settings import ShallowSettings  # needs torch: read says so where it is missing
+
+    if isinstance(settings, ShallowSettings):
+        _train_shallow(settings, out, overwrite=overwrite or resume)
+        return
     start_from = settings.backbone.first_weights
     say(f"{settings.backbone.name}: " + (f"starts from {start_from}." if start_from else "trained from scratch."))
     with progress_bar() as progress:
-        result = train(
-            settings,
-            out,
-            resume=resume,
-            overwrite=overwrite,
-            progress=progress,
-            show_progress=Console(stderr=True).is_terminal,
-        )
-    table = Table("figure", "value", title=f"{settings.name}, on validation")
-    for metric in result.card.metrics:
-        table.add_row(metric.name, f"{metric.value:.4f}")
-    Console().print(table)
+        shown = Console(stderr=True).is_terminal
+        result = train(settings, out, resume=resume, overwrite=overwrite, progress=progress, show_progress=shown)
+    _print(f"{settings.name}, on validation", {metric.name: metric.value for metric in result.card.metrics})
     if result.failures:
         say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
     say(f"Bundle: {result.bundle}. Next: leukopy evaluate … --model {result.bundle} --split test")
 
 
-def _change(text: str) -> tuple[str, Any]:
+def _train_shallow(settings: ShallowSettings, out: Path, *, overwrite: bool) -> None:
+    from leukopy.reports.evaluation import averages
+    from leukopy.workflows.shallow import train_shallow
+
+    with progress_bar() as progress:
+        result = train_shallow(settings, out, overwrite=overwrite, progress=progress)
+    for split, evaluation in result.evaluations.items():
+        figures = {
+            f"{name}, {level.name}": estimate.value
+            for level in evaluation.levels
+            for name, estimate in averages(level).items()
+        }
+        _print(f"{settings.name}, on {split}", figures)
+    if result.failures:
+        say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
+    say(f"Figures: {', '.join(str(out / split) for split in result.evaluations)}. Shallow models give no bundle.")
+
+
+def _print(title: str, figures: dict[str, float | None]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", title=title)
+    for name, value in figures.items():
+        table.add_row(name, "–" if value is None else f"{value:.4f}")
+    Console().print(table)
+
+
+def change(text: str) -> tuple[str, Any]:
+    """``NAME=VALUE`` as a dotted name and a value, read as YAML."""
     import yaml
 
     name, separator, value = text.partition("=")

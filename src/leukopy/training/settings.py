@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -43,7 +43,7 @@ class BackboneChoice(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
-    def _one_start(self) -> BackboneChoice:
+    def _one_start(self) -> Self:
         if self.pretrained and self.weights:
             raise ValueError("give pretrained or weights, not both")
         return self
@@ -116,31 +116,36 @@ class Loss(Settings):
         return weights
 
 
-class TrainSettings(Settings):
-    """One training run, whole."""
+class Recipe(Settings):
+    """What every recipe says: its name, what it learns, and from which images."""
 
     name: str
     title: str
     description: str
     level: Literal["fine", "coarse"] = "fine"
     """``coarse``: every label is brought to the 8 classes first, as in the study's 8-class runs."""
+    sources: tuple[Source, ...] = Field(min_length=1)
+    seed: int = 0
+    limits: tuple[str, ...] = ()
+    """Sentences for the model card."""
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        names = [source.dataset for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError("each source may be listed once")
+        return self
+
+
+class TrainSettings(Recipe):
+    """One training run of a network, whole."""
+
     backbone: BackboneChoice
     preprocess: Preprocess
-    sources: tuple[Source, ...] = Field(min_length=1)
     augmentation: Augmentation | None = None
     """None: none, as in the study's LeNet."""
     loss: Loss = Loss()
     optimisation: Optimisation = Optimisation()
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
-    seed: int = 0
     licence: str = "Apache-2.0"
-    limits: tuple[str, ...] = ()
-    """Sentences for the model card."""
-
-    @model_validator(mode="after")
-    def _names_once(self) -> TrainSettings:
-        names = [source.dataset for source in self.sources]
-        if len(set(names)) != len(names):
-            raise ValueError("each source may be listed once")
-        return self

@@ -13,12 +13,12 @@ from leukopy.bundle import DatasetUse
 from leukopy.core.errors import TrainingError
 from leukopy.datasets import DATASETS, open_dataset
 from leukopy.taxonomy import COARSE, FINE, find, fine_members
-from leukopy.training.settings import Source, TrainSettings
+from leukopy.training.settings import Recipe, Source, TrainSettings
 
 DRAWN = "drawn"
 
 
-def gather(settings: TrainSettings, data: Path) -> pl.DataFrame:
+def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
     """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split.
 
     Test images, images without label and classes outside the taxonomy are left out here, once and for all.
@@ -26,12 +26,17 @@ def gather(settings: TrainSettings, data: Path) -> pl.DataFrame:
     Raises:
         TrainingError: a source has no image to train on.
     """
-    tables = [_drawn(source, settings.seed) if source.dataset == DRAWN else _public(source, settings, data)
-              for source in settings.sources]  # fmt: skip
-    cells = pl.concat(tables).filter(pl.col("split") != "test")
-    if settings.level == "coarse":
+    return with_test(recipe, data).filter(pl.col("split") != "test")
+
+
+def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
+    """As ``gather``, with the test images: for a run that trains and tests at one go."""
+    tables = [_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)
+              for source in recipe.sources]  # fmt: skip
+    cells = pl.concat(tables)
+    if recipe.level == "coarse":
         cells = cells.with_columns(pl.col("code").map_elements(_coarse_code, return_dtype=pl.String()))
-    for source in settings.sources:
+    for source in recipe.sources:
         of_source = cells.filter(pl.col("source") == source.dataset)
         if of_source.filter(pl.col("split") == "train").is_empty():
             raise TrainingError(f"source {source.dataset!r}: no labelled training image under {source.root or data}.")
@@ -44,13 +49,13 @@ def _coarse_code(code: str) -> str:
     return str(find(code).coarse)
 
 
-def _public(source: Source, settings: TrainSettings, data: Path) -> pl.DataFrame:
+def _public(source: Source, recipe: Recipe, data: Path) -> pl.DataFrame:
     cells = open_dataset(source.dataset, data / source.root)
     known = [cell.code for cell in (*FINE, *COARSE)]
     cells = cells.filter(pl.col("code").is_in(known)).with_columns(source=pl.lit(source.dataset))
     if cells["split"].null_count() == 0:
         return cells
-    return cells.with_columns(split=_split_by_group(cells, source.validation_share, settings.seed))
+    return cells.with_columns(split=_split_by_group(cells, source.validation_share, recipe.seed))
 
 
 def _split_by_group(cells: pl.DataFrame, share: float, seed: int) -> pl.Series:

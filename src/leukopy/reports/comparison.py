@@ -1,0 +1,121 @@
+"""Several models in one table: for people (Markdown), for spreadsheets (CSV), for programs (JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leukopy.core.files import write_json, write_text
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.taxonomy import COARSE, FINE
+
+COLUMNS = {
+    "accuracy8": "accuracy, 8",
+    "macro_f1_8": "macro F1, 8",
+    "ece8": "ECE, 8",
+    "accuracy11": "accuracy, 11",
+    "macro_f1_11": "macro F1, 11",
+    "ece11": "ECE, 11",
+    "parameters": "parameters",
+    "flops": "FLOPs",
+    "images_per_second": "images/s",
+    "minutes": "minutes",
+}
+"""Field of a row -> its heading, in the order they are printed."""
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One model; None where there is no such figure."""
+
+    name: str
+    failure: str = ""
+    """Why there are no figures: one line; empty where there are."""
+    accuracy8: float | None = None
+    macro_f1_8: float | None = None
+    ece8: float | None = None
+    accuracy11: float | None = None
+    macro_f1_11: float | None = None
+    ece11: float | None = None
+    parameters: int | None = None
+    """Of the network, or of the network that the features come from."""
+    flops: int | None = None
+    """Of one image in that network; a multiplication and its addition are two."""
+    images_per_second: float | None = None
+    """From files to probabilities, on this machine."""
+    minutes: float | None = None
+    """Of training."""
+    f1_8: Mapping[str, float | None] = field(default_factory=dict)
+    """Coarse code -> F1."""
+    f1_11: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def cells(row: ComparisonRow) -> list[str]:
+    """What the table shows of a row, in the order of ``COLUMNS``."""
+    return [_shown(name, getattr(row, name)) for name in COLUMNS]
+
+
+def _shown(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if name == "parameters":
+        return f"{value / 1e6:.2f} M"
+    if name == "flops":
+        return f"{value / 1e9:.2f} G"
+    return f"{value:.1f}" if name in ("images_per_second", "minutes") else f"{value:.4f}"
+
+
+def write_comparison(folder: Path, rows: Sequence[ComparisonRow], images: str, provenance: Mapping[str, Any]) -> None:
+    """Write ``compare.json``, ``compare.csv`` and ``compare.md``.
+
+    Args:
+        folder: receives the files.
+        rows: the models, in their order.
+        images: which images were classified.
+        provenance: ``command``, ``commit`` and ``machine`` are quoted.
+    """
+    content = {"notice": RESEARCH_USE_ONLY, "images": images, "rows": [asdict(row) for row in rows]}
+    write_json(folder / "compare.json", {**content, "provenance": dict(provenance)})
+    table = pl.DataFrame([_flat(row) for row in rows], infer_schema_length=None)
+    write_text(folder / "compare.csv", table.write_csv(float_precision=4))
+    write_text(folder / "compare.md", _markdown(rows, images, provenance))
+
+
+def _flat(row: ComparisonRow) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": row.name, "failure": row.failure}
+    values |= {name: getattr(row, name) for name in COLUMNS}
+    values |= {f"f1_8_{cell.code}": row.f1_8.get(cell.code) for cell in COARSE}
+    return values | {f"f1_11_{cell.code}": row.f1_11.get(cell.code) for cell in FINE}
+
+
+def _markdown(rows: Sequence[ComparisonRow], images: str, provenance: Mapping[str, Any]) -> str:
+    lines = [f"# {len(rows)} models on {images}", "", *_table(["model", *COLUMNS.values()], [
+        [row.name, *cells(row)] for row in rows if not row.failure
+    ])]  # fmt: skip
+    for level, codes in (("8", [cell.code for cell in COARSE]), ("11", [cell.code for cell in FINE])):
+        scored = [(row.name, row.f1_8 if level == "8" else row.f1_11) for row in rows]
+        found = [[name, *(_shown("f1", f1.get(code)) for code in codes)] for name, f1 in scored if f1]
+        if found:
+            lines += ["", f"## F1, {level} classes", "", *_table(["model", *codes], found)]
+    failed = [f"- {row.name}: {row.failure}" for row in rows if row.failure]
+    if failed:
+        lines += ["", "## Without figures", "", *failed]
+    lines += [
+        "",
+        "FLOPs are of one image at the model's size; a multiplication and its addition count as two. Of a shallow "
+        "model, parameters and FLOPs are those of the network that its features come from. images/s is from files to "
+        "probabilities on the machine below; minutes are those of training there.",
+        "",
+        *(f"- {name}: `{provenance[name]}`" for name in ("command", "commit", "machine", "created")),
+        f"- {RESEARCH_USE_ONLY}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in body)]

@@ -1,0 +1,263 @@
+"""Train and measure several recipes on the same images, in one table."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from leukopy.core.errors import LeukopyError, OutputError, SettingsError
+from leukopy.core.files import read_json, write_json
+from leukopy.core.places import data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.provenance import provenance
+from leukopy.core.runs import FINISHED, RUN_FILE
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    from leukopy.reports.comparison import ComparisonRow
+    from leukopy.training.settings import TrainSettings
+    from leukopy.training.shallow_settings import ShallowSettings
+
+    Recipe = TrainSettings | ShallowSettings
+
+SPEED_FILE = "speed.json"
+TIMED = 64
+"""Images that a network's speed is measured on, from files to rows."""
+
+
+class CompareSettings(Settings):
+    """What to compare on what."""
+
+    recipes: tuple[Path, ...] = Field(min_length=1)
+    """Recipes of networks and of shallow models."""
+    changes: dict[str, Any] = Field(default_factory=dict)
+    """Dotted names of settings -> other values, for every recipe that has the setting."""
+    split: Literal["test", "val"] = "test"
+    """Of the first source, which must be the same in all recipes."""
+
+    @property
+    def command(self) -> str:
+        """The command that does this again, without its output folder."""
+        changes = [part for name, value in self.changes.items() for part in ("--set", f"{name}={value}")]
+        return shlex.join(["leukopy", "compare", *map(str, self.recipes), *changes, "--split", self.split])
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The table, and where its files are."""
+
+    rows: tuple[ComparisonRow, ...]
+    out: Path
+
+    @property
+    def failures(self) -> int:
+        """Models without figures."""
+        return sum(bool(row.failure) for row in self.rows)
+
+
+def compare(
+    settings: CompareSettings,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    show_progress: bool = False,
+) -> CompareResult:
+    """Train each recipe in ``out/<its name>``, measure it, and set all in one table.
+
+    What is there already is not done again: a model trained with the same settings, its evaluation; an interrupted
+    training goes on. A model that fails is a row with its reason, and the others go on.
+
+    Args:
+        settings: what to compare.
+        out: has, or receives, a folder for each model, as `leukopy train` writes it; receives ``compare.md``,
+            ``compare.csv`` and ``compare.json``, written anew after each model.
+        overwrite: train anew where a model was trained with other settings.
+        progress: told of decoding, features and classification.
+        show_progress: draw the epochs' bar.
+
+    Raises:
+        SettingsError: a recipe is wrong, two have one name, or their first sources differ.
+        OutputError: the table cannot be written.
+    """
+    from leukopy.reports.comparison import ComparisonRow, write_comparison
+
+    recipes = _read(settings)
+    images = f"{recipes[0].sources[0].dataset}, {settings.split}"
+    begun = {"command": settings.command, **provenance()}
+    rows: list[ComparisonRow] = []
+    for recipe in recipes:
+        try:
+            row = _one(recipe, settings.split, out / recipe.name, overwrite, (progress, show_progress))
+        except (LeukopyError, RuntimeError, MemoryError) as error:  # RuntimeError: torch, out of memory among others
+            row = ComparisonRow(recipe.name, failure=" ".join(str(error).split()) or type(error).__name__)
+        rows.append(row)
+        write_comparison(out, rows, images, begun)
+    return CompareResult(tuple(rows), out)
+
+
+def _read(settings: CompareSettings) -> list[Recipe]:
+    from leukopy.workflows.recipes import read
+
+    recipes = [read(path, settings.changes, only_known=True) for path in settings.recipes]
+    for name in settings.changes:
+        if not any(name.partition(".")[0] in type(recipe).model_fields for recipe in recipes):
+            raise SettingsError(f"--set {name}: none of the recipes has such a setting.")
+    names = [recipe.name for recipe in recipes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SettingsError(f"two recipes are named {', '.join(sorted(twice))}; give each a name of its own.")
+    firsts = {(recipe.sources[0].dataset, recipe.sources[0].root): recipe.name for recipe in recipes}
+    if len(firsts) > 1:
+        shown = "; ".join(f"{name}: {dataset} {root}" for (dataset, root), name in firsts.items())
+        raise SettingsError(f"models are compared on the same images, and the first sources differ ({shown}).")
+    return recipes
+
+
+def _one(recipe: Recipe, split: str, folder: Path, overwrite: bool, shown: tuple[Progress, bool]) -> ComparisonRow:
+    """Train and measure, or read what is there."""
+    from leukopy.training.settings import TrainSettings
+
+    state = _state(folder, recipe, overwrite)
+    if isinstance(recipe, TrainSettings):
+        return _network(recipe, split, folder, state, shown)
+    return _shallow(recipe, split, folder, state, shown[0])
+
+
+def _state(folder: Path, recipe: Recipe, overwrite: bool) -> Literal["absent", "begun", "finished", "other"]:
+    """What ``folder`` holds of this recipe."""
+    if not (folder / RUN_FILE).exists():
+        return "absent"
+    run = read_json(folder / RUN_FILE)
+    try:
+        same = type(recipe).build(run["settings"]) == recipe
+    except (SettingsError, KeyError, TypeError):
+        same = False
+    if not same:
+        if overwrite:
+            return "other"
+        raise OutputError(
+            f"{folder}: was trained with other settings. Add --overwrite to train it anew, or change --out."
+        )
+    return "finished" if run.get("status") == FINISHED else "begun"
+
+
+def _network(
+    recipe: TrainSettings, split: str, folder: Path, state: str, shown: tuple[Progress, bool]
+) -> ComparisonRow:
+    from leukopy.bundle import open_bundle
+    from leukopy.models.flops import flops
+    from leukopy.workflows.train import train
+
+    progress, show_progress = shown
+    if state != "finished":
+        train(
+            recipe,
+            folder,
+            resume=state == "begun",
+            overwrite=state == "other",
+            progress=progress,
+            show_progress=show_progress,
+        )
+    bundle = open_bundle(folder / "bundle")
+    speed = _evaluated(recipe, split, folder, bundle.card.model.sha256, progress)
+    return _row(
+        recipe.name,
+        read_json(folder / split / "report.json"),
+        parameters=bundle.card.model.parameters,
+        flops=flops(recipe.backbone.name, recipe.preprocess),
+        images_per_second=speed,
+        minutes=read_json(folder / RUN_FILE).get("minutes"),
+    )
+
+
+def _evaluated(recipe: TrainSettings, split: str, folder: Path, sha256: str, progress: Progress) -> float:
+    """Measure the bundle on the split, unless it is done; images per second."""
+    from leukopy.workflows.evaluate import EvaluateSettings, evaluate
+
+    source, done = recipe.sources[0], folder / split / SPEED_FILE
+    if done.exists():
+        earlier = read_json(done)
+        if earlier["sha256"] == sha256:
+            return float(earlier["images_per_second"])
+    root, model = data_folder() / source.root, folder / "bundle"
+    settings = EvaluateSettings(data=source.dataset, root=root, model=str(model), split=split)  # type: ignore[arg-type]
+    evaluate(settings, folder / split, overwrite=True, progress=progress)
+    speed = _images_per_second(model, folder / split)
+    write_json(done, {"images_per_second": speed, "sha256": sha256})
+    return speed
+
+
+def _images_per_second(model: Path, evaluation: Path) -> float:
+    """From files to rows, on some of the images that were evaluated."""
+    import polars as pl
+
+    from leukopy.inference.classifier import Classifier
+
+    paths = pl.read_parquet(evaluation / "predictions.parquet")["path"][:TIMED].to_list()
+    classifier = Classifier.open(model)
+    classifier.predict(paths[:1])  # the first run prepares the network
+    started = time.perf_counter()
+    classifier.predict(paths)
+    return round(len(paths) / (time.perf_counter() - started), 1)
+
+
+def _shallow(recipe: ShallowSettings, split: str, folder: Path, state: str, progress: Progress) -> ComparisonRow:
+    from leukopy.workflows.shallow import train_shallow
+
+    if state != "finished":
+        train_shallow(recipe, folder, overwrite=state != "absent", progress=progress)
+    report = folder / split / "report.json"
+    if not report.exists():
+        raise OutputError(f"{folder}: {recipe.sources[0].dataset} has no split {split!r}; choose another --split.")
+    run = read_json(folder / RUN_FILE)
+    parameters, operations = _network_of(recipe)
+    return _row(
+        recipe.name,
+        read_json(report),
+        parameters=parameters,
+        flops=operations,
+        images_per_second=run.get("images_per_second"),
+        minutes=run.get("minutes"),
+    )
+
+
+def _network_of(recipe: ShallowSettings) -> tuple[int | None, int | None]:
+    """Parameters and FLOPs of the network that the features come from; None for those of pixels."""
+    from leukopy.bundle import open_bundle
+    from leukopy.models.backbones import BACKBONES
+    from leukopy.models.flops import flops
+
+    features = recipe.features
+    if features.model is not None:
+        card = open_bundle(features.model).card
+        name = card.recipe.get("backbone", {}).get("name")
+        known = name in BACKBONES
+        return card.model.parameters, flops(name, card.preprocess) if known else None
+    if features.backbone is None or features.preprocess is None:
+        return None, None
+    import torch
+
+    with torch.device("meta"):
+        backbone = BACKBONES[features.backbone].build(features.preprocess.size, False)
+    return sum(part.numel() for part in backbone.parameters()), flops(features.backbone, features.preprocess)
+
+
+def _row(name: str, report: dict[str, Any], **costs: Any) -> ComparisonRow:
+    from leukopy.reports.comparison import ComparisonRow
+
+    figures: dict[str, Any] = {}
+    for classes in (8, 11):
+        level = report["levels"].get(f"{classes} classes")
+        if level is not None:
+            figures |= {
+                f"accuracy{classes}": level["accuracy"]["value"],
+                f"macro_f1_{classes}": level["macro F1"]["value"],
+                f"ece{classes}": level["ECE"]["value"],
+                f"f1_{classes}": {code: score["f1"]["value"] for code, score in level["classes"].items()},
+            }
+    return ComparisonRow(name, **figures, **costs)
