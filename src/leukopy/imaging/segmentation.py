@@ -95,7 +95,7 @@ def _seed(dye: Plane) -> Mask:
     """The dyed parts in the middle: a nucleus and its lobes, or a platelet."""
     if np.ptp(dye) < _FAINTEST:
         return np.zeros(dye.shape, dtype=bool)
-    labels, count = ndimage.label(ndimage.binary_opening(dye > threshold_otsu(dye), iterations=2))
+    labels, count = ndimage.label(ndimage.binary_opening(dye > _otsu(dye), iterations=2))
     height, width = dye.shape
     row, column = np.ogrid[:height, :width]
     off = np.hypot(row - (height - 1) / 2, column - (width - 1) / 2) / (_SIDE / 2)
@@ -126,13 +126,14 @@ def _cell(density: Plane, seed: Mask) -> Mask:
     odds = _odds(_log_ratio(colour[half], odds)[colour], near, 1)
     whole = ndimage.binary_fill_holes(odds > -0.5)
     labels, _ = ndimage.label(_opened(whole, 0.2) | seed)
-    return ndimage.binary_fill_holes(labels == np.bincount(labels[seed]).argmax())
+    filled: Mask = ndimage.binary_fill_holes(labels == np.bincount(labels[seed]).argmax())
+    return filled
 
 
 def _nucleus(dye: Plane, cell: Mask) -> Mask:
     """The part of a cell that takes the nuclear dye; nothing for a platelet."""
     # The threshold of the picture takes in blue cytoplasm, that of the cell parts chromatin from chromatin.
-    threshold = (threshold_otsu(dye) + threshold_otsu(dye[cell])) / 2
+    threshold = (_otsu(dye) + _otsu(dye[cell])) / 2
     nucleus = _opened((dye > threshold) & cell, 0.25)
     if dye[nucleus].sum() < _LEAST_DYE * dye.size:
         return np.zeros_like(nucleus)
@@ -174,6 +175,10 @@ def _opened(mask: Mask, share: float) -> Mask:
     core = depth > share * depth.max()
     opened: Mask = (ndimage.distance_transform_edt(~core) <= share * depth.max()) & mask
     return opened
+
+
+def _otsu(values: Plane) -> float:
+    return float(threshold_otsu(values))  # type: ignore[no-untyped-call]
 
 
 def _radius(mask: Mask) -> float:
