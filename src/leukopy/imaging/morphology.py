@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.measure import find_contours, regionprops
 
 from leukopy.core.errors import InputError
-from leukopy.imaging.segmentation import Masks
+from leukopy.imaging.segmentation import Masks, box
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _roundness(mask: NDArray[np.bool_]) -> float:
     if not mask.any():
         return nan
     blur = max(0.5, 0.05 * float(np.sqrt(mask.sum() / pi)))
-    grey = ndimage.gaussian_filter(np.pad(_box(mask).astype(np.float32), 4 + int(3 * blur)), blur)
+    grey = ndimage.gaussian_filter(np.pad(mask[box(mask)].astype(np.float32), 4 + int(3 * blur)), blur)
     outlines = find_contours(grey, 0.5)  # type: ignore[no-untyped-call]
     perimeter = sum(float(np.linalg.norm(np.diff(outline, axis=0), axis=1).sum()) for outline in outlines)
     disc = 4 * pi * float(mask.sum())
@@ -92,16 +92,10 @@ def lobes(nucleus: NDArray[np.bool_]) -> int:
     """
     if not nucleus.any():
         return 0
-    depth = ndimage.distance_transform_edt(np.pad(_box(nucleus), 1))
+    depth = ndimage.distance_transform_edt(np.pad(nucleus[box(nucleus)], 1))
     most = 1
     for taken in np.linspace(0, 0.6, 7) * depth.max():
         parts, count = ndimage.label(depth > taken)
         thickness = ndimage.maximum(depth, parts, np.arange(1, count + 1))
         most = max(most, int(np.sum((thickness >= 1.5 * taken) & (thickness >= 0.25 * depth.max()))))
     return most
-
-
-def _box(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The part of a mask that holds all that is in it."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

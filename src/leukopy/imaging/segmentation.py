@@ -91,11 +91,19 @@ def remove_background(picture: NDArray[np.uint8], masks: Masks) -> NDArray[np.ui
     return np.where(masks.cell[..., None], picture, colour)
 
 
+def box(mask: Mask) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask, which must not be empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def _seed(dye: Plane) -> Mask:
     """The dyed parts in the middle: a nucleus and its lobes, or a platelet."""
     if np.ptp(dye) < _FAINTEST:
         return np.zeros(dye.shape, dtype=bool)
     labels, count = ndimage.label(ndimage.binary_opening(dye > _otsu(dye), iterations=2))
+    if not count:
+        return np.zeros(dye.shape, dtype=bool)
     height, width = dye.shape
     row, column = np.ogrid[:height, :width]
     off = np.hypot(row - (height - 1) / 2, column - (width - 1) / 2) / (_SIDE / 2)
@@ -171,9 +179,13 @@ def _odds(evidence: NDArray[np.float64], near: Plane, blur: float) -> Plane:
 
 def _opened(mask: Mask, share: float) -> Mask:
     """Morphological opening with a disc of ``share`` of the mask's greatest depth: threads and spurs go."""
-    depth = ndimage.distance_transform_edt(mask)
-    core = depth > share * depth.max()
-    opened: Mask = (ndimage.distance_transform_edt(~core) <= share * depth.max()) & mask
+    opened = np.zeros_like(mask)
+    if mask.any():
+        window = box(mask)
+        depth = ndimage.distance_transform_edt(np.pad(mask[window], 1))
+        core = depth > share * depth.max()
+        near_core = ndimage.distance_transform_edt(~core) <= share * depth.max()
+        opened[window] = mask[window] & near_core[1:-1, 1:-1]
     return opened
 
 
