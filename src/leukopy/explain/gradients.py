@@ -1,4 +1,4 @@
-"""Grad-CAM and Grad-CAM++ of a convolutional network in torch, by the library pytorch-grad-cam (MIT)."""
+"""Grad-CAM and Grad-CAM++ on the feature map of a network in torch, by the library pytorch-grad-cam (MIT)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leukopy.core.errors import SettingsError
 from leukopy.explain.heat import Explainer, Heat, Pictures
-from leukopy.explain.roll_out import find_transformer
 from leukopy.models.cell_net import CellNet
 
 _AT_ONCE = 8
@@ -31,37 +29,21 @@ class _Logits(nn.Module):
 
 
 def grad_cam(net: CellNet) -> Explainer:
-    """Grad-CAM (Selvaraju et al., "Visual explanations from deep networks via gradient-based localization", ICCV 2017).
-
-    Raises:
-        SettingsError: the network is a vision transformer.
-    """
+    """Grad-CAM (Selvaraju et al., "Visual explanations via gradient-based localization", ICCV 2017)."""
     from pytorch_grad_cam import GradCAM  # noqa: PLC0415  (seconds to import; only those who use it pay)
 
     return _explainer(net, GradCAM)
 
 
 def grad_cam_plus_plus(net: CellNet) -> Explainer:
-    """Grad-CAM++ (Chattopadhay et al., "Generalized gradient-based visual explanations", WACV 2018).
-
-    Raises:
-        SettingsError: the network is a vision transformer.
-    """
+    """Grad-CAM++ (Chattopadhay et al., "Generalized gradient-based visual explanations", WACV 2018)."""
     from pytorch_grad_cam import GradCAMPlusPlus  # noqa: PLC0415
 
     return _explainer(net, GradCAMPlusPlus)
 
 
 def _explainer(net: CellNet, method: type) -> Explainer:
-    """Heat maps on the backbone's feature map.
-
-    Raises:
-        SettingsError: the network is a vision transformer.
-    """
-    if find_transformer(net) is not None:
-        raise SettingsError(
-            f"{method.__name__} fits convolutional networks, and this is a vision transformer. Use --method roll-out."
-        )
+    """Heat maps on the backbone's feature map."""
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: PLC0415
 
     def explain(pictures: Pictures, classes: NDArray[np.intp]) -> Heat:

@@ -135,7 +135,7 @@ def _cam(subject: Subject) -> Explainer:
     try:
         activations(subject.bundle, none, ["class_activation"])
     except BundleError as error:
-        instead = "score-cam" if subject.run is None else "grad-cam or score-cam (roll-out for a vision transformer)"
+        instead = "score-cam" if subject.run is None else "grad-cam or score-cam"
         raise BundleError(
             f"cam: {subject.bundle.card.name!r} has no class activation, since its head is not linear on an averaged "
             f"feature map, or it was exported before leukopy wrote it. Use --method {instead}."
@@ -181,7 +181,7 @@ METHODS: Registry[Method] = Registry(
             paper="Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, "
             "ICCV 2017",
             licence="MIT (pytorch-grad-cam)",
-            fits="convolutional networks, from their training run",
+            fits="networks with a last feature map, from their training run",
             open=lambda subject: _grad_cam(open_net(subject, "grad-cam")),
             from_net=_grad_cam,
         ),
@@ -190,7 +190,7 @@ METHODS: Registry[Method] = Registry(
             paper="Chattopadhay et al., Grad-CAM++: generalized gradient-based visual explanations for deep "
             "convolutional networks, WACV 2018",
             licence="MIT (pytorch-grad-cam)",
-            fits="convolutional networks, from their training run",
+            fits="networks with a last feature map, from their training run",
             open=lambda subject: _grad_cam_plus_plus(open_net(subject, "grad-cam++")),
             from_net=_grad_cam_plus_plus,
         ),

@@ -49,31 +49,23 @@ class Neighbour:
     """Cosine of the angle between the two embeddings."""
 
 
-def prototypes(
-    embeddings: NDArray[np.float32], codes: NDArray[np.str_], per_class: int, seed: int = 0
-) -> NDArray[np.intp]:
-    """Rows that stand for their class: of each of ``per_class`` clusters (k-means), the cell next to its centre.
+def prototypes(codes: NDArray[np.str_], per_class: int, seed: int = 0) -> NDArray[np.intp]:
+    """Rows that stand for their class: ``per_class`` of each, by chance.
+
+    On validation images the neighbours among them have the right class more often than among the cells next to the
+    centres of as many k-means clusters, which are drawn to the outliers (``benchmarks/results/neighbours.json``).
 
     Args:
-        embeddings: (N, D).
-        codes: (N,).
+        codes: (N,), the class of each row.
         per_class: at most; a smaller class is taken whole.
-        seed: of the clusters' start.
+        seed: of the draw.
 
     Returns:
         Indices, ascending.
     """
-    from sklearn.cluster import KMeans  # noqa: PLC0415  (a second to import; only who builds an index pays)
-
-    directions = _directions(embeddings)
-    chosen: list[int] = []
-    for code in np.unique(codes):
-        rows = np.flatnonzero(codes == code)
-        if len(rows) > per_class:
-            distances = KMeans(per_class, n_init=1, max_iter=30, random_state=seed).fit_transform(directions[rows])
-            rows = rows[np.unique(distances.argmin(axis=0))]
-        chosen.extend(rows.tolist())
-    return np.array(sorted(chosen), np.intp)
+    rng = np.random.default_rng(seed)
+    each = (np.flatnonzero(codes == code) for code in np.unique(codes))
+    return np.sort(np.concatenate([rng.permutation(rows)[:per_class] for rows in each]))
 
 
 def make_index(

@@ -27,7 +27,7 @@ class IndexSettings(Settings):
     root: Path | None = None
     """Where the data set lies; only with a data set's name."""
     per_class: int = Field(default=100, ge=1, le=1000)
-    """Cells kept of each fine class: those that stand for the clusters of its training images."""
+    """Cells kept of each fine class, by chance."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class IndexResult:
 
 
 def index_neighbours(settings: IndexSettings, *, progress: Progress = silent) -> IndexResult:
-    """Choose prototypes among the training images of a data set, and write them into the bundle as ``neighbours.npz``.
+    """Choose cells among the training images of a data set, and write them into the bundle as ``neighbours.npz``.
 
     The file holds their embeddings, ids and classes: no picture. Only images of the ``train`` split whose label is one
     of the 11 classes are looked at.
@@ -71,7 +71,7 @@ def index_neighbours(settings: IndexSettings, *, progress: Progress = silent) ->
     if not len(read):
         raise InputError(f"{settings.data}: none of its {len(cells):,} training images could be read.")
     codes, ids = cells["code"].to_numpy()[read].astype(str), cells["cell_id"].to_numpy()[read].astype(str)
-    rows = prototypes(found[read], codes, settings.per_class)
+    rows = prototypes(codes, settings.per_class)
     source = Path(settings.data).name if settings.root is None else settings.data
     index = make_index(bundle, found[read][rows], ids[rows], codes[rows], source, _below_data(settings.root))
     path = bundle.path / INDEX_FILE
