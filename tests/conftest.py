@@ -140,7 +140,7 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
 
 @pytest.fixture(scope="session")
 def judging_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
-    """`colour_model` with attribute heads: each attribute's first value where green is low, its last where it is high."""
+    """`colour_model` with attribute heads: the first value of each where green is low, the last where it is high."""
     import onnx
 
     from leukopy.training.attributes import card_for

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
+from leukopy.bundle import open_bundle
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports import gallery
@@ -117,6 +118,20 @@ def test_second_choice_is_the_next_most_probable_class(content, render):
     _, page = render(content)
     eosinophil = content.cells.filter(pl.col("class11") == "EO").row(0, named=True)
     assert f"EO 67 % BA {100 * eosinophil['p_BA']:.0f} %" in page.text  # the fixture's second choice of EO is BA
+
+
+def test_a_cell_is_told_in_words_where_the_model_judges_attributes(content, render, judging_model):
+    plain, _ = render(content)
+    assert 'class="why"' not in plain
+    assert "What is seen in a cell" not in plain
+    card = content.card.model_copy(update={"attributes": open_bundle(judging_model.path).card.attributes})
+    said = pl.when(pl.col("class11") == "EO").then(pl.lit("bilobed nucleus, <red> granules"))
+    text, page = render(replace(content, card=card, cells=content.cells.with_columns(why=said)))
+    assert page.text.count("Bilobed nucleus, <red> granules.") == 2
+    assert text.count('class="why"') == 2
+    for expected in ("to read what is seen", "11 attributes of neutrophils, eosinophils", "macro F1, nucleus shape",
+                     "0.700", "drawn colours"):  # fmt: skip
+        assert expected in page.text, expected
 
 
 def test_page_asks_the_network_for_nothing_and_runs_no_script(content, render):

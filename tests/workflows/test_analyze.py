@@ -11,7 +11,7 @@ import pytest
 
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
 from leukopy.inference import parts
-from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA
+from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 
 CELLS = 400
@@ -201,3 +201,23 @@ def test_the_laboratorys_own_ranges(settings, tmp_path):
 def test_the_input_is_saved_so_that_it_is_found_from_anywhere(slide, monkeypatch):
     monkeypatch.chdir(slide[0].parent)
     assert AnalyzeSettings(input=Path(slide[0].name)).input == slide[0]
+
+
+def test_cells_are_told_in_words_where_the_model_judges_attributes(judging_model, tmp_path, monkeypatch):
+    """In rows, CSV and report; through an interruption; and where the first part holds failures only."""
+    monkeypatch.setattr(parts, "PART_ROWS", 4)
+    folder = tmp_path / "in"
+    judging_model.draw_folder(folder, 11)
+    for index in range(6):
+        (folder / f"a{index}.png").write_text("no picture")
+    settings = AnalyzeSettings(input=folder, model=str(judging_model.path))
+    with pytest.raises(KeyboardInterrupt):
+        analyze(settings, tmp_path / "out", progress=stop_after(1))
+    result = analyze(settings, tmp_path / "out", resume=True)
+    cells = pl.read_parquet(tmp_path / "out" / "cells.parquet")
+    assert cells.schema == pl.Schema(CELL_SCHEMA | ATTRIBUTE_SCHEMA)
+    assert cells["why"].str.starts_with("round nucleus, no granules").sum() == 2  # the neutrophils; see judging_model
+    assert pl.read_csv(tmp_path / "out" / "cells.csv").columns == cells.columns
+    assert (result.cells, result.failures) == (11, 6)
+    assert pl.read_csv(tmp_path / "out" / "failures.csv").columns == list(FAILURE_SCHEMA)
+    assert "Round nucleus, no granules" in result.report.read_text()

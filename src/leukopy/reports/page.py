@@ -12,6 +12,7 @@ import polars as pl
 from leukopy.bundle.card import Card
 from leukopy.core.files import write_text
 from leukopy.evaluation.differential import Differential, Line
+from leukopy.inference.attributes import words
 from leukopy.reports.rendering import embedded, flat, render
 from leukopy.taxonomy import FINE, CellClass, find
 
@@ -52,6 +53,8 @@ class Tile:
     second: CellClass
     second_probability: float
     flags: tuple[str, ...]
+    why: str | None
+    """The cell in words, where the model judges attributes."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
         second=second,
         second_probability=row[f"p_{second.code}"],
         flags=tuple(flag for flag in row["flags"].split(";") if flag),
+        why=words(row),
     )
 
 
