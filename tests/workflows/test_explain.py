@@ -244,12 +244,11 @@ class TestTrainingRun:
 class TestInputs:
     def test_each_file_once(self, cells: Path) -> None:
         found = gather_all((cells, cells / "ba.png"))
-        assert [Path(cell.path).name for cell in found] == ["ba.png", "erb.png", "notes.jpg", "plt.png"]
-        assert len({cell.cell_id for cell in found}) == 4
+        assert [cell.cell_id for cell in found] == ["ba.png", "erb.png", "notes.jpg", "plt.png"]
 
     def test_files_of_one_name_keep_ids_of_their_own(self, colour_model, tmp_path: Path) -> None:
         paths = tuple(colour_model.draw(tmp_path / folder / "c.png", "EO") for folder in "ab")
-        assert [cell.cell_id for cell in gather_all(paths)] == [str(path) for path in paths]
+        assert [cell.cell_id for cell in gather_all(paths)] == ["a/c.png", "b/c.png"]
 
     def test_file_names(self) -> None:
         taken: set[str] = set()

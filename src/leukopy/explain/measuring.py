@@ -154,7 +154,9 @@ def _values(rows: pl.DataFrame, column: str) -> NDArray[np.float64]:
 
 
 def in_words(found: Figures) -> Sequence[str]:
-    """What the averages of one method say, a sentence each."""
+    """What the averages of one method say, a sentence each; nothing of a baseline, which is there to compare with."""
+    if found.method in BASELINES:
+        return []
     sentences = []
     for other, (falls, rises) in found.gains.items():
         if falls.value is None or rises.value is None:
@@ -163,8 +165,9 @@ def in_words(found: Figures) -> Sequence[str]:
         sentences.append(f"Against {than}: deletion {_verdict(falls)}, insertion {_verdict(rises)}.")
     if found.inside_cell.value is not None and found.inside_nucleus.value is not None:
         sentences.append(
-            f"{found.inside_cell.value:.0%} of the heat lies in the cell, which is {found.cell_area.value:.0%} of the "
-            f"picture; {found.inside_nucleus.value:.0%} in the nucleus ({found.nucleus_area.value:.0%})."
+            f"{percent(found.inside_cell.value)} of the heat lies in the cell, which is "
+            f"{percent(found.cell_area.value)} of the picture; {percent(found.inside_nucleus.value)} in the nucleus "
+            f"({percent(found.nucleus_area.value)})."
         )
     if found.sanity is not None and found.sanity.value is not None:
         sentences.append(
@@ -172,6 +175,11 @@ def in_words(found: Figures) -> Sequence[str]:
             f"({found.sanity.low:.2f} to {found.sanity.high:.2f}); near 0, the maps show what was learned."
         )
     return sentences
+
+
+def percent(share: float | None) -> str:
+    """``57 %``."""
+    return "–" if share is None else f"{100 * share:.0f} %"
 
 
 def _verdict(gain: Estimate) -> str:

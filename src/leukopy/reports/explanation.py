@@ -17,7 +17,7 @@ from leukopy.core.errors import ImageError
 from leukopy.core.files import write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
-from leukopy.explain.measuring import BASELINES, Figures, in_words
+from leukopy.explain.measuring import BASELINES, Figures, in_words, percent
 from leukopy.explain.methods import METHODS
 from leukopy.explain.neighbours import Neighbour
 from leukopy.imaging.decode import read_cell
@@ -116,12 +116,11 @@ def share_in_words(row: Mapping[str, Any]) -> str:
         return "No cell was found in this picture, so that nothing is said of where the heat lies."
     if row["inside_cell"] is None:
         return "No place speaks for this class."
-    cell = f"{row['inside_cell']:.0%} in the cell ({row['cell_area']:.0%} of the picture)"
+    cell = f"{percent(row['inside_cell'])} in the cell ({percent(row['cell_area'])} of the picture)"
     if not row["nucleus_area"]:
         return f"Of the heat, {cell}; no nucleus was found."
-    return (
-        f"Of the heat, {row['inside_nucleus']:.0%} in the nucleus ({row['nucleus_area']:.0%} of the picture), {cell}."
-    )
+    nucleus = f"{percent(row['inside_nucleus'])} in the nucleus ({percent(row['nucleus_area'])} of the picture)"
+    return f"Of the heat, {nucleus}, {cell}."
 
 
 def lines_of(row: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -139,7 +140,7 @@ def explain(
 
 
 def gather_all(paths: tuple[Path, ...]) -> list[CellInput]:
-    """The cells of several inputs, each file once. With more than one input, a cell's id begins with its input's path.
+    """The cells of several inputs, each file once; their ids are then their paths below the folder that holds all.
 
     Raises:
         InputError: as `inference.inputs.gather`.
@@ -149,12 +150,9 @@ def gather_all(paths: tuple[Path, ...]) -> list[CellInput]:
 
     if len(paths) == 1:
         return gather(paths[0])
-    by_path: dict[str, CellInput] = {}
-    for path in paths:
-        for cell in gather(path):
-            shown = printable(str(path)) if cell.path == str(path) else f"{printable(str(path))}/{cell.cell_id}"
-            by_path.setdefault(cell.path, CellInput(shown, cell.path))
-    return list(by_path.values())
+    files = list(dict.fromkeys(cell.path for path in paths for cell in gather(path)))
+    top = os.path.commonpath([Path(file).parent for file in files])
+    return [CellInput(printable(os.path.relpath(file, top)), file) for file in files]
 
 
 def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
