@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,16 +63,25 @@ def test_an_index_comes_back_as_it_was_written(own: Bundle) -> None:
     assert np.array_equal(found.embeddings, index.embeddings)
     assert found.embeddings.dtype == np.float16
     assert (found.cell_ids.tolist(), found.codes.tolist()) == (list("abcdef"), ["EO"] * 6)
-    assert (found.source, found.root, found.network) == ("pbc", "cells/pbc", own.card.model.sha256)
+    assert (found.source, found.root) == ("pbc", "cells/pbc")
+
+
+def test_an_output_that_is_added_leaves_the_index_valid(own: Bundle, plain_bundle: Bundle) -> None:
+    """The same network without ``class_activation``: another file, the same embeddings."""
+    index = make_index(plain_bundle, embedded(2), np.array(["a", "b"]), np.array(["EO", "LY"]), "pbc", "")
+    write_index(own.path / INDEX_FILE, index)
+    assert plain_bundle.card.model.sha256 != own.card.model.sha256
+    assert read_index(own) is not None
 
 
 def test_a_bundle_may_have_no_index(own: Bundle) -> None:
     assert read_index(own) is None
 
 
-def test_the_index_of_another_network_is_refused(own: Bundle, plain_bundle: Bundle) -> None:
-    index = make_index(plain_bundle, embedded(2), np.array(["a", "b"]), np.array(["EO", "LY"]), "pbc", "")
-    write_index(own.path / INDEX_FILE, index)
+@pytest.mark.parametrize("probe", [np.zeros((2, 3)), np.ones((2, 7)), np.full((2, 3), np.nan)])
+def test_the_index_of_another_network_is_refused(own: Bundle, probe: np.ndarray) -> None:
+    index = make_index(own, embedded(2), np.array(["a", "b"]), np.array(["EO", "LY"]), "pbc", "")
+    write_index(own.path / INDEX_FILE, replace(index, probe=probe.astype(np.float32)))
     with pytest.raises(BundleError, match=r"another network than this bundle's. Make it again"):
         read_index(own)
 
@@ -84,7 +94,7 @@ def test_a_damaged_index_is_refused(own: Bundle, content: bytes) -> None:
 
 
 def test_an_index_is_never_unpickled(own: Bundle) -> None:
-    content = {name: np.array([0]) for name in ("embeddings", "codes", "source", "root", "network")}
+    content = {name: np.array([0]) for name in ("embeddings", "codes", "source", "root", "probe")}
     np.savez(own.path / INDEX_FILE, **content, cell_ids=np.array([{"a": 1}], dtype=object))
     with pytest.raises(BundleError, match=r"is damaged"):
         read_index(own)

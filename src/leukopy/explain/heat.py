@@ -17,6 +17,11 @@ Explainer = Callable[[Pictures, NDArray[np.intp]], Heat]
 """Pictures (N, S, S, 3) and the index into ``taxonomy.FINE`` to explain in each, (N,) -> heat maps (N, S, S)."""
 
 
+def noise(side: int) -> Pictures:
+    """Two pictures (2, side, side, 3), always the same, on which networks are told apart by what they answer."""
+    return np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+
+
 def to_heat(evidence: NDArray[np.floating], side: int) -> Heat:
     """Keep the evidence for the class, enlarge it bilinearly, and scale each map to [0, 1].
 

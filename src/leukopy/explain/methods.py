@@ -18,7 +18,7 @@ from leukopy.core.files import read_json
 from leukopy.core.registry import Registry
 from leukopy.core.runs import RUN_FILE
 from leukopy.explain.class_activation import class_activation
-from leukopy.explain.heat import Explainer
+from leukopy.explain.heat import Explainer, noise
 from leukopy.explain.score_cam import score_cam
 from leukopy.inference import activations
 
@@ -118,11 +118,10 @@ def open_net(subject: Subject, method: str) -> CellNet:
     from leukopy.models.checkpoints import load_net  # noqa: PLC0415
 
     net = load_net(subject.run)
-    side = subject.bundle.card.preprocess.size
-    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    pictures = noise(subject.bundle.card.preprocess.size)
     with torch.inference_mode():
-        logits = net(torch.from_numpy(noise)).logits.numpy()
-    if not np.abs(activations(subject.bundle, noise, ["logits"])["logits"] - logits).max() <= TOLERANCE:
+        logits = net(torch.from_numpy(pictures)).logits.numpy()
+    if not np.abs(activations(subject.bundle, pictures, ["logits"])["logits"] - logits).max() <= TOLERANCE:
         raise BundleError(f"{subject.run}: its bundle and its checkpoint are not the same network. Train it again.")
     return net
 

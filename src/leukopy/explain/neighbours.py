@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 from leukopy.bundle import Bundle
 from leukopy.core.errors import BundleError
 from leukopy.core.files import atomic_path
+from leukopy.explain.heat import noise
+from leukopy.inference import activations
 
 INDEX_FILE = "neighbours.npz"
 """In the bundle's folder."""
+
+TOLERANCE = 1e-3
+"""Largest difference of two probes of one network, as a share of their largest value: machines round differently."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +40,9 @@ class NeighbourIndex:
     """Name of the data set."""
     root: str
     """Where it lies below ``LEUKOPY_DATA``; empty where that is unknown."""
-    network: str
-    """SHA-256 of the ``model.onnx`` that made the embeddings."""
+    probe: NDArray[np.float32]
+    """(2, D), what the network makes of `heat.noise`. It tells networks apart where the digest of the file would tell
+    too much: an output that is added to a network leaves its embeddings, and so the index, as they are."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def make_index(
 ) -> NeighbourIndex:  # fmt: skip
     """An index of these cells: embeddings (P, D), ids and codes (P,)."""
     directions = _directions(embeddings).astype(np.float16)
-    return NeighbourIndex(directions, cell_ids, codes, source, root, bundle.card.model.sha256)
+    return NeighbourIndex(directions, cell_ids, codes, source, root, _probe(bundle))
 
 
 def write_index(path: Path, index: NeighbourIndex) -> None:
@@ -86,7 +92,7 @@ def write_index(path: Path, index: NeighbourIndex) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream, embeddings=index.embeddings, cell_ids=index.cell_ids, codes=index.codes,
-            source=index.source, root=index.root, network=index.network,
+            source=index.source, root=index.root, probe=index.probe,
         )  # fmt: skip
 
 
@@ -104,11 +110,12 @@ def read_index(bundle: Bundle) -> NeighbourIndex | None:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             index = NeighbourIndex(
                 found["embeddings"], found["cell_ids"], found["codes"],
-                *(str(found[name]) for name in ("source", "root", "network")),
+                str(found["source"]), str(found["root"]), found["probe"],
             )  # fmt: skip
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path}: is damaged, or no index of neighbours. {again}") from error
-    if index.network != bundle.card.model.sha256:
+    probe = _probe(bundle)
+    if index.probe.shape != probe.shape or not np.abs(index.probe - probe).max() <= TOLERANCE * np.abs(probe).max():
         raise BundleError(f"{path}: was made with another network than this bundle's. {again}")
     if index.embeddings.ndim != 2 or not len(index.embeddings) == len(index.cell_ids) == len(index.codes):
         raise BundleError(f"{path}: its columns have different lengths. {again}")
@@ -129,6 +136,10 @@ def picture_path(index: NeighbourIndex, neighbour: Neighbour, data: Path) -> Pat
     """Where a neighbour's picture lies below the folder of the data, if it is at hand."""
     path = data / index.root / neighbour.cell_id.removeprefix(f"{index.source}/")
     return path if index.root and path.is_file() else None
+
+
+def _probe(bundle: Bundle) -> NDArray[np.float32]:
+    return activations(bundle, noise(bundle.card.preprocess.size), ["embedding"])["embedding"]
 
 
 def _directions(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
