@@ -91,6 +91,14 @@ def test_method_and_colour_are_chosen_with_the_mouse(report: Path, open_page: Ca
     assert page.evaluate("document.querySelector('#projections .xtitle').textContent") == "embeddings: LDA"
 
 
+def test_no_button_uploads_a_chart(report: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(report)
+    page.wait_for_selector("#projections .modebar-btn", state="attached")
+    titles = page.evaluate("[...document.querySelectorAll('.modebar-btn')].map((button) => button.dataset.title)")
+    assert set(titles) == {"Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"}
+    assert page.evaluate("document.getElementById('projections')._context.plotlyServerURL") == ""
+
+
 def test_another_measure_is_chosen_with_the_mouse(report: Path, open_page: Callable[..., Any]) -> None:
     page = open_page(report)
     plot = page.locator("#light")

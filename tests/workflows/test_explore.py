@@ -155,7 +155,8 @@ def test_interrupted_the_same_command_goes_on(
     with sqlite3.connect(next(cache.glob("explore/cells-*.sqlite"))) as kept:
         assert kept.execute("SELECT count(*) FROM kept").fetchone()[0] >= 9
     kept.close()
-    assert explore(settings(model, cells), out).cells == 18
+    assert explore(settings(model, cells, seed=4), out).cells == 18
+    assert json.loads((out / "run.json").read_text())["settings"]["seed"] == 4
     with pytest.raises(OutputError, match="already holds results"):
         explore(settings(model, cells), out)
     assert explore(settings(model, cells), out, overwrite=True).cells == 18

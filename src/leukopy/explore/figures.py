@@ -121,8 +121,8 @@ def boxes_figure(
     ])  # fmt: skip
     layout = _layout(380, [choose], boxmode="group", xaxis=_categories(order), yaxis=_axis(_named(features[0])))
     how = (
-        "The line in a box is the median, the box holds the middle half of the cells, the whiskers reach to the "
-        "outermost cells within Tukey's fences (1.5 times the height of the box beyond it)."
+        "The line in a box is the median (dashed: the mean), the box holds the middle half of the cells, the whiskers "
+        "reach to the outermost cells within Tukey's fences (1.5 times the height of the box beyond it)."
     )
     return Figure(name, title, f"{reading} {how}", data, layout)
 

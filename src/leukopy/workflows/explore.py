@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from leukopy.core.errors import InputError, MissingExtraError
-from leukopy.core.files import read_json, write_text
+from leukopy.core.files import read_json, write_json, write_text
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import RUN_FILE, UNFINISHED, begin, finish, record
@@ -91,7 +91,8 @@ def explore(
     listed = open_inputs(settings.inputs)
     bundle = open_bundle(settings.model)
     run = record("explore", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
-    begin(out, run, resume=_interrupted(out), overwrite=overwrite)
+    if begin(out, run, resume=None if overwrite else _interrupted(out), overwrite=overwrite):
+        write_json(out / RUN_FILE, run)  # the tables are all written again: nothing of other settings is mixed in
     try:
         result = _explore(settings, listed, bundle, out, progress)
     except KeyboardInterrupt as interrupt:
@@ -101,7 +102,7 @@ def explore(
 
 
 def _interrupted(out: Path) -> bool | None:
-    """Whether ``out`` holds an exploration that was not finished: its tables are written again, from the cache."""
+    """Whether ``out`` holds a run that was not finished; None where it holds none."""
     if not (out / RUN_FILE).is_file():
         return None
     earlier = read_json(out / RUN_FILE)

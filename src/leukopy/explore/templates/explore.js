@@ -1,7 +1,9 @@
 "use strict";
 // Draw every figure from the data of the page, and show the cell under the pointer beside the projections.
 const figures = JSON.parse(document.getElementById("figures").textContent);
-const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+// Only these buttons: Plotly's own set holds one that uploads the chart to its maker, which no policy of a page can stop.
+const modeBarButtons = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
+const config = { displaylogo: false, responsive: true, plotlyServerURL: "", modeBarButtons };
 for (const { name, data, layout } of figures) Plotly.newPlot(name, data, layout, config);
 
 const plot = document.getElementById("projections");
