@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -47,8 +48,9 @@ class ColourNet(nn.Module):
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_method_has_a_card(name: str) -> None:
-    method = METHODS[name]
-    assert all((method.title, method.paper, method.licence, method.fits))
+    card = METHODS[name].card
+    assert re.search(r"\d{4}$", card.paper)  # ends with its year
+    assert all((card.title, card.licence, card.fits))
 
 
 @pytest.mark.parametrize(

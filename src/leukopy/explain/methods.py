@@ -17,6 +17,7 @@ from leukopy.core.errors import BundleError, InputError, MissingExtraError, Sett
 from leukopy.core.files import read_json
 from leukopy.core.registry import Registry
 from leukopy.core.runs import RUN_FILE
+from leukopy.explain.cards import CARDS, MethodCard
 from leukopy.explain.class_activation import class_activation
 from leukopy.explain.heat import Explainer, noise
 from leukopy.explain.score_cam import score_cam
@@ -42,12 +43,7 @@ class Subject:
 class Method:
     """One entry: its card, and how it is opened."""
 
-    title: str
-    paper: str
-    licence: str
-    """Of the code that computes it."""
-    fits: str
-    """Which networks it explains."""
+    card: MethodCard
     open: Callable[[Subject], Explainer]
     from_net: Callable[[CellNet], Explainer] | None = None
     """The same for a network in torch, where there is such a way; also used to explain one with random weights."""
@@ -167,47 +163,15 @@ def _roll_out(net: CellNet) -> Explainer:
 METHODS: Registry[Method] = Registry(
     "method",
     {
-        "cam": Method(
-            title="Class activation map",
-            paper="Zhou et al., Learning deep features for discriminative localization, CVPR 2016",
-            licence="Apache-2.0 (leukopy)",
-            fits="bundles whose head is linear on an averaged feature map, without torch",
-            open=_cam,
-            from_net=_grad_cam,  # the same map (Selvaraju et al., section 3.1)
-        ),
-        "grad-cam": Method(
-            title="Grad-CAM",
-            paper="Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, "
-            "ICCV 2017",
-            licence="MIT (pytorch-grad-cam)",
-            fits="networks with a last feature map, from their training run",
-            open=lambda subject: _grad_cam(open_net(subject, "grad-cam")),
-            from_net=_grad_cam,
-        ),
+        # Of a linear head on an averaged map Grad-CAM is the same map (Selvaraju et al., section 3.1).
+        "cam": Method(CARDS["cam"], _cam, from_net=_grad_cam),
+        "grad-cam": Method(CARDS["grad-cam"], lambda subject: _grad_cam(open_net(subject, "grad-cam")), _grad_cam),
         "grad-cam++": Method(
-            title="Grad-CAM++",
-            paper="Chattopadhay et al., Grad-CAM++: generalized gradient-based visual explanations for deep "
-            "convolutional networks, WACV 2018",
-            licence="MIT (pytorch-grad-cam)",
-            fits="networks with a last feature map, from their training run",
-            open=lambda subject: _grad_cam_plus_plus(open_net(subject, "grad-cam++")),
-            from_net=_grad_cam_plus_plus,
+            CARDS["grad-cam++"],
+            lambda subject: _grad_cam_plus_plus(open_net(subject, "grad-cam++")),
+            _grad_cam_plus_plus,
         ),
-        "score-cam": Method(
-            title="Score-CAM",
-            paper="Wang et al., Score-CAM: score-weighted visual explanations for convolutional neural networks, "
-            "CVPR workshops 2020",
-            licence="Apache-2.0 (leukopy)",
-            fits="every bundle, without torch; seconds for each picture",
-            open=_score_cam,
-        ),
-        "roll-out": Method(
-            title="Attention roll-out",
-            paper="Abnar and Zuidema, Quantifying attention flow in transformers, ACL 2020",
-            licence="Apache-2.0 (leukopy)",
-            fits="vision transformers, from their training run; the same map for each class",
-            open=lambda subject: _roll_out(open_net(subject, "roll-out")),
-            from_net=_roll_out,
-        ),
+        "score-cam": Method(CARDS["score-cam"], _score_cam),
+        "roll-out": Method(CARDS["roll-out"], lambda subject: _roll_out(open_net(subject, "roll-out")), _roll_out),
     },
 )

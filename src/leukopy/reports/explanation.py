@@ -17,8 +17,8 @@ from leukopy.core.errors import ImageError
 from leukopy.core.files import write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
+from leukopy.explain.cards import CARDS
 from leukopy.explain.measuring import BASELINES, Figures, in_words, percent
-from leukopy.explain.methods import METHODS
 from leukopy.explain.neighbours import Neighbour
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
@@ -100,7 +100,7 @@ class ExplanationContent:
 
 def title_of(method: str) -> str:
     """The name of a method or baseline, for people."""
-    return {"centre": "Middle of the picture", "random": "Chance"}.get(method) or METHODS[method].title
+    return {"centre": "Middle of the picture", "random": "Chance"}.get(method) or CARDS[method].title
 
 
 def show(estimate: Estimate | None) -> str:
@@ -170,7 +170,7 @@ def write_explanation(folder: Path, content: ExplanationContent) -> None:
     page = render(
         "explanation.html.j2",
         content=content,
-        cards={found.method: METHODS[found.method] for found in content.figures if found.method not in BASELINES},
+        cards={found.method: CARDS[found.method] for found in content.figures if found.method not in BASELINES},
         in_words=in_words,
         title_of=title_of,
         columns=COLUMNS,
