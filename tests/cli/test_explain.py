@@ -1,0 +1,72 @@
+"""The examples in the help of `explain` and `models index` are run as they stand."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from leukopy.bundle import open_bundle, store
+from leukopy.cli.explain import explain
+from leukopy.cli.index import index
+from leukopy.cli.main import app
+from leukopy.core.files import write_json
+from leukopy.imaging.preprocess import Preprocess
+from leukopy.models.cell_net import CellNet
+from leukopy.training.export import _to_onnx
+from leukopy.training.graph import with_class_activation
+
+
+def examples(verb: object) -> list[str]:
+    return [line.strip() for line in (verb.__doc__ or "").splitlines() if line.strip().startswith("leukopy ")]
+
+
+@pytest.fixture
+def place(build_bundle, colour_model, tmp_path: Path, monkeypatch) -> Path:
+    """A folder with all that the examples name: a slide, a default model, a training run and its data set."""
+    network = with_class_activation(onnx.load(open_bundle(colour_model.path).model_path)).SerializeToString()
+    build_bundle(tmp_path / "assets" / "default", network=network)
+    colour_model.draw(tmp_path / "slide3" / "c17.jpg", "LY")
+    run = tmp_path / "runs" / "new"
+    write_json(
+        run / "run.json", {"command": "train", "settings": {"backbone": {"name": "lenet"}, "preprocess": {"size": 32}}}
+    )
+    net = CellNet("lenet", Preprocess(size=32), pretrained=False).eval()
+    (run / "checkpoints").mkdir()
+    weights = {f"net.{name}": value for name, value in net.state_dict().items()}
+    torch.save({"state_dict": weights}, run / "checkpoints" / "best.ckpt")
+    _to_onnx(net, 32, run / "model.onnx")
+    build_bundle(run / "bundle", network=(run / "model.onnx").read_bytes())
+    colour_model.draw(tmp_path / "data" / "pbc" / "lymphocyte" / "LY_1.png", "LY")
+    (tmp_path / "data" / "pbc" / "labels.csv").write_text("file,split\nlymphocyte/LY_1.png,train\n")
+    monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_examples_run(place: Path) -> None:
+    shown = [*examples(index), *examples(explain)]
+    assert len(shown) >= 5
+    for example in shown:
+        result = CliRunner().invoke(app, shlex.split(example)[1:])
+        assert result.exit_code == 0, (example, result.output)
+    assert (place / "results" / "gradients" / "overlays" / "c17.jpg_grad-cam.png").exists()
+    assert (place / "results" / "gradients" / "neighbours.csv").exists()  # of the index that the first example made
+
+
+def test_an_image_that_cannot_be_indexed_makes_the_exit_code_3(place: Path) -> None:
+    (place / "data" / "pbc" / "lymphocyte" / "LY_2.png").write_text("")
+    (place / "data" / "pbc" / "labels.csv").write_text(
+        "file,split\nlymphocyte/LY_1.png,train\nlymphocyte/LY_2.png,train\n"
+    )
+    result = CliRunner().invoke(app, shlex.split(examples(index)[0])[1:])
+    assert result.exit_code == 3
+    assert "1 of 1 training cells" in result.output
+    assert "LY_2.png: " in result.output
+    shutil.rmtree(place / "data" / "pbc" / "lymphocyte")
+    assert CliRunner().invoke(app, shlex.split(examples(index)[0])[1:]).exit_code == 1
