@@ -128,8 +128,9 @@ def _fit(
     attributes = Attributes(
         heads=calibrated_heads(logits[val], truth[val], how.said_right),
         classes=ATTRIBUTE_CLASSES,
-        method=f"Two linear layers on mean and deviation of the channels of {len(how.stages)} maps of the network, "
-        f"which stays as it is; epoch, temperatures and thresholds chosen on {int(val.sum()):,} validation cells.",
+        method=f"Two linear layers ({sum(part.size for layer in layers for part in layer):,} parameters) on mean and "
+        f"deviation of the channels of {len(how.stages)} maps of the network, which stays as it is; epoch, thresholds "
+        f"and temperatures chosen on {int(val.sum()):,} validation cells. One laboratory and stain only.",
         trained_on=DatasetUse(
             name=wbcatt.NAME,
             licence=wbcatt.LICENCE,
