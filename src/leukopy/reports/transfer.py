@@ -126,7 +126,7 @@ def summary(title: str, means: pl.DataFrame) -> str:
         lines += [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
         lines += [f"| {' | '.join(row)} |" for row in rows]
         lines.append("")
-    seeds = means["seeds"].max()
+    seeds = max(means["seeds"].to_list())
     lines += [
         f"Means over up to {seeds} seeds, ± their standard deviation. In italics: the test split of a laboratory whose "
         "other splits were trained on. Intervals of each model: `transfer.csv`; recalls: `recalls.csv`.",
@@ -165,8 +165,8 @@ def _matrix(means: pl.DataFrame, figure: str, answers: str) -> list[list[str]]:
     for arm in means["arm"].unique(maintain_order=True):
         of_arm = means.filter(arm=arm, answers=answers)
         cells = [_cell(of_arm.filter(laboratory=name), figure) for name in laboratories]
-        elsewhere = of_arm.filter(split="all")[figure]
-        lines.append([of_arm["title"][0], *cells, f"{elsewhere.mean():.3f}" if len(elsewhere) > 1 else ""])
+        elsewhere = of_arm.filter(split="all")[figure].to_list()
+        lines.append([of_arm["title"][0], *cells, f"{np.mean(elsewhere):.3f}" if len(elsewhere) > 1 else ""])
     return lines
 
 

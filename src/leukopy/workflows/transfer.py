@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -175,7 +175,7 @@ def _targets(settings: TransferSettings, arm: Arm) -> Iterator[EvaluateSettings]
         if name != DRAWN:
             trained_on = name in arm.train
             if not trained_on or "test" in open_dataset(name, root)["split"]:
-                split = "test" if trained_on else "all"
+                split: Literal["test", "all"] = "test" if trained_on else "all"
                 yield EvaluateSettings(data=name, root=root, split=split, examples=0, replicates=settings.replicates)
 
 
