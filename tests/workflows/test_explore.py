@@ -95,6 +95,7 @@ def test_the_tables_agree_with_each_other(cells: Path, model: Path, tmp_path: Pa
     assert pl.read_csv(out / "scores.csv")["space"].unique().sort().to_list() == ["embeddings", "pixels"]
     page = (out / "report.html").read_text()
     assert RESEARCH_USE_ONLY in page
+    assert "It was trained on drawn colours" in page
     assert len(page) < 15_000_000
 
 

@@ -16,7 +16,7 @@ from leukopy.explore.features import FEATURES, LIGHT
 from leukopy.explore.means import MeanCell, unpack
 from leukopy.explore.measuring import embed_all
 from leukopy.explore.projections import Score, Space, project, score, stratified
-from leukopy.explore.summaries import NO_LABEL, outliers, spreads
+from leukopy.explore.summaries import ENOUGH, NO_LABEL, outliers, spreads
 
 PIXELS_SIDE = 32
 """Pixels of the pictures whose raw colours are projected."""
@@ -77,7 +77,13 @@ def explore_collection(
     scores = [each for space in spaces for each in score(space, classes, sources)]
     return Findings(
         collection, spread, outliers(cells, spread, LIGHT), means, sample, spaces, scores,
-        [*_notes(collection, spread, len(sample)), *(note for space in spaces for note in space.left_out)],
+        [
+            *_notes(collection, spread, len(sample)),
+            f"Embeddings are what the model {bundle.card.title!r} sees. It was trained on "
+            f"{', '.join(use.name for use in bundle.card.trained_on)}: cells of these lie farther apart by class than "
+            "new ones would.",
+            *(note for space in spaces for note in space.left_out),
+        ],
     )  # fmt: skip
 
 
@@ -121,7 +127,7 @@ def _notes(collection: Collection, spread: pl.DataFrame, sampled: int) -> list[s
             "source gives at most the same number, drawn at random."
         )
     if few := sum(spread.filter(feature="luminance")["low"].is_null()):
-        notes.append(f"{few} groups of class and source hold too few cells for fences: no outlier is sought there.")
+        notes.append(f"Of classes with fewer than {ENOUGH} cells in a source ({few} such), no outlier is sought there.")
     if flat := cells["cell_area"].null_count():
         notes.append(f"In {flat:,} cells no cell was found by segmentation: they are left out of size and shape.")
     if failed := len(collection.failures):
