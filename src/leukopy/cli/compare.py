@@ -64,7 +64,7 @@ def _print(result: CompareResult) -> None:
     half = len(COLUMNS) - 4  # the last four are costs; one table of all would be too wide for a terminal
     for columns in (slice(0, half), slice(half, None)):
         headings = [heading.replace(" ", "\n") for heading in COLUMNS.values()]
-        table = Table("model", *headings[columns], box=SIMPLE, pad_edge=False)
+        table = Table("model", *headings[columns], box=SIMPLE, pad_edge=False, collapse_padding=True)
         table.columns[0].no_wrap = True
         for row in result.rows:
             table.add_row(row.name, *cells(row)[columns])
