@@ -173,6 +173,7 @@ def write_explanation(folder: Path, content: ExplanationContent) -> None:
         cards={found.method: CARDS[found.method] for found in content.figures if found.method not in BASELINES},
         in_words=in_words,
         title_of=title_of,
+        find=find,
         columns=COLUMNS,
         failures=failure_lines(content.failures),
         provenance=tuple(flat(content.provenance)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +20,8 @@ VIEW = 288
 
 _GAP = 12
 _LINE = 20
+_WIDTH = 2 * VIEW // 6
+"""Characters of a line: a mean one takes 6 pixels."""
 _PAPER, _INK, _QUIET = "#fcfbf9", "#1d1b22", "#5f5b68"
 _COLOURS = (255 * colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
 
@@ -51,6 +54,7 @@ def heated(view: View, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
 def side_by_side(view: View, heat: NDArray[np.float32], lines: Sequence[str]) -> bytes:
     """PNG of the picture, the picture under its heat map, and some lines of text below; the first one is heavier."""
     side = len(view.picture)
+    lines = [part for line in lines for part in textwrap.wrap(line, _WIDTH)]
     sheet = Image.new("RGB", (2 * side + 3 * _GAP, side + 2 * _GAP + _LINE * len(lines) + _GAP), _PAPER)
     sheet.paste(Image.fromarray(view.picture), (_GAP, _GAP))
     sheet.paste(Image.fromarray(heated(view, heat)), (2 * _GAP + side, _GAP))
