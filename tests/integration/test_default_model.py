@@ -13,7 +13,8 @@ import pytest
 import leukopy
 from leukopy.bundle import bundled_models, open_bundle
 from leukopy.datasets import open_dataset
-from leukopy.taxonomy import FINE, find
+from leukopy.datasets.wbcatt import read_wbcatt
+from leukopy.taxonomy import ATTRIBUTES, FINE, find
 from leukopy.workflows.demo import DemoSettings, demo
 
 MAIN_JOB = """
@@ -74,3 +75,17 @@ def test_real_validation_cells_are_read(real_data: Path) -> None:
     found = leukopy.load("default").predict(cells["path"].to_list()).cells
     coarse = [find(code).coarse for code in cells["code"]]
     assert np.mean([a == b for a, b in zip(coarse, found["class8"], strict=True)]) >= 0.95
+
+
+@pytest.mark.real_data
+def test_real_validation_cells_are_told_in_words(real_data: Path) -> None:
+    """A quick guard; the figures themselves come from `benchmarks/attributes.py` on WBCAtt's test part."""
+    cells = read_wbcatt(real_data / "cells" / "wbcatt", open_dataset("pbc", real_data / "cells" / "pbc"))
+    cells = cells.filter(part="val").sample(150, seed=0)
+    found = leukopy.load("default").predict(cells["path"].to_list()).cells
+    spoken = found["why"].is_not_null()  # a cell taken for an immature one has no attributes
+    assert spoken.mean() > 0.95
+    right = [(found[f"attr_{each.name}"] == cells[each.name]).filter(spoken).mean() for each in ATTRIBUTES]
+    assert np.mean(right) > 0.88
+    eosinophils = found.filter(spoken & (cells["code"] == "EO"))
+    assert eosinophils["why"].str.contains("red granules").mean() > 0.9

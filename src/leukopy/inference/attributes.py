@@ -30,9 +30,11 @@ def attribute_columns(
         best = probability.argmax(axis=1)
         height = probability[np.arange(len(best)), best]
         values = np.array(head.values, dtype=object)[best]
-        columns[f"attr_{head.name}"] = np.where(has, values, None).tolist()
-        columns[f"attr_{head.name}_p"] = np.where(has, height.astype(object), None).tolist()
-        said[head.name] = np.where(has & (height >= head.said_from), values, None)
+        values[~has] = None
+        columns[f"attr_{head.name}"] = values.tolist()
+        columns[f"attr_{head.name}_p"] = [p if it_has else None for p, it_has in zip(height, has, strict=True)]
+        values[height < head.said_from] = None
+        said[head.name] = values
     rows = zip(*(said.get(each.name, np.full(len(has), None)) for each in ATTRIBUTES), strict=True)
     columns["why"] = [_describe(row) if it_has else None for row, it_has in zip(rows, has, strict=True)]
     return columns

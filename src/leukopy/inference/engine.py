@@ -87,7 +87,8 @@ class Engine:
 
     def shape(self, output: str) -> tuple[int, ...]:
         """Shape of one row of an output."""
-        return self._empty[output].shape[1:]
+        shape: tuple[int, ...] = self._empty[output].shape[1:]
+        return shape
 
     def run(self, cells: Iterable[CellInput]) -> Iterator[Batch]:
         """Classify ``cells`` in their order; only some batches per thread are ever in memory.

@@ -87,7 +87,7 @@ def _granules(values: Mapping[str, str | None]) -> str | None:
         return "no granules"
     if kind in _ABSENT and colour in _ABSENT:
         return "granules" if values.get("granularity") == "yes" else None
-    return _phrase(*(None if word in _ABSENT else word for word in (kind, colour)), "granules")
+    return _phrase(None if kind in _ABSENT else kind, None if colour in _ABSENT else colour, "granules")
 
 
 def _phrase(first: str | None, second: str | None, noun: str) -> str | None:

@@ -43,8 +43,9 @@ class HeadSettings(Settings):
     weight_decay: float = Field(default=1e-3, ge=0)
     class_balance: float = Field(default=0.5, ge=0, le=1)
     """0: each cell weighs the same; 1: each value of an attribute does."""
-    said_right: float = Field(default=0.9, gt=0, lt=1)
-    """Share of what is said in words that must be right, on validation."""
+    said_right: float = Field(default=0.8, gt=0, lt=1)
+    """Share of what is said of an attribute that must be right, on validation: what is less sure is passed over. At .9
+    the nucleus, the hardest, would be spoken of in 39 % of cells; at .8 in 81 %."""
     seed: int = 0
 
 
@@ -108,7 +109,7 @@ def fit_heads(
         for rows in np.array_split(rng.permutation(len(targets)), batches):
             logits = net(inputs[rows]).split(sizes, dim=1)
             optimiser.zero_grad()
-            _loss(logits, targets[rows], weights).backward()
+            _loss(logits, targets[rows], weights).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         net.eval()

@@ -95,7 +95,7 @@ def with_statistics(model: onnx.ModelProto, maps: Mapping[str, int]) -> onnx.Mod
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph
-    graph.initializer.append(numpy_helper.from_array(np.float32(1e-5), f"{STATISTICS}.epsilon"))
+    graph.initializer.append(numpy_helper.from_array(np.array(1e-5, np.float32), f"{STATISTICS}.epsilon"))
     parts = []
     for index, name in enumerate(maps):
         made = [f"{STATISTICS}.{index}.{part}" for part in ("square", "mean", "mean_square", "square_mean", "variance",
@@ -141,7 +141,7 @@ def with_attributes(model: onnx.ModelProto, maps: Mapping[str, int], layers: Seq
         if not last:
             value = f"{output}.positive"
             graph.node.append(helper.make_node("Relu", [output], [value], name=value))
-    shape = ["batch", len(layers[-1][1])]
+    shape: list[str | int | None] = ["batch", len(layers[-1][1])]
     graph.output.append(helper.make_tensor_value_info(ATTRIBUTES, TensorProto.FLOAT, shape))
     return extended
 
