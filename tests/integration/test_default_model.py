@@ -62,7 +62,8 @@ def test_the_main_job_needs_no_torch(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "demo" / "results" / "report.html").stat().st_size > 10_000
-    train = [sys.executable, "-c", MAIN_JOB, "train", "x.yaml", "--out", str(tmp_path / "run")]
+    recipe = Path(__file__).parents[2] / "configs" / "lenet8.yaml"
+    train = [sys.executable, "-c", MAIN_JOB, "train", str(recipe), "--out", str(tmp_path / "run")]
     refused = subprocess.run(train, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "pip install 'leukopy[train]'" in refused.stderr
