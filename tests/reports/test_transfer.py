@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from leukopy.evaluation.transfer import score_transfer
-from leukopy.reports.transfer import TransferRow, write_transfer
+from leukopy.reports.transfer import TransferRow, matrix, write_transfer
 
 
 def _scores(hits: int):
@@ -45,3 +45,13 @@ def test_recalls_and_the_picture_are_written(rows, tmp_path):
     recalls = pl.read_csv(tmp_path / "recalls.csv")
     assert recalls.filter(laboratory="raabin", seed=0, answers="held")["recall"].to_list() == [0.8, 0.8]
     assert (tmp_path / "transfer.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_arms_that_leave_one_laboratory_out_have_a_mean_over_them(rows):
+    assert all("left out" not in row[0] for row in matrix(rows, "accuracy", "held"))
+    rows += [
+        TransferRow("a", "All but Raabin", 0, "raabin", "all", _scores(9)),
+        TransferRow("b", "All but Chula", 0, "chula", "all", _scores(6)),
+        TransferRow("b", "All but Chula", 0, "pbc", "test", _scores(10)),
+    ]
+    assert matrix(rows, "accuracy", "held")[-1] == ["each time, one left out", "", "", "", "0.750"]

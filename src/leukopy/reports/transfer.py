@@ -161,12 +161,15 @@ def write_transfer_png(path: Path, title: str, means: pl.DataFrame) -> None:
 
 def _matrix(means: pl.DataFrame, figure: str, answers: str) -> list[list[str]]:
     laboratories = means["laboratory"].unique(maintain_order=True).to_list()
-    lines = [["trained on", *laboratories, "mean of those never seen"]]
+    lines, left_out = [["trained on", *laboratories, "mean of those never seen"]], []
     for arm in means["arm"].unique(maintain_order=True):
         of_arm = means.filter(arm=arm, answers=answers)
         cells = [_cell(of_arm.filter(laboratory=name), figure) for name in laboratories]
         elsewhere = of_arm.filter(split="all")[figure].to_list()
         lines.append([of_arm["title"][0], *cells, f"{np.mean(elsewhere):.3f}" if len(elsewhere) > 1 else ""])
+        left_out += elsewhere if len(elsewhere) == 1 else []
+    if len(left_out) > 1:
+        lines.append(["each time, one left out", *[""] * len(laboratories), f"{np.mean(left_out):.3f}"])
     return lines
 
 
