@@ -126,7 +126,7 @@ def _onwards(progress: Progress, before: int, whole: int) -> Progress:
     """Progress of a part, told as that of the whole."""
 
     def report(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 (of the part)
-        progress(stage, before + done, whole)
+        progress("embedding", before + done, whole)
 
     return report
 
