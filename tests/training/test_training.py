@@ -132,6 +132,26 @@ def test_cache_holds_what_serving_sees_and_lists_what_it_cannot_read(tmp_path: P
     assert "bad.png" in again.failures[0]
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"white_balance": True},
+        {"stain": {"mean": (70.0, 20.0, -10.0), "deviation": (12.0, 8.0, 6.0)}},
+        {"crop": 0.6},
+    ],
+)
+def test_pictures_of_another_look_are_not_taken_from_the_cache(
+    tmp_path: Path, laboratory: Path, look: dict[str, object]
+) -> None:
+    path = laboratory / "lab" / "EO" / "0.png"
+    cells = pl.DataFrame({"path": [str(path)]})
+    spec = Preprocess.model_validate({"size": 48, **look})
+    plain = decode_all(cells, Preprocess(size=48), tmp_path, silent)
+    other = decode_all(cells, spec, tmp_path, silent)
+    assert np.array_equal(other.pictures[0], read_cell(path, spec).pixels)
+    assert not np.array_equal(other.pictures, plain.pictures)
+
+
 def test_shrinking_keeps_colours() -> None:
     images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
     small = shrink(images, 24)

@@ -43,9 +43,8 @@ def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Pr
 
 def _key(paths: list[str], spec: Preprocess) -> str:
     """What the cached pictures depend on; those of drawn cells on the drawing code too."""
-    digest = hashlib.sha256(
-        f"{spec.size} {spec.crop}{' white' if spec.white_balance else ''} {'|'.join(paths)}".encode()
-    )
+    look = spec.model_dump_json(exclude={"mean", "std"})  # these are applied by the network
+    digest = hashlib.sha256(f"{look} {'|'.join(paths)}".encode())
     if any(path.startswith(f"{DRAWN}:") for path in paths):
         for source in sorted(Path(synthesis.__file__).parent.glob("*.py")):
             digest.update(source.read_bytes())
