@@ -16,28 +16,24 @@ RESULTS = Path(__file__).parent / "results"
 TARGET = RESULTS / "study.md"
 
 COMPARED = {
-    "umap_knn": ("UMAP and nearest neighbours on embeddings", "accuracy .65 to .70", "configs/umap_knn.yaml"),
-    "logistic": ("the same embeddings, logistic regression", "(shallow: .65 to .70)", "configs/logistic.yaml"),
-    "svm": ("the same, support-vector machine", "(shallow: .65 to .70)", "configs/svm.yaml"),
-    "random_forest": ("the same, random forest", "(shallow: .65 to .70)", "configs/random_forest.yaml"),
-    "gradient_boosting": ("the same, gradient boosting", "(shallow: .65 to .70)", "configs/gradient_boosting.yaml"),
-    "vgg16": ("VGG16", "", "configs/vgg16.yaml"),
-    "vgg16_svm": ("VGG16 features and SVM", "accuracy .98 (8 classes, three sources)", "configs/vgg16_svm.yaml"),
-    "vgg16_svm_no_background": ("the same, background removed", "accuracy .96", "configs/vgg16_svm_no_background.yaml"),
-    "vgg16_svm_two_stage": (
-        "the same, in two stages",
-        "sub-classes .91, macro F1 .79",
-        "configs/vgg16_svm_two_stage.yaml",
-    ),
-    "vgg19": ("VGG19", "macro F1 .90 (11 classes, three sources, 360 px)", "configs/vgg19.yaml"),
-    "efficientnet_b0": ("EfficientNet-B0", "tried, no figure", "configs/efficientnet_b0.yaml"),
-    "efficientnet_b3": ("EfficientNet-B3", "tried, no figure", "configs/efficientnet_b3.yaml"),
-    "xception": ("Xception", "tried, no figure", "configs/xception.yaml"),
-    "vit_b16": ("ViT-B/16", "accuracy .916, macro F1 .848 (11, three sources, 320 px)", "configs/vit_b16.yaml"),
-    "vit_b32": ("ViT-B/32", "tried, no figure", "configs/vit_b32.yaml"),
-    "groupnorm": ("EfficientNet-lite0 with GroupNorm", "not tried", "configs/groupnorm.yaml"),
+    "umap_knn": ("UMAP and nearest neighbours on embeddings", "accuracy .65 to .70"),
+    "logistic": ("the same embeddings, logistic regression", "(shallow: .65 to .70)"),
+    "svm": ("the same, support-vector machine", "(shallow: .65 to .70)"),
+    "random_forest": ("the same, random forest", "(shallow: .65 to .70)"),
+    "gradient_boosting": ("the same, gradient boosting", "(shallow: .65 to .70)"),
+    "vgg16": ("VGG16", ""),
+    "vgg16_svm": ("VGG16 features and SVM", "accuracy .98 (8 classes, three sources)"),
+    "vgg16_svm_no_background": ("the same, background removed", "accuracy .96"),
+    "vgg16_svm_two_stage": ("the same, in two stages", "sub-classes .91, macro F1 .79"),
+    "vgg19": ("VGG19", "macro F1 .90 (11 classes, three sources, 360 px)"),
+    "efficientnet_b0": ("EfficientNet-B0", "tried, no figure"),
+    "efficientnet_b3": ("EfficientNet-B3", "tried, no figure"),
+    "xception": ("Xception", "tried, no figure"),
+    "vit_b16": ("ViT-B/16", "accuracy .916, macro F1 .848 (11, three sources, 320 px)"),
+    "vit_b32": ("ViT-B/32", "tried, no figure"),
+    "groupnorm": ("EfficientNet-lite0 with GroupNorm", "not tried"),
 }
-"""Name in a comparison -> what it is, the study's figure, our recipe."""
+"""Name in a comparison -> what it is, the study's figure."""
 
 
 def compared() -> Iterator[list[str]]:
@@ -47,7 +43,7 @@ def compared() -> Iterator[list[str]]:
         where = path.parent.relative_to(TARGET.parent)
         for row in content["rows"]:
             if row["name"] in COMPARED and not row["failure"]:
-                title, study, _ = COMPARED[row["name"]]
+                title, study = COMPARED[row["name"]]
                 ours = [_number(row[name]) for name in ("accuracy8", "macro_f1_8", "accuracy11", "macro_f1_11")]
                 command = f"`{content['provenance']['command']}`, [{where}]({where}/compare.md)"
                 yield [title, study, *ours, command]

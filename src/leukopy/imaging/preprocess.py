@@ -24,7 +24,7 @@ class Preprocess(Settings):
     colour of the light and the exposure no longer tell laboratories apart (von Kries scaling)."""
     stain: Reinhard | Macenko | None = None
     """Give the resized picture the look of one laboratory. To measure with: it costs accuracy where it was measured,
-    and tens of milliseconds an image."""
+    and some milliseconds an image."""
     mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
     """Subtracted from each channel, on the 0-255 scale."""
     std: tuple[float, float, float] = (128.0, 128.0, 128.0)
