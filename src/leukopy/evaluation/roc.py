@@ -103,7 +103,7 @@ def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> 
     Raises:
         ValueError: a class is absent.
     """
-    areas, covariance = delong_covariance(labels, [scores_a, scores_b])
+    areas, covariance = delong_covariance(labels, np.stack([np.asarray(scores_a), np.asarray(scores_b)]))
     difference = float(areas[0] - areas[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     error = math.sqrt(max(variance, 0.0)) if not math.isnan(variance) else math.nan
@@ -146,7 +146,7 @@ def mean_roc(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
 
 
 def _positive(labels: ArrayLike) -> NDArray[np.bool_]:
-    positive = np.asarray(labels) == 1
+    positive: NDArray[np.bool_] = np.asarray(labels) == 1
     if positive.all() or not positive.any():
         raise ValueError("a ROC curve needs patients of both classes")
     return positive
