@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, expose
+from leukopy.synthesis.morphology import Morphology
 from leukopy.synthesis.paint import paint_cell
 from leukopy.synthesis.redcells import RedCells
 from leukopy.synthesis.slide import Slide
@@ -35,7 +36,14 @@ class DrawnCell:
     um_per_px: float
 
 
-def draw_cell(code: str, *, seed: int, appearance: Appearance | None = None, size: int = CROP_PX) -> DrawnCell:
+def draw_cell(
+    code: str,
+    *,
+    seed: int,
+    appearance: Appearance | None = None,
+    size: int = CROP_PX,
+    morphology: Morphology | None = None,
+) -> DrawnCell:
     """Draw a cell centred among red cells.
 
     Args:
@@ -43,6 +51,7 @@ def draw_cell(code: str, *, seed: int, appearance: Appearance | None = None, siz
         seed: the same seed, code, appearance and size give the same pixels.
         appearance: the laboratory; PBC Barcelona's look by default.
         size: pixels of the square crop. The part of the smear that is seen does not depend on it.
+        morphology: what this cell looks like; as its class by default.
 
     Raises:
         SettingsError: the code is none of the 11 fine ones.
@@ -52,7 +61,7 @@ def draw_cell(code: str, *, seed: int, appearance: Appearance | None = None, siz
     um_per_px = look.um_per_px * CROP_PX / size
     slide = Slide(size, size, um_per_px)
     row, column = np.rint(size / 2 + rng.normal(0, 0.35 / um_per_px, 2)).astype(int)
-    slide.lay(code, paint_cell(code, um_per_px, rng), row, column)
+    slide.lay(code, paint_cell(code, um_per_px, rng, morphology), row, column)
     _lay_bystanders(slide, rng)
     amounts = slide.amounts(RedCells.random(look.pallor, rng), rng)
     truth = slide.truth()[0]

@@ -147,6 +147,8 @@ def none(radius: float, rng: np.random.Generator) -> String:  # noqa: ARG001 - t
 
 
 round_lymphocyte = _oval(0.85, 1.12, 0.12)
+round_small_lymphocyte = _oval(0.92, 1.05, 0.05)
+oval_large_lymphocyte = _oval(0.60, 1.30, 0.30)
 oval_myelocyte = _oval(0.60, 1.35, 0.36)
 round_promyelocyte = _oval(0.72, 1.20, 0.24)
 round_erythroblast = _oval(0.58, 1.06, 0.32)

@@ -36,13 +36,13 @@ class Painted:
         return float(np.hypot(*(np.argwhere(self.cell > 0) - len(self.cell) // 2).T).max()) + 1
 
 
-def paint_cell(code: str, um_per_px: float, rng: np.random.Generator) -> Painted:
-    """Paint one cell of a fine class, its centre on the middle pixel of the patch.
+def paint_cell(code: str, um_per_px: float, rng: np.random.Generator, look: Morphology | None = None) -> Painted:
+    """Paint one cell of a fine class, its centre on the middle pixel of the patch; ``look`` replaces that of its class.
 
     Raises:
         SettingsError: the code is none of the 11 fine ones.
     """
-    look = morphology(code)
+    look = look or morphology(code)
     radius = rng.uniform(*look.diameter_um) / 2
     grid = Grid.around(1.4 * radius, um_per_px)
     ragged = grid.warped(look.outline.amount_um * rng.uniform(0.3, 1.2), look.outline.scale_um, rng)
