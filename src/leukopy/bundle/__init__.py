@@ -1,9 +1,17 @@
 """The contract between training and everything else: a folder with ``model.onnx`` and ``card.json``."""
 
 from leukopy.bundle.card import AttributeHead, Attributes, Calibration, Card, DatasetUse, Metric, ModelFile, Thresholds
+from leukopy.bundle.patient_store import (
+    DEFAULT_PATIENT_MODEL,
+    PatientBundle,
+    bundled_patient_models,
+    open_patient_bundle,
+    write_patient_bundle,
+)
 from leukopy.bundle.store import Bundle, add_metrics, bundled_models, open_bundle, write_bundle
 
 __all__ = [
+    "DEFAULT_PATIENT_MODEL",
     "AttributeHead",
     "Attributes",
     "Bundle",
@@ -12,9 +20,13 @@ __all__ = [
     "DatasetUse",
     "Metric",
     "ModelFile",
+    "PatientBundle",
     "Thresholds",
     "add_metrics",
     "bundled_models",
+    "bundled_patient_models",
     "open_bundle",
+    "open_patient_bundle",
     "write_bundle",
+    "write_patient_bundle",
 ]

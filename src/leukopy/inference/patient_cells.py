@@ -1,0 +1,135 @@
+"""The cells of patients as a patient's model takes them, and what the cell model calls them, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from leukopy.bundle import PatientBundle
+from leukopy.core.errors import BundleError
+from leukopy.imaging.decode import read_cell
+from leukopy.inference.bags import open_network
+from leukopy.inference.classifier import softmax
+from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
+from leukopy.taxonomy import COARSE, coarse_matrix
+
+MAPS = {"embedding": "feature_map", "logits": "class_activation"}
+"""Outputs of a cell network that are the mean, over the positions, of another output."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellReading:
+    """What a cell model says of some images; each is a row of one of the two tables."""
+
+    cells: pl.DataFrame
+    """cell_id, path, class8 (coarse class), confidence (its calibrated probability) of the N that were read."""
+    values: NDArray[np.float32]
+    """Their features, (N, D)."""
+    failures: pl.DataFrame
+    """Rows of ``FAILURE_SCHEMA``."""
+
+
+class CellReader:
+    """The cell network that a patient's bundle reads, loaded."""
+
+    def __init__(self, bundle: PatientBundle, threads: int | None = None) -> None:
+        """Load the network.
+
+        Args:
+            bundle: an opened bundle.
+            threads: worker threads; by default one for each core that this process may use.
+
+        Raises:
+            BundleError: the cell model is absent, not the one of the training, cannot be loaded, or lacks an output;
+                or the bundle has a cell network of its own, which is not served.
+        """
+        if bundle.cells_path is not None:
+            raise BundleError(
+                f"{bundle.path}: has a cell network of its own, which cannot classify cells and is not served. "
+                "Use a patient model that reads a bundled cell model."
+            )
+        self._network = bundle.card.network
+        self._cells = open_network(self._network)
+        self._names = tuple(dict.fromkeys((*self._network.outputs, "logits")))
+        self._engine = Engine(self._cells, threads, self._names)
+        features = sum(int(np.prod(self._engine.shape(name))) for name in self._network.outputs)
+        if features != bundle.card.model.features:
+            raise BundleError(
+                f"{bundle.path}: takes {bundle.card.model.features} features of a cell, but {self._network.model!r} "
+                f"gives {features}. Export the bundle again."
+            )
+        self._mapped = self._maps_engine()
+
+    def read(self, cells: Sequence[CellInput]) -> CellReading:
+        """Read some images, with the network's worker threads.
+
+        Raises:
+            BundleError: the network fails on an image.
+        """
+        batches = list(self._engine.run(cells))
+        read = [cell for batch in batches for cell in batch.cells]
+        failed = [failure for batch in batches for failure in batch.failures]
+        outputs = {name: self._joined(batches, name) for name in self._names}
+        codes, confidence = self._classes(outputs["logits"])
+        return CellReading(
+            pl.DataFrame(
+                {
+                    "cell_id": [cell.cell_id for cell in read],
+                    "path": [printable(cell.path) for cell in read],
+                    "class8": codes,
+                    "confidence": confidence,
+                },
+                schema={"cell_id": pl.String, "path": pl.String, "class8": pl.String, "confidence": pl.Float32},
+            ),
+            np.concatenate([outputs[name] for name in self._network.outputs], axis=1),
+            pl.DataFrame(
+                [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failed],
+                schema=FAILURE_SCHEMA,
+                orient="row",
+            ),
+        )
+
+    def maps(self, cell: CellInput, values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """The features of a cell before their mean over the positions is taken, (D, h, w).
+
+        Args:
+            cell: an image that was read.
+            values: its features (D,), as `read` gave them.
+
+        Returns:
+            None where a feature is no such mean, so that no place of the picture can be told from another.
+
+        Raises:
+            ImageError: the image is gone or changed its kind since it was read.
+        """
+        if self._mapped is None:
+            return None
+        pixels = read_cell(Path(cell.path), self._network.preprocess).pixels
+        found = self._mapped.compute(pixels[None])
+        maps = np.concatenate([found[MAPS[name]][0] for name in self._network.outputs])
+        return maps if np.allclose(maps.mean(axis=(1, 2)), values, rtol=1e-3, atol=1e-3) else None
+
+    def _joined(self, batches: Sequence[Batch], name: str) -> NDArray[np.float32]:
+        """An output of all batches, one row a cell."""
+        width = int(np.prod(self._engine.shape(name)))
+        empty = np.empty((0, width), np.float32)
+        return np.concatenate([empty, *(batch.outputs[name].reshape(-1, width) for batch in batches)])
+
+    def _maps_engine(self) -> Engine | None:
+        """What gives the maps of the features; None where not every feature has one."""
+        names = [MAPS.get(name) for name in self._network.outputs]
+        try:
+            return Engine(self._cells, 1, [name for name in names if name]) if all(names) else None
+        except BundleError:  # the network is whole, as `_engine` found: it only lacks such an output
+            return None
+
+    def _classes(self, logits: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
+        """Coarse class and calibrated probability from fine logits (N, 11)."""
+        coarse = (softmax(logits / self._cells.card.calibration.temperature) @ coarse_matrix()).clip(max=1)
+        return [COARSE[index].code for index in coarse.argmax(axis=1)], coarse.max(axis=1)

@@ -1,0 +1,323 @@
+"""A patient's model at work: from a bag of cells to a probability, how sure it is, and what it rests on.
+
+All effects are in log-odds, where they add up: log-odds = log-odds of the training's prevalence + what the cells add +
+what age and lymphocyte count add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+from scipy.special import expit, logit
+
+from leukopy.bundle import PatientBundle, open_patient_bundle
+from leukopy.bundle.patient import Bag, OperatingPoint, PatientCard
+from leukopy.core.errors import BundleError, InputError, SettingsError
+
+FEW_CELLS = 10
+"""With fewer cells than this a patient is flagged."""
+
+NOT_LYMPHOCYTES = 0.2
+"""Share of cells that the cell model calls something else, above which a patient is flagged."""
+
+DISAGREEING = 0.1
+"""Share of the ensemble's members with another decision, above which a patient is flagged."""
+
+RESAMPLES = 100
+LYMPHOCYTE = "LY"
+
+_STEP = 0.05
+"""Of the numerical derivative, as a share of the cell's features: far above float32's last digit, still straight."""
+
+_ORT_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Something that whoever reads a result must know."""
+
+    word: str
+    """``clinical_missing``, ``outside_training``, ``few_cells``, ``not_lymphocytes`` or ``close_to_threshold``."""
+    message: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class PatientResult:
+    """What a model says of one patient."""
+
+    patient_id: str
+    probability: float
+    """Of tumoral: sigmoid of the mean of the members' log-odds."""
+    low: float | None
+    """Of the 95 % interval over which cells happened to be photographed; None of a single cell."""
+    high: float | None
+    point: OperatingPoint
+    tumoral: bool
+    """The decision at ``point``."""
+    members: NDArray[np.float64]
+    """Log-odds by each member of the ensemble, (M,)."""
+    influence: NDArray[np.float64]
+    """(N,): log-odds of all cells minus log-odds without this one; not-a-number of a single cell."""
+    weights: NDArray[np.float64]
+    """(N,): the share each cell has in the pooling."""
+    clinical_effect: float
+    """Log-odds minus those with age and count unknown."""
+    cells_effect: float
+    """The rest, above the log-odds of the training's prevalence."""
+    other_cells: float | None
+    """Share of cells that the cell model calls no lymphocyte; None where it was not asked."""
+    flags: tuple[Flag, ...]
+
+    @property
+    def log_odds(self) -> float:
+        """Mean of the members."""
+        return float(self.members.mean())
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the members' log-odds."""
+        return float(self.members.std())
+
+
+class PatientModel:
+    """A patient's model, loaded. It takes features; `CellReader` makes them from images."""
+
+    def __init__(self, bundle: PatientBundle) -> None:
+        """Load the network.
+
+        Raises:
+            BundleError: it cannot be loaded, or does not take and give what `PatientModelFile` says.
+        """
+        self.bundle = bundle
+        self._session = _open(bundle.model_path)
+        _check_contract(self._session, bundle.card, bundle.model_path)
+
+    @classmethod
+    def open(cls, model: str | Path | None = None) -> Self:
+        """Open a bundled patient model by its name, or a bundle folder by its path; None: the default.
+
+        Raises:
+            BundleError: no such model, or the bundle is broken.
+        """
+        return cls(open_patient_bundle() if model is None else open_patient_bundle(model))
+
+    @property
+    def card(self) -> PatientCard:
+        """What the model is, what it was trained on, and how well it does."""
+        return self.bundle.card
+
+    def point(self, name: str | None = None) -> OperatingPoint:
+        """An operating point by its name; None: the card's first.
+
+        Raises:
+            SettingsError: the model has none of this name.
+        """
+        points = {point.name: point for point in self.card.operating_points}
+        if name is None:
+            return self.card.operating_points[0]
+        if name not in points:
+            raise SettingsError(f"operating point {name!r}: this model has {', '.join(points)}. Choose one of these.")
+        return points[name]
+
+    def predict(self, bag: Bag, point: str | None = None, classes: Sequence[str] | None = None) -> PatientResult:
+        """Judge one patient.
+
+        Args:
+            bag: its cells as features (N, D), and its clinical numbers.
+            point: name of the operating point of the decision; None: the card's first.
+            classes: what the cell model calls each cell (coarse codes), for a flag.
+
+        Raises:
+            InputError: the bag is empty, or its cells are not what the model takes.
+            SettingsError: no such operating point.
+            BundleError: the network fails, or gives numbers that are none.
+        """
+        chosen = self.point(point)
+        self._check(bag)
+        members, weights = self.run(bag.cells, bag.clinical)
+        unknown, _ = self.run(bag.cells, np.full_like(bag.clinical, np.nan))
+        low, high = self._interval(bag)
+        others = None if classes is None else float(np.mean([code != LYMPHOCYTE for code in classes]))
+        probability = float(expit(members.mean()))
+        return PatientResult(
+            patient_id=bag.patient_id,
+            probability=probability,
+            low=low,
+            high=high,
+            point=chosen,
+            tumoral=probability >= chosen.threshold,
+            members=members,
+            influence=self._influence(bag, float(members.mean())),
+            weights=weights,
+            clinical_effect=float(members.mean() - unknown.mean()),
+            cells_effect=float(unknown.mean() - logit(self.card.prevalence)),
+            other_cells=others,
+            flags=(*_input_flags(bag, self.card, others), *_doubts(members, (low, high), chosen)),
+        )
+
+    def run(
+        self, cells: NDArray[np.float32], clinical: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log-odds by each member (M,), and the weight of each cell (N,), of cells (N, D) and clinical numbers (2,).
+
+        Raises:
+            BundleError: the network fails, or gives numbers that are none.
+        """
+        where = self.bundle.model_path
+        try:
+            found = self._session.run(["logits", "weights"], {"cells": cells, "clinical": clinical})
+        except _ORT_ERRORS as error:
+            raise BundleError(f"{where}: the network fails to run. Export the bundle again.") from error
+        if not all(np.isfinite(values).all() for values in found):
+            raise BundleError(f"{where}: the network gives numbers that are not finite. Train it again.")
+        logits, weights = (np.asarray(values, np.float64) for values in found)
+        return logits, weights
+
+    def evidence(self, bag: Bag, cell: int, maps: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Where in a cell the evidence for tumoral lies: Grad-CAM (Selvaraju et al., ICCV 2017) before it is rectified.
+
+        The features of a cell are the mean of ``maps`` over the positions, so that the weight Grad-CAM gives to a map
+        is the derivative of the log-odds by its feature (divided by the number of positions), and the sum it takes at
+        a position is the derivative of the log-odds along the maps' values there. It is taken numerically, by central
+        differences, so that no framework with gradients is needed.
+
+        Args:
+            bag: the patient.
+            cell: row of the cell in ``bag.cells``.
+            maps: (D, h, w), as `CellReader.maps` gives them.
+
+        Returns:
+            (h, w): positive where the picture speaks for tumoral, negative where it speaks for reactive.
+        """
+        directions = maps.reshape(len(maps), -1).T
+        own = bag.cells[cell].astype(np.float64)
+        size = float(np.linalg.norm(own)) or 1.0
+        found = np.zeros(len(directions))
+        for position, direction in enumerate(directions.astype(np.float64)):
+            length = float(np.linalg.norm(direction))
+            if length == 0:
+                continue
+            step = _STEP * size / length
+            ends = []
+            for sign in (1, -1):
+                moved = bag.cells.copy()
+                moved[cell] = own + sign * step * direction
+                ends.append(float(self.run(moved, bag.clinical)[0].mean()))
+            found[position] = (ends[0] - ends[1]) / (2 * step)
+        return found.reshape(maps.shape[1:]) / len(directions)
+
+    def _influence(self, bag: Bag, log_odds: float) -> NDArray[np.float64]:
+        if len(bag.cells) == 1:
+            return np.array([np.nan])
+        without = [
+            float(self.run(np.delete(bag.cells, row, axis=0), bag.clinical)[0].mean()) for row in range(len(bag.cells))
+        ]
+        return log_odds - np.array(without)
+
+    def _interval(self, bag: Bag) -> tuple[float | None, float | None]:
+        """95 % percentile limits of the probability where the cells are drawn again with replacement, always alike."""
+        count = len(bag.cells)
+        if count == 1:
+            return None, None
+        draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+        found = expit([self.run(bag.cells[draw], bag.clinical)[0].mean() for draw in draws])
+        low, high = np.quantile(found, (0.025, 0.975))
+        return float(low), float(high)
+
+    def _check(self, bag: Bag) -> None:
+        features = self.card.model.features
+        if bag.cells.dtype != np.float32 or bag.cells.ndim != 2 or bag.cells.shape[1] != features or not len(bag.cells):
+            raise InputError(
+                f"patient {bag.patient_id}: cells are {bag.cells.dtype} {bag.cells.shape}, but {self.card.name!r} "
+                f"takes float32 (N, {features}) of at least one cell. Make the bag with the model's own cell network."
+            )
+
+
+def rectified(evidence: NDArray[np.float64], *, tumoral: bool) -> NDArray[np.float32]:
+    """Keep the evidence (h, w) for one side, scaled to at most 1; all zero where no place speaks for it."""
+    kept = np.maximum(evidence if tumoral else -evidence, 0)
+    highest = kept.max()
+    return np.asarray(kept / highest if highest > 0 else kept, np.float32)
+
+
+def _input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[Flag]:
+    """What is unusual in what the model was given."""
+    named = [
+        (name, unit, float(value), known)
+        for (name, unit), value, known in zip(
+            (("age", "years"), ("lymphocyte count", "× 10⁹/L")), bag.clinical, (card.ages, card.counts), strict=True
+        )
+    ]
+    if missing := [name for name, _, value, _ in named if np.isnan(value)]:
+        yield Flag("clinical_missing", f"Unknown: {' and '.join(missing)}; the model goes by the rest.")
+    for name, unit, value, (least, most) in named:
+        if value < least or value > most:
+            yield Flag(
+                "outside_training",
+                f"The {name}, {value:g} {unit}, lies outside the training's, {least:g} to {most:g} {unit}.",
+            )
+    if len(bag.cells) < FEW_CELLS:
+        cells = "only one cell was" if len(bag.cells) == 1 else f"only {len(bag.cells)} cells were"
+        yield Flag("few_cells", f"{cells.capitalize()} read: with so few the result depends on which they are.")
+    if others is not None and others > NOT_LYMPHOCYTES:
+        yield Flag(
+            "not_lymphocytes",
+            f"The cell model calls {round(100 * others)} % of the cells no lymphocytes; this model was trained on "
+            "images of lymphocytes.",
+        )
+
+
+def _doubts(
+    members: NDArray[np.float64], interval: tuple[float | None, float | None], point: OperatingPoint
+) -> Iterator[Flag]:
+    """Why the decision might as well be the other one."""
+    tumoral = expit(members.mean()) >= point.threshold
+    differing = int(((expit(members) >= point.threshold) != tumoral).sum())
+    reasons = []
+    if differing > DISAGREEING * len(members):
+        reasons.append(f"{differing} of the {len(members)} members of the ensemble decide otherwise")
+    low, high = interval
+    if low is not None and high is not None and low < point.threshold <= high:
+        reasons.append("with other cells of the same patient the decision could be the other one")
+    if reasons:
+        yield Flag("close_to_threshold", f"Close to the threshold: {'; '.join(reasons)}.")
+
+
+def _open(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a patient takes a fraction of a millisecond: threads would only wait
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise BundleError(f"{path}: not a network that can be run. Export the bundle again.") from error
+
+
+def _check_contract(session: Any, card: PatientCard, path: Path) -> None:
+    """Refuse a network whose inputs or outputs are not what `PatientModelFile` promises."""
+    inputs = {node.name: (node.type, len(node.shape), node.shape[-1]) for node in session.get_inputs()}
+    outputs = {node.name: (node.type, len(node.shape)) for node in session.get_outputs()}
+    expected = {"cells": ("tensor(float)", 2, card.model.features), "clinical": ("tensor(float)", 1, 2)}
+    vector = ("tensor(float)", 1)
+    if inputs != expected or any(outputs.get(name) != vector for name in ("logits", "weights")):
+        raise BundleError(
+            f"{path}: takes {inputs} and gives {outputs}, not float32 cells (N, {card.model.features}) and clinical "
+            "(2,), and logits (M,) and weights (N,). Export the bundle again."
+        )

@@ -1,0 +1,242 @@
+"""A patient's model against what it must give, computed by hand: the network pools by attention, then draws a line."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from leukopy.bundle import open_patient_bundle, write_patient_bundle
+from leukopy.bundle.patient import Bag
+from leukopy.core.errors import BundleError, InputError, SettingsError
+from leukopy.inference.patient_cells import CellReader
+from leukopy.inference.patients import PatientModel, rectified
+from leukopy.inference.rows import CellInput
+
+DIRECTIONS = np.array([[1.0, 2.0], [-1.5, -0.5], [0.5, 0.0]], np.float32)
+FOCUS = np.array([0.3, -0.8, 0.5], np.float32)
+UNKNOWN = np.array([np.nan, np.nan], np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(build_patient_model, colour_model, tmp_path_factory) -> PatientModel:
+    folder = tmp_path_factory.mktemp("patients") / "drawn"
+    return PatientModel.open(build_patient_model(folder, colour_model.path, DIRECTIONS, FOCUS))
+
+
+@pytest.fixture
+def bag() -> Bag:
+    cells = np.random.default_rng(3).normal(size=(30, 3)).astype(np.float32)
+    return Bag("P1", cells, np.array([70, 16], np.float32))
+
+
+def by_hand(cells, clinical):
+    """Log-odds of each member, and the weights, of the network that `patient_network` makes."""
+    weights = np.exp(cells @ FOCUS) / np.exp(cells @ FOCUS).sum()
+    terms = np.array([0.02 * (clinical[0] - 60), 0.5 * (np.log2(clinical[1]) - 3)])
+    return weights @ cells @ DIRECTIONS + np.nansum(terms), weights
+
+
+def sigmoid(value):
+    return 1 / (1 + np.exp(-value))
+
+
+def test_the_probability_is_that_of_the_mean_member(model, bag):
+    found = model.predict(bag)
+    members, weights = by_hand(bag.cells, bag.clinical)
+    np.testing.assert_allclose(found.members, members, atol=1e-5)
+    np.testing.assert_allclose(found.weights, weights, atol=1e-6)
+    assert found.probability == pytest.approx(sigmoid(members.mean()), abs=1e-6)
+    assert found.spread == pytest.approx(members.std(), abs=1e-5)
+
+
+def test_the_order_of_the_cells_does_not_matter(model, bag):
+    order = np.random.default_rng(0).permutation(len(bag.cells))
+    first = model.predict(bag)
+    second = model.predict(Bag("P1", bag.cells[order], bag.clinical))
+    assert second.probability == pytest.approx(first.probability, abs=1e-6)
+    np.testing.assert_allclose(second.influence, first.influence[order], atol=1e-5)
+    np.testing.assert_allclose(second.weights, first.weights[order], atol=1e-6)
+
+
+def test_influence_is_leaving_one_cell_out(model, bag):
+    found = model.predict(bag)
+    whole = by_hand(bag.cells, bag.clinical)[0].mean()
+    literal = [whole - by_hand(np.delete(bag.cells, row, 0), bag.clinical)[0].mean() for row in range(30)]
+    np.testing.assert_allclose(found.influence, literal, atol=1e-5)
+
+
+def test_effects_add_up_from_the_prevalence(model, bag):
+    found = model.predict(bag)
+    assert found.clinical_effect == pytest.approx(0.02 * 10 + 0.5 * 1, abs=1e-5)
+    prior = np.log(model.card.prevalence / (1 - model.card.prevalence))
+    assert prior + found.clinical_effect + found.cells_effect == pytest.approx(found.log_odds, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clinical", "said"),
+    [([np.nan, 16], "Unknown: age;"), ([70, np.nan], "Unknown: lymphocyte count;"), (UNKNOWN, "age and lymphocyte")],
+)
+def test_missing_clinical_numbers_are_said(model, bag, clinical, said):
+    found = model.predict(Bag("P1", bag.cells, np.array(clinical, np.float32)))
+    members, _ = by_hand(bag.cells, np.array(clinical))
+    np.testing.assert_allclose(found.members, members, atol=1e-5)
+    (flag,) = (flag for flag in found.flags if flag.word == "clinical_missing")
+    assert said in flag.message
+    assert (found.clinical_effect == 0) == (clinical is UNKNOWN)
+
+
+def test_values_beyond_the_training_are_said(model, bag):
+    found = model.predict(Bag("P1", bag.cells, np.array([19, 301], np.float32)))
+    said = [flag.message for flag in found.flags if flag.word == "outside_training"]
+    assert len(said) == 2
+    assert "19 years" in said[0]
+    assert "301 × 10⁹/L" in said[1]
+    assert not [flag for flag in model.predict(bag).flags if flag.word == "outside_training"]
+
+
+def test_the_interval_is_that_of_other_cells_of_the_patient(model, bag):
+    found = model.predict(bag)
+    draws = np.random.default_rng(99).integers(0, 30, (4000, 30))
+    wide = np.quantile([sigmoid(by_hand(bag.cells[draw], bag.clinical)[0].mean()) for draw in draws], (0.025, 0.975))
+    assert found.low < found.probability < found.high
+    np.testing.assert_allclose((found.low, found.high), wide, atol=0.06)
+    again = model.predict(bag)
+    assert (again.low, again.high) == (found.low, found.high)
+
+
+def test_alike_cells_leave_no_doubt(model):
+    found = model.predict(Bag("P1", np.tile(np.float32([1, 0, 0]), (12, 1)), np.array([60, 8], np.float32)))
+    assert found.low == pytest.approx(found.high, abs=1e-6)
+    np.testing.assert_allclose(found.influence, 0, atol=1e-6)
+
+
+def test_one_cell_has_no_interval_and_no_influence(model, bag):
+    found = model.predict(Bag("P1", bag.cells[:1], bag.clinical))
+    assert (found.low, found.high) == (None, None)
+    assert np.isnan(found.influence).tolist() == [True]
+    (flag,) = (flag for flag in found.flags if flag.word == "few_cells")
+    assert flag.message.startswith("Only one cell was read")
+
+
+def test_few_cells_are_said(model, bag):
+    assert "few_cells" in {flag.word for flag in model.predict(Bag("P1", bag.cells[:9], bag.clinical)).flags}
+    assert "few_cells" not in {flag.word for flag in model.predict(Bag("P1", bag.cells[:10], bag.clinical)).flags}
+
+
+def test_cells_that_are_no_lymphocytes_are_said(model, bag):
+    few = model.predict(bag, classes=["LY"] * 24 + ["MO"] * 6)
+    many = model.predict(bag, classes=["LY"] * 20 + ["MO"] * 10)
+    assert few.other_cells == pytest.approx(0.2)
+    assert "not_lymphocytes" not in {flag.word for flag in few.flags}
+    assert any("33 % of the cells" in flag.message for flag in many.flags)
+    assert model.predict(bag).other_cells is None
+
+
+def test_a_decision_is_taken_at_a_named_operating_point(model):
+    # Log-odds of -0.75 and -0.5: a probability of .35, between the two thresholds.
+    alike = Bag("P1", np.tile(np.float32([0, 0.625, 0]), (12, 1)), np.array([60, 8], np.float32))
+    assert model.predict(alike).tumoral is False
+    assert model.predict(alike).point.name == "balanced"
+    triage = model.predict(alike, "triage")
+    assert triage.tumoral is True
+    assert triage.point.sensitivity.value == 0.97
+    with pytest.raises(SettingsError, match="balanced, triage"):
+        model.predict(alike, "best")
+
+
+def test_a_close_decision_is_said(model):
+    cells = np.tile(np.float32([0, 0, 0]), (12, 1))
+    clinical = np.array([60, 8], np.float32)
+    split = model.predict(Bag("P1", cells + np.float32([0.1, 0.12, 0]), clinical))  # -0.08 and 0.14
+    assert "1 of the 2 members" in next(flag.message for flag in split.flags if flag.word == "close_to_threshold")
+    cells[::2], cells[1::2] = (2, 0.75, 0), (-2, -0.75, 0)  # of equal weight, for and against tumoral
+    drawn = model.predict(Bag("P1", cells, clinical))
+    assert any("with other cells" in flag.message for flag in drawn.flags)
+    sure = model.predict(Bag("P1", np.tile(np.float32([3, 0, 0]), (12, 1)), clinical))
+    assert "close_to_threshold" not in {flag.word for flag in sure.flags}
+
+
+def test_evidence_is_the_analytic_gradient_along_the_maps(model, bag):
+    rng = np.random.default_rng(5)
+    maps = rng.normal(size=(3, 4, 4)).astype(np.float32)
+    maps += (bag.cells[7] - maps.mean(axis=(1, 2)))[:, None, None]  # so that their mean is the cell's features
+    _, weights = by_hand(bag.cells, bag.clinical)
+    line = DIRECTIONS.mean(axis=1)
+    # The derivative of sum_i w_i x_i.l by x_n, where w is a softmax of x.f: w_n l + w_n (x_n.l - sum_i w_i x_i.l) f
+    pooled = weights @ bag.cells @ line
+    gradient = weights[7] * (line + (bag.cells[7] @ line - pooled) * FOCUS)
+    grad_cam = np.tensordot(gradient / 16, maps, axes=1)
+    found = model.evidence(bag, 7, maps)
+    np.testing.assert_allclose(found, grad_cam, atol=0.02 * np.abs(grad_cam).max())
+    assert np.corrcoef(found.ravel(), grad_cam.ravel())[0, 1] > 0.999
+
+
+def test_evidence_is_kept_for_one_side():
+    evidence = np.array([[2.0, -4.0], [1.0, 0.0]])
+    np.testing.assert_allclose(rectified(evidence, tumoral=True), [[1, 0], [0.5, 0]])
+    np.testing.assert_allclose(rectified(evidence, tumoral=False), [[0, 1], [0, 0]])
+    np.testing.assert_allclose(rectified(np.zeros((2, 2)), tumoral=True), 0)
+
+
+@pytest.mark.parametrize("cells", [np.zeros((0, 3)), np.zeros((4, 5)), np.zeros(3)])
+def test_a_bag_of_another_kind_is_refused(model, cells):
+    with pytest.raises(InputError, match="patient P1"):
+        model.predict(Bag("P1", cells.astype(np.float32), UNKNOWN))
+
+
+def test_a_network_that_is_none_or_another_is_refused(model, colour_model, tmp_path):
+    for content, said in ((b"no network", "not a network"), (colour_model_bytes(colour_model), "takes")):
+        sha256 = hashlib.sha256(content).hexdigest()
+        file = model.card.model.model_copy(update={"sha256": sha256})
+        write_patient_bundle(tmp_path / "wrong", model.card.model_copy(update={"model": file}), content)
+        with pytest.raises(BundleError, match=said):
+            PatientModel.open(tmp_path / "wrong")
+
+
+def colour_model_bytes(colour_model):
+    return (colour_model.path / "model.onnx").read_bytes()
+
+
+def test_images_are_read_and_classified_in_one_pass(model, colour_model, tmp_path):
+    inputs = [
+        CellInput(f"P1/{code}", str(colour_model.draw(tmp_path / f"{code}.png", code))) for code in ("LY", "SNE", "LY")
+    ]
+    (tmp_path / "broken.png").write_text("no picture")
+    inputs.insert(1, CellInput("P1/broken", str(tmp_path / "broken.png")))
+    found = CellReader(model.bundle).read(inputs)
+    assert found.cells["class8"].to_list() == ["LY", "NEU", "LY"]
+    assert (found.cells["confidence"] > 0.6).all()
+    assert found.values.shape == (3, 3)
+    assert found.failures.select("cell_id", "reason").rows() == [("P1/broken", "not_an_image")]
+
+
+def test_a_bag_of_unreadable_images_is_empty(model, tmp_path):
+    found = CellReader(model.bundle).read([CellInput("P1/1", str(tmp_path / "absent.png"))])
+    assert (len(found.cells), len(found.values)) == (0, 0)
+    assert found.failures["reason"].to_list() == ["not_found"]
+
+
+def test_the_maps_of_a_cell_have_its_features_as_their_mean(model, colour_model, tmp_path):
+    cell = CellInput("P1/1", str(colour_model.draw(tmp_path / "1.png", "EO")))
+    reader = CellReader(model.bundle)
+    values = reader.read([cell]).values[0]
+    maps = reader.maps(cell, values)
+    assert maps.shape == (3, 4, 4)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), values, atol=1e-4)
+    assert reader.maps(cell, values + 1) is None
+
+
+def test_a_cell_model_that_was_replaced_is_refused(model):
+    network = model.card.network.model_copy(update={"sha256": "0" * 64})
+    bundle = open_patient_bundle(model.bundle.path)
+    object.__setattr__(bundle, "card", bundle.card.model_copy(update={"network": network}))
+    with pytest.raises(BundleError, match="not the one this patient model was trained on"):
+        CellReader(bundle)
+
+
+def test_a_cell_model_of_other_features_is_refused(build_patient_model, colour_model, tmp_path):
+    folder = build_patient_model(tmp_path / "five", colour_model.path, np.zeros((5, 1), np.float32))
+    with pytest.raises(BundleError, match="takes 5 features"):
+        CellReader(open_patient_bundle(folder))
