@@ -1,0 +1,131 @@
+"""``leukopy patients scan`` and ``patients draw``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leukopy.cli.console import progress_bar, say
+from leukopy.core.errors import EXIT_FAILURES
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leukopy.workflows.patients.scan import ScanPatientsResult
+
+_SHOWN = 20
+
+
+def scan(
+    path: Annotated[
+        Path, typer.Argument(readable=False, help="The table of the patients, or the folder that holds it.")
+    ],
+    cells: Annotated[
+        Path | None, typer.Option(help="A manifest of the images (columns patient_id, path), in place of folders.")
+    ] = None,
+    reference_date: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Where ages are counted that have no date of sampling.",
+            show_default="2020-01-01 for the lymphocytosis challenge, else none",
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Decode every image.")] = False,
+    out: Annotated[Path | None, typer.Option(help="A .csv file for the problems.")] = None,
+) -> None:
+    """Count a cohort's patients and cells, and name what is missing, impossible or left out.
+
+    The cohort is a folder: a table with one row per patient (patient_id, and where known label, age or birth_date and
+    sample_date, lymphocytes, gender), and beside it a folder of images for each. Problems make the exit code 3.
+    Examples:
+
+        leukopy patients scan ward/
+
+        leukopy patients scan ward/patients.csv --cells ward/cells.csv --reference-date 2024-06-30
+
+        leukopy patients scan lymphocytosis/ --check --out problems.csv
+    """
+    from rich.console import Console
+
+    from leukopy.workflows.patients.scan import ScanPatientsSettings, scan_patients
+
+    settings = ScanPatientsSettings.build(
+        {"path": path, "cells": cells, "reference_date": reference_date and reference_date.date(), "check": check}
+    )
+    with progress_bar() as progress:
+        result = scan_patients(settings, out, progress=progress)
+    Console().print(_groups(result))
+    if result.cohort.ages:
+        say(result.cohort.ages)
+    if len(result.problems):
+        for message in result.problems["message"][:_SHOWN]:
+            say(message)
+        rest = len(result.problems) - _SHOWN
+        if rest > 0 and not out:
+            say(f"… and {rest} more; --out problems.csv lists all.")
+        say(f"Problems: {len(result.problems)}" + (f", listed in {out}." if out else "."))
+        raise typer.Exit(EXIT_FAILURES)
+
+
+def _groups(result: ScanPatientsResult) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=f"{result.cohort.name}: {len(result.cohort.patients)} patients, {len(result.cohort.cells):,} cells"
+    )
+    for name in ("label", "patients", "cells", "per patient", "median age", "median count (10⁹/L)"):
+        table.add_column(name, justify="left" if name == "label" else "right")
+    for label, patients, cells, fewest, median, most, age, count in result.groups.iter_rows():
+        known = ("unknown" if value is None else f"{value:.1f}" for value in (age, count))
+        table.add_row(label, str(patients), f"{cells:,}", f"{fewest} to {most}, median {median:.0f}", *known)
+    return table
+
+
+def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
+    out: Annotated[Path, typer.Option(help="Folder for the drawn patients.")],
+    patients: Annotated[int | None, typer.Option(help="How many.", show_default="24")] = None,
+    tumoral: Annotated[float | None, typer.Option(help="Share of tumoral ones, 0 to 1.", show_default="0.6")] = None,
+    cells: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Fewest and most cells of a patient.", metavar="FEWEST MOST", show_default="20 40"),
+    ] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Leave the labels empty, as of new patients.")] = False,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same patients.", show_default="1")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels of the pictures' side.", show_default="224")] = None,
+    look: Annotated[
+        str | None, typer.Option(help="The laboratory: pbc, or random (by the seed).", show_default="pbc")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings to start from: the run.json of earlier patients, or YAML.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the patients that OUT holds.")] = False,
+) -> None:
+    """Draw patients whose truth is known: to try leukopy without real patients, and to test it.
+
+    Reactive ones are younger, with a lower count and cells that vary; tumoral ones are older, with a higher count and
+    small, uniform cells. It is a drawing, with no claim of realism. OUT/patients.csv and a folder of images for each
+    patient are what the other commands read; OUT/truth.csv tells each cell's kind. Examples:
+
+        leukopy patients draw --out drawn
+
+        leukopy patients draw --out new --patients 5 --cells 10 60 --seed 7 --no-labels
+
+        leukopy patients draw --out again --config drawn/run.json
+    """
+    from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
+
+    changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size, "look": look,
+               "labels": False if no_labels else None}  # fmt: skip
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = DrawPatientsSettings.read(config, **given) if config else DrawPatientsSettings.build(given)
+    with progress_bar() as progress:
+        result = draw_patients(settings, out, overwrite=overwrite, progress=progress)
+    say(f"Drawn, not real: {result.reactive} reactive and {result.tumoral} tumoral patients, {result.cells:,} cells.")
+    say(f"Truth: {result.truth}. Next: leukopy patients scan {out}")
+    say(RESEARCH_USE_ONLY)

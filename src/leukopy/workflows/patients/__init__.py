@@ -1,0 +1,1 @@
+"""Patients: reactive or tumoral lymphocytosis. One function per verb."""

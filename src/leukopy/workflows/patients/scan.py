@@ -1,0 +1,111 @@
+"""Scan a cohort: how many patients and cells it holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leukopy.core.errors import ImageError
+from leukopy.core.files import atomic_path
+from leukopy.core.progress import Progress, silent
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leukopy.datasets import Cohort
+
+LABELS = {0: "reactive", 1: "tumoral", None: "unknown"}
+
+
+class ScanPatientsSettings(Settings):
+    """What to scan, and how thoroughly."""
+
+    path: Path
+    """The table of the patients, or the folder that holds it."""
+    cells: Path | None = None
+    """A manifest of the images, in place of folders."""
+    reference_date: date | None = None
+    """Where ages are counted that have no date of sampling."""
+    check: bool = False
+    """Decode each image."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScanPatientsResult:
+    """What a cohort holds."""
+
+    cohort: Cohort
+    groups: pl.DataFrame
+    """A row per label that is there: label (a word), patients, cells; fewest, median and most cells of a patient;
+    median age in years and median lymphocyte count in 10^9/L, of those known."""
+    problems: pl.DataFrame
+    """``PROBLEM_SCHEMA``: those of the cohort, then a row for each image that cannot be read."""
+
+
+def scan_patients(
+    settings: ScanPatientsSettings, out: Path | None = None, *, progress: Progress = silent
+) -> ScanPatientsResult:
+    """Open a cohort, count it, and tell its problems.
+
+    Args:
+        settings: what to scan.
+        out: a CSV file for the problems.
+        progress: told of the images that were decoded.
+
+    Raises:
+        InputError, ManifestError, SettingsError: as `open_cohort`.
+        OutputError: ``out`` cannot be written.
+    """
+    import polars as pl
+
+    from leukopy.datasets import open_cohort
+
+    cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    problems = cohort.problems
+    if settings.check:
+        problems = pl.concat([problems, _unreadable(cohort, progress)])
+    if out:
+        with atomic_path(out) as temporary:
+            problems.write_csv(temporary)
+    return ScanPatientsResult(cohort, _groups(cohort), problems)
+
+
+def _groups(cohort: Cohort) -> pl.DataFrame:
+    import polars as pl
+
+    sizes = cohort.cells.group_by("patient_id").agg(images=pl.len())
+    return (
+        cohort.patients.join(sizes, on="patient_id")
+        .group_by("label")
+        .agg(
+            patients=pl.len(),
+            cells=pl.col("images").sum(),
+            fewest=pl.col("images").min(),
+            median=pl.col("images").median(),
+            most=pl.col("images").max(),
+            age=pl.col("age").median(),
+            lymphocytes=pl.col("lymphocytes").median(),
+        )
+        .sort("label", nulls_last=True)
+        .with_columns(label=pl.col("label").replace_strict(LABELS, return_dtype=pl.String))
+    )
+
+
+def _unreadable(cohort: Cohort, progress: Progress) -> pl.DataFrame:
+    """A problem for each image that cannot be decoded; it goes by its id, as a path may name a person."""
+    import polars as pl
+
+    from leukopy.datasets import PROBLEM_SCHEMA, look
+    from leukopy.imaging.decode import REASONS
+
+    rows = []
+    for number, (patient_id, cell_id, path) in enumerate(cohort.cells.iter_rows(), start=1):
+        try:
+            look(Path(path), pixels=True)
+        except ImageError as error:
+            rows.append((patient_id, error.reason, f"{cell_id}: {REASONS[error.reason]}"))
+        progress("looking at images", number, len(cohort.cells))
+    return pl.DataFrame(rows, schema=PROBLEM_SCHEMA, orient="row")
