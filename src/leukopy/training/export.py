@@ -72,10 +72,10 @@ def _to_onnx(net: CellNet, size: int, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
-    _forget_sources(path)
+    forget_sources(path)
 
 
-def _forget_sources(path: Path) -> None:
+def forget_sources(path: Path) -> None:
     """Take out the exporter's stack traces, which name files of the machine that trained."""
     model = onnx.load(path)
     for part in (

@@ -1,0 +1,85 @@
+"""The registry of patients' networks: each has a card and one contract (``leukopy.models.bags.contract``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from leukopy.core.registry import Registry
+from leukopy.models.bags.attention import AttentionPooling
+from leukopy.models.bags.bag_net import BagNet
+from leukopy.models.bags.contract import BagShape
+from leukopy.models.bags.experts import Experts
+from leukopy.models.bags.plain_pooling import MaxPooling, MeanPooling
+from leukopy.models.bags.set_transformer import TransformerPooling
+
+
+@dataclass(frozen=True)
+class BagEntry:
+    """One entry: its card, and how it is built."""
+
+    paper: str
+    licence: str
+    """Of its code."""
+    description: str
+    """One sentence."""
+    build: Callable[[BagShape], BagNet | Experts]
+
+
+_OURS = "Apache-2.0 (leukopy)"
+_PLAIN = "Wang et al., Revisiting multiple instance neural networks, Pattern Recognition 2018"
+_ATTENTION = "Ilse, Tomczak & Welling, Attention-based deep multiple instance learning, ICML 2018"
+_GATED = partial(AttentionPooling, gated=True)
+
+BAG_NETS: Registry[BagEntry] = Registry(
+    "bag network",
+    {
+        "mean": BagEntry(
+            paper=_PLAIN,
+            licence=_OURS,
+            description="The mean of the cells: every cell counts the same.",
+            build=lambda shape: BagNet(shape, MeanPooling),
+        ),
+        "max": BagEntry(
+            paper=_PLAIN,
+            licence=_OURS,
+            description="The maximum of each feature over the cells: one striking cell is enough.",
+            build=lambda shape: BagNet(shape, MaxPooling),
+        ),
+        "attention": BagEntry(
+            paper=_ATTENTION,
+            licence=_OURS,
+            description="A weighted mean whose weights are learnt from each cell.",
+            build=lambda shape: BagNet(shape, partial(AttentionPooling, gated=False)),
+        ),
+        "gated_attention": BagEntry(
+            paper=_ATTENTION,
+            licence=_OURS,
+            description="Attention with a gate on each of its units, for weights that are less linear.",
+            build=lambda shape: BagNet(shape, _GATED),
+        ),
+        "clam": BagEntry(
+            paper="Lu et al., Data-efficient and weakly supervised computational pathology on whole-slide images, "
+            "Nature Biomedical Engineering 2021",
+            licence=_OURS,
+            description="Gated attention that also learns to tell the cells it attends to most from those it attends "
+            "to least.",
+            build=lambda shape: BagNet(shape, _GATED, clustering=True),
+        ),
+        "transformer": BagEntry(
+            paper="Lee et al., Set Transformer, ICML 2019",
+            licence=_OURS,
+            description="Cells see each other by self-attention before a class token attends to them.",
+            build=lambda shape: BagNet(shape, TransformerPooling),
+        ),
+        "experts": BagEntry(
+            paper="Sahasrabudhe et al., Deep multi-instance learning using multi-modal data for diagnosis of "
+            "lymphocytosis, IEEE J. Biomedical and Health Informatics 2021",
+            licence=_OURS,
+            description="One expert reads the cells and one the clinical numbers; a gate says how much to trust each.",
+            build=Experts,
+        ),
+    },
+)
+"""One entry a network, by name."""
