@@ -8,13 +8,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from leukopy.cli.patients_data import draw, scan
+from leukopy.cli.patients_data import cohorts, draw, scan
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
 app = typer.Typer()
 app.command()(scan)
 app.command()(draw)
+app.command()(cohorts)
 
 
 def run(*words: str) -> Result:
@@ -75,3 +76,11 @@ def test_problems_are_told_and_make_the_exit_code_3(tmp_path: Path) -> None:
 
 def test_a_wrong_date_is_wrong_usage(tmp_path: Path) -> None:
     assert run("scan", str(tmp_path), "--reference-date", "28/03/2020").exit_code == 2
+
+
+def test_newcomers_find_the_cohorts_and_their_licence() -> None:
+    listed, card = (run(*words) for words in examples(cohorts))
+    assert "lymphocytosis" in listed.stdout
+    assert "13,453" in listed.stdout
+    assert "none stated: not distributed" in card.stdout
+    assert "1 January 2020" in card.stdout.replace("\n", " ")

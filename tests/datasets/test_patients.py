@@ -320,6 +320,14 @@ def test_who_has_no_images_and_images_of_nobody(tmp_path: Path) -> None:
     assert "3 images" in cohort.problems["message"][3]
 
 
+def test_a_picture_that_cannot_be_read_is_no_gap(tmp_path: Path) -> None:
+    """Its kind is known by the suffix only: it is listed, and fails with its reason where it is decoded."""
+    for name in ("a.gif", "b.HEIC", "c.jfif", "d.png", "e.txt"):
+        write(tmp_path / "P1" / name)
+    write(tmp_path / "p.csv", "patient_id,age,lymphocytes", "P1,60,5")
+    assert open_cohort(tmp_path).cells["cell_id"].to_list() == ["P1/a.gif", "P1/b.HEIC", "P1/c.jfif", "P1/d.png"]
+
+
 def test_bags_of_any_size(tmp_path: Path) -> None:
     write(images(tmp_path, P1=1, P2=500) / "p.csv", "patient_id,age,lymphocytes", "P1,60,5", "P2,60,5")
     assert open_cohort(tmp_path).cells["patient_id"].value_counts(sort=True)["count"].to_list() == [500, 1]

@@ -103,6 +103,16 @@ def test_a_scan_names_every_problem_and_writes_them(tmp_path: Path) -> None:
     assert str(tmp_path) not in told
 
 
+def test_a_file_that_two_patients_share_is_named(tmp_path: Path) -> None:
+    root = draw_patients(SMALL.model_copy(update={"patients": 2}), tmp_path / "ward").folder
+    (root / "D2" / "cell_001.png").write_bytes((root / "D1" / "cell_002.png").read_bytes())
+    assert scan_patients(ScanPatientsSettings(path=root)).problems.is_empty()
+    problems = scan_patients(ScanPatientsSettings(path=root, check=True)).problems
+    assert problems.rows() == [
+        ("D2", "same_image", "D2/cell_001.png: is the same file as D1/cell_002.png. Remove one of them.")
+    ]
+
+
 def test_a_scan_of_nothing_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no table of patients"):
         scan_patients(ScanPatientsSettings(path=tmp_path))

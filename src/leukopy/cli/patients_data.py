@@ -1,4 +1,4 @@
-"""``leukopy patients scan`` and ``patients draw``."""
+"""``leukopy patients cohorts``, ``patients scan`` and ``patients draw``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,38 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
+def cohorts(
+    name: Annotated[str | None, typer.Argument(help="A cohort, for its whole card.", show_default="all")] = None,
+) -> None:
+    """List the cohorts of patients that leukopy reads, or show the card of one: licence, layout, known flaws.
+
+    Examples:
+
+        leukopy patients cohorts
+
+        leukopy patients cohorts lymphocytosis
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from leukopy.datasets import COHORTS
+
+    if name is not None:
+        table = Table(show_header=False, box=None)
+        for field, value in asdict(COHORTS[name]).items():
+            table.add_row(
+                field.replace("_", " "), "\n".join(value) if isinstance(value, tuple) else str(value or "any")
+            )
+    else:
+        table = Table("name", "title", "patients", "images", "licence")
+        for each, card in COHORTS.items():
+            numbers = ("any" if count is None else f"{count:,}" for count in (card.patients, card.images))
+            table.add_row(each, card.title, *numbers, card.licence)
+    Console().print(table)
+
+
 def scan(
     path: Annotated[
         Path, typer.Argument(readable=False, help="The table of the patients, or the folder that holds it.")
@@ -36,7 +68,9 @@ def scan(
             show_default="2020-01-01 for the lymphocytosis challenge, else none",
         ),
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Decode every image.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Decode every image; find files that are there twice.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="A .csv file for the problems.")] = None,
 ) -> None:
     """Count a cohort's patients and cells, and name what is missing, impossible or left out.
@@ -63,6 +97,7 @@ def scan(
     Console().print(_groups(result))
     if result.cohort.ages:
         say(result.cohort.ages)
+    say(RESEARCH_USE_ONLY)
     if len(result.problems):
         for message in result.problems["message"][:_SHOWN]:
             say(message)
@@ -77,13 +112,14 @@ def _groups(result: ScanPatientsResult) -> Table:
     from rich.table import Table
 
     table = Table(
-        title=f"{result.cohort.name}: {len(result.cohort.patients)} patients, {len(result.cohort.cells):,} cells"
+        title=f"{result.cohort.name}: {len(result.cohort.patients)} patients, {len(result.cohort.cells):,} cells",
+        caption="Medians: cells per patient (fewest to most), age in years, lymphocyte count in 10⁹/L",
     )
-    for name in ("label", "patients", "cells", "per patient", "median age", "median count (10⁹/L)"):
+    for name in ("label", "patients", "cells", "per patient", "age", "count"):
         table.add_column(name, justify="left" if name == "label" else "right")
     for label, patients, cells, fewest, median, most, age, count in result.groups.iter_rows():
         known = ("unknown" if value is None else f"{value:.1f}" for value in (age, count))
-        table.add_row(label, str(patients), f"{cells:,}", f"{fewest} to {most}, median {median:.0f}", *known)
+        table.add_row(label, str(patients), f"{cells:,}", f"{median:g} ({fewest}-{most})", *known)
     return table
 
 

@@ -54,10 +54,10 @@ COHORTS: Registry[CohortCard] = Registry(
             "them for both",
             notes=(
                 "Ages are counted at 1 January 2020 unless --reference-date says otherwise: no day of sampling is "
-                "stated, so that all ages may be off by the same few years.",
+                "stated, so that ages may be off by some years.",
                 "Dates of birth stand in two styles, 3/28/1950 (month first) and 28-03-1950 (day first).",
                 "One gender is written in lower case.",
-                "16 to 198 images per patient; 50 of the patients are reactive and 113 tumoral, more than in practice.",
+                "16 to 198 images per patient; 50 of the patients are reactive and 113 tumoral.",
                 "The condition to be included was a lymphocyte count above 4 x 10^9/L; some counts of the table lie "
                 "below it.",
                 "Further 42 patients come without a label (-1): they can be predicted, not trained on or judged.",

@@ -29,6 +29,7 @@ PROBLEM_REASONS: dict[str, str] = {
     "duplicate_row": "two rows of the table say the same of one patient",
     "no_images": "the patient has no image, and is left out",
     "no_patient": "images of a patient whom the table does not hold; they are left out",
+    "same_image": "a file that equals another of the cohort, byte for byte (found where images are checked)",
 }
 """The fixed words of ``PROBLEM_SCHEMA``'s ``reason``, and what they stand for."""
 

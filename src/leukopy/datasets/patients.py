@@ -250,7 +250,6 @@ def _cells(images: list[PatientImage]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=PATIENT_CELL_SCHEMA, orient="row")
 
 
-def _natural(patient_id: str) -> tuple[list[str | int], str]:
+def _natural(patient_id: str) -> tuple[str, str]:
     """A key that sorts P2 before P10."""
-    parts = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", patient_id)]
-    return parts, patient_id
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), patient_id), patient_id

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -43,7 +43,7 @@ class Record:
 Reader = Callable[[Path], Iterator[Record]]
 
 
-def image_files(root: Path) -> Iterator[PurePosixPath]:
+def image_files(root: Path, suffixes: Set[str] = IMAGE_SUFFIXES) -> Iterator[PurePosixPath]:
     """Images below ``root``, by suffix, sorted, relative to it; hidden files and folders are passed over.
 
     Raises:
@@ -57,7 +57,7 @@ def image_files(root: Path) -> Iterator[PurePosixPath]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = PurePosixPath(Path(folder).relative_to(root).as_posix())
         for name in sorted(files):
-            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in suffixes:
                 yield below / name
 
 

@@ -30,7 +30,7 @@ class ScanPatientsSettings(Settings):
     reference_date: date | None = None
     """Where ages are counted that have no date of sampling."""
     check: bool = False
-    """Decode each image."""
+    """Decode each image, and look for the same file twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class ScanPatientsResult:
     """A row per label that is there: label (a word), patients, cells; fewest, median and most cells of a patient;
     median age in years and median lymphocyte count in 10^9/L, of those known."""
     problems: pl.DataFrame
-    """``PROBLEM_SCHEMA``: those of the cohort, then a row for each image that cannot be read."""
+    """``PROBLEM_SCHEMA``: those of the cohort, then of each image that was checked."""
 
 
 def scan_patients(
@@ -66,7 +66,7 @@ def scan_patients(
     cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
     problems = cohort.problems
     if settings.check:
-        problems = pl.concat([problems, _unreadable(cohort, progress)])
+        problems = pl.concat([problems, _check_images(cohort, progress)])
     if out:
         with atomic_path(out) as temporary:
             problems.write_csv(temporary)
@@ -94,18 +94,28 @@ def _groups(cohort: Cohort) -> pl.DataFrame:
     )
 
 
-def _unreadable(cohort: Cohort, progress: Progress) -> pl.DataFrame:
-    """A problem for each image that cannot be decoded; it goes by its id, as a path may name a person."""
+def _check_images(cohort: Cohort, progress: Progress) -> pl.DataFrame:
+    """A problem for each image that cannot be decoded, or that was met before.
+
+    An image goes by its id, as its path may name a person. One that two patients share would let a model that is
+    tested on one patient have seen it in the other.
+    """
     import polars as pl
 
     from leukopy.datasets import PROBLEM_SCHEMA, look
     from leukopy.imaging.decode import REASONS
 
     rows = []
+    first: dict[str, str] = {}  # digest -> cell_id
     for number, (patient_id, cell_id, path) in enumerate(cohort.cells.iter_rows(), start=1):
         try:
-            look(Path(path), pixels=True)
+            earlier = first.setdefault(look(Path(path), pixels=True).digest, cell_id)
         except ImageError as error:
             rows.append((patient_id, error.reason, f"{cell_id}: {REASONS[error.reason]}"))
+        else:
+            if earlier != cell_id:
+                rows.append(
+                    (patient_id, "same_image", f"{cell_id}: is the same file as {earlier}. Remove one of them.")
+                )
         progress("looking at images", number, len(cohort.cells))
     return pl.DataFrame(rows, schema=PROBLEM_SCHEMA, orient="row")
