@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
-from scipy.stats import bootstrap, norm
+from scipy.stats import bootstrap, norm, ttest_1samp
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, log_loss, precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
@@ -22,6 +22,7 @@ from leukopy.evaluation.patients import (
     choose_threshold,
     choose_triage_threshold,
     evaluate_patients,
+    over_permutations,
     paired,
 )
 
@@ -157,12 +158,36 @@ def test_permuted_labels_are_at_chance_and_true_ones_are_not():
     rng = np.random.default_rng(3)
     labels = (np.arange(120) % 3 > 0).astype(int)
     features = rng.normal(size=(120, 4)) + labels[:, None]
-    assert not at_chance(evaluate_patients(_oof(labels, _cross_validated(labels, features)), replicates=500))
-    found = 0
-    for _ in range(20):
-        permuted = rng.permutation(labels)
-        found += at_chance(evaluate_patients(_oof(permuted, _cross_validated(permuted, features)), replicates=500))
-    assert found >= 15
+    told = [
+        evaluate_patients(_oof(dealt, _cross_validated(dealt, features)), replicates=500)
+        for dealt in (labels, *(rng.permutation(labels) for _ in range(20)))
+    ]
+    assert not at_chance(told[0])
+    assert sum(map(at_chance, told[1:])) >= 15
+    level = over_permutations(told[1:])
+    assert level.at_chance
+    assert level.permutations == 20
+    areas = [run.auc.value for run in told[1:]]
+    assert dataclasses.astuple(level.auc)[1:] == pytest.approx(ttest_1samp(areas, 0).confidence_interval(0.95))
+
+
+def test_a_leak_shows_in_the_mean_of_permutations_before_it_shows_in_one():
+    rng = np.random.default_rng(8)
+    labels = (np.arange(60) % 3 > 0).astype(int)
+    leaky = [
+        evaluate_patients(_oof(dealt, 0.4 * (dealt - 0.5) + rng.normal(size=(1, 60))), replicates=200)
+        for dealt in (rng.permutation(labels) for _ in range(20))
+    ]
+    assert sum(map(at_chance, leaky)) >= 8
+    assert not over_permutations(leaky).at_chance
+
+
+def test_one_permutation_has_no_spread():
+    one = evaluate_patients(_oof(*_cohort()), replicates=50)
+    level = over_permutations([one])
+    assert (level.auc.value, level.auc.low, level.at_chance) == (one.auc.value, None, False)
+    with pytest.raises(ValueError, match="permuted labels"):
+        over_permutations([])
 
 
 def test_a_model_that_says_always_the_same_is_at_chance():

@@ -1,23 +1,28 @@
 """How well patients are told apart in repeated cross-validation, from the out-of-fold predictions alone.
 
 A figure is the mean, over repeats, of the figure of each repeat's out-of-fold predictions. Its 95 % interval is a
-bootstrap over patients: a patient is drawn with all its repeats, reactive and tumoral ones apart. It covers the chance
-of having met these patients, not another hospital's, nor that of the training. As with every bootstrap, a figure that
-no draw can change (a sensitivity of 1) has an interval of zero width.
+bootstrap over patients: a patient is drawn with all its repeats, reactive and tumoral ones apart. As with every
+bootstrap, a figure that no draw can change (a sensitivity of 1) has an interval of zero width.
+
+The interval covers the chance of having met these patients as test cases. Other patients would also have taught the
+models otherwise, and that is not in it (Bates, Hastie and Tibshirani, Journal of the American Statistical Association
+119, 2024). In 150 simulations of 163 patients and logistic regression it held the true AUC in 93 % with 10 features, in
+84 % with 30; of 120 with permuted labels, where training is all chance, it held one half in 80 to 84 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
+from scipy.stats import t as student
 
 from leukopy.core.errors import InputError
-from leukopy.evaluation.intervals import Estimate
+from leukopy.evaluation.intervals import LEVEL, Estimate
 from leukopy.evaluation.patient_calibration import CalibrationBin, calibration_curve, calibration_regression
 from leukopy.evaluation.roc import DeLongTest, RocCurve, delong_interval, delong_test, mean_roc
 from leukopy.evaluation.stratified_bootstrap import accelerated, resampling
@@ -99,6 +104,17 @@ class PairedDifference:
     """On log-odds averaged over repeats."""
 
 
+@dataclass(frozen=True)
+class ChanceLevel:
+    """What several runs on permuted labels came out at."""
+
+    permutations: int
+    balanced_accuracy: Estimate
+    auc: Estimate
+    at_chance: bool
+    """One half lies within both intervals; False of a single run, which has none."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Repeats:
     """Out-of-fold predictions of K repeats of P patients, in the order of their ids."""
@@ -177,13 +193,39 @@ def paired(
 def at_chance(figures: PatientFigures) -> bool:
     """Whether one half lies within the intervals of both AUC and balanced accuracy.
 
-    Labels that were permuted before the training must come out so. By chance alone, about one permutation in twenty
-    does not, for either figure.
+    Labels that were permuted before the training should come out so, but one honest permutation in five does not (of
+    120 simulated ones 17 to 22 %): see the head of this file. Several permutations say more: `over_permutations`.
     """
-    return all(
-        found.low is not None and found.high is not None and found.low - 1e-9 <= 0.5 <= found.high + 1e-9
-        for found in (figures.auc, figures.balanced_accuracy)
-    )
+    return all(_holds_half(found) for found in (figures.auc, figures.balanced_accuracy))
+
+
+def over_permutations(controls: Sequence[PatientFigures]) -> ChanceLevel:
+    """The mean of runs whose labels were permuted anew each time, with its 95 % interval by Student's t.
+
+    Args:
+        controls: at least one; of a single one the interval is not known.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not controls:
+        raise ValueError("the level of chance needs a run on permuted labels")
+    auc = _student([run.auc.value for run in controls])
+    balanced = _student([run.balanced_accuracy.value for run in controls])
+    return ChanceLevel(len(controls), balanced, auc, _holds_half(auc) and _holds_half(balanced))
+
+
+def _holds_half(found: Estimate) -> bool:
+    return found.low is not None and found.high is not None and found.low - 1e-9 <= 0.5 <= found.high + 1e-9
+
+
+def _student(values: Sequence[float | None]) -> Estimate:
+    known = np.array(values, dtype=np.float64)
+    mean = float(known.mean())
+    if len(known) < 2:
+        return Estimate(mean, None, None)
+    reach = float(student.ppf((1 + LEVEL) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
+    return Estimate.of(mean, mean - reach, mean + reach)
 
 
 def choose_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
