@@ -1,0 +1,118 @@
+"""The rows that judging patients writes: one per patient, one per cell that was read, one per failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from leukopy.inference.patients import PatientResult
+from leukopy.inference.rows import FAILURE_SCHEMA
+
+DECISIONS = ("reactive", "tumoral")
+
+JUDGED_SCHEMA: dict[str, pl.DataType] = {
+    "patient_id": pl.String(),
+    "label": pl.Int8(),  # as the table states it: 0 reactive, 1 tumoral; null where unknown
+    "age": pl.Float64(),  # years, as used
+    "lymphocytes": pl.Float64(),  # 10^9/L, as used
+    "probability": pl.Float64(),  # of tumoral; null, like what follows, where the patient was not judged
+    "low": pl.Float64(),  # 95 % interval over which cells were photographed; null of a single cell
+    "high": pl.Float64(),
+    "decision": pl.String(),  # reactive or tumoral
+    "operating_point": pl.String(),
+    "threshold": pl.Float64(),  # tumoral from this probability on
+    "log_odds": pl.Float64(),  # = those of the training's prevalence + the two effects
+    "clinical_effect": pl.Float64(),
+    "cells_effect": pl.Float64(),
+    "spread": pl.Float64(),  # standard deviation of the log-odds of the ensemble's members
+    "cells": pl.Int32(),  # that were read and used
+    "cells_failed": pl.Int32(),
+    "other_cells": pl.Float64(),  # share of the cells that the cell model calls no lymphocyte
+    "flags": pl.List(pl.String()),  # words of Flag
+    "remarks": pl.List(pl.String()),  # the sentences of the flags
+}
+
+BAG_CELL_SCHEMA: dict[str, pl.DataType] = {
+    "patient_id": pl.String(),
+    "cell_id": pl.String(),
+    "path": pl.String(),
+    "class8": pl.String(),  # coarse class by the cell model
+    "confidence": pl.Float32(),  # its calibrated probability
+    "influence": pl.Float64(),  # log-odds of the patient minus those without this cell; null of a single cell
+    "weight": pl.Float64(),  # share in the pooling
+    "heat": pl.List(pl.List(pl.Float32())),  # of the cells that weighed most: rows of the heat map, 0 to 1
+}
+
+PATIENT_FAILURE_SCHEMA: dict[str, pl.DataType] = {"patient_id": pl.String(), **FAILURE_SCHEMA}
+"""An image that was not read; or, without cell_id, a patient who was not judged."""
+
+NOT_JUDGED = "no_cell_read"
+
+
+def judged(patient: Mapping[str, Any], result: PatientResult, failed: int) -> dict[str, Any]:
+    """The row of a patient that was judged.
+
+    Args:
+        patient: a row of ``datasets.PATIENT_SCHEMA``.
+        result: what the model says.
+        failed: images of the patient that were not read.
+    """
+    return {
+        **_known(patient),
+        "probability": result.probability,
+        "low": result.low,
+        "high": result.high,
+        "decision": DECISIONS[result.tumoral],
+        "operating_point": result.point.name,
+        "threshold": result.point.threshold,
+        "log_odds": result.log_odds,
+        "clinical_effect": result.clinical_effect,
+        "cells_effect": result.cells_effect,
+        "spread": result.spread,
+        "cells": len(result.weights),
+        "cells_failed": failed,
+        "other_cells": result.other_cells,
+        "flags": [flag.word for flag in result.flags],
+        "remarks": [flag.message for flag in result.flags],
+    }
+
+
+def not_judged(patient: Mapping[str, Any], failed: int) -> dict[str, Any]:
+    """The row of a patient of whom no image could be read."""
+    images = "Its only image" if failed == 1 else f"None of its {failed} images"
+    said = f"{images} could {'not ' if failed == 1 else ''}be read: the patient was not judged."
+    return {**_known(patient), "cells": 0, "cells_failed": failed, "flags": [NOT_JUDGED], "remarks": [said]}
+
+
+def bag_cells(patient_id: str, cells: pl.DataFrame, result: PatientResult) -> pl.DataFrame:
+    """Rows of ``BAG_CELL_SCHEMA`` but for the heat maps, in the order of the bag.
+
+    Args:
+        patient_id: whose cells they are.
+        cells: as `CellReader.read` gives them.
+        result: what the model says.
+    """
+    return cells.with_columns(
+        pl.lit(patient_id).alias("patient_id"),
+        pl.Series("influence", result.influence, pl.Float64).fill_nan(None),
+        pl.Series("weight", result.weights, pl.Float64),
+    )
+
+
+def weighed_most(influence: NDArray[np.float64], count: int) -> tuple[list[int], list[int]]:
+    """Rows of the ``count`` cells that spoke most for tumoral, and for reactive, the weightiest first.
+
+    A cell without influence is in neither; equals keep the order of the bag.
+    """
+    order = np.argsort(-influence, kind="stable")
+    tumoral = [int(row) for row in order[:count] if influence[row] > 0]
+    backwards = np.argsort(influence, kind="stable")
+    return tumoral, [int(row) for row in backwards[:count] if influence[row] < 0]
+
+
+def _known(patient: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: patient[name] for name in ("patient_id", "label", "age", "lymphocytes")}

@@ -1,0 +1,336 @@
+"""Judge the patients of a cohort: a probability and a decision each, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from leukopy.core.files import atomic_path, write_text
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import Record, begin, finish, record
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leukopy.bundle.patient import Bag
+    from leukopy.datasets import Cohort
+    from leukopy.inference.patient_cells import CellReader, CellReading
+    from leukopy.inference.patients import PatientModel, PatientResult
+
+COMMAND = "patients predict"
+PATIENTS_FILE = "patients.parquet"
+CELLS_FILE = "cells.parquet"
+FAILURES_FILE = "failures.csv"
+PROBLEMS_FILE = "problems.csv"
+SUBMISSION_FILE = "submission.csv"
+
+
+class PredictPatientsSettings(Settings):
+    """All that decides what `predict_patients` writes."""
+
+    path: Path
+    """The table of the patients, or the folder that holds it."""
+    cells: Path | None = None
+    """A manifest of the images, in place of folders."""
+    reference_date: date | None = None
+    """Where ages are counted that have no date of sampling."""
+    model: str = "lymphocytosis"
+    """Name of a bundled patient model, or the folder of a patient bundle."""
+    operating_point: str | None = None
+    """Of the decisions; None: the model's first."""
+    shown: int = Field(default=12, ge=0, le=100)
+    """Most cells towards each side that get a heat map and are shown."""
+    pages: bool = True
+    """False: tables only; `report_patients` writes the pages later."""
+    threads: int | None = Field(default=None, ge=1)
+    """None: one for each core that the process may use. The results do not depend on it."""
+
+    @field_validator("path", "cells")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """So that a saved run is repeated from any folder."""
+        return path.absolute() if path else None
+
+
+@dataclass(frozen=True)
+class PredictPatientsResult:
+    """What a run found, and where it lies."""
+
+    folder: Path
+    patients: pl.DataFrame
+    """Rows of ``JUDGED_SCHEMA``: every patient of the cohort."""
+    failures: pl.DataFrame
+    """Rows of ``PATIENT_FAILURE_SCHEMA``: images not read, patients not judged."""
+    problems: pl.DataFrame
+    """Rows of ``datasets.PROBLEM_SCHEMA``."""
+    report: Path | None
+    """The page of the cohort; None where no pages were asked for."""
+
+
+@dataclass(frozen=True)
+class _Tools:
+    model: PatientModel
+    reader: CellReader
+    settings: PredictPatientsSettings
+
+
+@dataclass
+class _Found:
+    """What comes together while patients are judged one by one."""
+
+    patients: list[dict[str, Any]] = field(default_factory=list)
+    cells: list[pl.DataFrame] = field(default_factory=list)
+    failures: list[pl.DataFrame] = field(default_factory=list)
+
+
+def predict_patients(
+    settings: PredictPatientsSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> PredictPatientsResult:
+    """Judge every patient of a cohort who has an image.
+
+    A run is not resumed: a hundred patients take a minute.
+
+    Args:
+        settings: what to do.
+        out: receives ``patients.csv`` and ``.parquet``, ``cells.parquet``, ``submission.csv``, ``failures.csv``,
+            ``problems.csv``, ``run.json``, and of pages ``report.html`` and ``patients/<patient>.html``.
+        overwrite: replace the run that ``out`` holds.
+        progress: told of the patients judged, and of the pages written.
+
+    Raises:
+        InputError, ManifestError, SettingsError: as `open_cohort`; or the model has no such operating point.
+        BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
+        OutputError: ``out`` holds something else or another run, or cannot be written.
+    """
+    from leukopy.bundle import open_patient_bundle
+    from leukopy.datasets import open_cohort
+    from leukopy.inference.patient_cells import CellReader
+    from leukopy.inference.patients import PatientModel
+
+    # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
+    bundle = open_patient_bundle(settings.model)
+    tools = _Tools(PatientModel(bundle), CellReader(bundle, settings.threads), settings)
+    tools.model.point(settings.operating_point)
+    cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    model = {"name": bundle.card.name, "sha256": bundle.card.model.sha256}
+    run = record(COMMAND, settings, model=model, cohort={"name": cohort.name, "ages": cohort.ages})
+    begin(out, run, overwrite=overwrite)
+    found = _Found()
+    try:
+        _judge_all(tools, cohort, found, progress)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt("no patient was written; run again with --overwrite.") from interrupt
+    result = _write_tables(found, cohort, out)
+    if settings.pages:
+        result = write_pages(out, run, progress=progress)
+    finish(out, run, counts=_counts(result))
+    return result
+
+
+def _judge_all(tools: _Tools, cohort: Cohort, found: _Found, progress: Progress) -> None:
+    """Judge each patient, in the order of the cohort."""
+    bags = {key[0]: cells for key, cells in cohort.cells.group_by("patient_id", maintain_order=True)}
+    progress("judging patients", 0, cohort.patients.height)
+    for done, patient in enumerate(cohort.patients.iter_rows(named=True), start=1):
+        _judge(tools, patient, bags[patient["patient_id"]], found)
+        progress("judging patients", done, cohort.patients.height)
+
+
+def _judge(tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, found: _Found) -> None:
+    import polars as pl
+
+    from leukopy.inference.bags import make_bags
+    from leukopy.inference.patient_rows import bag_cells, judged, not_judged
+    from leukopy.inference.rows import CellInput
+
+    patient_id = patient["patient_id"]
+    reading = tools.reader.read([CellInput(*row) for row in cells.select("cell_id", "path").iter_rows()])
+    failed = reading.failures.height
+    found.failures.append(reading.failures.with_columns(pl.lit(patient_id).alias("patient_id")))
+    if reading.cells.is_empty():
+        row = not_judged(patient, failed)
+        found.patients.append(row)
+        reason = {"patient_id": patient_id, "reason": row["flags"][0], "message": row["remarks"][0]}
+        found.failures.append(pl.DataFrame([reason], schema=dict.fromkeys(reason, pl.String)))
+        return
+    owned = reading.cells.with_columns(pl.lit(patient_id).alias("patient_id"))
+    (bag,) = make_bags(pl.DataFrame([patient]), owned, reading.values)
+    result = tools.model.predict(bag, tools.settings.operating_point, reading.cells["class8"].to_list())
+    found.patients.append(judged(patient, result, failed))
+    rows = bag_cells(patient_id, reading.cells, result)
+    heat = _heat(tools, bag, reading, result)
+    found.cells.append(rows.with_columns(pl.Series("heat", heat, pl.List(pl.List(pl.Float32)))))
+
+
+def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) -> list[list[list[float]] | None]:
+    """The heat maps of the cells that weighed most, each for its own side; None of the others."""
+    from leukopy.core.errors import ImageError
+    from leukopy.inference.patient_rows import weighed_most
+    from leukopy.inference.patients import rectified
+    from leukopy.inference.rows import CellInput
+
+    maps: list[list[list[float]] | None] = [None] * reading.cells.height
+    for rows, tumoral in zip(weighed_most(result.influence, tools.settings.shown), (True, False), strict=True):
+        for row in rows:
+            cell = CellInput(*reading.cells.select("cell_id", "path").row(row))
+            try:
+                features = tools.reader.maps(cell, bag.cells[row])
+            except ImageError:  # gone since it was read: it counts, as it was read, and has no map
+                continue
+            if features is not None:
+                maps[row] = rectified(tools.model.evidence(bag, row, features), tumoral=tumoral).tolist()
+    return maps
+
+
+def _write_tables(found: _Found, cohort: Cohort, out: Path) -> PredictPatientsResult:
+    import polars as pl
+
+    from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
+
+    patients = pl.DataFrame(found.patients, schema=JUDGED_SCHEMA)
+    cells = pl.concat([pl.DataFrame(schema=BAG_CELL_SCHEMA), *found.cells], how="diagonal")
+    failures = pl.concat([pl.DataFrame(schema=PATIENT_FAILURE_SCHEMA), *found.failures], how="diagonal")
+    flat = patients.with_columns(pl.col("flags").list.join(";"), pl.col("remarks").list.join(" "))
+    write_text(out / "patients.csv", flat.write_csv(float_precision=6))
+    _write_parquet(out / PATIENTS_FILE, patients)
+    _write_parquet(out / CELLS_FILE, cells)
+    write_text(out / SUBMISSION_FILE, submission(patients).write_csv())
+    write_text(out / FAILURES_FILE, failures.write_csv())
+    write_text(out / PROBLEMS_FILE, cohort.problems.write_csv())
+    return PredictPatientsResult(out, patients, failures, cohort.problems, None)
+
+
+def _write_parquet(path: Path, table: pl.DataFrame) -> None:
+    from io import BytesIO
+
+    stream = BytesIO()
+    table.write_parquet(stream)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(stream.getvalue())
+
+
+def submission(patients: pl.DataFrame) -> pl.DataFrame:
+    """The challenge's table: ID, Predicted (0 reactive, 1 tumoral) of the patients judged.
+
+    It holds only those without a label, if there are any, else all.
+
+    Args:
+        patients: rows of ``JUDGED_SCHEMA``.
+    """
+    import polars as pl
+
+    from leukopy.inference.patient_rows import DECISIONS
+
+    asked = patients.filter(pl.col("label").is_null()) if patients["label"].has_nulls() else patients
+    return asked.filter(pl.col("decision").is_not_null()).select(
+        ID="patient_id", Predicted=(pl.col("decision") == DECISIONS[1]).cast(pl.Int8)
+    )
+
+
+def report_patients(out: Path, *, progress: Progress = silent) -> PredictPatientsResult:
+    """Write the pages of a finished run anew, from its tables; pictures that are gone are said to be.
+
+    Args:
+        out: the folder of the run.
+        progress: told of the pages written.
+
+    Raises:
+        InputError: ``out`` holds no finished run of `predict_patients`, or a table of it is gone.
+        BundleError: the model of the run is no longer there, or is another.
+        OutputError: the pages cannot be written.
+    """
+    from leukopy.core.errors import InputError
+    from leukopy.core.files import read_json
+    from leukopy.core.runs import FINISHED, RUN_FILE
+
+    run = read_json(out / RUN_FILE)
+    if not isinstance(run, dict) or run.get("command") != COMMAND or run.get("status") != FINISHED:
+        raise InputError(f"{out}: holds no finished run of 'leukopy {COMMAND}'. Run it first.")
+    return write_pages(out, run, progress=progress)
+
+
+def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> PredictPatientsResult:
+    """Write ``report.html`` and the page of each patient from the tables of a run.
+
+    Args:
+        out: its folder.
+        run: the content of its ``run.json``.
+        progress: told of the pages written.
+
+    Raises:
+        InputError: a table is gone or damaged.
+        BundleError: the model is no longer there, or is another.
+        OutputError: they cannot be written.
+    """
+    import polars as pl
+
+    from leukopy.reports.patient import page_name, write_patient, write_patients
+
+    settings = PredictPatientsSettings.build(run["settings"], where=str(out))
+    judgement = _judgement(settings, run)
+    result = _read_tables(out)
+    cells = pl.read_parquet(out / CELLS_FILE)
+    images = result.failures.filter(pl.col("cell_id").is_not_null())
+    taken: set[str] = set()
+    names = {patient_id: page_name(patient_id, taken) for patient_id in result.patients["patient_id"]}
+    for done, row in enumerate(result.patients.iter_rows(named=True), start=1):
+        own = pl.col("patient_id") == row["patient_id"]
+        page = out / "patients" / names[row["patient_id"]]
+        write_patient(page, judgement, row, cells.filter(own), images.filter(own))
+        progress("writing pages", done, len(names))
+    links = {patient_id: f"patients/{name}" for patient_id, name in names.items()}
+    report = out / "report.html"
+    write_patients(report, judgement, result.patients, links, problems=result.problems)
+    return PredictPatientsResult(out, result.patients, result.failures, result.problems, report)
+
+
+def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
+    from leukopy.bundle import open_patient_bundle
+    from leukopy.core.errors import BundleError
+    from leukopy.reports.patient import Judgement
+
+    card = open_patient_bundle(settings.model).card
+    if card.model.sha256 != run["model"]["sha256"]:
+        raise BundleError(f"{settings.model}: is not the model of this run any more. Run 'leukopy {COMMAND}' again.")
+    provenance = {**run["provenance"], "model": run["model"]}
+    return Judgement(run["cohort"]["name"], card, run["cohort"]["ages"], settings.shown, provenance)
+
+
+def _read_tables(out: Path) -> PredictPatientsResult:
+    import polars as pl
+
+    from leukopy.core.errors import InputError
+    from leukopy.datasets import PROBLEM_SCHEMA
+    from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
+
+    try:
+        return PredictPatientsResult(
+            out,
+            pl.read_parquet(out / PATIENTS_FILE),
+            pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA),
+            pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA),
+            None,
+        )
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{out}: a table of the run cannot be read ({reason}). Run it again with --overwrite."
+        ) from error
+
+
+def _counts(result: PredictPatientsResult) -> dict[str, int]:
+    judged = result.patients["probability"].count()
+    return {
+        "patients": result.patients.height,
+        "judged": judged,
+        "tumoral": int((result.patients["decision"] == "tumoral").sum()),
+        "cells": int(result.patients["cells"].sum()),
+        "failures": result.failures.height,
+        "problems": result.problems.height,
+    }
