@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.patients_data import draw, scan
+from leukopy.cli.patients_data import cohorts, draw, scan
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(scan)
 app.command()(draw)
+app.command()(cohorts)
 
 _SHOWN = 40
 

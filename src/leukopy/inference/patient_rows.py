@@ -53,6 +53,10 @@ PATIENT_FAILURE_SCHEMA: dict[str, pl.DataType] = {"patient_id": pl.String(), **F
 NOT_JUDGED = "no_cell_read"
 
 
+_NOTHING = 1e-5
+"""Log-odds: smaller influences are float32's last digit."""
+
+
 def judged(patient: Mapping[str, Any], result: PatientResult, failed: int) -> dict[str, Any]:
     """The row of a patient that was judged.
 
@@ -109,9 +113,9 @@ def weighed_most(influence: NDArray[np.float64], count: int) -> tuple[list[int],
     A cell without influence is in neither; equals keep the order of the bag.
     """
     order = np.argsort(-influence, kind="stable")
-    tumoral = [int(row) for row in order[:count] if influence[row] > 0]
+    tumoral = [int(row) for row in order[:count] if influence[row] > _NOTHING]
     backwards = np.argsort(influence, kind="stable")
-    return tumoral, [int(row) for row in backwards[:count] if influence[row] < 0]
+    return tumoral, [int(row) for row in backwards[:count] if influence[row] < -_NOTHING]
 
 
 def _known(patient: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from leukopy.core.errors import BundleError, InputError, SettingsError
 FEW_CELLS = 10
 """With fewer cells than this a patient is flagged."""
 
-NOT_LYMPHOCYTES = 0.2
-"""Share of cells that the cell model calls something else, above which a patient is flagged."""
+NOT_LYMPHOCYTES = 0.5
+"""Share of cells that the cell model calls something else, above which a patient is flagged. (The model takes many
+tumoral lymphocytes for other classes: from a fifth on, every second patient of the lymphocytosis cohort would be.)"""
 
 DISAGREEING = 0.1
 """Share of the ensemble's members with another decision, above which a patient is flagged."""
@@ -278,8 +279,8 @@ def _input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[
     if others is not None and others > NOT_LYMPHOCYTES:
         yield Flag(
             "not_lymphocytes",
-            f"The cell model calls {round(100 * others)} % of the cells no lymphocytes; this model was trained on "
-            "images of lymphocytes.",
+            f"The cell model calls {round(100 * others)} % of the cells no lymphocytes: look whether they are, since this "
+            "model was trained on images of lymphocytes, normal and not.",
         )
 
 

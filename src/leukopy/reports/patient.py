@@ -82,6 +82,7 @@ def write_patient(
     influence = cells["influence"].fill_null(0).to_numpy()
     tumoral, reactive = weighed_most(influence, run.shown)
     others = cells.filter(pl.col("class8") != LYMPHOCYTE).sort("confidence", descending=True)
+    others = others.with_columns(pl.lit(None).alias("heat"))  # they are shown for what they are, not for their weight
     page = render(
         "patient.html.j2",
         run=run,
@@ -159,8 +160,8 @@ def decision_words(row: Mapping[str, Any], point: OperatingPoint) -> str:
     return (
         f"{row['decision'].capitalize()} at the operating point “{point.title}”: tumoral from a probability of "
         f"{percent(point.threshold)} on. In cross-validation, on patients it was not chosen on, this point found "
-        f"{_rate(point.sensitivity)} of the tumoral patients (sensitivity), and left {_rate(point.specificity)} of the "
-        "reactive ones untroubled (specificity)."
+        f"{_rate(point.sensitivity)} of the tumoral patients (sensitivity), and let {_rate(point.specificity)} of the "
+        "reactive ones pass as reactive (specificity)."
     )
 
 
@@ -186,7 +187,7 @@ def clinical_words(row: Mapping[str, Any]) -> str:
     """``Age 71 years and lymphocytes 12.3 × 10⁹/L``."""
     age = "age unknown" if row["age"] is None else f"age {row['age']:.0f} years"
     count = "count unknown" if row["lymphocytes"] is None else f"lymphocytes {row['lymphocytes']:.4g} × 10⁹/L"
-    return f"{age} and {count}".capitalize()
+    return f"{age[0].upper()}{age[1:]} and {count}"
 
 
 def class_mix(cells: pl.DataFrame) -> list[tuple[str, int, float]]:

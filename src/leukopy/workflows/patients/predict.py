@@ -127,10 +127,15 @@ def predict_patients(
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("no patient was written; run again with --overwrite.") from interrupt
     result = _write_tables(found, cohort, out)
-    if settings.pages:
-        result = write_pages(out, run, progress=progress)
     finish(out, run, counts=_counts(result))
-    return result
+    if not settings.pages:
+        return result
+    try:
+        return write_pages(out, run, progress=progress)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            f"the tables are whole; 'leukopy patients report {out}' writes the pages."
+        ) from interrupt
 
 
 def _judge_all(tools: _Tools, cohort: Cohort, found: _Found, progress: Progress) -> None:
@@ -274,8 +279,7 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
 
     settings = PredictPatientsSettings.build(run["settings"], where=str(out))
     judgement = _judgement(settings, run)
-    result = _read_tables(out)
-    cells = pl.read_parquet(out / CELLS_FILE)
+    result, cells = _read_tables(out)
     images = result.failures.filter(pl.col("cell_id").is_not_null())
     taken: set[str] = set()
     names = {patient_id: page_name(patient_id, taken) for patient_id in result.patients["patient_id"]}
@@ -302,7 +306,8 @@ def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
     return Judgement(run["cohort"]["name"], card, run["cohort"]["ages"], settings.shown, provenance)
 
 
-def _read_tables(out: Path) -> PredictPatientsResult:
+def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame]:
+    """The tables of a run, and that of its cells."""
     import polars as pl
 
     from leukopy.core.errors import InputError
@@ -310,13 +315,10 @@ def _read_tables(out: Path) -> PredictPatientsResult:
     from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
 
     try:
-        return PredictPatientsResult(
-            out,
-            pl.read_parquet(out / PATIENTS_FILE),
-            pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA),
-            pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA),
-            None,
-        )
+        patients, cells = pl.read_parquet(out / PATIENTS_FILE), pl.read_parquet(out / CELLS_FILE)
+        failures = pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA)
+        problems = pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA)
+        return PredictPatientsResult(out, patients, failures, problems, None), cells
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

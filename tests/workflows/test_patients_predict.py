@@ -1,0 +1,308 @@
+"""Patients judged from files to tables and pages, with a model whose answer is known: the greener, the more tumoral.
+
+Lymphocytes are plain green pictures for the cell model of these tests, and neutrophils plain black ones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+from leukopy.core.errors import BundleError, InputError, ManifestError, OutputError, SettingsError
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.datasets import PROBLEM_SCHEMA
+from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
+from leukopy.workflows.patients.predict import (
+    PredictPatientsSettings,
+    predict_patients,
+    report_patients,
+    submission,
+)
+
+FILES = {
+    "cells.parquet", "failures.csv", "patients", "patients.csv", "patients.parquet", "problems.csv", "report.html",
+    "run.json", "submission.csv",
+}  # fmt: skip
+GREENER = np.array([[0, 0], [1.5, 2.5], [0, 0]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(build_patient_model, colour_model, tmp_path_factory):
+    return build_patient_model(tmp_path_factory.mktemp("models") / "green", colour_model.path, GREENER)
+
+
+@pytest.fixture(scope="module")
+def ward(colour_model, tmp_path_factory):
+    """P2 is green (tumoral), P10 black (reactive) of unknown age, P11 a mix with a broken image, P12 all broken."""
+    folder = tmp_path_factory.mktemp("cohorts") / "ward"
+    bags = {"P2": ["LY"] * 12, "P10": ["SNE"] * 12, "P11": ["LY"] * 6 + ["SNE"] * 2, "P12": []}
+    for patient_id, codes in bags.items():
+        for number, code in enumerate(codes):
+            colour_model.draw(folder / patient_id / f"c{number:02}.png", code)
+    (folder / "P11" / "c99.png").write_text("no picture")
+    (folder / "P12").mkdir()
+    for number in range(2):
+        (folder / "P12" / f"{number}.png").write_bytes(b"")
+    (folder / "patients.csv").write_text(
+        "patient_id,label,age,lymphocytes\nP10,0,,5.5\nP2,,70,40\nP11,,50,400\nP12,,50,10\nP13,,50,10\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def settings(ward, model):
+    return PredictPatientsSettings(path=ward, model=str(model), shown=3)
+
+
+@pytest.fixture(scope="module")
+def judged(ward, model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("judged") / "out"
+    return predict_patients(PredictPatientsSettings(path=ward, model=str(model), shown=3), out)
+
+
+def test_every_patient_with_an_image_is_a_row(judged):
+    assert {path.name for path in judged.folder.iterdir()} == FILES
+    patients = pl.read_parquet(judged.folder / "patients.parquet")
+    assert patients.schema == pl.Schema(JUDGED_SCHEMA)
+    assert patients["patient_id"].to_list() == ["P2", "P10", "P11", "P12"]
+    assert patients["decision"].to_list() == ["tumoral", "reactive", "tumoral", None]
+    assert patients["cells"].to_list() == [12, 12, 8, 0]
+    assert patients["cells_failed"].to_list() == [0, 0, 1, 2]
+    written = pl.read_csv(judged.folder / "patients.csv")
+    assert written.columns == list(JUDGED_SCHEMA)
+    np.testing.assert_allclose(written["probability"].drop_nulls(), patients["probability"].drop_nulls(), atol=1e-5)
+
+
+def test_the_figures_are_those_of_the_model(judged):
+    row = judged.patients.row(0, named=True)
+    green = (225 - 127) / 128
+    clinical = 0.02 * 10 + 0.5 * math.log2(40 / 8)
+    assert row["log_odds"] == pytest.approx(2 * green + clinical, abs=1e-4)
+    assert row["probability"] == pytest.approx(1 / (1 + math.exp(-row["log_odds"])), abs=1e-6)
+    assert row["clinical_effect"] == pytest.approx(clinical, abs=1e-5)
+    assert row["spread"] == pytest.approx(0.5 * green, abs=1e-4)
+    assert (row["operating_point"], row["threshold"]) == ("balanced", 0.5)
+
+
+def test_flags_say_what_must_be_known(judged):
+    flags = dict(judged.patients.select("patient_id", "flags").iter_rows())
+    assert flags["P2"] == []
+    assert flags["P10"] == ["clinical_missing", "not_lymphocytes"]
+    assert {"outside_training", "few_cells"} <= set(flags["P11"])
+    assert flags["P12"] == ["no_cell_read"]
+
+
+def test_cells_are_rows_with_class_and_influence(judged):
+    cells = pl.read_parquet(judged.folder / "cells.parquet")
+    assert cells.schema == pl.Schema(BAG_CELL_SCHEMA)
+    assert cells.group_by("patient_id", maintain_order=True).len().rows() == [("P2", 12), ("P10", 12), ("P11", 8)]
+    mixed = cells.filter(pl.col("patient_id") == "P11")
+    assert mixed["class8"].to_list() == ["LY"] * 6 + ["NEU"] * 2
+    assert (mixed["influence"].to_numpy()[:6] > 0).all()
+    assert (mixed["influence"].to_numpy()[6:] < 0).all()
+    assert mixed["weight"].sum() == pytest.approx(1)
+
+
+def test_the_weightiest_cells_have_a_heat_map(judged):
+    mixed = pl.read_parquet(judged.folder / "cells.parquet").filter(pl.col("patient_id") == "P11")
+    assert mixed["heat"].is_not_null().to_list() == [True] * 3 + [False] * 3 + [True] * 2
+    heat = np.array(mixed["heat"][0].to_list())
+    assert heat.shape == (4, 4)
+    np.testing.assert_allclose(heat, 1, atol=0.02)  # a plain picture speaks alike everywhere
+
+
+def test_failures_name_images_and_patients(judged):
+    failures = pl.read_csv(judged.folder / "failures.csv", schema=PATIENT_FAILURE_SCHEMA)
+    assert failures.select("patient_id", "cell_id", "reason").rows() == [
+        ("P11", "P11/c99.png", "not_an_image"),
+        ("P12", "P12/0.png", "empty_file"),
+        ("P12", "P12/1.png", "empty_file"),
+        ("P12", None, "no_cell_read"),
+    ]
+    problems = pl.read_csv(judged.folder / "problems.csv", schema=PROBLEM_SCHEMA)
+    assert {("P10", "missing_age"), ("P13", "no_images")} <= set(problems.select("patient_id", "reason").rows())
+
+
+def test_the_submission_holds_patients_without_label(judged):
+    assert (judged.folder / "submission.csv").read_text() == "ID,Predicted\nP2,1\nP11,1\n"
+    labelled = judged.patients.with_columns(label=pl.lit(0, pl.Int8))
+    assert submission(labelled).rows() == [("P2", 1), ("P10", 0), ("P11", 1)]
+
+
+def test_each_page_stands_alone_and_says_what_it_is(judged):
+    pages = sorted(judged.folder.glob("patients/*.html"))
+    assert [page.name for page in pages] == ["P10.html", "P11.html", "P12.html", "P2.html"]
+    for page in [*pages, judged.report]:
+        text = page.read_text()
+        assert RESEARCH_USE_ONLY in text
+        assert "Knows no patient at all." in text
+        assert not re.search(r"<script|https?://", text)
+    assert 'href="patients/P2.html"' in judged.report.read_text()
+
+
+def test_a_patients_page_says_why(judged):
+    text = (judged.folder / "patients" / "P11.html").read_text()
+    for words in (
+        "Tumoral at the operating point “Balanced”",
+        "90 % [95 % interval 80 % to 95 %] of the tumoral patients (sensitivity)",
+        "Age 50 years and lymphocytes 400 × 10⁹/L",
+        "lies outside the training&#39;s",
+        "Only 8 cells were read",
+        "heat map of P11/c00.png",
+        "Neutrophil",
+        "not an image",
+    ):
+        assert words in text, words
+    assert text.count('alt="heat map of ') == 5
+    assert "the patient was not judged" in (judged.folder / "patients" / "P12.html").read_text()
+
+
+def test_the_operating_point_is_the_one_asked_for(settings, tmp_path):
+    result = predict_patients(settings.model_copy(update={"operating_point": "triage"}), tmp_path / "out")
+    assert result.patients["threshold"].drop_nulls().unique().to_list() == [0.2]
+    assert "“Triage”" in (tmp_path / "out" / "patients" / "P2.html").read_text()
+
+
+def test_pages_can_be_written_afterwards(settings, judged, tmp_path):
+    tables = predict_patients(settings.model_copy(update={"pages": False}), tmp_path / "out")
+    assert tables.report is None
+    assert {path.name for path in tables.folder.iterdir()} == FILES - {"report.html", "patients"}
+    again = report_patients(tmp_path / "out")
+    assert again.patients.equals(judged.patients)
+    for page in ("P2", "P11", "P12"):
+        ours, theirs = (
+            (folder / "patients" / f"{page}.html").read_text() for folder in (tmp_path / "out", judged.folder)
+        )
+        assert re.sub(r"\d{4}-\d\d-\d\dT[^<]+", "", ours) == re.sub(r"\d{4}-\d\d-\d\dT[^<]+", "", theirs)
+
+
+def test_a_page_of_images_that_are_gone_says_so(model, ward, tmp_path):
+    shutil.copytree(ward, tmp_path / "ward")
+    settings = PredictPatientsSettings(path=tmp_path / "ward", model=str(model), pages=False)
+    predict_patients(settings, tmp_path / "out")
+    shutil.rmtree(tmp_path / "ward" / "P11")
+    report_patients(tmp_path / "out")
+    assert "The picture can no longer be read." in (tmp_path / "out" / "patients" / "P11.html").read_text()
+    assert "The picture can no longer be read." not in (tmp_path / "out" / "patients" / "P10.html").read_text()
+
+
+def test_only_a_finished_run_is_reported(tmp_path, judged):
+    with pytest.raises(InputError, match="cannot be read"):
+        report_patients(tmp_path)
+    shutil.copytree(judged.folder, tmp_path / "run")
+    (tmp_path / "run" / "cells.parquet").write_bytes(b"")
+    with pytest.raises(InputError, match="a table of the run cannot be read"):
+        report_patients(tmp_path / "run")
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**run, "status": "unfinished"}))
+    with pytest.raises(InputError, match="no finished run"):
+        report_patients(tmp_path / "run")
+
+
+def test_pages_of_another_model_are_refused(judged, tmp_path):
+    shutil.copytree(judged.folder, tmp_path / "run")
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    run["model"]["sha256"] = "0" * 64
+    (tmp_path / "run" / "run.json").write_text(json.dumps(run))
+    with pytest.raises(BundleError, match="not the model of this run"):
+        report_patients(tmp_path / "run")
+
+
+def test_hostile_ids_stay_in_their_folder_and_out_of_the_page(model, colour_model, tmp_path):
+    hostile = ["../../escape", "<script>alert(1)</script>", "a/b", "a_b", "A_B", ".hidden", "{{ 7 * 7 }}", "é"]
+    rows, images = ["patient_id,age,lymphocytes"], ["patient_id,path"]
+    for number, patient_id in enumerate(hostile):
+        path = colour_model.draw(tmp_path / "pictures" / f"{number}.png", "LY")
+        rows.append(f'"{patient_id}",50,10')
+        images.append(f'"{patient_id}",{path}')
+    (tmp_path / "patients.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "cells.csv").write_text("\n".join(images), encoding="utf-8")
+    settings = PredictPatientsSettings(path=tmp_path / "patients.csv", cells=tmp_path / "cells.csv", model=str(model))
+    before = set(tmp_path.rglob("*"))
+    result = predict_patients(settings, tmp_path / "deep" / "er" / "out")
+    new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert all(path.is_relative_to(result.folder) for path in new)
+    pages = [path.name for path in (result.folder / "patients").iterdir()]
+    assert len({page.lower() for page in pages}) == len(hostile)
+    assert all(re.fullmatch(r"[\w-][\w.-]*\.html", page, re.ASCII) for page in pages)
+    for page in [*result.folder.glob("patients/*.html"), result.report]:
+        assert "<script" not in page.read_text()
+    text = result.report.read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "{{ 7 * 7 }}" in text
+    for target in re.findall(r'href="(patients/[^"]+)"', text):
+        assert (result.folder / target).is_file()
+
+
+def test_decimal_commas_are_read_or_refused_never_guessed(ward, model, tmp_path):
+    settings = PredictPatientsSettings(path=ward, model=str(model), pages=False)
+    shutil.copytree(ward, tmp_path / "ward")
+    table = tmp_path / "ward" / "patients.csv"
+    table.write_text("patient_id;age;lymphocytes\nP2;70,5;40,25\n")
+    read = predict_patients(settings.model_copy(update={"path": tmp_path / "ward"}), tmp_path / "read")
+    assert read.patients.select("age", "lymphocytes").row(0) == (70.5, 40.25)
+
+
+def test_a_wrong_header_is_one_line_and_nothing_is_written(ward, settings, tmp_path):
+    shutil.copytree(ward, tmp_path / "ward")
+    (tmp_path / "ward" / "patients.csv").write_text("name,age\nP2,70\n")
+    with pytest.raises((InputError, ManifestError)) as raised:
+        predict_patients(settings.model_copy(update={"path": tmp_path / "ward"}), tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    assert "patient_id" in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"operating_point": "best"}, SettingsError, "balanced, triage"),
+        ({"model": "nowhere"}, BundleError, "no patient model of this name"),
+    ],
+)
+def test_a_wrong_setting_is_found_before_a_file_is_written(settings, tmp_path, change, error, said):
+    with pytest.raises(error, match=said):
+        predict_patients(settings.model_copy(update=change), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_are_never_overwritten_by_accident(settings, judged):
+    with pytest.raises(OutputError, match="--overwrite"):
+        predict_patients(settings, judged.folder)
+
+
+def test_an_interrupted_run_says_how_to_go_on(settings, tmp_path):
+    def stop(stage):
+        def progress(told, done, total):
+            if told == stage and done == 2:
+                raise KeyboardInterrupt
+
+        return progress
+
+    with pytest.raises(KeyboardInterrupt, match="no patient was written"):
+        predict_patients(settings, tmp_path / "early", progress=stop("judging patients"))
+    with pytest.raises(KeyboardInterrupt, match="leukopy patients report"):
+        predict_patients(settings, tmp_path / "late", progress=stop("writing pages"))
+    assert report_patients(tmp_path / "late").report.is_file()
+
+
+def test_drawn_patients_and_the_default_cell_model(build_patient_model, tmp_path):
+    from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
+
+    draw_patients(DrawPatientsSettings(patients=2, cells=(10, 10), size=96), tmp_path / "drawn")
+    directions = np.random.default_rng(0).normal(size=(1280, 3)).astype(np.float32) / 100
+    model = build_patient_model(tmp_path / "model", "default", directions)
+    result = predict_patients(
+        PredictPatientsSettings(path=tmp_path / "drawn", model=str(model), shown=2), tmp_path / "out"
+    )
+    assert result.failures.is_empty()
+    assert (result.patients["cells"] == 10).all()
+    maps = pl.read_parquet(tmp_path / "out" / "cells.parquet")["heat"].drop_nulls()
+    assert all(np.array(each.to_list()).shape == (5, 5) for each in maps)
+    assert all(np.isclose(np.array(each.to_list()).max(), 1) for each in maps)
