@@ -69,7 +69,7 @@ def fit_bags(
     if cells and moments:  # once, rather than at each visit
         for features in (*cells, *(part for part, _ in watched)):
             features.sub_(moments[0]).div_(moments[1])
-    with _seeded(seed, cuda), _quiet():
+    with _seeded(seed, cuda), _threads(None if settings.pictures else 1), _quiet():
         net = build_net(settings, train)
         module = BagModule(net, settings, watched, epochs, progress)
         trainer = lightning.Trainer(max_epochs=epochs, accelerator="gpu" if cuda else "cpu", devices=1, barebones=True)
@@ -151,6 +151,19 @@ def _seeded(seed: int, cuda: bool) -> Iterator[None]:
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Torch on ``count`` threads, inside; None: as it is. A step on features is too small to be shared between cores:
+    two of them would take longer than one, and round differently.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
