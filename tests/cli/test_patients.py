@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +79,15 @@ def test_a_saved_run_is_repeated(ward):
     first, second = ((ward.parent / name / "patients.csv").read_text() for name in ("first", "second"))
     assert first == second
     assert "triage" in second
+
+
+def test_judging_patients_needs_no_torch(ward):
+    absent = "import sys; sys.modules.update(dict.fromkeys(('torch', 'timm', 'lightning', 'onnx', 'onnxscript')));"
+    code = f"{absent} from leukopy.cli.main import main; main()"
+    words = ["patients", "predict", "ward", "--model", "models/lymphocytosis", "--out", "out"]
+    ran = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert ran.returncode == EXIT_OK, ran.stderr
+    assert (ward.parent / "out" / "patients" / "P1.html").is_file()
 
 
 def test_errors_are_one_line(ward):

@@ -10,6 +10,7 @@ import pytest
 from leukopy.bundle import open_patient_bundle, write_patient_bundle
 from leukopy.bundle.patient import Bag
 from leukopy.core.errors import BundleError, InputError, SettingsError
+from leukopy.inference.classifier import Classifier
 from leukopy.inference.patient_cells import CellReader
 from leukopy.inference.patients import PatientModel, rectified
 from leukopy.inference.rows import CellInput
@@ -226,6 +227,29 @@ def test_the_maps_of_a_cell_have_its_features_as_their_mean(model, colour_model,
     assert maps.shape == (3, 4, 4)
     np.testing.assert_allclose(maps.mean(axis=(1, 2)), values, atol=1e-4)
     assert reader.maps(cell, values + 1) is None
+
+
+def test_a_cell_network_of_its_own_is_read_and_the_default_names_the_cells(model, colour_model, tmp_path):
+    network = model.card.network.model_copy(
+        update={"model": None, "sha256": hashlib.sha256(colour_model_bytes(colour_model)).hexdigest()}
+    )
+    card = model.card.model_copy(update={"network": network})
+    own = write_patient_bundle(
+        tmp_path / "own", card, model.bundle.model_path.read_bytes(), colour_model_bytes(colour_model)
+    )
+    inputs = [
+        CellInput(code, str(colour_model.draw(tmp_path / f"{code}.png", code, width=200, height=200)))
+        for code in ("LY", "EO")
+    ]
+    inputs.insert(1, CellInput("absent", str(tmp_path / "absent.png")))
+    reader = CellReader(open_patient_bundle(own.path))
+    found = reader.read(inputs)
+    np.testing.assert_array_equal(found.values, CellReader(model.bundle).read(inputs).values)
+    called = Classifier.open("default").predict([cell.path for cell in inputs])
+    assert found.cells["class8"].to_list() == called.cells["class8"].to_list()
+    np.testing.assert_allclose(found.cells["confidence"], called.cells["confidence"], atol=1e-6)
+    assert found.failures["cell_id"].to_list() == ["absent"]
+    assert reader.maps(inputs[0], found.values[0]).shape == (3, 4, 4)
 
 
 def test_a_cell_model_that_was_replaced_is_refused(model):

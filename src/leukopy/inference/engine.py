@@ -21,7 +21,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from leukopy.bundle import Bundle
+from leukopy.bundle import Bundle, PatientBundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.decode import CellImage, read_cell
 from leukopy.imaging.preprocess import Preprocess
@@ -58,13 +58,15 @@ class Batch:
 
 
 class Engine:
-    """A bundle's network, loaded."""
+    """A bundle's network of cells, loaded."""
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, outputs: Sequence[str] = ("logits",)) -> None:
+    def __init__(
+        self, bundle: Bundle | PatientBundle, threads: int | None = None, outputs: Sequence[str] = ("logits",)
+    ) -> None:
         """Load the network.
 
         Args:
-            bundle: an opened bundle.
+            bundle: an opened bundle; of a patient model, one that has a cell network of its own.
             threads: worker threads; by default one for each core that this process may use.
             outputs: what to read from the network, as `Bundle.model_path` names it.
 
@@ -73,10 +75,9 @@ class Engine:
                 none of ``outputs``.
         """
         self.threads = threads or available_cores()
-        self._spec = bundle.card.preprocess
-        self._path = bundle.model_path
-        self._session = _open(self._path, bundle.card.model.sha256)
-        _check_contract(self._session, self._spec, self._path)
+        self._path, sha256, self._spec = _network(bundle)
+        self._session = _open(self._path, sha256)
+        _check_contract(self._session, self._spec, self._path, classifies=isinstance(bundle, Bundle))
         shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
         if absent := [name for name in outputs if name not in shapes]:
             raise BundleError(
@@ -142,6 +143,15 @@ class Engine:
         return dict(zip(names, values, strict=True))
 
 
+def _network(bundle: Bundle | PatientBundle) -> tuple[Path, str, Preprocess]:
+    """The file of a bundle's network of cells, its digest, and how it is fed."""
+    if isinstance(bundle, Bundle):
+        return bundle.model_path, bundle.card.model.sha256, bundle.card.preprocess
+    if bundle.cells_path is None:
+        raise BundleError(f"{bundle.path}: has no cell network of its own. Open the cell model that its card names.")
+    return bundle.cells_path, bundle.card.network.sha256, bundle.card.network.preprocess
+
+
 @lru_cache(maxsize=4)
 def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (a file that was replaced is opened anew)
     """The network of a file, loaded once: a session may be run from many threads."""
@@ -161,15 +171,15 @@ def _batches(cells: Iterable[CellInput]) -> Iterator[list[CellInput]]:
         yield batch
 
 
-def _check_contract(session: Any, spec: Preprocess, path: Path) -> None:
+def _check_contract(session: Any, spec: Preprocess, path: Path, *, classifies: bool) -> None:
     """Refuse a network whose input or output is not what `Bundle.model_path` promises."""
     inputs = {node.name: (node.type, node.shape[1:]) for node in session.get_inputs()}
     outputs = {node.name: (node.type, node.shape[1:]) for node in session.get_outputs()}
-    if inputs != {"images": ("tensor(uint8)", [spec.size, spec.size, 3])} or outputs.get("logits") != (
-        "tensor(float)",
-        [len(FINE)],
+    logits = ("tensor(float)", [len(FINE)])
+    if inputs != {"images": ("tensor(uint8)", [spec.size, spec.size, 3])} or (
+        classifies and outputs.get("logits") != logits
     ):
         raise BundleError(
-            f"{path}: takes {inputs} and gives {list(outputs)}, not uint8 images of {spec.size} x {spec.size} px and "
-            f"{len(FINE)} logits. Export the bundle again."
+            f"{path}: takes {inputs} and gives {list(outputs)}, not uint8 images of {spec.size} x {spec.size} px"
+            f"{f' and {len(FINE)} logits' if classifies else ''}. Export the bundle again."
         )

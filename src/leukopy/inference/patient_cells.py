@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import PatientBundle
+from leukopy.bundle import Bundle, PatientBundle, open_bundle
 from leukopy.core.errors import BundleError
 from leukopy.imaging.decode import read_cell
 from leukopy.inference.bags import open_network
@@ -18,6 +18,9 @@ from leukopy.inference.classifier import softmax
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
 from leukopy.taxonomy import COARSE, coarse_matrix
+
+CLASSIFIER = "default"
+"""The cell model that names the cells where the patient model's own cell network cannot."""
 
 MAPS = {"embedding": "feature_map", "logits": "class_activation"}
 """Outputs of a cell network that are the mean, over the positions, of another output."""
@@ -46,23 +49,20 @@ class CellReader:
             threads: worker threads; by default one for each core that this process may use.
 
         Raises:
-            BundleError: the cell model is absent, not the one of the training, cannot be loaded, or lacks an output;
-                or the bundle has a cell network of its own, which is not served.
+            BundleError: the cell model is absent, not the one of the training, cannot be loaded, or lacks an output.
         """
-        if bundle.cells_path is not None:
-            raise BundleError(
-                f"{bundle.path}: has a cell network of its own, which cannot classify cells and is not served. "
-                "Use a patient model that reads a bundled cell model."
-            )
         self._network = bundle.card.network
-        self._cells = open_network(self._network)
-        self._names = tuple(dict.fromkeys((*self._network.outputs, "logits")))
-        self._engine = Engine(self._cells, threads, self._names)
-        features = sum(int(np.prod(self._engine.shape(name))) for name in self._network.outputs)
+        own = bundle.cells_path is not None
+        self._cells = open_bundle(CLASSIFIER) if own else open_network(self._network)
+        self._source: Bundle | PatientBundle = bundle if own else self._cells
+        extra = () if own else ("logits",)
+        self._engine = Engine(self._source, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
+        self._classifier = Engine(self._cells, threads) if own else None
+        features = sum(_width(self._engine, name) for name in self._network.outputs)
         if features != bundle.card.model.features:
             raise BundleError(
-                f"{bundle.path}: takes {bundle.card.model.features} features of a cell, but {self._network.model!r} "
-                f"gives {features}. Export the bundle again."
+                f"{bundle.path}: takes {bundle.card.model.features} features of a cell, but its cell network "
+                f"({self._network.model or 'its own'}) gives {features}. Export the bundle again."
             )
         self._mapped = self._maps_engine()
 
@@ -75,8 +75,14 @@ class CellReader:
         batches = list(self._engine.run(cells))
         read = [cell for batch in batches for cell in batch.cells]
         failed = [failure for batch in batches for failure in batch.failures]
-        outputs = {name: self._joined(batches, name) for name in self._names}
-        codes, confidence = self._classes(outputs["logits"])
+        values = np.concatenate([_joined(self._engine, batches, name) for name in self._network.outputs], axis=1)
+        if self._classifier is not None:
+            batches = list(self._classifier.run(read))
+            failed += [failure for batch in batches for failure in batch.failures]  # gone since it was read
+            still = {cell for batch in batches for cell in batch.cells}
+            values = values[[cell in still for cell in read]]
+            read = [cell for cell in read if cell in still]
+        codes, confidence = self._classes(_joined(self._classifier or self._engine, batches, "logits"))
         return CellReading(
             pl.DataFrame(
                 {
@@ -87,7 +93,7 @@ class CellReader:
                 },
                 schema={"cell_id": pl.String, "path": pl.String, "class8": pl.String, "confidence": pl.Float32},
             ),
-            np.concatenate([outputs[name] for name in self._network.outputs], axis=1),
+            values,
             pl.DataFrame(
                 [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failed],
                 schema=FAILURE_SCHEMA,
@@ -115,17 +121,11 @@ class CellReader:
         maps = np.concatenate([found[MAPS[name]][0] for name in self._network.outputs])
         return maps if np.allclose(maps.mean(axis=(1, 2)), values, rtol=1e-3, atol=1e-3) else None
 
-    def _joined(self, batches: Sequence[Batch], name: str) -> NDArray[np.float32]:
-        """An output of all batches, one row a cell."""
-        width = int(np.prod(self._engine.shape(name)))
-        empty = np.empty((0, width), np.float32)
-        return np.concatenate([empty, *(batch.outputs[name].reshape(-1, width) for batch in batches)])
-
     def _maps_engine(self) -> Engine | None:
         """What gives the maps of the features; None where not every feature has one."""
         names = [MAPS.get(name) for name in self._network.outputs]
         try:
-            return Engine(self._cells, 1, [name for name in names if name]) if all(names) else None
+            return Engine(self._source, 1, [name for name in names if name]) if all(names) else None
         except BundleError:  # the network is whole, as `_engine` found: it only lacks such an output
             return None
 
@@ -133,3 +133,15 @@ class CellReader:
         """Coarse class and calibrated probability from fine logits (N, 11)."""
         coarse = (softmax(logits / self._cells.card.calibration.temperature) @ coarse_matrix()).clip(max=1)
         return [COARSE[index].code for index in coarse.argmax(axis=1)], coarse.max(axis=1)
+
+
+def _width(engine: Engine, name: str) -> int:
+    """Numbers that an output has for each cell."""
+    return int(np.prod(engine.shape(name)))
+
+
+def _joined(engine: Engine, batches: Sequence[Batch], name: str) -> NDArray[np.float32]:
+    """An output of all batches, one row a cell."""
+    width = _width(engine, name)
+    empty = np.empty((0, width), np.float32)
+    return np.concatenate([empty, *(batch.outputs[name].reshape(-1, width) for batch in batches)])

@@ -279,8 +279,8 @@ def _input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[
     if others is not None and others > NOT_LYMPHOCYTES:
         yield Flag(
             "not_lymphocytes",
-            f"The cell model calls {round(100 * others)} % of the cells no lymphocytes: look whether they are, since this "
-            "model was trained on images of lymphocytes, normal and not.",
+            f"The cell model calls {round(100 * others)} % of the cells no lymphocytes: look whether they are, since "
+            "this model was trained on images of lymphocytes, normal and not.",
         )
 
 
