@@ -255,6 +255,16 @@ class TestPictures:
         torch.testing.assert_close(logit, net.bag.head(joined)[0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(weights, torch.full((70,), 1 / 70))
 
+    def test_mixed_precision_is_for_training_alone(self) -> None:
+        net, pictures = self.build(), self.pictures(5)
+        exact = net(pictures, KNOWN).logit
+        net.mixed = True
+        assert net(pictures, KNOWN).logit == exact
+        mixed = net.train().embed(pictures)
+        assert mixed.dtype == torch.float32
+        assert not torch.equal(mixed, net.eval().embed(pictures))
+        torch.testing.assert_close(mixed, net.eval().embed(pictures), atol=0.02, rtol=0.05)
+
     def test_the_backbone_learns_with_the_patients(self) -> None:
         net = self.build().train()
         net.loss(self.pictures(3), KNOWN, torch.tensor(1.0)).backward()

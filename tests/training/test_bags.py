@@ -250,6 +250,13 @@ class TestPictures:
     def test_are_learnt_end_to_end(self, fits: list[BagFit]) -> None:
         assert accuracy(fits[0].logits[-1], coloured(2)) >= 0.9
 
+    def test_are_learnt_in_mixed_precision_too(self, fits: list[BagFit]) -> None:
+        assert PICTURES.pictures is not None
+        mixed = PICTURES.model_copy(update={"pictures": PICTURES.pictures.model_copy(update={"precision": "bf16"})})
+        fit = fit_bags(mixed, coloured(1), coloured(2), seed=0)
+        assert accuracy(fit.logits[-1], coloured(2)) >= 0.9
+        assert not np.array_equal(fit.losses, fits[0].losses)
+
     def test_give_the_same_fit_for_the_same_seed(self, fits: list[BagFit]) -> None:
         again = fit_bags(PICTURES, coloured(1), coloured(2), seed=0, epochs=2)
         assert np.array_equal(again.logits, fits[0].logits[:2])

@@ -22,16 +22,18 @@ AT_ONCE = 64
 class PictureBag(nn.Module):
     """A cell network, whose embeddings a patient's network pools; its classes of cells are not used."""
 
-    def __init__(self, network: CellNet, bag: BagNet | Experts, size: int) -> None:
+    def __init__(self, network: CellNet, bag: BagNet | Experts, size: int, *, mixed: bool = False) -> None:
         """Join them.
 
         Args:
             network: makes the embeddings.
             bag: takes as many features as an embedding has.
             size: S, the side of the pictures in pixels.
+            mixed: train the network of cells in bfloat16, where that is enough; answers are always in float32.
         """
         super().__init__()
         self.size = size
+        self.mixed = mixed
         self.network = network
         self.network.head.requires_grad_(False)
         self.bag = bag
@@ -57,4 +59,6 @@ class PictureBag(nn.Module):
     def embed(self, cells: Tensor) -> Tensor:
         """Pictures, uint8 (N, S, S, 3), to float (N, D). In training, all at once: their norm is the patient's."""
         parts = (cells,) if self.training else torch.split(cells, AT_ONCE)
-        return torch.cat([self.network(part).embedding for part in parts])
+        with torch.autocast(cells.device.type, torch.bfloat16, enabled=self.mixed and self.training):
+            embeddings = [self.network(part).embedding for part in parts]
+        return torch.cat(embeddings).float()

@@ -20,6 +20,7 @@ from leukopy.core.progress import Progress, silent
 from leukopy.models.bags import BAG_NETS, BagNet, Experts, PictureBag
 from leukopy.models.cell_net import CellNet
 from leukopy.models.weights import load_file
+from leukopy.training.allocator import keep_large_blocks
 from leukopy.training.bags.lightning_module import BagModule
 from leukopy.training.bags.settings import BagNetSettings, PictureSettings
 from leukopy.training.bags.visits import Visit, Visits, as_tensor
@@ -61,6 +62,8 @@ def fit_bags(
         KeyboardInterrupt: at Ctrl-C.
     """
     _check(settings, train, watch)
+    if settings.pictures:
+        keep_large_blocks()
     epochs = settings.epochs if epochs is None else epochs
     cuda = settings.pictures is not None and torch.cuda.is_available()  # features are quicker where they are
     cells = None if settings.pictures else [as_tensor(bag) for bag in train]
@@ -93,7 +96,9 @@ def build_net(settings: BagNetSettings, train: Sequence[Bag]) -> BagNet | Expert
         network = _cell_network(settings.pictures)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         bag = entry.build(settings.shape(network.backbone.embedding_size))
-        net: BagNet | Experts | PictureBag = PictureBag(network, bag, settings.pictures.preprocess.size)
+        net: BagNet | Experts | PictureBag = PictureBag(
+            network, bag, settings.pictures.preprocess.size, mixed=_mixed(settings.pictures)
+        )
     else:
         net = entry.build(settings.shape(train[0].cells.shape[1]))
     net.standardise(clinical)
@@ -112,6 +117,10 @@ def _cell_network(pictures: PictureSettings) -> CellNet:
     if choice.weights:
         load_file(network.backbone, choice.weights)
     return network
+
+
+def _mixed(pictures: PictureSettings) -> bool:
+    return pictures.precision == "bf16" or (pictures.precision == "auto" and torch.cuda.is_available())
 
 
 def _check(settings: BagNetSettings, train: Sequence[Bag], watch: Sequence[Bag]) -> None:
