@@ -16,7 +16,7 @@ import pytest
 
 from leukopy.core.errors import BundleError, InputError, ManifestError, OutputError, SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.datasets import PROBLEM_SCHEMA
+from leukopy.datasets import PROBLEM_SCHEMA, open_cohort
 from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 from leukopy.workflows.patients.predict import (
     PredictPatientsSettings,
@@ -306,3 +306,22 @@ def test_drawn_patients_and_the_default_cell_model(build_patient_model, tmp_path
     maps = pl.read_parquet(tmp_path / "out" / "cells.parquet")["heat"].drop_nulls()
     assert all(np.array(each.to_list()).shape == (5, 5) for each in maps)
     assert all(np.isclose(np.array(each.to_list()).max(), 1) for each in maps)
+
+
+@pytest.mark.real_data
+def test_patients_of_the_challenge(real_data, build_patient_model, tmp_path):
+    root = real_data / "patients" / "lymphocytosis"
+    cohort = open_cohort(root)
+    few = cohort.cells.group_by("patient_id", maintain_order=True).head(10).head(20).select("patient_id", "path")
+    few.write_csv(tmp_path / "cells.csv")
+    directions = np.random.default_rng(0).normal(size=(1280, 3)).astype(np.float32) / 100
+    model = build_patient_model(tmp_path / "model", "default", directions)
+    settings = PredictPatientsSettings(path=root, cells=tmp_path / "cells.csv", model=str(model), shown=1)
+    result = predict_patients(settings, tmp_path / "out")
+    assert result.patients["cells"].to_list() == [10, 10]
+    assert result.failures.is_empty()
+    assert (
+        pl.read_csv(tmp_path / "out" / "submission.csv")["ID"].to_list()
+        == few["patient_id"].unique(maintain_order=True).to_list()
+    )
+    assert "2020-01-01, which is assumed" in result.report.read_text()

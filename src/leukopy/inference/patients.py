@@ -6,7 +6,8 @@ what age and lymphocyte count add.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ from scipy.special import expit, logit
 from leukopy.bundle import PatientBundle, open_patient_bundle
 from leukopy.bundle.patient import Bag, OperatingPoint, PatientCard
 from leukopy.core.errors import BundleError, InputError, SettingsError
+from leukopy.inference.cores import available_cores
 
 FEW_CELLS = 10
 """With fewer cells than this a patient is flagged."""
@@ -99,13 +101,18 @@ class PatientResult:
 class PatientModel:
     """A patient's model, loaded. It takes features; `CellReader` makes them from images."""
 
-    def __init__(self, bundle: PatientBundle) -> None:
+    def __init__(self, bundle: PatientBundle, threads: int | None = None) -> None:
         """Load the network.
+
+        Args:
+            bundle: an opened bundle.
+            threads: worker threads; by default one for each core that this process may use.
 
         Raises:
             BundleError: it cannot be loaded, or does not take and give what `PatientModelFile` says.
         """
         self.bundle = bundle
+        self._threads = threads or available_cores()
         self._session = _open(bundle.model_path)
         _check_contract(self._session, bundle.card, bundle.model_path)
 
@@ -207,29 +214,34 @@ class PatientModel:
             (h, w): positive where the picture speaks for tumoral, negative where it speaks for reactive.
         """
         directions = maps.reshape(len(maps), -1).T
-        own = bag.cells[cell].astype(np.float64)
-        size = float(np.linalg.norm(own)) or 1.0
-        found = np.zeros(len(directions))
-        for position, direction in enumerate(directions.astype(np.float64)):
+        size = float(np.linalg.norm(bag.cells[cell])) or 1.0
+
+        def slope(direction: NDArray[np.float32]) -> float:
             length = float(np.linalg.norm(direction))
             if length == 0:
-                continue
+                return 0.0
             step = _STEP * size / length
-            ends = []
-            for sign in (1, -1):
-                moved = bag.cells.copy()
-                moved[cell] = own + sign * step * direction
-                ends.append(float(self.run(moved, bag.clinical)[0].mean()))
-            found[position] = (ends[0] - ends[1]) / (2 * step)
-        return found.reshape(maps.shape[1:]) / len(directions)
+            ahead, behind = bag.cells.copy(), bag.cells.copy()
+            ahead[cell] += step * direction
+            behind[cell] -= step * direction
+            return (self._log_odds(ahead, bag.clinical) - self._log_odds(behind, bag.clinical)) / (2 * step)
+
+        return self._all(slope, directions).reshape(maps.shape[1:]) / len(directions)
+
+    def _log_odds(self, cells: NDArray[np.float32], clinical: NDArray[np.float32]) -> float:
+        return float(self.run(cells, clinical)[0].mean())
+
+    def _all(self, compute: Callable[[Any], float], over: Iterable[Any]) -> NDArray[np.float64]:
+        """What ``compute`` gives for each, on all threads."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="leukopy") as pool:
+            return np.array(list(pool.map(compute, over)))
 
     def _influence(self, bag: Bag, log_odds: float) -> NDArray[np.float64]:
         if len(bag.cells) == 1:
             return np.array([np.nan])
-        without = [
-            float(self.run(np.delete(bag.cells, row, axis=0), bag.clinical)[0].mean()) for row in range(len(bag.cells))
-        ]
-        return log_odds - np.array(without)
+        return log_odds - self._all(
+            lambda row: self._log_odds(np.delete(bag.cells, row, axis=0), bag.clinical), range(len(bag.cells))
+        )
 
     def _interval(self, bag: Bag) -> tuple[float | None, float | None]:
         """95 % percentile limits of the probability where the cells are drawn again with replacement, always alike."""
@@ -237,7 +249,7 @@ class PatientModel:
         if count == 1:
             return None, None
         draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
-        found = expit([self.run(bag.cells[draw], bag.clinical)[0].mean() for draw in draws])
+        found = expit(self._all(lambda draw: self._log_odds(bag.cells[draw], bag.clinical), draws))
         low, high = np.quantile(found, (0.025, 0.975))
         return float(low), float(high)
 
@@ -302,7 +314,7 @@ def _doubts(
 
 def _open(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a patient takes a fraction of a millisecond: threads would only wait
+    options.intra_op_num_threads = 1  # a bag takes a millisecond or less; the workers are the threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised; nothing is printed
     try:

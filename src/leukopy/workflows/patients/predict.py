@@ -115,7 +115,7 @@ def predict_patients(
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     bundle = open_patient_bundle(settings.model)
-    tools = _Tools(PatientModel(bundle), CellReader(bundle, settings.threads), settings)
+    tools = _Tools(PatientModel(bundle, settings.threads), CellReader(bundle, settings.threads), settings)
     tools.model.point(settings.operating_point)
     cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
     model = {"name": bundle.card.name, "sha256": bundle.card.model.sha256}
