@@ -118,6 +118,12 @@ def test_clinical_numbers_are_standardised_over_the_patients_who_have_them() -> 
     assert clinical(torch.tensor([60.0, 0.0])).isfinite().all()  # a count below what can be measured
 
 
+def test_clinical_numbers_can_be_made_louder() -> None:
+    plain, loud = Clinical(dropout=0.0), Clinical(dropout=0.0, gain=10.0)
+    for numbers in (KNOWN, torch.tensor([torch.nan, 9.0])):
+        torch.testing.assert_close(loud(numbers), 10 * plain(numbers))
+
+
 def test_numbers_that_no_patient_has_stay_finite() -> None:
     clinical = Clinical(dropout=0.0)
     clinical.standardise(torch.tensor([[torch.nan, 5.0], [torch.nan, 5.0]]))

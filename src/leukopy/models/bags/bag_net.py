@@ -20,7 +20,7 @@ class BagNet(nn.Module):
         super().__init__()
         self.encoder = CellEncoder(shape.features, shape.hidden, shape.dropout)
         self.pooling = pooling(self.encoder.size)
-        self.clinical = Clinical(shape.clinical_dropout) if shape.clinical else None
+        self.clinical = Clinical(shape.clinical_dropout, shape.clinical_gain) if shape.clinical else None
         self.instances = ClamInstances(self.encoder.size) if clustering else None
         self.head = nn.Linear(self.pooling.size + (Clinical.size if shape.clinical else 0), 1)
 

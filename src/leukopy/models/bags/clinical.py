@@ -20,9 +20,16 @@ class Clinical(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, gain: float = 1.0) -> None:
+        """Start with mean 0 and deviation 1.
+
+        Args:
+            dropout: chance that a patient's numbers are taken for unknown in training.
+            gain: factor of all four numbers.
+        """
         super().__init__()
         self.dropout = dropout
+        self.gain = gain
         self.register_buffer("mean", torch.zeros(2))
         self.register_buffer("deviation", torch.ones(2))
 
@@ -41,7 +48,7 @@ class Clinical(nn.Module):
         if self.training and self.dropout:
             known = known & (torch.rand((), device=known.device) >= self.dropout)
         standardised = (_on_scale(clinical) - self.mean) / self.deviation
-        return torch.cat([torch.where(known, standardised, 0.0), (~known).float()])
+        return self.gain * torch.cat([torch.where(known, standardised, 0.0), (~known).float()])
 
 
 def _on_scale(clinical: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class Experts(nn.Module):
             raise SettingsError("experts: one of the two reads the clinical numbers; set clinical to true.")
         self.encoder = CellEncoder(shape.features, shape.hidden, shape.dropout)
         self.pooling = MeanPooling(self.encoder.size)
-        self.clinical = Clinical(shape.clinical_dropout)
+        self.clinical = Clinical(shape.clinical_dropout, shape.clinical_gain)
         self.cell_expert = nn.Linear(self.pooling.size, 1)
         self.clinical_expert = nn.Sequential(nn.Linear(Clinical.size, UNITS), nn.ReLU(), nn.Linear(UNITS, 1))
         self.summary = nn.Linear(self.pooling.size, 1)

@@ -44,6 +44,8 @@ class BagNetSettings(Settings):
     """Share of the encoded features that are zeroed in training."""
     clinical_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Chance that a patient's clinical numbers are taken for unknown while it trains."""
+    clinical_gain: float = Field(default=1.0, gt=0)
+    """Factor of the standardised clinical numbers: above 1, they are learnt faster than the many features."""
     standardise: bool = True
     """Bring features to mean 0 and deviation 1 over the training's cells. Embeddings of a backbone that is trained too
     stay as they are."""
@@ -75,4 +77,4 @@ class BagNetSettings(Settings):
 
     def shape(self, features: int) -> BagShape:
         """The sizes of the network for cells of ``features`` numbers."""
-        return BagShape(features, self.hidden, self.dropout, self.clinical, self.clinical_dropout)
+        return BagShape(features, self.hidden, self.dropout, self.clinical, self.clinical_dropout, self.clinical_gain)
