@@ -10,8 +10,9 @@ from PIL import Image
 from skimage.color import rgb2lab, rgb2xyz
 
 from leukopy.core.errors import ImageError
-from leukopy.explore.features import FEATURES, PICTURE_SIDE, SHAPES, lightness, luminance, measure
+from leukopy.explore.features import PICTURE_SIDE, measure
 from leukopy.explore.means import unpack
+from leukopy.imaging.measures import FEATURES, SHAPES, lightness, luminance
 from leukopy.synthesis import draw_cell
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.explore.features import PICTURE_SIDE, luminance
+from leukopy.explore.features import PICTURE_SIDE
 from leukopy.explore.means import RADII, RINGS, MeanCell, radial_profile
+from leukopy.imaging.measures import luminance
 
 SIDE = PICTURE_SIDE
 

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leukopy.explore.features import named
 from leukopy.explore.summaries import (
     ENOUGH,
     NO_LABEL,
@@ -18,6 +17,7 @@ from leukopy.explore.summaries import (
     spreads,
     to_level,
 )
+from leukopy.imaging.measures import named
 
 
 def cells_of(values: dict[tuple[str, str], list[float | None]]) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from leukopy.cli.main import app
 from leukopy.core.errors import InputError, MissingExtraError, OutputError, SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.datasets import open_dataset, write_manifest
-from leukopy.explore.features import FEATURES
+from leukopy.imaging.measures import FEATURES
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.synthesis import draw_cell
 from leukopy.workflows import explore as module

@@ -11,12 +11,12 @@ import polars as pl
 from PIL import Image
 
 from leukopy.explore import figures
-from leukopy.explore.features import COLOURS, LIGHT, SHAPES, STAINS, named
 from leukopy.explore.figures import Figure
 from leukopy.explore.findings import Findings
 from leukopy.explore.means import MeanCell
 from leukopy.explore.page import PageContent, Shelf, Tile
 from leukopy.explore.summaries import count_classes, count_sizes, in_order
+from leukopy.imaging.measures import COLOURS, LIGHT, SHAPES, STAINS, named
 
 STAND_OUT = 14
 """Outliers shown of each class."""

@@ -1,71 +1,25 @@
-"""What is measured on one cell: light, colour, stains, shape, and a small picture of it."""
+"""One cell of an exploration: what is measured on it, and a small picture of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
-from math import nan
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy.imaging.decode import read_cell
-from leukopy.imaging.morphology import morphology
+from leukopy.imaging.measures import measure_cell
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.imaging.segmentation import segment
-from leukopy.imaging.stains import deconvolve
 
 SIDE = 128
 """Pixels of the centred square that is measured."""
 PICTURE_SIDE = 96
 """Pixels of the small picture."""
 
-
-class Feature(NamedTuple):
-    """One measured number."""
-
-    name: str
-    title: str
-    unit: str
-
-
-FEATURES: tuple[Feature, ...] = (
-    Feature("luminance", "luminance", "% of white"),
-    Feature("brightness", "brightness", "L*, 0 to 100"),
-    Feature("red", "mean red", "0 to 255"),
-    Feature("green", "mean green", "0 to 255"),
-    Feature("blue", "mean blue", "0 to 255"),
-    Feature("stain_nuclear", "nuclear stain", "optical density"),
-    Feature("stain_eosin", "eosin", "optical density"),
-    Feature("stain_residual", "residual", "optical density"),
-    Feature("nucleus_area", "nucleus area", "% of the picture"),
-    Feature("cell_area", "cell area", "% of the picture"),
-    Feature("nucleus_to_cytoplasm", "nucleus/cytoplasm", "ratio of areas"),
-    Feature("nucleus_to_cell", "nucleus/cell", "ratio of areas"),
-    Feature("cell_roundness", "cell roundness", "1 is a disc"),
-    Feature("nucleus_roundness", "nucleus roundness", "1 is a disc"),
-    Feature("nucleus_lobes", "lobes of the nucleus", "count"),
-    Feature("nucleus_solidity", "nucleus solidity", "1 is convex"),
-)
-"""In the order of `Measured.values` and of the columns of ``features.csv``."""
-
-LIGHT = ("luminance", "brightness")
-COLOURS = ("red", "green", "blue")
-STAINS = ("stain_nuclear", "stain_eosin", "stain_residual")
-SHAPES = (
-    "cell_area", "nucleus_area", "nucleus_to_cytoplasm", "nucleus_to_cell", "cell_roundness", "nucleus_roundness",
-    "nucleus_lobes", "nucleus_solidity",
-)  # fmt: skip
-
 _SPEC = Preprocess(size=SIDE)
-_REC709 = np.array([0.2126, 0.7152, 0.0722])
-_SRGB = np.arange(256) / 255
-_LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
-"""Light of each of the 256 levels of sRGB (IEC 61966-2-1), 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,43 +42,7 @@ def measure(path: Path) -> Measured:
         ImageError: it cannot be read.
     """
     cell = read_cell(path, _SPEC)
-    light = luminance(cell.pixels)
-    found = {
-        "luminance": 100 * float(light.mean()),
-        "brightness": float(lightness(light).mean()),
-        **dict(zip(COLOURS, cell.pixels.mean(axis=(0, 1)), strict=True)),
-        **dict(zip(STAINS, deconvolve(cell.pixels).mean(axis=(0, 1)), strict=True)),
-        **_shape(cell.pixels),
-    }
-    values = np.array([found[feature.name] for feature in FEATURES], dtype=np.float32)
-    return Measured(cell.width, cell.height, values, _jpeg(cell.pixels))
-
-
-def _shape(pixels: NDArray[np.uint8]) -> dict[str, float]:
-    """Size and shape of the cell in the middle; all not-a-number where none was found."""
-    masks = segment(pixels)
-    if not masks.cell.any():
-        return dict.fromkeys(SHAPES, nan)
-    shape = asdict(morphology(pixels, masks))
-    areas = {name: 100 * shape[name] / masks.cell.size for name in ("nucleus_area", "cell_area")}
-    return shape | areas
-
-
-def named(names: Sequence[str]) -> list[Feature]:
-    """The features of these names, in this order."""
-    known = {feature.name: feature for feature in FEATURES}
-    return [known[name] for name in names]
-
-
-def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """CIE 1931 relative luminance Y of sRGB pixels (..., 3), 0 (black) to 1 (white), with Rec. 709 weights."""
-    light: NDArray[np.float64] = _LINEAR[pixels] @ _REC709
-    return light
-
-
-def lightness(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """CIE 1976 lightness L* of relative luminances, 0 to 100: equal steps look equal."""
-    return np.where(light > (6 / 29) ** 3, 116 * np.cbrt(light) - 16, (29 / 3) ** 3 * light)
+    return Measured(cell.width, cell.height, measure_cell(cell.pixels), _jpeg(cell.pixels))
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

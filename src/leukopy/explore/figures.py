@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from leukopy.explore.features import Feature
 from leukopy.explore.means import RADII, MeanCell
 from leukopy.explore.projections import Space
 from leukopy.explore.summaries import NO_LABEL, class_name, in_order
+from leukopy.imaging.measures import Feature
 from leukopy.taxonomy import find
 
 Trace = dict[str, Any]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leukopy.explore.features import PICTURE_SIDE, luminance
+from leukopy.explore.features import PICTURE_SIDE
+from leukopy.imaging.measures import luminance
 
 RINGS = 32
 """Rings between the centre and the nearest edge of the picture."""

@@ -24,9 +24,10 @@ from leukopy.core.files import file_digest
 from leukopy.core.places import cache_folder
 from leukopy.core.progress import Progress
 from leukopy.explore import features
-from leukopy.explore.features import FEATURES, Measured, measure
+from leukopy.explore.features import Measured, measure
 from leukopy.explore.store import Store
-from leukopy.imaging import decode, morphology, preprocess, segmentation, stains
+from leukopy.imaging import decode, measures, morphology, preprocess, segmentation, stains
+from leukopy.imaging.measures import FEATURES
 from leukopy.inference import embeddings
 from leukopy.inference.cores import available_cores
 
@@ -135,7 +136,7 @@ def _onwards(progress: Progress, before: int, whole: int) -> Progress:
 def _version() -> str:
     """Fingerprint of the code that measures: another version never reads the numbers of this one."""
     digest = hashlib.sha256()
-    for module in (features, decode, preprocess, stains, segmentation, morphology):
+    for module in (features, measures, decode, preprocess, stains, segmentation, morphology):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:16]
 

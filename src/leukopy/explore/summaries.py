@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from leukopy.explore.features import Feature
+from leukopy.imaging.measures import Feature
 from leukopy.taxonomy import DISPLAY_ORDER, FINE, find, fine_members
 
 NO_LABEL = "no label"

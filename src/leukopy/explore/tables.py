@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from leukopy.core.files import atomic_path, write_text
-from leukopy.explore.features import COLOURS, LIGHT, SHAPES, STAINS
 from leukopy.explore.findings import Findings
 from leukopy.explore.means import RADII
 from leukopy.explore.projections import Score
 from leukopy.explore.summaries import count_classes, count_sizes
+from leukopy.imaging.measures import COLOURS, LIGHT, SHAPES, STAINS
 
 SPREADS = {"luminance": LIGHT, "colours": COLOURS, "stains": STAINS, "morphology": SHAPES}
 """File of spreads by class and source -> its features."""
