@@ -21,7 +21,7 @@ from leukopy.explore import measuring
 from leukopy.explore.features import measure
 from leukopy.explore.means import unpack
 from leukopy.explore.measuring import embed_all, measure_all
-from leukopy.inference import embeddings
+from leukopy.inference import embeddings, workers
 
 Draw = Callable[..., list[str]]
 
@@ -74,7 +74,7 @@ def test_interrupted_it_goes_on_where_it_stopped(
     draw_cells: Draw, tmp_path: Path, calls: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = draw_cells(tmp_path, {"LY": 12})
-    monkeypatch.setattr(measuring, "_BATCH", 4)
+    monkeypatch.setattr(workers, "_BATCH", 4)
 
     def stop(stage: str, done: int, total: int | None) -> None:
         if stage == "measuring" and done == 8:
@@ -95,9 +95,9 @@ def test_processes_measure_what_one_process_does(
     paths.insert(3, str(tmp_path / "letter.png"))
     alone = measure_all(paths, silent)
     monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "another"))
-    monkeypatch.setattr(measuring, "_FEW", 0)
-    monkeypatch.setattr(measuring, "_BATCH", 2)
-    monkeypatch.setattr(measuring, "available_cores", lambda: 2)
+    monkeypatch.setattr(workers, "_FEW", 0)
+    monkeypatch.setattr(workers, "_BATCH", 2)
+    monkeypatch.setattr(workers, "available_cores", lambda: 2)
     together = measure_all(paths, silent)
     assert np.array_equal(together.values, alone.values, equal_nan=True)
     assert together.failures == alone.failures

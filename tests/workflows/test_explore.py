@@ -125,7 +125,7 @@ def test_the_projections_are_thinned_to_the_points_asked_for(model: Path, tmp_pa
     found = ExploreSettings.build({"inputs": [str(tmp_path / "lab")], "model": str(model), "points": 100})
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr("leukopy.explore.measuring._FEW", 1000)  # one process: the others are tested where they are
+        patch.setattr("leukopy.inference.workers._FEW", 1000)  # one process: the others are tested where they are
         patch.setattr("leukopy.explore.projections._FEWEST", 1000)  # t-SNE and UMAP too
         result = explore(found, tmp_path / "out")
     planes = pl.read_parquet(tmp_path / "out" / "projections.parquet")
@@ -144,7 +144,7 @@ def test_the_same_settings_give_the_same_page(cells: Path, model: Path, tmp_path
 def test_interrupted_the_same_command_goes_on(
     cells: Path, model: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leukopy.explore.measuring._BATCH", 5)
+    monkeypatch.setattr("leukopy.inference.workers._BATCH", 5)
 
     def stop(stage: str, done: int, total: int | None) -> None:
         if stage == "measuring" and done == 10:

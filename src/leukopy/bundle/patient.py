@@ -41,9 +41,12 @@ class CellNetwork(Settings):
     """Name of the bundled cell model that is read; None: it is ``cells.onnx`` of this bundle."""
     sha256: str
     """Of its file; checked each time the bundle is opened."""
-    outputs: tuple[str, ...] = Field(min_length=1)
+    outputs: tuple[str, ...]
     """The outputs that are joined to the D features, in this order (``embedding``, ``logits``, ``attributes``)."""
     preprocess: Preprocess
+    measures: bool = False
+    """Whether the size, shape, colour and stain of each cell follow, as ``inference.measures`` gives them:
+    not-a-number where no cell or no nucleus was found."""
 
 
 class PatientModelFile(Settings):
@@ -57,6 +60,16 @@ class PatientModelFile(Settings):
     features: int = Field(ge=1)
     """D."""
     sha256: str
+
+
+class FeatureReference(Settings):
+    """One feature of a cell in words, and where patients of the training stand."""
+
+    name: str
+    """For people: ``nucleus area, log``."""
+    reactive: float
+    """Mean over reactive patients of the mean over their cells."""
+    tumoral: float
 
 
 class OperatingPoint(Settings):
@@ -94,6 +107,8 @@ class PatientCard(Settings):
     """Least and greatest age of the training's patients, in years."""
     counts: tuple[float, float]
     """Least and greatest lymphocyte count of the training's patients, in 10^9/L."""
+    features: tuple[FeatureReference, ...] = ()
+    """In the order of the D features; empty where they have no meaning for people."""
     metrics: tuple[Metric, ...] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)

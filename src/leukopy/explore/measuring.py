@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,11 +24,8 @@ from leukopy.imaging import decode, measures, morphology, preprocess, segmentati
 from leukopy.imaging.measures import FEATURES
 from leukopy.inference import embeddings
 from leukopy.inference.cores import available_cores
+from leukopy.inference.workers import in_batches
 
-_BATCH = 32
-"""Images of one task: half a second, so that Ctrl-C is answered and little is lost."""
-_FEW = 64
-"""Up to so many images, starting other processes takes longer than measuring."""
 _EMBEDDED = 512
 """Images embedded between two writes to the cache."""
 
@@ -80,7 +71,7 @@ def measure_all(paths: Sequence[str], progress: Progress) -> Measurements:
     failures: dict[int, tuple[str, str]] = {}
     done = len(paths) - len(missing)
     progress("measuring", done, len(paths))
-    for rows, outcomes in _in_batches(paths, missing):
+    for rows, outcomes in in_batches(_measure_batch, paths, missing):
         read = {row: outcome for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, bytes)}
         failures |= {row: outcome for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, tuple)}
         store.put({digests[row]: content for row, content in read.items()})
@@ -176,57 +167,3 @@ def _measure_one(path: str) -> Outcome:
 
 def _pack(found: Measured) -> bytes:
     return np.array(((found.width, found.height), found.values), dtype=_PACKED).tobytes() + found.picture
-
-
-def _in_batches(paths: Sequence[str], rows: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Outcome]]]:
-    """Rows and what became of them, as they are finished."""
-    batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-    if len(rows) <= _FEW or available_cores() == 1:
-        for batch in batches:
-            yield batch, _measure_batch([paths[row] for row in batch])
-        return
-    with _workers() as pool:
-        running: dict[Future[list[Outcome]], Sequence[int]] = {}
-        for batch in batches:
-            running[pool.submit(_measure_batch, [paths[row] for row in batch])] = batch
-            if len(running) > 3 * available_cores():
-                yield from _finished(running)
-        while running:
-            yield from _finished(running)
-
-
-def _finished(running: dict[Future[list[Outcome]], Sequence[int]]) -> Iterator[tuple[Sequence[int], list[Outcome]]]:
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        yield running.pop(future), future.result()
-
-
-@contextmanager
-def _workers() -> Iterator[ProcessPoolExecutor]:
-    """Processes, not threads: segmenting holds the interpreter, so that two threads are no faster than one."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
-    pool = ProcessPoolExecutor(available_cores(), mp_context=context, initializer=_serve)
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process that measures images ended before its time: out of memory, or called from a script without "
-            "`if __name__ == '__main__':`. What was measured is kept; run again."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _serve() -> None:
-    """Begin a worker. Ctrl-C reaches every process of a terminal: the one that started the workers stops them.
-
-    A worker whose starter was killed would wait for work for ever, so it leaves as soon as that one is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    starter = multiprocessing.parent_process()
-
-    def leave() -> None:
-        if starter is not None:
-            starter.join()
-            os._exit(1)
-
-    threading.Thread(target=leave, daemon=True).start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from leukopy.bundle.patient import CLINICAL, Bag, CellNetwork
 from leukopy.core.errors import BundleError, InputError
 from leukopy.core.progress import Progress, silent
 from leukopy.inference.engine import Engine
+from leukopy.inference.measures import cell_measures
 from leukopy.inference.rows import CellInput, printable
 
 
@@ -22,19 +23,23 @@ class CellFeatures:
     """What a network says of some images."""
 
     values: NDArray[np.float32]
-    """Shape (N, D); not-a-number in rows that failed."""
+    """Shape (N, D); not-a-number in rows that failed, and in measures that a cell has not."""
     failures: dict[int, tuple[str, str]]
     """Reason (the short word of ImageError) and message of each row that failed."""
 
 
-def describe_network(model: str = "default", outputs: Sequence[str] = ("embedding",)) -> CellNetwork:
+def describe_network(
+    model: str = "default", outputs: Sequence[str] = ("embedding",), *, measures: bool = False
+) -> CellNetwork:
     """A bundled cell model as a patient's bundle names it.
 
     Raises:
         BundleError: there is no such model.
     """
     card = open_bundle(model).card
-    return CellNetwork(model=model, sha256=card.model.sha256, outputs=tuple(outputs), preprocess=card.preprocess)
+    return CellNetwork(
+        model=model, sha256=card.model.sha256, outputs=tuple(outputs), preprocess=card.preprocess, measures=measures
+    )
 
 
 def open_network(network: CellNetwork) -> Bundle:
@@ -55,7 +60,7 @@ def open_network(network: CellNetwork) -> Bundle:
 
 
 def cell_features(network: CellNetwork, paths: Sequence[str], progress: Progress = silent) -> CellFeatures:
-    """The features of image files by a bundled cell model: its outputs, joined.
+    """The features of image files by a bundled cell model: its outputs, then their measures, joined.
 
     Beside the result, memory does not grow with the number of files.
 
@@ -74,23 +79,29 @@ def cell_features(network: CellNetwork, paths: Sequence[str], progress: Progress
         failures |= {int(cell.cell_id): (error.reason, printable(str(error))) for cell, error in batch.failures}
         done += len(batch.cells) + len(batch.failures)
         progress("computing features", done, len(paths))
+    if network.measures:
+        values = np.concatenate([values, cell_measures(paths, progress)], axis=1)
     return CellFeatures(values, failures)
 
 
-def make_bags(patients: pl.DataFrame, cells: pl.DataFrame, values: NDArray[np.generic]) -> list[Bag]:
+def make_bags(
+    patients: pl.DataFrame, cells: pl.DataFrame, values: NDArray[np.generic], failed: Collection[int] = ()
+) -> list[Bag]:
     """The bags of patients, in their order; patients without a cell that could be read are left out.
 
     Args:
         patients: rows of ``datasets.PATIENT_SCHEMA``.
         cells: rows of ``datasets.PATIENT_CELL_SCHEMA``.
-        values: features (N, D) or pictures (N, S, S, 3) of the cells, in their order; a row of not-a-number failed.
+        values: features (N, D) or pictures (N, S, S, 3) of the cells, in their order.
+        failed: rows of ``cells`` that could not be read.
 
     Raises:
         InputError: the cells and their values are not of one length.
     """
     if len(cells) != len(values):
         raise InputError(f"{len(cells):,} cells, but {len(values):,} rows of values. Compute the features again.")
-    read = np.ones(len(values), bool) if values.dtype == np.uint8 else np.isfinite(values).all(axis=1)
+    read = np.ones(len(values), bool)
+    read[list(failed)] = False
     owners = cells["patient_id"].to_numpy()
     bags = []
     for row in patients.iter_rows(named=True):

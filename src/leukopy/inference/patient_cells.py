@@ -16,6 +16,7 @@ from leukopy.imaging.decode import read_cell
 from leukopy.inference.bags import open_network
 from leukopy.inference.classifier import softmax
 from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.measures import MEASURES, cell_measures
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
 from leukopy.taxonomy import COARSE, coarse_matrix
 
@@ -59,6 +60,7 @@ class CellReader:
         self._engine = Engine(self._source, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
         self._classifier = Engine(self._cells, threads) if own else None
         features = sum(_width(self._engine, name) for name in self._network.outputs)
+        features += len(MEASURES) if self._network.measures else 0
         if features != bundle.card.model.features:
             raise BundleError(
                 f"{bundle.path}: takes {bundle.card.model.features} features of a cell, but its cell network "
@@ -75,7 +77,10 @@ class CellReader:
         batches = list(self._engine.run(cells))
         read = [cell for batch in batches for cell in batch.cells]
         failed = [failure for batch in batches for failure in batch.failures]
-        values = np.concatenate([_joined(self._engine, batches, name) for name in self._network.outputs], axis=1)
+        parts = [_joined(self._engine, batches, name) for name in self._network.outputs]
+        if self._network.measures:
+            parts.append(cell_measures([cell.path for cell in read]))
+        values = np.concatenate(parts, axis=1)
         if self._classifier is not None:
             batches = list(self._classifier.run(read))
             failed += [failure for batch in batches for failure in batch.failures]  # gone since it was read
@@ -123,7 +128,7 @@ class CellReader:
 
     def _maps_engine(self) -> Engine | None:
         """What gives the maps of the features; None where not every feature has one."""
-        names = [MAPS.get(name) for name in self._network.outputs]
+        names = [MAPS.get(name) for name in self._network.outputs] + [None] * self._network.measures
         try:
             return Engine(self._source, 1, [name for name in names if name]) if all(names) else None
         except BundleError:  # the network is whole, as `_engine` found: it only lacks such an output
