@@ -10,6 +10,7 @@ import typer
 
 from leukopy.cli.console import progress_bar, say
 from leukopy.cli.patients_data import cohorts, draw, scan
+from leukopy.cli.patients_train import crossval, train
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
@@ -24,6 +25,8 @@ app = typer.Typer(
 app.command()(scan)
 app.command()(draw)
 app.command()(cohorts)
+app.command()(crossval)
+app.command()(train)
 
 _SHOWN = 40
 

@@ -1,0 +1,134 @@
+"""A cohort as bags: the features of its cells are computed once, then read from the cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import field_validator
+
+from leukopy.core.progress import Progress
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from leukopy.bundle.patient import Bag, CellNetwork
+    from leukopy.datasets import Cohort
+    from leukopy.inference.bags import CellFeatures
+
+
+class CohortSettings(Settings):
+    """Which patients."""
+
+    path: Path
+    """The table of the patients, or the folder that holds it."""
+    cells: Path | None = None
+    """A manifest of the images, in place of folders."""
+    reference_date: date | None = None
+    """Where ages are counted that have no date of sampling."""
+
+    @field_validator("path", "cells")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """So that a saved run is repeated from any folder."""
+        return path.absolute() if path else None
+
+
+@dataclass(frozen=True, eq=False)
+class Bags:
+    """Patients with a label, ready to be learnt from."""
+
+    cohort: Cohort
+    bags: list[Bag]
+    failures: pl.DataFrame
+    """cell_id, reason, message of the images that could not be read."""
+
+
+def open_labelled(settings: CohortSettings) -> Cohort:
+    """The cohort's patients whose label is known.
+
+    Raises:
+        InputError, ManifestError: as `open_cohort`; or not both labels are there.
+    """
+    from dataclasses import replace
+
+    import polars as pl
+
+    from leukopy.core.errors import InputError
+    from leukopy.datasets import open_cohort
+
+    cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    patients = cohort.patients.filter(pl.col("label").is_not_null())
+    if patients["label"].n_unique() < 2:
+        raise InputError(
+            f"{cohort.name}: holds no reactive and tumoral patients both ({len(patients)} with a label). "
+            "To learn, give patients of both labels; to judge, use 'leukopy patients predict'."
+        )
+    return replace(
+        cohort, patients=patients, cells=cohort.cells.filter(pl.col("patient_id").is_in(patients["patient_id"]))
+    )
+
+
+def read_bags(cohort: Cohort, network: CellNetwork | None, progress: Progress) -> Bags:
+    """The bags of a cohort.
+
+    Args:
+        cohort: whose images.
+        network: what makes the features; None: models that read no cell.
+        progress: told of the images read.
+
+    Raises:
+        BundleError: the cell model is absent or lacks an output.
+        OutputError: the cache cannot be written.
+    """
+    import numpy as np
+    import polars as pl
+
+    from leukopy.inference.bags import make_bags
+
+    if network is None:
+        values, failed = np.zeros((len(cohort.cells), 1), np.float32), {}
+    else:
+        found = _cached(network, cohort.cells["path"].to_list(), progress)
+        values, failed = found.values, found.failures
+    ids = cohort.cells["cell_id"].to_list()
+    failures = pl.DataFrame(
+        [(ids[row], reason, message.removeprefix(f"{cohort.cells['path'][row]}: "))
+         for row, (reason, message) in failed.items()],
+        schema={"cell_id": pl.String, "reason": pl.String, "message": pl.String},
+        orient="row",
+    )  # fmt: skip
+    return Bags(cohort, make_bags(cohort.patients, cohort.cells, values, failed), failures)
+
+
+def _cached(network: CellNetwork, paths: list[str], progress: Progress) -> CellFeatures:
+    """The features of files, by what is in them: made once, then read from the cache."""
+    import hashlib
+
+    import numpy as np
+
+    from leukopy.core.files import atomic_path, file_digest, read_json, write_json
+    from leukopy.core.places import cache_folder
+    from leukopy.imaging import measures, morphology, segmentation, stains
+    from leukopy.inference.bags import CellFeatures, cell_features
+
+    digest = hashlib.sha256(network.model_dump_json().encode())
+    for module in (measures, morphology, segmentation, stains) if network.measures else ():
+        digest.update(Path(str(module.__file__)).read_bytes())
+    for path in paths:
+        try:
+            digest.update(file_digest(Path(path)).encode())
+        except OSError:  # reading it says what is wrong
+            digest.update(path.encode())
+    key = digest.hexdigest()[:16]
+    values, reasons = (cache_folder() / "patients" / f"features-{key}{suffix}" for suffix in (".npy", ".json"))
+    if not values.exists():
+        found = cell_features(network, paths, progress)
+        write_json(reasons, found.failures)
+        with atomic_path(values) as temporary, temporary.open("wb") as stream:
+            np.save(stream, found.values)
+    kept = {int(row): (reason, message) for row, (reason, message) in read_json(reasons).items()}
+    return CellFeatures(np.load(values), kept)
