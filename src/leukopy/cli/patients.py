@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.patients_ablate import ablate
 from leukopy.cli.patients_data import cohorts, draw, scan
 from leukopy.cli.patients_train import crossval, train
 from leukopy.core.errors import EXIT_FAILURES
@@ -27,6 +28,7 @@ app.command()(draw)
 app.command()(cohorts)
 app.command()(crossval)
 app.command()(train)
+app.command()(ablate)
 
 _SHOWN = 40
 

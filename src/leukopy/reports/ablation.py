@@ -70,7 +70,7 @@ def write_ablation(folder: Path, curves: pl.DataFrame, provenance: Mapping[str, 
     Args:
         folder: receives the files.
         curves: rows of ``CURVE_SCHEMA``; every fold of a setting with the same epochs.
-        provenance: ``command``, ``commit``, ``machine`` and ``created`` are quoted where they are there.
+        provenance: ``protocol``, ``command``, ``commit``, ``machine`` and ``created`` are quoted where they are there.
 
     Raises:
         InputError: as for `ablation_figures`.
@@ -135,7 +135,7 @@ def _markdown(figures: Sequence[SettingFigures], provenance: Mapping[str, Any]) 
             f"| {name} | {folds} | {row.mean_of_best:.3f} | {row.mean_at_last:.3f} "
             f"| {row.mean_at_one:.3f} ({row.one_epoch}) |"
         )
-    quoted = [name for name in ("command", "commit", "machine", "created") if name in provenance]
+    quoted = [name for name in ("protocol", "command", "commit", "machine", "created") if name in provenance]
     lines += ["", *(f"- {name}: `{provenance[name]}`" for name in quoted), f"- {RESEARCH_USE_ONLY}", ""]
     return "\n".join(lines)
 

@@ -1,0 +1,74 @@
+"""``leukopy patients ablate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leukopy.cli.console import progress_bar, say
+from leukopy.core.errors import EXIT_FAILURES
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leukopy.workflows.patients.ablate import AblateResult
+
+
+def ablate(
+    out: Annotated[Path, typer.Option(help="Folder for curves, figure and table.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(readable=False, help="The table of the patients, or the folder that holds it."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings to start from: a recipe, or the run.json of an earlier run.")
+    ] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+) -> None:
+    """Try optimisers, learning rates and decays on the folds of a cohort: balanced accuracy after each epoch.
+
+    A setting is never chosen by this: epochs that are picked on the patients they are scored on flatter, and the table
+    says by how much. Images that cannot be read are listed in `failures.csv` and make the exit code 3. A recipe's
+    cohort lies below `LEUKOPY_DATA`. Examples:
+
+        leukopy patients ablate ward/ --out runs/grid --set net.epochs=2
+
+        leukopy patients ablate --config configs/patients/ablation.yaml --out runs/frozen
+
+        leukopy patients ablate --config configs/patients/ablation.yaml --out runs/frozen --resume
+
+        leukopy patients ablate --config configs/patients/seed_resnet18.yaml --out runs/seed
+    """
+    from rich.console import Console
+
+    from leukopy.cli.train import change
+    from leukopy.workflows.patients.ablate import ablate, read_ablation
+
+    if path is None and config is None:
+        raise typer.BadParameter("give the PATH of the patients, or --config with the settings of an earlier run")
+    given = dict(change(text) for text in changes or [])
+    settings = read_ablation(config, given | ({"path": str(path.absolute())} if path else {}))
+    with progress_bar() as progress:
+        result = ablate(settings, out, resume=resume, overwrite=overwrite, progress=progress)
+    Console().print(_table(result))
+    say(f"Table: {out / 'ablation.md'}; figure: {out / 'ablation.png'}")
+    if len(result.failures):
+        say(f"{len(result.failures):,} images could not be read and were left out: {out / 'failures.csv'}")
+        raise typer.Exit(EXIT_FAILURES)
+
+
+def _table(result: AblateResult) -> Table:
+    from rich.table import Table
+
+    table = Table("setting", title="Balanced accuracy, mean over the folds", caption=RESEARCH_USE_ONLY)
+    for name in ("last epoch", "one epoch for all", "each fold's best (flatters)"):
+        table.add_column(name, justify="right")
+    for row in result.figures:
+        one = f"{row.mean_at_one:.3f} ({row.one_epoch})"
+        table.add_row(row.setting, f"{row.mean_at_last:.3f} ({row.last_epoch})", one, f"{row.mean_of_best:.3f}")
+    return table

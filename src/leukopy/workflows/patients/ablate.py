@@ -1,0 +1,298 @@
+"""Try a grid of training settings on the folds of a cohort, as the lymphocytosis study did."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leukopy.core.errors import ImageError, InputError, MissingExtraError, TrainingError
+from leukopy.core.files import read_json, write_json, write_text
+from leukopy.core.places import data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import begin, check_same, finish, record
+from leukopy.core.settings import read_mapping
+from leukopy.workflows.train import apply_changes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from leukopy.bundle.patient import Bag
+    from leukopy.datasets import Cohort
+    from leukopy.imaging.preprocess import Preprocess
+    from leukopy.reports.ablation import SettingFigures
+    from leukopy.training.bags import BagNetSettings
+    from leukopy.training.bags.ablation import AblateSettings
+
+COMMAND = "patients ablate"
+FAILURES_FILE = "failures.csv"
+
+_GROWS = frozenset({"optimisers", "learning_rates", "decays"})
+"""A fit is kept by the name of its setting, so a grid may grow or shrink when its run is resumed."""
+
+
+@dataclass(frozen=True)
+class AblateResult:
+    """What each setting reached, and where it lies."""
+
+    folder: Path
+    figures: tuple[SettingFigures, ...]
+    failures: pl.DataFrame
+    """Rows of ``inference.patient_rows.PATIENT_FAILURE_SCHEMA``: images that were not read."""
+
+
+def read_ablation(config: Path | None, changes: dict[str, Any]) -> AblateSettings:
+    """Read settings and apply ``changes`` (dotted name -> value), as in ``{"net.epochs": 2}``.
+
+    Args:
+        config: YAML, or the ``run.json`` of an earlier run; None: the defaults.
+        changes: what differs.
+
+    Raises:
+        InputError: the file cannot be read.
+        MissingExtraError: torch is not installed.
+        SettingsError: a name or value is wrong.
+    """
+    try:
+        from leukopy.training.bags.ablation import AblateSettings
+    except ImportError as error:
+        raise MissingExtraError(f"leukopy {COMMAND}", "train") from error
+
+    values = read_mapping(config) if config else {}
+    return AblateSettings.build(apply_changes(values.get("settings", values), changes), where=str(config or "settings"))
+
+
+def ablate(
+    settings: AblateSettings,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> AblateResult:
+    """Fit each setting on each fold's training patients, and follow the validation patients after each epoch.
+
+    Patients without a label are left out. Folds are stratified by label and the same for all settings. The figure is
+    balanced accuracy, tumoral from a probability of .5 on. No epoch is chosen: see `leukopy.reports.ablation` on what
+    choosing one does.
+
+    Args:
+        settings: what to try; its relative paths lie below ``LEUKOPY_DATA``.
+        out: receives ``ablation.md``, ``.csv`` and ``.png``, ``failures.csv``, ``run.json`` and ``fits/``, one small
+            file a fit.
+        resume: keep the fits of the run that ``out`` holds, whose grid may have been another.
+        overwrite: replace it.
+        progress: told of the cells, the fits, and the epochs of each fit.
+
+    Raises:
+        InputError, ManifestError, SettingsError: as `open_cohort`; or too few patients have a label.
+        BundleError: there is no such cell model.
+        TrainingError: a fit diverged; the message names it.
+        OutputError: ``out`` holds something else or another run, or cannot be written.
+    """
+    from leukopy.datasets import open_cohort
+    from leukopy.reports.ablation import ablation_figures, write_ablation
+
+    root = data_folder()
+    cohort = open_cohort(
+        root / settings.path,
+        cells=root / settings.cells if settings.cells else None,
+        reference_date=settings.reference_date,
+    )
+    cohort = _labelled(cohort, settings.folds)
+    run = record(COMMAND, settings, inputs=_inputs(cohort, settings))
+    earlier = begin(out, run, resume=resume, overwrite=overwrite)
+    if earlier:
+        check_same(out, earlier, run, free=_GROWS)
+    bags, failures = _bags(settings, cohort, progress)
+    write_text(out / FAILURES_FILE, failures.write_csv())
+    try:
+        curves = _curves(settings, bags, out / "fits", progress)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt("the finished fits are kept; run again with --resume.") from interrupt
+    provenance = {
+        **run["provenance"],
+        "protocol": _protocol(settings, bags),
+        "command": f"leukopy {COMMAND} --config run.json --out again",
+    }
+    write_ablation(out, curves, provenance)
+    finish(out, run, patients=len(bags), cells=sum(len(bag.cells) for bag in bags), failures=failures.height)
+    return AblateResult(out, ablation_figures(curves), failures)
+
+
+def _labelled(cohort: Cohort, folds: int) -> Cohort:
+    """The patients with a label, and their cells."""
+    from dataclasses import replace
+
+    import polars as pl
+
+    patients = cohort.patients.filter(pl.col("label").is_not_null())
+    for label, name in enumerate(("reactive", "tumoral")):
+        if (count := patients.filter(label=label).height) < folds:
+            raise InputError(
+                f"{cohort.name}: {count} patients are labelled {name}, too few for {folds} folds. Give more, or set "
+                "fewer folds."
+            )
+    own = pl.col("patient_id").is_in(patients["patient_id"].to_list())
+    return replace(cohort, patients=patients, cells=cohort.cells.filter(own))
+
+
+def _inputs(cohort: Cohort, settings: AblateSettings) -> dict[str, object]:
+    """What a resumed run must find unchanged. The digest tells nothing of a patient."""
+    tables = cohort.patients.write_csv() + cohort.cells.drop("path").write_csv()
+    inputs: dict[str, object] = {
+        "patients": cohort.patients.height,
+        "cells": cohort.cells.height,
+        "sha256": hashlib.sha256(tables.encode()).hexdigest(),
+    }
+    if settings.net.pictures is None:
+        from leukopy.inference.bags import describe_network
+
+        inputs["cell_model"] = describe_network(settings.model).sha256
+    return inputs
+
+
+def _bags(settings: AblateSettings, cohort: Cohort, progress: Progress) -> tuple[list[Bag], pl.DataFrame]:
+    """The patients as the network takes them, and the images that were not read."""
+    import polars as pl
+
+    from leukopy.inference.bags import cell_features, describe_network, make_bags
+    from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
+
+    paths = cohort.cells["path"].to_list()
+    if settings.net.pictures:
+        values, failed = _pictures(paths, settings.net.pictures.preprocess, progress)
+    else:
+        features = cell_features(describe_network(settings.model), paths, progress)
+        values, failed = features.values, features.failures
+    rows = [(*cohort.cells.select("patient_id", "cell_id", "path").row(row), *failed[row]) for row in sorted(failed)]
+    failures = pl.DataFrame(rows, schema=PATIENT_FAILURE_SCHEMA, orient="row")
+    read = [row for row in range(len(paths)) if row not in failed]
+    cells = cohort.cells[read]
+    bags = make_bags(cohort.patients, cells, values[read] if failed else values)
+    return bags, failures
+
+
+def _pictures(
+    paths: Sequence[str], spec: Preprocess, progress: Progress
+) -> tuple[NDArray[np.uint8], dict[int, tuple[str, str]]]:
+    """The prepared pictures of files, uint8 (N, S, S, 3), and the reason and message of each that was not read."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from leukopy.imaging.decode import read_cell
+    from leukopy.inference.cores import available_cores
+    from leukopy.inference.rows import printable
+
+    values = np.zeros((len(paths), spec.size, spec.size, 3), np.uint8)
+
+    def read(row: int) -> tuple[str, str] | None:
+        try:
+            values[row] = read_cell(Path(paths[row]), spec).pixels
+        except ImageError as error:
+            return error.reason, printable(str(error))
+        return None
+
+    failures: dict[int, tuple[str, str]] = {}
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for row, failure in enumerate(pool.map(read, range(len(paths)))):
+            if failure:
+                failures[row] = failure
+            progress("reading pictures", row + 1, len(paths))
+    return values, failures
+
+
+def _curves(settings: AblateSettings, bags: Sequence[Bag], folder: Path, progress: Progress) -> pl.DataFrame:
+    """The curves of all fits; those that ``folder`` holds are not fitted again."""
+    import polars as pl
+
+    from leukopy.reports.ablation import CURVE_SCHEMA
+
+    grid = settings.grid()
+    total = len(grid) * settings.folds
+    rows: list[tuple[str, int, int, float]] = []
+    progress("fits", 0, total)
+    for fold, (train, watch) in enumerate(_folds(settings, bags), start=1):
+        for name, net in grid.items():
+            path = folder / f"{name.lower().replace(' ', '-')}-fold-{fold}.json"
+            if not path.exists():
+                write_json(path, _fit(name, fold, net, (train, watch), settings.seed, progress))
+            curve = read_json(path)["balanced_accuracy"]
+            rows += [(name, fold, epoch, value) for epoch, value in enumerate(curve, start=1)]
+            progress("fits", len(rows) // settings.net.epochs, total)
+    order = pl.Enum(list(grid))
+    return pl.DataFrame(rows, schema=CURVE_SCHEMA, orient="row").sort(pl.col("setting").cast(order), "fold", "epoch")
+
+
+def _folds(settings: AblateSettings, bags: Sequence[Bag]) -> Iterator[tuple[list[Bag], list[Bag]]]:
+    """Training and validation patients of each fold; the latter with the cells that are looked at."""
+    import numpy as np
+    from sklearn.model_selection import StratifiedKFold
+
+    watched = [_thinned(bag, settings.watched_cells, settings.seed) for bag in bags]
+    labels = np.array([bag.label for bag in bags])
+    splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
+    for train, watch in splitter.split(labels, labels):
+        yield [bags[row] for row in train], [watched[row] for row in watch]
+
+
+def _thinned(bag: Bag, count: int | None, seed: int) -> Bag:
+    """The patient with at most ``count`` cells, drawn by the patient's name and ``seed``."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    if count is None or len(bag.cells) <= count:
+        return bag
+    rng = np.random.default_rng([seed, *bag.patient_id.encode()])
+    return replace(bag, cells=bag.cells[np.sort(rng.choice(len(bag.cells), count, replace=False))])
+
+
+def _fit(
+    name: str, fold: int, net: BagNetSettings, bags: tuple[list[Bag], list[Bag]], seed: int, progress: Progress
+) -> dict[str, object]:
+    """One fit: its figure and its training loss after each epoch."""
+    from leukopy.training.bags import fit_bags
+
+    train, watch = bags
+    progress("epochs", 0, net.epochs)
+    try:
+        fit = fit_bags(net, train, watch, seed, progress=progress)
+    except TrainingError as error:
+        raise TrainingError(f"{name}, fold {fold}: {error} The fits before it are kept for --resume.") from error
+    curve = _balanced_accuracy(fit.logits, [bag.label for bag in watch])
+    return {"setting": name, "fold": fold, "balanced_accuracy": curve, "loss": fit.losses.tolist()}
+
+
+def _balanced_accuracy(logits: NDArray[np.float64], labels: Sequence[int | None]) -> list[float]:
+    """Of each epoch, from log-odds (epochs, W): the mean of sensitivity and specificity, tumoral from 0 on."""
+    import numpy as np
+
+    tumoral = np.array(labels) == 1
+    found = logits >= 0
+    curve: list[float] = ((found[:, tumoral].mean(axis=1) + (~found[:, ~tumoral]).mean(axis=1)) / 2).tolist()
+    return curve
+
+
+def _protocol(settings: AblateSettings, bags: Sequence[Bag]) -> str:
+    """What was done, in a line for people."""
+    net = settings.net
+    if net.pictures:
+        spec = net.pictures.preprocess
+        cells = (
+            f"{net.pictures.backbone.name} on pictures of {spec.size} px (the centred {spec.crop:.0%} of the side), "
+            f"{'trained from given weights' if net.pictures.backbone.first_weights else 'trained from scratch'}"
+        )
+    else:
+        cells = f"frozen embeddings of the cell model {settings.model!r}"
+    looked = f"{settings.watched_cells or 'all'} cells of each validation patient"
+    return (
+        f"{len(bags)} patients, {settings.folds} folds stratified by label, {net.epochs} epochs; {cells}; network "
+        f"{net.net!r}, {net.patients_per_step} patient(s) of {net.cells_per_step or 'all'} cells a step; after each "
+        f"epoch {looked}, tumoral from a probability of .5 on; seed {settings.seed}"
+    )
