@@ -35,8 +35,8 @@ class AblateSettings(Settings):
     """Of the learning rate, after each epoch; 1: none."""
     folds: int = Field(default=5, ge=2)
     watched_cells: int | None = Field(default=None, ge=1)
-    """Cells of a validation patient that are looked at, drawn once; None: all. Where the network takes pictures, looking
-    at all of them after each epoch takes longer than the training."""
+    """Cells of a validation patient that are looked at, drawn once; None: all. Where the network takes pictures, to
+    look at all of them after each epoch takes longer than the training."""
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
