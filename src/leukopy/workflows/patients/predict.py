@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COMMAND = "patients predict"
 PATIENTS_FILE = "patients.parquet"
 CELLS_FILE = "cells.parquet"
+FEATURES_FILE = "features.parquet"
 FAILURES_FILE = "failures.csv"
 PROBLEMS_FILE = "problems.csv"
 SUBMISSION_FILE = "submission.csv"
@@ -44,7 +45,7 @@ class PredictPatientsSettings(Settings):
     """Name of a bundled patient model, or the folder of a patient bundle."""
     operating_point: str | None = None
     """Of the decisions; None: the model's first."""
-    shown: int = Field(default=12, ge=0, le=100)
+    shown: int = Field(default=6, ge=0, le=100)
     """Most cells towards each side that get a heat map and are shown."""
     pages: bool = True
     """False: tables only; `report_patients` writes the pages later."""
@@ -86,6 +87,7 @@ class _Found:
 
     patients: list[dict[str, Any]] = field(default_factory=list)
     cells: list[pl.DataFrame] = field(default_factory=list)
+    features: list[pl.DataFrame] = field(default_factory=list)
     failures: list[pl.DataFrame] = field(default_factory=list)
 
 
@@ -98,8 +100,8 @@ def predict_patients(
 
     Args:
         settings: what to do.
-        out: receives ``patients.csv`` and ``.parquet``, ``cells.parquet``, ``submission.csv``, ``failures.csv``,
-            ``problems.csv``, ``run.json``, and of pages ``report.html`` and ``patients/<patient>.html``.
+        out: receives ``patients.csv`` and ``.parquet``, ``cells.parquet``, ``features.parquet``,
+            ``submission.csv``, ``failures.csv``, ``problems.csv``, ``run.json``, and of pages ``report.html`` and ``patients/<patient>.html``.
         overwrite: replace the run that ``out`` holds.
         progress: told of the patients judged, and of the pages written.
 
@@ -151,7 +153,7 @@ def _judge(tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, found
     import polars as pl
 
     from leukopy.inference.bags import make_bags
-    from leukopy.inference.patient_rows import bag_cells, judged, not_judged
+    from leukopy.inference.patient_rows import bag_cells, feature_rows, judged, not_judged
     from leukopy.inference.rows import CellInput
 
     patient_id = patient["patient_id"]
@@ -169,34 +171,51 @@ def _judge(tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, found
     result = tools.model.predict(bag, tools.settings.operating_point, reading.cells["class8"].to_list())
     found.patients.append(judged(patient, result, failed))
     rows = bag_cells(patient_id, reading.cells, result)
-    heat = _heat(tools, bag, reading, result)
-    found.cells.append(rows.with_columns(pl.Series("heat", heat, pl.List(pl.List(pl.Float32)))))
+    found.cells.append(rows.with_columns(*_heat(tools, bag, reading, result)))
+    found.features.append(feature_rows(patient_id, tools.model.card.features, *tools.model.feature_effects(bag)))
 
 
-def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) -> list[list[list[float]] | None]:
-    """The heat maps of the cells that weighed most, each for its own side; None of the others."""
+def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) -> tuple[pl.Series, pl.Series]:
+    """The heat maps of the cells that weighed most, each for its own side, and their method; null of the others."""
+    import polars as pl
+
     from leukopy.core.errors import ImageError
     from leukopy.inference.patient_rows import weighed_most
     from leukopy.inference.patients import rectified
     from leukopy.inference.rows import CellInput
 
     maps: list[list[list[float]] | None] = [None] * reading.cells.height
-    for rows, tumoral in zip(weighed_most(result.influence, tools.settings.shown), (True, False), strict=True):
-        for row in rows:
-            cell = CellInput(*reading.cells.select("cell_id", "path").row(row))
-            try:
-                features = tools.reader.maps(cell, bag.cells[row])
-            except ImageError:  # gone since it was read: it counts, as it was read, and has no map
-                continue
-            if features is not None:
-                maps[row] = rectified(tools.model.evidence(bag, row, features), tumoral=tumoral).tolist()
-    return maps
+    methods: list[str | None] = [None] * reading.cells.height
+    tumoral, reactive = weighed_most(result.influence, tools.settings.shown)
+    cells = {row: CellInput(*reading.cells.select("cell_id", "path").row(row)) for row in (*tumoral, *reactive)}
+    unmapped = []
+    for row, cell in cells.items():
+        try:
+            features = tools.reader.maps(cell, bag.cells[row])
+        except ImageError:  # gone since it was read: it counts, as it was read, and has no map
+            continue
+        if features is None:
+            unmapped.append(row)
+        else:
+            maps[row] = rectified(tools.model.evidence(bag, row, features), tumoral=row in tumoral).tolist()
+            methods[row] = "grad_cam"
+    covered = tools.reader.covered([cells[row] for row in unmapped], bag.cells[unmapped])
+    for row, places in zip(unmapped, covered, strict=True):
+        if places is not None:
+            maps[row] = rectified(tools.model.occlusion(bag, row, places), tumoral=row in tumoral).tolist()
+            methods[row] = "occlusion"
+    return pl.Series("heat", maps, pl.List(pl.List(pl.Float32))), pl.Series("heat_method", methods, pl.String)
 
 
 def _write_tables(found: _Found, cohort: Cohort, out: Path) -> PredictPatientsResult:
     import polars as pl
 
-    from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
+    from leukopy.inference.patient_rows import (
+        BAG_CELL_SCHEMA,
+        FEATURE_SCHEMA,
+        JUDGED_SCHEMA,
+        PATIENT_FAILURE_SCHEMA,
+    )
 
     patients = pl.DataFrame(found.patients, schema=JUDGED_SCHEMA)
     cells = pl.concat([pl.DataFrame(schema=BAG_CELL_SCHEMA), *found.cells], how="diagonal")
@@ -205,6 +224,7 @@ def _write_tables(found: _Found, cohort: Cohort, out: Path) -> PredictPatientsRe
     write_text(out / "patients.csv", flat.write_csv(float_precision=6))
     _write_parquet(out / PATIENTS_FILE, patients)
     _write_parquet(out / CELLS_FILE, cells)
+    _write_parquet(out / FEATURES_FILE, pl.concat([pl.DataFrame(schema=FEATURE_SCHEMA), *found.features]))
     write_text(out / SUBMISSION_FILE, submission(patients).write_csv())
     write_text(out / FAILURES_FILE, failures.write_csv())
     write_text(out / PROBLEMS_FILE, cohort.problems.write_csv())
@@ -279,14 +299,14 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
 
     settings = PredictPatientsSettings.build(run["settings"], where=str(out))
     judgement = _judgement(settings, run)
-    result, cells = _read_tables(out)
+    result, cells, features = _read_tables(out)
     images = result.failures.filter(pl.col("cell_id").is_not_null())
     taken: set[str] = set()
     names = {patient_id: page_name(patient_id, taken) for patient_id in result.patients["patient_id"]}
     for done, row in enumerate(result.patients.iter_rows(named=True), start=1):
         own = pl.col("patient_id") == row["patient_id"]
         page = out / "patients" / names[row["patient_id"]]
-        write_patient(page, judgement, row, cells.filter(own), images.filter(own))
+        write_patient(page, judgement, row, cells.filter(own), features.filter(own), images.filter(own))
         progress("writing pages", done, len(names))
     links = {patient_id: f"patients/{name}" for patient_id, name in names.items()}
     report = out / "report.html"
@@ -306,8 +326,8 @@ def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
     return Judgement(run["cohort"]["name"], card, run["cohort"]["ages"], settings.shown, provenance)
 
 
-def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame]:
-    """The tables of a run, and that of its cells."""
+def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame, pl.DataFrame]:
+    """The tables of a run, that of its cells, and that of its features."""
     import polars as pl
 
     from leukopy.core.errors import InputError
@@ -315,10 +335,12 @@ def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame]:
     from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
 
     try:
-        patients, cells = pl.read_parquet(out / PATIENTS_FILE), pl.read_parquet(out / CELLS_FILE)
+        patients, cells, features = (
+            pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE)
+        )
         failures = pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA)
         problems = pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA)
-        return PredictPatientsResult(out, patients, failures, problems, None), cells
+        return PredictPatientsResult(out, patients, failures, problems, None), cells, features
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -127,8 +127,8 @@ def _write(
         operating_points=_points(ensemble, figures, protocol),
         trained_on=(_use(cohort, sum(len(bag.cells) for bag in bags), len(bags)),),
         prevalence=float(np.mean([bag.label for bag in bags])),
-        ages=_range(clinical[:, 0]),
-        counts=_range(clinical[:, 1]),
+        ages=_range(clinical[:, 0], step=5),
+        counts=_range(clinical[:, 1], step=1),
         features=_references(recipe, bags),
         metrics=_metrics(measured, recipe.name, protocol),
         recipe=recipe.model_dump(mode="json"),
@@ -151,7 +151,7 @@ def _points(ensemble: Ensemble, figures: PatientFigures, protocol: str) -> tuple
         ),
         OperatingPoint(
             name="triage",
-            title="triage: sensitivity of .95 or more, so that few tumoral patients are missed",
+            title="triage: chosen for a sensitivity of .95, so that few tumoral patients are missed",
             threshold=ensemble.triage_threshold,
             sensitivity=_metric("sensitivity", figures.triage.sensitivity, protocol),
             specificity=_metric("specificity", figures.triage.specificity, protocol),
@@ -234,7 +234,8 @@ def _width(network: Any) -> int:
     return sum(engine.shape(name)[0] for name in network.outputs)
 
 
-def _range(numbers: Any) -> tuple[float, float]:
+def _range(numbers: Any, step: float) -> tuple[float, float]:
+    """Least and greatest, brought outwards to multiples of ``step``: a card tells of no single patient."""
     import numpy as np
 
-    return float(np.nanmin(numbers)), float(np.nanmax(numbers))
+    return float(np.nanmin(numbers) // step * step), float(-(-np.nanmax(numbers) // step) * step)
