@@ -369,6 +369,13 @@ def test_two_images_are_enough(manifest, colour_model):
     assert "No image was given another class" in (result.out / "report.html").read_text()
 
 
+def test_a_model_that_judges_attributes_is_measured_too(manifest, judging_model):
+    """As the model that ships: its rows have more columns."""
+    result = _run(manifest, judging_model)
+    assert result.evaluation.counts["scored"] == 44
+    assert {"truth", "why"} <= set(pl.read_parquet(result.out / "predictions.parquet").columns)
+
+
 def test_stages_of_one_cell_line_are_two_classes(manifest, colour_model):
     kept = [line for line in manifest.read_text().splitlines() if re.search("^path|,SNE,|,BNE,", line)]
     manifest.write_text("\n".join(kept) + "\n")

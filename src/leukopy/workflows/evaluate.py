@@ -173,10 +173,11 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
     """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``."""
     import polars as pl
 
-    from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, CellInput, Predictions
+    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema
 
     inputs = (CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows())
-    cells, failures, done = [pl.DataFrame(schema=CELL_SCHEMA)], [pl.DataFrame(schema=FAILURE_SCHEMA)], 0
+    cells, failures = [pl.DataFrame(schema=cell_schema(classifier.card))], [pl.DataFrame(schema=FAILURE_SCHEMA)]
+    done = 0
     for part in classifier.stream(inputs):
         cells.append(part.cells)
         failures.append(part.failures)
