@@ -62,12 +62,13 @@ def fit_ensemble(
         TrainingError: too few patients of a label for the inner folds.
     """
     labels = np.array([bag.label for bag in train])
-    if min(np.sum(labels == 0), np.sum(labels == 1)) < recipe.inner_folds:
+    count = min(recipe.inner_folds, int(np.sum(labels == 0)), int(np.sum(labels == 1)))
+    if count < 2:
         raise TrainingError(
-            f"{recipe.name}: {recipe.inner_folds} inner folds need as many training patients of each label "
-            f"({np.sum(labels == 0)} reactive, {np.sum(labels == 1)} tumoral). Set inner_folds lower."
+            f"{recipe.name}: inner folds need two training patients of each label or more ({np.sum(labels == 0)} "
+            f"reactive, {np.sum(labels == 1)} tumoral). Give a larger cohort."
         )
-    folds = StratifiedKFold(recipe.inner_folds, shuffle=True, random_state=seed).split(labels, labels)
+    folds = StratifiedKFold(count, shuffle=True, random_state=seed).split(labels, labels)
     inner: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.full(len(train), np.nan))
     outer: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     fits = []
@@ -78,7 +79,7 @@ def fit_ensemble(
             inner[candidate][outside] = logits[: len(outside)]
             outer[candidate].append(logits[len(outside) :])
         fits.append(fitted)
-        progress(f"{recipe.name}: inner folds", number, recipe.inner_folds)
+        progress(f"{recipe.name}: inner folds", number, count)
     chosen = min(inner, key=lambda candidate: _log_loss(inner[candidate], labels))
     probabilities = expit(inner[chosen])
     return Ensemble(

@@ -67,8 +67,8 @@ class PatientRecipe(Settings):
     """How naive Bayes on age and count joins a model of the cells: its log-odds are added (late), or probabilities are
     averaged (voting; Sahasrabudhe et al., 2020)."""
     inner_folds: int = Field(default=10, ge=2)
-    """Folds within the training patients. They choose settings, epoch and thresholds, and the models that were trained
-    on all but one of them are the ensemble."""
+    """Folds within the training patients; fewer, where a label has fewer patients. They choose settings, epoch and
+    thresholds, and the models that were trained on all but one of them are the ensemble."""
     limits: tuple[str, ...] = ()
     """Sentences for the model card."""
     licence: str = "Apache-2.0"

@@ -68,7 +68,9 @@ def open_labelled(settings: CohortSettings) -> Cohort:
             "To learn, give patients of both labels; to judge, use 'leukopy patients predict'."
         )
     return replace(
-        cohort, patients=patients, cells=cohort.cells.filter(pl.col("patient_id").is_in(patients["patient_id"]))
+        cohort,
+        patients=patients,
+        cells=cohort.cells.filter(pl.col("patient_id").is_in(patients["patient_id"].implode())),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from warnings import catch_warnings
 
 from pydantic import Field, model_validator
 
@@ -197,8 +199,10 @@ def _run(
     waiting = [task for task in tasks if not task.target.exists()]
     progress("cross-validating", len(tasks) - len(waiting), len(tasks))
     workers = Parallel(n_jobs=min(available_cores(), max(1, len(waiting))), return_as="generator_unordered")
-    for done, _ in enumerate(workers(delayed(_judge)(task) for task in waiting), start=len(tasks) - len(waiting) + 1):
-        progress("cross-validating", done, len(tasks))
+    # Ctrl-C ends the workers too; that joblib then tells of cancelled tasks is no news.
+    with catch_warnings(action="ignore"), closing(workers(delayed(_judge)(task) for task in waiting)) as judged:
+        for done, _ in enumerate(judged, start=len(tasks) - len(waiting) + 1):
+            progress("cross-validating", done, len(tasks))
     folders = dict.fromkeys(task.target.parent for task in tasks)
     return {
         parent.name: pl.concat([pl.read_parquet(task.target) for task in tasks if task.target.parent == parent])
@@ -230,7 +234,7 @@ def _permuted(bags: list[Bag], seed: int) -> list[Bag]:
 
     import numpy as np
 
-    labels = np.random.default_rng(seed).permutation([bag.label for bag in bags])
+    labels = np.random.default_rng(seed).permutation(np.array([bag.label for bag in bags], dtype=np.int64))
     return [replace(bag, label=int(label)) for bag, label in zip(bags, labels, strict=True)]
 
 
