@@ -11,6 +11,7 @@ import typer
 from leukopy.cli.console import progress_bar, say
 from leukopy.cli.patients_ablate import ablate
 from leukopy.cli.patients_data import cohorts, draw, scan
+from leukopy.cli.patients_demo import demo
 from leukopy.cli.patients_train import crossval, train
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
@@ -29,6 +30,7 @@ app.command()(cohorts)
 app.command()(crossval)
 app.command()(train)
 app.command()(ablate)
+app.command()(demo)
 
 _SHOWN = 40
 
@@ -60,7 +62,7 @@ def predict(  # noqa: PLR0913, PLR0917 (one option per setting)
         str | None, typer.Option(help="Of the decisions: balanced or triage.", show_default="the model's first")
     ] = None,
     shown: Annotated[
-        int | None, typer.Option(help="Cells towards each side that are shown with a heat map.", show_default="12")
+        int | None, typer.Option(help="Cells towards each side that are shown with a heat map.", show_default="6")
     ] = None,
     pages: Annotated[
         bool | None,

@@ -1,0 +1,71 @@
+"""``leukopy patients demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leukopy.cli.console import progress_bar, say
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leukopy.workflows.patients.demo import DemoPatientsResult
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the drawn patients and what is said of them.")],
+    patients: Annotated[int | None, typer.Option(help="How many are drawn.", show_default="8")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same patients.", show_default="1")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A bundled patient model, or a patient bundle's folder.", show_default="lymphocytosis"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier demo, or YAML.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the demo that OUT holds.")] = False,
+) -> None:
+    """Draw patients, judge them with the bundled model, and write their pages.
+
+    Examples:
+
+        leukopy patients demo --out demo
+
+        leukopy patients demo --out try --patients 3 --seed 7
+    """
+    from rich.console import Console
+
+    from leukopy.workflows.patients.demo import DemoPatientsSettings, demo_patients
+
+    changes = {"patients": patients, "seed": seed, "model": model}
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = DemoPatientsSettings.read(config, **given) if config else DemoPatientsSettings.build(given)
+    with progress_bar() as progress:
+        result = demo_patients(settings, out, overwrite=overwrite, progress=progress)
+    Console().print(_table(result))
+    say("These patients are drawn, not real; the bundled model learnt from real ones.")
+    say(f"{result.agreeing} of {len(result.drawn)} decisions are as drawn; that measures nothing clinical.")
+    say(f"Report: {result.judged.report}")
+
+
+def _table(result: DemoPatientsResult) -> Table:
+    from rich.table import Table
+
+    table = Table("patient", title="Drawn patients", caption=RESEARCH_USE_ONLY)
+    for name in ("age", "count, 10⁹/L", "cells", "tumoral", "decision", "drawn as"):
+        table.add_column(name, justify="left" if name in ("decision", "drawn as") else "right")
+    for row in result.judged.patients.iter_rows(named=True):
+        table.add_row(
+            row["patient_id"],
+            f"{row['age']:.0f}",
+            f"{row['lymphocytes']:.1f}",
+            str(row["cells"]),
+            f"{row['probability']:.2f}",
+            row["decision"],
+            result.drawn[row["patient_id"]],
+        )
+    return table
