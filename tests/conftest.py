@@ -245,7 +245,7 @@ def patient_network(
     return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
 
-def build_patients_bundle(folder: Path, network: bytes, cell_model: Path | str, **changes: object) -> Path:
+def build_patients_bundle(folder: Path, network: bytes, cell_model: Path | str, /, **changes: object) -> Path:
     """Write a patient bundle around ``network`` that reads the embedding of ``cell_model``; returns its folder."""
     import onnx
 

@@ -6,12 +6,15 @@ import hashlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from leukopy.bundle import open_patient_bundle, write_patient_bundle
-from leukopy.bundle.patient import Bag
+from leukopy import taxonomy
+from leukopy.bundle import open_bundle, open_patient_bundle, write_patient_bundle
+from leukopy.bundle.patient import Bag, CellNetwork, FeatureReference
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.inference.classifier import Classifier
-from leukopy.inference.patient_cells import CellReader
+from leukopy.inference.measures import MEASURES
+from leukopy.inference.patient_cells import GRID, CellReader, cover
 from leukopy.inference.patients import PatientModel, rectified
 from leukopy.inference.rows import CellInput
 
@@ -179,6 +182,123 @@ def test_evidence_is_kept_for_one_side():
     np.testing.assert_allclose(rectified(evidence, tumoral=True), [[1, 0], [0.5, 0]])
     np.testing.assert_allclose(rectified(evidence, tumoral=False), [[0, 1], [0, 0]])
     np.testing.assert_allclose(rectified(np.zeros((2, 2)), tumoral=True), 0)
+
+
+def test_a_place_weighs_what_the_log_odds_lose_when_it_is_covered(model, bag):
+    covered = np.random.default_rng(5).normal(size=(2, 3, 3)).astype(np.float32)
+    whole = by_hand(bag.cells, bag.clinical)[0].mean()
+    literal = np.zeros((2, 3))
+    for row, column in np.ndindex(2, 3):
+        cells = bag.cells.copy()
+        cells[7] = covered[row, column]
+        literal[row, column] = whole - by_hand(cells, bag.clinical)[0].mean()
+    np.testing.assert_allclose(model.occlusion(bag, 7, covered), literal, atol=1e-5)
+
+
+REFERENCES = (
+    FeatureReference(name="red", reactive=0, tumoral=2),
+    FeatureReference(name="green", reactive=-1, tumoral=0),
+    FeatureReference(name="blue", reactive=0.5, tumoral=0.5),
+)
+
+
+def named(build_patient_model, colour_model, folder, focus=None, references=REFERENCES) -> PatientModel:
+    return PatientModel.open(build_patient_model(folder, colour_model.path, DIRECTIONS, focus, features=references))
+
+
+def test_the_effect_of_a_feature_is_its_distance_from_halfway_times_its_slope(
+    build_patient_model, colour_model, bag, tmp_path
+):
+    linear = named(build_patient_model, colour_model, tmp_path / "named")  # pools by the mean
+    means, effects = linear.feature_effects(bag)
+    np.testing.assert_allclose(means, bag.cells.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(effects, DIRECTIONS.mean(axis=1) * (means - [1, -0.5, 0.5]), atol=1e-5)
+
+
+def test_the_effect_of_a_feature_is_that_of_shifting_it_in_all_cells(build_patient_model, colour_model, bag, tmp_path):
+    focused = named(build_patient_model, colour_model, tmp_path / "named", FOCUS * bag.cells.std(axis=0))
+    _, effects = focused.feature_effects(bag)
+    whole = focused.run(bag.cells, bag.clinical)[0].mean()
+    for column, middle in enumerate((1, -0.5, 0.5)):
+        cells = bag.cells.copy()
+        cells[:, column] = cells[:, column] - cells[:, column].mean() + middle
+        shifted = focused.run(cells, bag.clinical)[0].mean()
+        assert effects[column] == pytest.approx(whole - shifted, abs=1e-5)
+
+
+def test_a_feature_that_no_cell_has_has_no_effect(build_patient_model, colour_model, bag, tmp_path, monkeypatch):
+    cells = bag.cells.copy()
+    cells[:5, 0] = np.nan
+    cells[:, 2] = np.nan
+    model = named(build_patient_model, colour_model, tmp_path / "named")
+    whole = PatientModel.run  # the network of these tests takes no unknown feature: noughts stand in
+    monkeypatch.setattr(PatientModel, "run", lambda self, cells, clinical: whole(self, np.nan_to_num(cells), clinical))
+    means, effects = model.feature_effects(Bag("P1", cells, bag.clinical))
+    np.testing.assert_allclose(means, [cells[5:, 0].mean(), cells[:, 1].mean(), np.nan], atol=1e-6)
+    shares = np.array([25 / 30, 1])  # of the cells that are shifted
+    expected = DIRECTIONS.mean(axis=1)[:2] * shares * (means[:2] - [1, -0.5])
+    np.testing.assert_allclose(effects, [*expected, np.nan], atol=1e-5)
+
+
+def test_features_without_names_have_no_effects(model, bag):
+    means, effects = model.feature_effects(bag)
+    assert (len(means), len(effects)) == (0, 0)
+
+
+def test_a_card_that_names_other_features_is_refused(build_patient_model, colour_model, tmp_path):
+    with pytest.raises(BundleError, match="its card names 2"):
+        named(build_patient_model, colour_model, tmp_path / "two", references=REFERENCES[:2])
+
+
+def test_each_place_is_covered_once_with_the_background():
+    picture = np.random.default_rng(0).integers(0, 200, (32, 32, 3)).astype(np.uint8)
+    picture[[0, -1]] = picture[:, [0, -1]] = (201, 202, 203)
+    copies = cover(picture)
+    changed = (copies != picture).any(axis=-1)
+    assert copies.shape == (GRID**2, 32, 32, 3)
+    assert (changed.sum(axis=0) == ~(picture == (201, 202, 203)).all(axis=-1)).all()
+    assert (copies[changed] == (201, 202, 203)).all()
+    assert changed[GRID + 2][6:13, 13:19].all()  # the second row, the middle column
+    assert changed[GRID + 2].sum() == 7 * 6
+
+
+@pytest.fixture
+def judging(build_patient_model, judging_model, tmp_path) -> PatientModel:
+    """Reads attributes and measures, of which no feature has a map: the greener a cell, the more tumoral."""
+    cells = open_bundle(judging_model.path).card
+    greener = len(taxonomy.ATTRIBUTES[0].values) - 1
+    directions = np.zeros((sum(len(each.values) for each in taxonomy.ATTRIBUTES) + len(MEASURES), 1), np.float32)
+    directions[greener] = 1
+    network = CellNetwork(
+        model=str(judging_model.path),
+        sha256=cells.model.sha256,
+        outputs=("attributes",),
+        preprocess=cells.preprocess,
+        measures=True,
+    )
+    return PatientModel.open(build_patient_model(tmp_path / "judging", judging_model.path, directions, network=network))
+
+
+def test_the_place_that_holds_the_evidence_is_the_hottest_and_measures_are_held(judging, tmp_path):
+    picture = np.full((32, 32, 3), 20, np.uint8)
+    picture[6:13, 19:26] = (20, 225, 20)  # the second row, the fourth column
+    Image.fromarray(picture).save(tmp_path / "spot.png")
+    cell = CellInput("P1/1", str(tmp_path / "spot.png"))
+    reader = CellReader(judging.bundle)
+    size, measures = judging.card.model.features - len(MEASURES), np.arange(len(MEASURES), dtype=np.float32)
+    held = {cell.path: measures}
+    values = reader.read([cell], held).values
+    np.testing.assert_array_equal(values[0, size:], measures)
+    assert reader.maps(cell, values[0]) is None
+    covered, gone = reader.covered([cell, CellInput("P1/2", "absent.png")], np.tile(values, (2, 1)))
+    assert gone is None
+    assert covered.shape == (GRID, GRID, judging.card.model.features)
+    assert (covered[..., size:] == measures).all()
+    heat = judging.occlusion(Bag("P1", np.tile(values, (3, 1)), UNKNOWN), 1, covered)
+    assert np.unravel_index(heat.argmax(), heat.shape) == (1, 3)
+    assert heat[1, 3] > 0.01
+    heat[1, 3] = 0
+    np.testing.assert_allclose(heat, 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("cells", [np.zeros((0, 3)), np.zeros((4, 5)), np.zeros(3)])

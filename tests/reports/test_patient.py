@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 
-from leukopy.inference.patient_rows import weighed_most
+from leukopy.inference.patient_rows import FEATURE_SCHEMA, speak_most, weighed_most
 from leukopy.reports.patient import clinical_words, effect_words, page_name, percent
 
 
@@ -52,3 +53,13 @@ def test_the_weightiest_cells_of_each_side():
     assert weighed_most(influence, 2) == ([3, 0], [1, 5])
     assert weighed_most(influence, 1) == ([3], [1])
     assert weighed_most(np.array([np.nan]), 5) == ([], [])
+
+
+def test_the_features_that_speak_most_for_each_side():
+    effects = [0.1, -0.3, 0.0, 0.5, 1e-7, -0.1, None]
+    rows = [("P1", f"feature {row}", 1.0, 0.0, 2.0, effect) for row, effect in enumerate(effects)]
+    features = pl.DataFrame(rows, schema=FEATURE_SCHEMA, orient="row")
+    tumoral, reactive = speak_most(features, 2)
+    assert tumoral["feature"].to_list() == ["feature 3", "feature 0"]
+    assert reactive["feature"].to_list() == ["feature 1", "feature 5"]
+    assert [side["effect"].to_list() for side in speak_most(features, 1)] == [[0.5], [-0.3]]

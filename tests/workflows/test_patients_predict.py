@@ -14,10 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from leukopy.bundle import open_bundle
+from leukopy.bundle.patient import CellNetwork, FeatureReference
 from leukopy.core.errors import BundleError, InputError, ManifestError, OutputError, SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.datasets import PROBLEM_SCHEMA, open_cohort
-from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
+from leukopy.inference.measures import MEASURES
+from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, FEATURE_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 from leukopy.workflows.patients.predict import (
     PredictPatientsSettings,
     predict_patients,
@@ -26,8 +29,8 @@ from leukopy.workflows.patients.predict import (
 )
 
 FILES = {
-    "cells.parquet", "failures.csv", "patients", "patients.csv", "patients.parquet", "problems.csv", "report.html",
-    "run.json", "submission.csv",
+    "cells.parquet", "failures.csv", "features.parquet", "patients", "patients.csv", "patients.parquet", "problems.csv",
+    "report.html", "run.json", "submission.csv",
 }  # fmt: skip
 GREENER = np.array([[0, 0], [1.5, 2.5], [0, 0]], np.float32)
 
@@ -138,6 +141,9 @@ def test_the_submission_holds_patients_without_label(judged):
 def test_each_page_stands_alone_and_says_what_it_is(judged):
     pages = sorted(judged.folder.glob("patients/*.html"))
     assert [page.name for page in pages] == ["P10.html", "P11.html", "P12.html", "P2.html"]
+    for page in pages:
+        assert "What speaks for and against" not in page.read_text()  # of features without names
+        assert "made by occlusion" not in page.read_text()
     for page in [*pages, judged.report]:
         text = page.read_text()
         assert RESEARCH_USE_ONLY in text
@@ -155,6 +161,7 @@ def test_a_patients_page_says_why(judged):
         "lies outside the training&#39;s",
         "Only 8 cells were read",
         "heat map of P11/c00.png",
+        "The maps are made by Grad-CAM.",
         "Neutrophil",
         "not an image",
     ):
@@ -306,6 +313,70 @@ def test_drawn_patients_and_the_default_cell_model(build_patient_model, tmp_path
     maps = pl.read_parquet(tmp_path / "out" / "cells.parquet")["heat"].drop_nulls()
     assert all(np.array(each.to_list()).shape == (5, 5) for each in maps)
     assert all(np.isclose(np.array(each.to_list()).max(), 1) for each in maps)
+
+
+@pytest.fixture(scope="module")
+def described(build_patient_model, tmp_path_factory):
+    """A run of a model that reads attributes and measures, whose features have names; its model, and its folder."""
+    from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
+
+    folder = tmp_path_factory.mktemp("described")
+    draw_patients(DrawPatientsSettings(patients=2, cells=(10, 10), size=96), folder / "drawn")
+    cells = open_bundle("default").card
+    size = sum(len(head.values) for head in cells.attributes.heads) + len(MEASURES)
+    names = ["<script>alert(1)</script>", "{{ 7 * 7 }}", *(f"feature {row}" for row in range(2, size))]
+    network = CellNetwork(
+        model="default",
+        sha256=cells.model.sha256,
+        outputs=("attributes",),
+        preprocess=cells.preprocess,
+        measures=True,
+    )
+    model = build_patient_model(
+        folder / "model",
+        "default",
+        np.concatenate([[[5.0], [-5.0]], np.zeros((size - 2, 1))]).astype(np.float32),
+        network=network,
+        features=tuple(FeatureReference(name=name, reactive=0.25, tumoral=0.75) for name in names),
+    )
+    settings = PredictPatientsSettings(path=folder / "drawn", model=str(model), shown=2)
+    return predict_patients(settings, folder / "out").folder
+
+
+def test_features_are_rows_with_their_effect(described):
+    features = pl.read_parquet(described / "features.parquet")
+    assert features.schema == pl.Schema(FEATURE_SCHEMA)
+    assert features.group_by("patient_id").len()["len"].to_list() == [31 + len(MEASURES)] * 2
+    slopes = np.array([5.0, -5.0] + [0.0] * (features.height // 2 - 2))
+    for _, own in features.group_by("patient_id"):
+        np.testing.assert_allclose(own["effect"], slopes * (own["mean"] - 0.5), atol=1e-4)
+
+
+def test_heat_without_maps_is_by_occlusion_and_said(described):
+    cells = pl.read_parquet(described / "cells.parquet").filter(pl.col("heat").is_not_null())
+    assert 0 < cells.height <= 8
+    assert cells["heat_method"].unique().to_list() == ["occlusion"]
+    assert all(np.array(each.to_list()).shape == (5, 5) for each in cells["heat"])
+    for page in described.glob("patients/*.html"):
+        text = " ".join(page.read_text().split())
+        assert "The maps are made by occlusion" in text
+        assert "measured size, shape and stain of the cell are held fixed" in text
+        assert "Grad-CAM" not in text
+
+
+def test_names_of_features_stay_text_and_the_pages_are_those_of_the_tables(described, tmp_path):
+    shutil.copytree(described, tmp_path / "again")
+    shutil.rmtree(tmp_path / "again" / "patients")
+    report_patients(tmp_path / "again")
+    pages = list(described.glob("patients/*.html"))
+    assert len(pages) == 2
+    for page in pages:
+        text = page.read_text()
+        assert "<script" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+        assert "{{ 7 * 7 }}" in text
+        assert "What speaks for and against" in text
+        assert (tmp_path / "again" / "patients" / page.name).read_text() == text
 
 
 @pytest.mark.real_data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, PatientBundle, open_bundle
-from leukopy.core.errors import BundleError
+from leukopy.core.errors import BundleError, ImageError
+from leukopy.core.progress import Progress, silent
 from leukopy.imaging.decode import read_cell
 from leukopy.inference.bags import open_network
 from leukopy.inference.classifier import softmax
-from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.engine import BATCH, Batch, Engine
 from leukopy.inference.measures import MEASURES, cell_measures
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
 from leukopy.taxonomy import COARSE, coarse_matrix
@@ -25,6 +27,9 @@ CLASSIFIER = "default"
 
 MAPS = {"embedding": "feature_map", "logits": "class_activation"}
 """Outputs of a cell network that are the mean, over the positions, of another output."""
+
+GRID = 5
+"""Places along a side that are covered in turn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +73,25 @@ class CellReader:
             )
         self._mapped = self._maps_engine()
 
-    def read(self, cells: Sequence[CellInput]) -> CellReading:
+    def measure(self, paths: Sequence[str], progress: Progress = silent) -> dict[str, NDArray[np.float32]]:
+        """Size, shape, colour and stain by image, for `read`: at once for many patients, since processes start slowly.
+
+        Returns:
+            Nothing where the network's bundle does without.
+
+        Raises:
+            InputError: a worker process was killed.
+        """
+        return dict(zip(paths, cell_measures(paths, progress), strict=True)) if self._network.measures else {}
+
+    def read(
+        self, cells: Sequence[CellInput], measured: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> CellReading:
         """Read some images, with the network's worker threads.
+
+        Args:
+            cells: the images.
+            measured: what `measure` gave for them; None: they are measured now.
 
         Raises:
             BundleError: the network fails on an image.
@@ -79,7 +101,9 @@ class CellReader:
         failed = [failure for batch in batches for failure in batch.failures]
         parts = [_joined(self._engine, batches, name) for name in self._network.outputs]
         if self._network.measures:
-            parts.append(cell_measures([cell.path for cell in read]))
+            paths = [cell.path for cell in read]
+            known = self.measure(paths) if measured is None else measured
+            parts.append(np.array([known[path] for path in paths], np.float32).reshape(-1, len(MEASURES)))
         values = np.concatenate(parts, axis=1)
         if self._classifier is not None:
             batches = list(self._classifier.run(read))
@@ -126,6 +150,36 @@ class CellReader:
         maps = np.concatenate([found[MAPS[name]][0] for name in self._network.outputs])
         return maps if np.allclose(maps.mean(axis=(1, 2)), values, rtol=1e-3, atol=1e-3) else None
 
+    def covered(self, cells: Sequence[CellInput], values: NDArray[np.float32]) -> list[NDArray[np.float32] | None]:
+        """The features of cells of which one place after the other is covered, with the network's worker threads.
+
+        Size, shape and stain are held as they were measured: a measure of a covered cell is one of another cell.
+
+        Args:
+            cells: K images that were read.
+            values: their features (K, D), as `read` gave them.
+
+        Returns:
+            K times (GRID, GRID, D); None where the image is gone since it was read.
+
+        Raises:
+            BundleError: the network fails on a picture.
+        """
+        with ThreadPoolExecutor(self._engine.threads, thread_name_prefix="leukopy") as pool:
+            return list(pool.map(self._covered, cells, values))
+
+    def _covered(self, cell: CellInput, values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        try:
+            pictures = cover(read_cell(Path(cell.path), self._network.preprocess).pixels)
+        except ImageError:
+            return None
+        features = np.tile(values, (len(pictures), 1))
+        for start in range(0, len(pictures), BATCH):
+            found = self._engine.compute(pictures[start : start + BATCH])
+            part = np.concatenate([found[name].reshape(len(found[name]), -1) for name in self._network.outputs], 1)
+            features[start : start + BATCH, : part.shape[1]] = part
+        return features.reshape(GRID, GRID, -1)
+
     def _maps_engine(self) -> Engine | None:
         """What gives the maps of the features; None where not every feature has one."""
         names = [MAPS.get(name) for name in self._network.outputs] + [None] * self._network.measures
@@ -138,6 +192,21 @@ class CellReader:
         """Coarse class and calibrated probability from fine logits (N, 11)."""
         coarse = (softmax(logits / self._cells.card.calibration.temperature) @ coarse_matrix()).clip(max=1)
         return [COARSE[index].code for index in coarse.argmax(axis=1)], coarse.max(axis=1)
+
+
+def cover(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Copies of a prepared picture (S, S, 3), each with one square of the grid in the colour of the background.
+
+    Returns:
+        (GRID * GRID, S, S, 3), row by row. The background's colour is the median of the border.
+    """
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    edges = np.linspace(0, len(picture), GRID + 1).round().astype(int)
+    copies = np.tile(picture, (GRID * GRID, 1, 1, 1))
+    for place, copy in enumerate(copies):
+        row, column = divmod(place, GRID)
+        copy[edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = np.median(border, axis=0)
+    return copies
 
 
 def _width(engine: Engine, name: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from leukopy.bundle.patient import FeatureReference
 from leukopy.inference.patients import PatientResult
 from leukopy.inference.rows import FAILURE_SCHEMA
 
@@ -45,6 +46,16 @@ BAG_CELL_SCHEMA: dict[str, pl.DataType] = {
     "influence": pl.Float64(),  # log-odds of the patient minus those without this cell; null of a single cell
     "weight": pl.Float64(),  # share in the pooling
     "heat": pl.List(pl.List(pl.Float32())),  # of the cells that weighed most: rows of the heat map, 0 to 1
+    "heat_method": pl.String(),  # grad_cam or occlusion
+}
+
+FEATURE_SCHEMA: dict[str, pl.DataType] = {
+    "patient_id": pl.String(),
+    "feature": pl.String(),  # in words
+    "mean": pl.Float64(),  # over the patient's cells that have it; null where none has
+    "reactive": pl.Float64(),  # mean over the reactive patients of the training
+    "tumoral": pl.Float64(),
+    "effect": pl.Float64(),  # log-odds minus those with the mean halfway between the two; null where no cell has it
 }
 
 PATIENT_FAILURE_SCHEMA: dict[str, pl.DataType] = {"patient_id": pl.String(), **FAILURE_SCHEMA}
@@ -105,6 +116,31 @@ def bag_cells(patient_id: str, cells: pl.DataFrame, result: PatientResult) -> pl
         pl.Series("influence", result.influence, pl.Float64).fill_nan(None),
         pl.Series("weight", result.weights, pl.Float64),
     )
+
+
+def feature_rows(
+    patient_id: str, references: Sequence[FeatureReference], means: NDArray[np.float64], effects: NDArray[np.float64]
+) -> pl.DataFrame:
+    """Rows of ``FEATURE_SCHEMA``, in the order of the features.
+
+    Args:
+        patient_id: of whom.
+        references: D features, as the card names them.
+        means: (D,), as `PatientModel.feature_effects` gives them.
+        effects: (D,), likewise.
+    """
+    rows = [
+        (patient_id, reference.name, mean, reference.reactive, reference.tumoral, effect)
+        for reference, mean, effect in zip(references, means.tolist(), effects.tolist(), strict=True)
+    ]
+    return pl.DataFrame(rows, schema=FEATURE_SCHEMA, orient="row").fill_nan(None)
+
+
+def speak_most(features: pl.DataFrame, count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The ``count`` rows of ``FEATURE_SCHEMA`` that speak most for tumoral, and for reactive, the strongest first."""
+    tumoral = features.filter(pl.col("effect") > _NOTHING).sort("effect", descending=True, maintain_order=True)
+    reactive = features.filter(pl.col("effect") < -_NOTHING).sort("effect", maintain_order=True)
+    return tumoral.head(count), reactive.head(count)
 
 
 def weighed_most(influence: NDArray[np.float64], count: int) -> tuple[list[int], list[int]]:

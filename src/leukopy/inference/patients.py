@@ -228,6 +228,54 @@ class PatientModel:
 
         return self._all(slope, directions).reshape(maps.shape[1:]) / len(directions)
 
+    def occlusion(self, bag: Bag, cell: int, covered: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Where in a cell the evidence for tumoral lies, by covering its places (Zeiler & Fergus, ECCV 2014).
+
+        Args:
+            bag: the patient.
+            cell: row of the cell in ``bag.cells``.
+            covered: (h, w, D), features of the cell with each place covered, as `CellReader.covered` gives them.
+
+        Returns:
+            (h, w), log-odds of the patient minus those with the place covered: positive where it speaks for tumoral.
+        """
+
+        def without(features: NDArray[np.float32]) -> float:
+            cells = bag.cells.copy()
+            cells[cell] = features
+            return self._log_odds(cells, bag.clinical)
+
+        places = covered.reshape(-1, covered.shape[-1])
+        return (self._log_odds(bag.cells, bag.clinical) - self._all(without, places)).reshape(covered.shape[:2])
+
+    def feature_effects(self, bag: Bag) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What each feature that has a name does to this patient, against one halfway between reactive and tumoral.
+
+        Args:
+            bag: the patient.
+
+        Returns:
+            Mean over the cells that have the feature, and effect, each (D,) in the order of ``card.features``, or
+            (0,) where that is empty. The effect is the log-odds minus those with the feature shifted in all cells
+            alike, so that its mean lies in the middle of the means of reactive and of tumoral patients. Both are
+            not-a-number where no cell has the feature.
+        """
+        counts = np.isfinite(bag.cells).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            means = np.where(np.isfinite(bag.cells), bag.cells, 0).sum(axis=0, dtype=np.float64) / counts
+        middles = [(feature.reactive + feature.tumoral) / 2 for feature in self.card.features]
+
+        def shifted(column: int) -> float:
+            distance = np.float32(middles[column] - means[column])
+            if np.isnan(distance):
+                return np.nan
+            cells = bag.cells.copy()
+            cells[:, column] += distance
+            return self._log_odds(cells, bag.clinical)
+
+        log_odds = self._log_odds(bag.cells, bag.clinical)
+        return means[: len(middles)], log_odds - self._all(shifted, range(len(middles)))
+
     def _log_odds(self, cells: NDArray[np.float32], clinical: NDArray[np.float32]) -> float:
         return float(self.run(cells, clinical)[0].mean())
 
@@ -333,4 +381,9 @@ def _check_contract(session: Any, card: PatientCard, path: Path) -> None:
         raise BundleError(
             f"{path}: takes {inputs} and gives {outputs}, not float32 cells (N, {card.model.features}) and clinical "
             "(2,), and logits (M,) and weights (N,). Export the bundle again."
+        )
+    if len(card.features) not in (0, card.model.features):
+        raise BundleError(
+            f"{path}: takes {card.model.features} features of a cell, but its card names {len(card.features)}. "
+            "Export the bundle again."
         )

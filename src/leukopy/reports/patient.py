@@ -19,7 +19,7 @@ from leukopy.core.files import write_text
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
-from leukopy.inference.patient_rows import DECISIONS, weighed_most
+from leukopy.inference.patient_rows import DECISIONS, speak_most, weighed_most
 from leukopy.inference.patients import LYMPHOCYTE
 from leukopy.reports.overlay import VIEW, View, heated, jpeg
 from leukopy.reports.page import failure_lines
@@ -28,6 +28,9 @@ from leukopy.taxonomy import find
 
 THUMBNAIL = 144
 """Side of a picture in the page, pixels."""
+
+FEATURES_SHOWN = 6
+"""Features in the page that speak most for tumoral, and for reactive; ``features.parquet`` holds them all."""
 
 OTHERS_SHOWN = 24
 """Cells that are no lymphocytes in the page; ``cells.parquet`` holds them all."""
@@ -64,7 +67,12 @@ class Tile:
 
 
 def write_patient(
-    path: Path, run: Judgement, row: Mapping[str, Any], cells: pl.DataFrame, failed: pl.DataFrame
+    path: Path,
+    run: Judgement,
+    row: Mapping[str, Any],
+    cells: pl.DataFrame,
+    features: pl.DataFrame,
+    failed: pl.DataFrame,
 ) -> None:
     """Write the page of one patient, which stands alone.
 
@@ -73,6 +81,7 @@ def write_patient(
         run: what all pages share.
         row: of ``JUDGED_SCHEMA``.
         cells: its rows of ``BAG_CELL_SCHEMA``.
+        features: its rows of ``FEATURE_SCHEMA``; none where the model's features have no names.
         failed: its rows of ``PATIENT_FAILURE_SCHEMA`` that are images.
 
     Raises:
@@ -92,8 +101,11 @@ def write_patient(
         points=run.card.operating_points,
         decisions=DECISIONS,
         effects=tuple(effects(row, run.card)),
+        speaking=[side.to_dicts() for side in speak_most(features, FEATURES_SHOWN)],
+        features_total=features.height,
         tumoral=_tiles(cells[tumoral], run.card),
         reactive=_tiles(cells[reactive], run.card),
+        heat_methods=cells["heat_method"].drop_nulls().unique().sort().to_list(),
         mix=class_mix(cells),
         others=_tiles(others.head(OTHERS_SHOWN), run.card),
         others_total=others.height,

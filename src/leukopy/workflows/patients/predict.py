@@ -100,8 +100,9 @@ def predict_patients(
 
     Args:
         settings: what to do.
-        out: receives ``patients.csv`` and ``.parquet``, ``cells.parquet``, ``features.parquet``,
-            ``submission.csv``, ``failures.csv``, ``problems.csv``, ``run.json``, and of pages ``report.html`` and ``patients/<patient>.html``.
+        out: receives ``patients.csv`` and ``.parquet``, ``cells.parquet``, ``features.parquet``, ``submission.csv``,
+            ``failures.csv``, ``problems.csv``, ``run.json``, and of pages ``report.html`` and
+            ``patients/<patient>.html``.
         overwrite: replace the run that ``out`` holds.
         progress: told of the patients judged, and of the pages written.
 
@@ -143,13 +144,16 @@ def predict_patients(
 def _judge_all(tools: _Tools, cohort: Cohort, found: _Found, progress: Progress) -> None:
     """Judge each patient, in the order of the cohort."""
     bags = {key[0]: cells for key, cells in cohort.cells.group_by("patient_id", maintain_order=True)}
+    measured = tools.reader.measure(cohort.cells["path"].to_list(), progress)
     progress("judging patients", 0, cohort.patients.height)
     for done, patient in enumerate(cohort.patients.iter_rows(named=True), start=1):
-        _judge(tools, patient, bags[patient["patient_id"]], found)
+        _judge(tools, patient, bags[patient["patient_id"]], measured, found)
         progress("judging patients", done, cohort.patients.height)
 
 
-def _judge(tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, found: _Found) -> None:
+def _judge(
+    tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, measured: Mapping[str, Any], found: _Found
+) -> None:
     import polars as pl
 
     from leukopy.inference.bags import make_bags
@@ -157,7 +161,7 @@ def _judge(tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, found
     from leukopy.inference.rows import CellInput
 
     patient_id = patient["patient_id"]
-    reading = tools.reader.read([CellInput(*row) for row in cells.select("cell_id", "path").iter_rows()])
+    reading = tools.reader.read([CellInput(*row) for row in cells.select("cell_id", "path").iter_rows()], measured)
     failed = reading.failures.height
     found.failures.append(reading.failures.with_columns(pl.lit(patient_id).alias("patient_id")))
     if reading.cells.is_empty():
@@ -335,9 +339,7 @@ def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame, pl.Dat
     from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
 
     try:
-        patients, cells, features = (
-            pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE)
-        )
+        patients, cells, features = (pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE))
         failures = pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA)
         problems = pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA)
         return PredictPatientsResult(out, patients, failures, problems, None), cells, features
