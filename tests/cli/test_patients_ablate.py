@@ -40,6 +40,7 @@ def ward(colour_model, tmp_path, monkeypatch):
     shutil.copytree(ward, tmp_path / "patients" / "lymphocytosis")
     shutil.copytree(CONFIGS, tmp_path / "configs")
     monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
+    monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return ward
 

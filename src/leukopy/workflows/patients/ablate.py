@@ -14,6 +14,7 @@ from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, check_same, finish, record
 from leukopy.core.settings import read_mapping
+from leukopy.workflows.patients.cohort import Bags, CohortSettings, open_labelled, read_bags
 from leukopy.workflows.train import apply_changes
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class AblateResult:
     folder: Path
     figures: tuple[SettingFigures, ...]
     failures: pl.DataFrame
-    """Rows of ``inference.patient_rows.PATIENT_FAILURE_SCHEMA``: images that were not read."""
+    """cell_id, reason, message of the images that were not read."""
 
 
 def read_ablation(config: Path | None, changes: dict[str, Any]) -> AblateSettings:
@@ -89,27 +90,25 @@ def ablate(
         progress: told of the cells, the fits, and the epochs of each fit.
 
     Raises:
-        InputError, ManifestError, SettingsError: as `open_cohort`; or too few patients have a label.
+        InputError, ManifestError, SettingsError: as `open_labelled`; or too few patients have a label for the folds.
         BundleError: there is no such cell model.
         TrainingError: a fit diverged; the message names it.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.datasets import open_cohort
     from leukopy.reports.ablation import ablation_figures, write_ablation
 
-    root = data_folder()
-    cohort = open_cohort(
-        root / settings.path,
-        cells=root / settings.cells if settings.cells else None,
-        reference_date=settings.reference_date,
+    cells = data_folder() / settings.cells if settings.cells else None
+    cohort = open_labelled(
+        CohortSettings(path=data_folder() / settings.path, cells=cells, reference_date=settings.reference_date)
     )
-    cohort = _labelled(cohort, settings.folds)
+    _check_folds(cohort, settings.folds)
     run = record(COMMAND, settings, inputs=_inputs(cohort, settings))
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
     if earlier:
         check_same(out, earlier, run, free=_GROWS)
-    bags, failures = _bags(settings, cohort, progress)
-    write_text(out / FAILURES_FILE, failures.write_csv())
+    read = _bags(settings, cohort, progress)
+    bags = read.bags
+    write_text(out / FAILURES_FILE, read.failures.write_csv())
     try:
         curves = _curves(settings, bags, out / "fits", progress)
     except KeyboardInterrupt as interrupt:
@@ -120,25 +119,17 @@ def ablate(
         "command": f"leukopy {COMMAND} --config run.json --out again",
     }
     write_ablation(out, curves, provenance)
-    finish(out, run, patients=len(bags), cells=sum(len(bag.cells) for bag in bags), failures=failures.height)
-    return AblateResult(out, ablation_figures(curves), failures)
+    finish(out, run, patients=len(bags), cells=sum(len(bag.cells) for bag in bags), failures=read.failures.height)
+    return AblateResult(out, ablation_figures(curves), read.failures)
 
 
-def _labelled(cohort: Cohort, folds: int) -> Cohort:
-    """The patients with a label, and their cells."""
-    from dataclasses import replace
-
-    import polars as pl
-
-    patients = cohort.patients.filter(pl.col("label").is_not_null())
+def _check_folds(cohort: Cohort, folds: int) -> None:
     for label, name in enumerate(("reactive", "tumoral")):
-        if (count := patients.filter(label=label).height) < folds:
+        if (count := cohort.patients.filter(label=label).height) < folds:
             raise InputError(
                 f"{cohort.name}: {count} patients are labelled {name}, too few for {folds} folds. Give more, or set "
                 "fewer folds."
             )
-    own = pl.col("patient_id").is_in(patients["patient_id"].to_list())
-    return replace(cohort, patients=patients, cells=cohort.cells.filter(own))
 
 
 def _inputs(cohort: Cohort, settings: AblateSettings) -> dict[str, object]:
@@ -156,55 +147,47 @@ def _inputs(cohort: Cohort, settings: AblateSettings) -> dict[str, object]:
     return inputs
 
 
-def _bags(settings: AblateSettings, cohort: Cohort, progress: Progress) -> tuple[list[Bag], pl.DataFrame]:
-    """The patients as the network takes them, and the images that were not read."""
+def _bags(settings: AblateSettings, cohort: Cohort, progress: Progress) -> Bags:
+    """The patients as the network takes them."""
     import polars as pl
 
-    from leukopy.inference.bags import cell_features, describe_network, make_bags
-    from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
+    from leukopy.inference.bags import describe_network, make_bags
 
-    paths = cohort.cells["path"].to_list()
-    if settings.net.pictures:
-        values, failed = _pictures(paths, settings.net.pictures.preprocess, progress)
-    else:
-        features = cell_features(describe_network(settings.model), paths, progress)
-        values, failed = features.values, features.failures
-    rows = [(*cohort.cells.select("patient_id", "cell_id", "path").row(row), *failed[row]) for row in sorted(failed)]
-    failures = pl.DataFrame(rows, schema=PATIENT_FAILURE_SCHEMA, orient="row")
-    read = [row for row in range(len(paths)) if row not in failed]
-    cells = cohort.cells[read]
-    bags = make_bags(cohort.patients, cells, values[read] if failed else values)
-    return bags, failures
+    if settings.net.pictures is None:
+        return read_bags(cohort, describe_network(settings.model), progress)
+    values, failures = _pictures(cohort.cells, settings.net.pictures.preprocess, progress)
+    table = pl.DataFrame(
+        [(cohort.cells["cell_id"][row], reason, message) for row, (reason, message) in failures.items()],
+        schema=dict.fromkeys(("cell_id", "reason", "message"), pl.String),
+        orient="row",
+    )
+    return Bags(cohort, make_bags(cohort.patients, cohort.cells, values, failures), table)
 
 
 def _pictures(
-    paths: Sequence[str], spec: Preprocess, progress: Progress
+    cells: pl.DataFrame, spec: Preprocess, progress: Progress
 ) -> tuple[NDArray[np.uint8], dict[int, tuple[str, str]]]:
-    """The prepared pictures of files, uint8 (N, S, S, 3), and the reason and message of each that was not read."""
+    """The prepared pictures of cells, uint8 (N, S, S, 3), and the reason and message of each that was not read."""
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
 
-    from leukopy.imaging.decode import read_cell
+    from leukopy.imaging.decode import REASONS, read_cell
     from leukopy.inference.cores import available_cores
-    from leukopy.inference.rows import printable
 
-    values = np.zeros((len(paths), spec.size, spec.size, 3), np.uint8)
-
-    def read(row: int) -> tuple[str, str] | None:
-        try:
-            values[row] = read_cell(Path(paths[row]), spec).pixels
-        except ImageError as error:
-            return error.reason, printable(str(error))
-        return None
-
+    values = np.zeros((len(cells), spec.size, spec.size, 3), np.uint8)
     failures: dict[int, tuple[str, str]] = {}
+
+    def read(row: int) -> None:
+        try:
+            values[row] = read_cell(Path(cells["path"][row]), spec).pixels
+        except ImageError as error:
+            failures[row] = error.reason, REASONS[error.reason]
+
     with ThreadPoolExecutor(available_cores()) as pool:
-        for row, failure in enumerate(pool.map(read, range(len(paths)))):
-            if failure:
-                failures[row] = failure
-            progress("reading pictures", row + 1, len(paths))
-    return values, failures
+        for done, _ in enumerate(pool.map(read, range(len(cells))), start=1):
+            progress("reading pictures", done, len(cells))
+    return values, dict(sorted(failures.items()))
 
 
 def _curves(settings: AblateSettings, bags: Sequence[Bag], folder: Path, progress: Progress) -> pl.DataFrame:
