@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import results_file
-
 from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
 from leukopy.workflows.patients.predict import PredictPatientsSettings, predict_patients
 
