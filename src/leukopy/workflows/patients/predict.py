@@ -107,7 +107,8 @@ def predict_patients(
         progress: told of the patients judged, and of the pages written.
 
     Raises:
-        InputError, ManifestError, SettingsError: as `open_cohort`; or the model has no such operating point.
+        InputError, ManifestError, SettingsError: as `open_cohort`; the model has no such operating point; a process
+            that measures cells was killed.
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
