@@ -55,7 +55,9 @@ def demo(
 def _table(result: DemoPatientsResult) -> Table:
     from rich.table import Table
 
-    table = Table("patient", title="Drawn patients", caption=RESEARCH_USE_ONLY)
+    threshold = result.judged.patients["threshold"][0]
+    title = f"Drawn patients; the decision is tumoral from a probability of {threshold:.2f} on"
+    table = Table("patient", title=title, caption=RESEARCH_USE_ONLY)
     for name in ("age", "count, 10⁹/L", "cells", "tumoral", "decision", "drawn as"):
         table.add_column(name, justify="left" if name in ("decision", "drawn as") else "right")
     for row in result.judged.patients.iter_rows(named=True):
