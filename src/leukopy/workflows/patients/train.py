@@ -203,6 +203,7 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
     from leukopy.bundle import open_bundle
     from leukopy.bundle.patient import FeatureReference
     from leukopy.inference.measures import MEASURES
+    from leukopy.training.patients.estimators import statistics_table
 
     attributes = open_bundle(recipe.cells.model).card.attributes
     if recipe.model.kind == "clinical" or "embedding" in recipe.cells.outputs or attributes is None:
@@ -216,10 +217,12 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
             else [f"class {code}" for code in open_bundle(recipe.cells.model).card.classes]
         )
     ] + list(MEASURES if recipe.cells.measures else ())
-    means = {
-        label: np.mean([np.nanmean(bag.cells, axis=0) for bag in bags if bag.label == label], axis=0)
-        for label in (0, 1)
-    }
+    means = {}
+    for label in (0, 1):
+        table = statistics_table([bag for bag in bags if bag.label == label], ("mean",))
+        means[label] = np.ma.masked_invalid(table).mean(axis=0)
+    if any(np.ma.is_masked(found) for found in means.values()):
+        return ()  # a feature that no patient has
     return tuple(
         FeatureReference(name=name, reactive=float(means[0][column]), tumoral=float(means[1][column]))
         for column, name in enumerate(names)
