@@ -72,6 +72,12 @@ def _chula(root: Path) -> Path:
     return root
 
 
+def _lymphocytosis(root: Path) -> Path:
+    _save(root, "trainset/P0/000000.jpg", "trainset/P0/000001.jpg", "testset/P7/000000.jpg")
+    _text(root / "trainset" / "trainset_true.csv", "ID,LABEL,GENDER,DOB,LYMPH_COUNT")
+    return root
+
+
 def _folders(root: Path) -> Path:
     return _save(
         root, "train/segmented_neutrophil/1.png", "valid/LY/1.png", "test/neutrophils/1.TIF", "IG/deep/IG/1.webp"
@@ -95,6 +101,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "aml-munich": _aml_munich,
     "bcisc": _bcisc,
     "chula": _chula,
+    "lymphocytosis": _lymphocytosis,
     "folders": _folders,
     "images": _images,
     "manifest": _manifest,

@@ -204,6 +204,31 @@ DATASETS: Registry[Dataset] = Registry(
             "chula",
             or_listed(readers.no_layout),
         ),
+        "lymphocytosis": Dataset(
+            DatasetCard(
+                title="Lymphocytosis: the cells of its patients, all lymphocytes (Hôpital Lyon Sud)",
+                citation="Sahasrabudhe M, Sujobert P, Zacharaki EI, Maurin E, Grange B, Jallades L, Paragios N, "
+                "Vakalopoulou M. Deep multi-instance learning using multi-modal data for diagnosis of lymphocytosis. "
+                "IEEE Journal of Biomedical and Health Informatics 25(6), 2125-2136 (2021; online 2020). "
+                "doi:10.1109/JBHI.2020.3038889",
+                licence="none stated: not distributed",
+                images=13453,
+                classes=("lymphocyte",),
+                stain="not confirmed (Sysmex smears)",
+                scanner="CellaVision DM96",
+                pixels=f"224 x 224; {_NO_SCALE}",
+                url="https://www.kaggle.com/c/3md3070-dlmi",
+                how_to_get="Ask its authors, or take part in the challenge 3md3070-dlmi; then unpack it.",
+                layout="trainset/<ID>/<image>",
+                notes=(
+                    "The analyser picked the cells as lymphocytes; no expert named each one, and those of patients "
+                    "with a tumoral lymphocytosis are often atypical.",
+                    "To decide for its patients, see leukopy patients cohorts.",
+                ),
+            ),
+            "lymphocytosis",
+            readers.lymphocytosis,
+        ),
         "folders": Dataset(
             DatasetCard(
                 title="Your own images in class folders",

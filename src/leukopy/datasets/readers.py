@@ -144,6 +144,12 @@ def bcisc(root: Path) -> Iterator[Record]:
             yield replace(record, group=f"{file.parent.name}-{file.name.split('-')[0]}")
 
 
+def lymphocytosis(root: Path) -> Iterator[Record]:
+    """The lymphocytosis challenge: ``trainset/<patient>/<image>``; every cell was picked as a lymphocyte."""
+    for record in class_folders(root):
+        yield replace(record, label="lymphocyte", group=PurePosixPath(record.file).parent.name, split=None)
+
+
 def no_layout(_: Path) -> Iterator[Record]:
     """Not published as a folder of single cells: nothing is found, and the card says what is read instead."""
     return iter(())

@@ -82,6 +82,7 @@ LABEL_MAPS: dict[str, LabelMap] = {
              large__lymph="LY", small__lymph="LY", band="BNE", artifact="ARTEFACT", burst="SMUDGE"),
         _map("bcisc", **_FIVE, neut="NEU", eosi="EO", baso="BA", lymp="LY", mono="MO"),
         _map("chula", **_FIVE),
+        _map("lymphocytosis", lymphocyte="LY"),
         # Matek 2019: the five codes that the 2021 study left out are outside the taxonomy.
         _map(
             "aml-munich",
