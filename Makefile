@@ -24,7 +24,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,dev]'
+	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,dev]'
 	touch $@
 
 .venv-serve/ready: pyproject.toml constraints.txt

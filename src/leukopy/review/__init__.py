@@ -1,0 +1,1 @@
+"""The review station: a web page where a person checks, corrects and signs a differential."""
