@@ -6,7 +6,7 @@ from PIL import Image
 
 from leukopy.core.errors import InputError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.reports.ablation import CURVE_SCHEMA, ablation_figures, write_ablation
+from leukopy.reports.ablation import CURVE_SCHEMA, INNER, ablation_figures, write_ablation
 
 _RISES, _PEAKS = "SGD 1e-4 decay .95", "Adam $1e-3$ | <no> decay"
 _CURVES = {
@@ -35,6 +35,18 @@ def test_three_readings_of_the_same_curves(curves):
     assert peaks.mean_at_last == pytest.approx(0.55)
     assert (peaks.mean_at_one, peaks.one_epoch) == (pytest.approx(0.7), 1)  # of equals the first
     assert all(row.mean_of_best >= row.mean_at_one >= row.mean_at_last for row in (rises, peaks))
+
+
+def test_patients_that_were_held_back_choose_the_epoch(curves, tmp_path):
+    held_back = pl.Series(INNER, [0.9, 0.5, 0.5, 0.5, 0.5, 0.9, 0.4, 0.8, 0.8, 0.9, 0.1, 0.2])
+    rises, peaks = ablation_figures(curves.with_columns(held_back))
+    assert (rises.chosen, rises.chosen_epochs) == ((0.5, 0.9), (1, 3))  # not its best epoch, 3 of fold 0
+    assert (peaks.chosen, peaks.chosen_epochs) == ((0.6, 0.5), (2, 1))  # of equals the first
+    assert rises.mean_of_chosen == pytest.approx(0.7)
+    assert rises.mean_of_best == ablation_figures(curves)[0].mean_of_best
+    write_ablation(tmp_path, curves.with_columns(held_back), {})
+    assert "0.500 (1), 0.900 (3), mean 0.700 |" in (tmp_path / "ablation.md").read_text()
+    assert pl.read_csv(tmp_path / "ablation.csv")[INNER].to_list() == held_back.to_list()
 
 
 def test_the_order_of_the_rows_is_nothing(curves):

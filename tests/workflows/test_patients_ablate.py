@@ -77,6 +77,16 @@ def curves(out):
     return pl.read_csv(out / "ablation.csv")
 
 
+def test_patients_held_back_are_neither_trained_on_nor_scored(settings, tmp_path, recorded):
+    ablate(settings.model_copy(update={"inner_share": 0.5}), tmp_path / "run")
+    for train, looked_at in recorded:
+        names = [[bag.patient_id for bag in bags] for bags in (train, looked_at)]
+        assert (len(names[0]), len(names[1])) == (2, 2 + 4)
+        assert sorted(names[0] + names[1]) == [f"P{number}" for number in range(8)]
+        assert sorted(bag.label for bag in train) == [0, 1]
+    assert curves(tmp_path / "run")["inner_balanced_accuracy"].unique().to_list() == [0.5]
+
+
 def test_each_setting_has_a_curve_on_each_fold(settings, tmp_path):
     result = ablate(settings, tmp_path / "out")
     assert [row.setting for row in result.figures] == list(settings.grid())

@@ -24,10 +24,18 @@ CURVE_SCHEMA: dict[str, pl.DataType] = {
     "balanced_accuracy": pl.Float64(),  # of the validation fold after this epoch, 0 to 1
 }
 
+INNER = "inner_balanced_accuracy"
+"""One more column where some training patients were held back to choose the epoch: theirs, 0 to 1."""
+
 FLATTERY = (
     "The best epoch of each fold is picked on the very patients that it is then scored on: that mean flatters, and is "
     "given only to be compared with figures that were read so. The mean at the last epoch picks nothing; the mean at "
     "the one epoch that is best on average picks once for all folds, and flatters less."
+)
+
+HONEST = (
+    "The last column is the honest one: the epoch is the best on training patients that were held back, and the "
+    "validation patients are looked at once, there."
 )
 
 _MEAN, _OTHERS = "#5a3d8a", "#d9d4e3"
@@ -50,13 +58,21 @@ class SettingFigures:
     mean_at_one: float
     """At the single epoch that is best on average."""
     one_epoch: int
+    chosen: tuple[float, ...] = ()
+    """Of each fold, at the epoch that its held-back training patients chose; none where none were held back."""
+    chosen_epochs: tuple[int, ...] = ()
+
+    @property
+    def mean_of_chosen(self) -> float | None:
+        """Their mean."""
+        return sum(self.chosen) / len(self.chosen) if self.chosen else None
 
 
 def ablation_figures(curves: pl.DataFrame) -> tuple[SettingFigures, ...]:
     """Each setting's figures, in the order in which settings first appear.
 
     Args:
-        curves: rows of ``CURVE_SCHEMA``.
+        curves: rows of ``CURVE_SCHEMA``, and ``INNER`` where patients were held back.
 
     Raises:
         InputError: a column is missing, a value is empty, or the folds of a setting differ in their epochs.
@@ -69,7 +85,8 @@ def write_ablation(folder: Path, curves: pl.DataFrame, provenance: Mapping[str, 
 
     Args:
         folder: receives the files.
-        curves: rows of ``CURVE_SCHEMA``; every fold of a setting with the same epochs.
+        curves: rows of ``CURVE_SCHEMA``, and ``INNER`` where patients were held back; every fold of a setting with the
+            same epochs.
         provenance: ``protocol``, ``command``, ``commit``, ``machine`` and ``created`` are quoted where they are there.
 
     Raises:
@@ -77,13 +94,17 @@ def write_ablation(folder: Path, curves: pl.DataFrame, provenance: Mapping[str, 
         OutputError: they cannot be written.
     """
     figures = ablation_figures(curves)
-    write_text(folder / "ablation.csv", curves.select(*CURVE_SCHEMA).write_csv(float_precision=4))
+    write_text(folder / "ablation.csv", curves.select(_columns(curves)).write_csv(float_precision=4))
     write_text(folder / "ablation.md", _markdown(figures, provenance))
     _write_png(folder / "ablation.png", curves)
 
 
 _Grid = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-"""Folds (F,), epochs (E,), balanced accuracy (F, E)."""
+"""Folds (F,), epochs (E,), balanced accuracy (F, E, 1), or (F, E, 2) with that of the patients held back."""
+
+
+def _columns(curves: pl.DataFrame) -> list[str]:
+    return [*CURVE_SCHEMA, *(name for name in curves.columns if name == INNER)]
 
 
 def _grids(curves: pl.DataFrame) -> dict[str, _Grid]:
@@ -92,8 +113,9 @@ def _grids(curves: pl.DataFrame) -> dict[str, _Grid]:
         raise InputError(f"curves of an ablation: column {missing[0]!r} is missing. Give {', '.join(CURVE_SCHEMA)}.")
     if curves.is_empty():
         raise InputError("curves of an ablation: no rows. Give one for each setting, fold and epoch.")
-    table = curves.select(*CURVE_SCHEMA)
-    if table.null_count().sum_horizontal()[0] or not np.isfinite(table["balanced_accuracy"].to_numpy()).all():
+    table = curves.select(_columns(curves))
+    figures = [name for name in ("balanced_accuracy", INNER) if name in table.columns]
+    if table.null_count().sum_horizontal()[0] or not np.isfinite(table.select(figures).to_numpy()).all():
         raise InputError("curves of an ablation: a value is empty or not finite. Fill it in, or leave the setting out.")
     found = {}
     for setting in table["setting"].unique(maintain_order=True):
@@ -101,15 +123,17 @@ def _grids(curves: pl.DataFrame) -> dict[str, _Grid]:
         folds, epochs = rows["fold"].unique().sort().to_numpy(), rows["epoch"].unique().sort().to_numpy()
         if rows.height != len(folds) * len(epochs) or rows.select("fold", "epoch").is_duplicated().any():
             raise InputError(f"curves of an ablation: the folds of {setting!r} differ in their epochs. Run them alike.")
-        found[setting] = (folds, epochs, rows["balanced_accuracy"].to_numpy().reshape(len(folds), len(epochs)))
+        found[setting] = (folds, epochs, rows.select(figures).to_numpy().reshape(len(folds), len(epochs), len(figures)))
     return found
 
 
 def _figures(
     setting: str, folds: NDArray[np.int64], epochs: NDArray[np.int64], values: NDArray[np.float64]
 ) -> SettingFigures:
+    inner, values = values[..., 1:], values[..., 0]
     best, mean = values.argmax(axis=1), values.mean(axis=0)
     one = int(mean.argmax())
+    chosen = inner[..., 0].argmax(axis=1) if inner.size else None
     return SettingFigures(
         setting=setting,
         folds=tuple(folds.tolist()),
@@ -120,24 +144,32 @@ def _figures(
         last_epoch=int(epochs[-1]),
         mean_at_one=float(mean[one]),
         one_epoch=int(epochs[one]),
+        chosen=() if chosen is None else tuple(values[np.arange(len(folds)), chosen].tolist()),
+        chosen_epochs=() if chosen is None else tuple(epochs[chosen].tolist()),
     )
 
 
 def _markdown(figures: Sequence[SettingFigures], provenance: Mapping[str, Any]) -> str:
-    head = ("setting", "each fold at its best epoch (which)", "mean of these", "mean at the last epoch",
-            "mean at the one best epoch (which)")  # fmt: skip
-    lines = ["# Ablation: balanced accuracy of the validation fold", "", FLATTERY, "", f"| {' | '.join(head)} |",
-             "|---" * len(head) + "|"]  # fmt: skip
+    honest = any(row.chosen for row in figures)
+    head = ["setting", "each fold at its best epoch (which)", "mean of these", "mean at the last epoch",
+            "mean at the one best epoch (which)", *["chosen on patients held back (which), mean"] * honest]  # fmt: skip
+    lines = ["# Ablation: balanced accuracy of the validation fold", "", FLATTERY, *["", HONEST] * honest, "",
+             f"| {' | '.join(head)} |", "|---" * len(head) + "|"]  # fmt: skip
     for row in figures:
-        folds = ", ".join(f"{value:.3f} ({epoch})" for value, epoch in zip(row.best, row.best_epochs, strict=True))
+        folds = _by_fold(row.best, row.best_epochs)
         name = " ".join(row.setting.split()).replace("|", "\\|").replace("<", "&lt;")
         lines.append(
             f"| {name} | {folds} | {row.mean_of_best:.3f} | {row.mean_at_last:.3f} "
             f"| {row.mean_at_one:.3f} ({row.one_epoch}) |"
+            + (f" {_by_fold(row.chosen, row.chosen_epochs)}, mean {row.mean_of_chosen:.3f} |" if row.chosen else "")
         )
     quoted = [name for name in ("protocol", "command", "commit", "machine", "created") if name in provenance]
     lines += ["", *(f"- {name}: `{provenance[name]}`" for name in quoted), f"- {RESEARCH_USE_ONLY}", ""]
     return "\n".join(lines)
+
+
+def _by_fold(values: Sequence[float], epochs: Sequence[int]) -> str:
+    return ", ".join(f"{value:.3f} ({epoch})" for value, epoch in zip(values, epochs, strict=True))
 
 
 def _write_png(path: Path, curves: pl.DataFrame) -> None:
@@ -147,9 +179,10 @@ def _write_png(path: Path, curves: pl.DataFrame) -> None:
     rows = -(-len(grids) // columns)
     figure = Figure(figsize=(2.9 * columns + 0.4, 2.5 * rows + 0.3), layout="constrained", dpi=150)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (setting, (folds, epochs, values)) in zip(panels, grids.items(), strict=False):
+    for axes, (setting, (folds, epochs, read)) in zip(panels, grids.items(), strict=False):
         for _, other_epochs, others in grids.values():
-            axes.plot(other_epochs, others.mean(axis=0), color=_OTHERS, linewidth=0.8)
+            axes.plot(other_epochs, others[..., 0].mean(axis=0), color=_OTHERS, linewidth=0.8)
+        values = read[..., 0]
         mean = values.mean(axis=0)
         half = values.std(axis=0, ddof=1) / 2 if len(folds) > 1 else np.zeros(len(epochs))
         axes.fill_between(epochs, mean - half, mean + half, color=_MEAN, alpha=0.2, linewidth=0)

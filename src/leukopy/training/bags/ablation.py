@@ -37,6 +37,9 @@ class AblateSettings(Settings):
     watched_cells: int | None = Field(default=None, ge=1)
     """Cells of a validation patient that are looked at, drawn once; None: all. Where the network takes pictures, to
     look at all of them after each epoch takes longer than the training."""
+    inner_share: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of a fold's training patients that is held back, so that they choose the epoch and the validation patients
+    do not. 0: no epoch is chosen."""
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

@@ -78,8 +78,8 @@ def ablate(
     """Fit each setting on each fold's training patients, and follow the validation patients after each epoch.
 
     Patients without a label are left out. Folds are stratified by label and the same for all settings. The figure is
-    balanced accuracy, tumoral from a probability of .5 on. No epoch is chosen: see `leukopy.reports.ablation` on what
-    choosing one does.
+    balanced accuracy, tumoral from a probability of .5 on. With ``inner_share`` some training patients are held back
+    and choose the epoch; without it none is chosen: see `leukopy.reports.ablation` on what choosing one does.
 
     Args:
         settings: what to try; its relative paths lie below ``LEUKOPY_DATA``.
@@ -194,34 +194,52 @@ def _curves(settings: AblateSettings, bags: Sequence[Bag], folder: Path, progres
     """The curves of all fits; those that ``folder`` holds are not fitted again."""
     import polars as pl
 
-    from leukopy.reports.ablation import CURVE_SCHEMA
+    from leukopy.reports.ablation import CURVE_SCHEMA, INNER
 
     grid = settings.grid()
     total = len(grid) * settings.folds
-    rows: list[tuple[str, int, int, float]] = []
+    curves = list(CURVE_SCHEMA)[-1:] + [INNER] * (settings.inner_share > 0)
+    rows: list[tuple[object, ...]] = []
     progress("fits", 0, total)
-    for fold, (train, watch) in enumerate(_folds(settings, bags), start=1):
+    for fold, patients in enumerate(_folds(settings, bags), start=1):
         for name, net in grid.items():
             path = folder / f"{name.lower().replace(' ', '-')}-fold-{fold}.json"
             if not path.exists():
-                write_json(path, _fit(name, fold, net, (train, watch), settings.seed, progress))
-            curve = read_json(path)["balanced_accuracy"]
-            rows += [(name, fold, epoch, value) for epoch, value in enumerate(curve, start=1)]
+                write_json(path, _fit(name, fold, net, patients, settings.seed, progress))
+            fit = read_json(path)
+            values = zip(*(fit[curve] for curve in curves), strict=True)
+            rows += [(name, fold, epoch, *value) for epoch, value in enumerate(values, start=1)]
             progress("fits", len(rows) // settings.net.epochs, total)
     order = pl.Enum(list(grid))
-    return pl.DataFrame(rows, schema=CURVE_SCHEMA, orient="row").sort(pl.col("setting").cast(order), "fold", "epoch")
+    schema = CURVE_SCHEMA | dict.fromkeys(curves, pl.Float64())
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(pl.col("setting").cast(order), "fold", "epoch")
 
 
-def _folds(settings: AblateSettings, bags: Sequence[Bag]) -> Iterator[tuple[list[Bag], list[Bag]]]:
-    """Training and validation patients of each fold; the latter with the cells that are looked at."""
+@dataclass(frozen=True)
+class _Fold:
+    """The patients of one fold; those that are not trained on with the cells that are looked at."""
+
+    train: list[Bag]
+    inner: list[Bag]
+    """Training patients held back to choose the epoch."""
+    watch: list[Bag]
+    """Validation patients."""
+
+
+def _folds(settings: AblateSettings, bags: Sequence[Bag]) -> Iterator[_Fold]:
     import numpy as np
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold, train_test_split
 
     watched = [_thinned(bag, settings.watched_cells, settings.seed) for bag in bags]
     labels = np.array([bag.label for bag in bags])
     splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
-    for train, watch in splitter.split(labels, labels):
-        yield [bags[row] for row in train], [watched[row] for row in watch]
+    for rows, watch in splitter.split(labels, labels):
+        train, inner = rows, []
+        if settings.inner_share:
+            train, inner = train_test_split(
+                rows, test_size=settings.inner_share, stratify=labels[rows], random_state=settings.seed
+            )
+        yield _Fold([bags[row] for row in train], [watched[row] for row in inner], [watched[row] for row in watch])
 
 
 def _thinned(bag: Bag, count: int | None, seed: int) -> Bag:
@@ -237,19 +255,23 @@ def _thinned(bag: Bag, count: int | None, seed: int) -> Bag:
 
 
 def _fit(
-    name: str, fold: int, net: BagNetSettings, bags: tuple[list[Bag], list[Bag]], seed: int, progress: Progress
+    name: str, fold: int, net: BagNetSettings, patients: _Fold, seed: int, progress: Progress
 ) -> dict[str, object]:
-    """One fit: its figure and its training loss after each epoch."""
+    """One fit: its figures and its training loss after each epoch."""
+    from leukopy.reports.ablation import INNER
     from leukopy.training.bags import fit_bags
 
-    train, watch = bags
+    looked_at = [*patients.inner, *patients.watch]
     progress("epochs", 0, net.epochs)
     try:
-        fit = fit_bags(net, train, watch, seed, progress=progress)
+        fit = fit_bags(net, patients.train, looked_at, seed, progress=progress)
     except TrainingError as error:
         raise TrainingError(f"{name}, fold {fold}: {error} The fits before it are kept for --resume.") from error
-    curve = _balanced_accuracy(fit.logits, [bag.label for bag in watch])
-    return {"setting": name, "fold": fold, "balanced_accuracy": curve, "loss": fit.losses.tolist()}
+    labels, held_back = [bag.label for bag in looked_at], len(patients.inner)
+    curves = {"balanced_accuracy": _balanced_accuracy(fit.logits[:, held_back:], labels[held_back:])}
+    if held_back:
+        curves[INNER] = _balanced_accuracy(fit.logits[:, :held_back], labels[:held_back])
+    return {"setting": name, "fold": fold, **curves, "loss": fit.losses.tolist()}
 
 
 def _balanced_accuracy(logits: NDArray[np.float64], labels: Sequence[int | None]) -> list[float]:
@@ -274,8 +296,9 @@ def _protocol(settings: AblateSettings, bags: Sequence[Bag]) -> str:
     else:
         cells = f"frozen embeddings of the cell model {settings.model!r}"
     looked = f"{settings.watched_cells or 'all'} cells of each validation patient"
+    held = f"; {settings.inner_share:.0%} of the training patients held back" if settings.inner_share else ""
     return (
         f"{len(bags)} patients, {settings.folds} folds stratified by label, {net.epochs} epochs; {cells}; network "
         f"{net.net!r}, {net.patients_per_step} patient(s) of {net.cells_per_step or 'all'} cells a step; after each "
-        f"epoch {looked}, tumoral from a probability of .5 on; seed {settings.seed}"
+        f"epoch {looked}, tumoral from a probability of .5 on; seed {settings.seed}{held}"
     )
