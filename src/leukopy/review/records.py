@@ -18,8 +18,14 @@ Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """Random; says nothing of a patient, so that it may stand in an address."""
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,15}$")]
 """Of a class: fine, coarse, outside the taxonomy, or the laboratory's own."""
-ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
-LongText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
+# Control characters have no place in text for people, and PostgreSQL stores no NUL.
+ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+RequiredText = Annotated[ShortText, Field(min_length=1)]
+LongText = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=4000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")
+]
+Number = Annotated[int, Field(ge=0, lt=2**31)]
+"""Of a cell, or a version: what a database's integer holds."""
 
 
 class Role(StrEnum):
@@ -64,7 +70,7 @@ class User(Settings):
 class CaseDraft(Settings):
     """A case to be opened; every field may be empty but ``slide``."""
 
-    slide: ShortText
+    slide: RequiredText
     patient: ShortText = ""
     specimen_date: date | None = None
     comment: LongText = ""
@@ -81,8 +87,8 @@ class CaseDraft(Settings):
 class CaseChange(Settings):
     """Other values for some fields of a case; those left out stay."""
 
-    version: int
-    slide: ShortText | None = None
+    version: Number
+    slide: RequiredText | None = None
     patient: ShortText | None = None
     specimen_date: date | None = None
     comment: LongText | None = None
@@ -109,7 +115,7 @@ class Case(CaseDraft):
 
     id: Id
     status: Status
-    version: int
+    version: Number
     revision: int
     """1, and one more for each amendment."""
     owner: str
@@ -132,7 +138,7 @@ class CaseSearch(Settings):
 
     text: ShortText = ""
     status: Status | None = None
-    page: int = Field(default=1, ge=1)
+    page: int = Field(default=1, ge=1, le=1_000_000)
     per_page: int = Field(default=50, ge=1, le=200)
 
 
@@ -195,7 +201,7 @@ class CellRow(Settings):
     """Calibrated probability of the model's class."""
     flags: tuple[str, ...] = ()
     comment: LongText = ""
-    version: int
+    version: Number
     changed_by: str | None = None
 
 
@@ -228,8 +234,8 @@ class CellDetail(CellRow):
 class Correction(Settings):
     """One cell's other class."""
 
-    cell: int
-    version: int
+    cell: Number
+    version: Number
     code: Code
 
 
@@ -242,7 +248,7 @@ class Corrections(Settings):
 class CellComment(Settings):
     """A remark on a cell."""
 
-    version: int
+    version: Number
     comment: LongText
 
 
@@ -282,6 +288,8 @@ class DifferentialView(Settings):
     """Plain counts: percent and limits are None."""
     notes: tuple[str, ...]
     reference_name: str
+    total: DifferentialLine | None = None
+    """Leukocytes of the blood as entered (only an absolute count); None where none was entered."""
 
 
 class CorrectionResult(Settings):
@@ -323,14 +331,14 @@ class ClassChoice(Settings):
 class VersionOnly(Settings):
     """A step that is taken on a known version of a case."""
 
-    version: int
+    version: Number
 
 
 class Amendment(Settings):
     """Why a signed case is opened again."""
 
-    version: int
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
+    version: Number
+    reason: Annotated[LongText, Field(min_length=3, max_length=1000)]
 
 
 class InfluentialCell(Settings):
@@ -355,6 +363,8 @@ class PatientView(Settings):
     high: float | None
     flags: tuple[str, ...]
     """In words."""
+    flag_words: tuple[str, ...] = ()
+    """The fixed word of each flag (`inference.patients.Flag`), for pages in other languages."""
     clinical_share: float
     """Log-odds that age and count add."""
     cells: tuple[InfluentialCell, ...]
@@ -421,7 +431,7 @@ class NewUser(Settings):
     """A user to be added."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,49}$")]
-    full_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    full_name: RequiredText
     role: Role
     password: Annotated[str, StringConstraints(min_length=10, max_length=200)]
 
@@ -429,7 +439,7 @@ class NewUser(Settings):
 class UserChange(Settings):
     """Other values for some fields of a user."""
 
-    full_name: ShortText | None = None
+    full_name: RequiredText | None = None
     role: Role | None = None
     active: bool | None = None
     password: Annotated[str, StringConstraints(min_length=10, max_length=200)] | None = None
@@ -438,7 +448,7 @@ class UserChange(Settings):
 class Login(Settings):
     """Name and password."""
 
-    name: Annotated[str, StringConstraints(max_length=200)]
+    name: ShortText
     password: Annotated[str, StringConstraints(max_length=200)]
 
 
