@@ -6,7 +6,7 @@ giant platelets are given per 100 leukocytes beside them; platelets are never pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from leukopy.core.settings import Settings
 from leukopy.evaluation.intervals import clopper_pearson
-from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, Place, find, fine_members
+from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, CellClass, Place, find, fine_members
 
 MANUAL_COUNT = 100
 """Leukocytes of the usual manual differential; with fewer the limits are too wide to rely on."""
@@ -100,6 +100,7 @@ def differential(
     uncertain: int = 0,
     expected: Mapping[str, float] | None = None,
     ranges: ReferenceRanges | None = None,
+    own: Sequence[CellClass] = (),
 ) -> Differential:
     """The differential of a slide.
 
@@ -109,16 +110,20 @@ def differential(
         uncertain: how many of the cells are flagged uncertain.
         expected: summed probabilities by fine class code, where known.
         ranges: the laboratory's reference ranges; the default is for adults.
+        own: the laboratory's own classes; each comes after the taxonomy's of its place, where it is counted.
 
     Raises:
-        SettingsError: a code that the taxonomy does not hold.
+        SettingsError: a code that is neither in the taxonomy nor in ``own``.
     """
     ranges = ranges or ReferenceRanges()
-    leukocytes = sum(count for code, count in counts.items() if find(code).place is Place.DIFFERENTIAL)
+    classes = {code: find(code) for code in (*DISPLAY_ORDER, *_SUMS)}
+    classes |= {cell.code: cell for cell in own if cell.code not in classes}
+    place = {code: (classes.get(code) or find(code)).place for code in counts}
+    leukocytes = sum(count for code, count in counts.items() if place[code] is Place.DIFFERENTIAL)
     shares = _expected_shares(expected)
     lines = tuple(
-        _line(code, sums, sum(counts.get(part, 0) for part in (code, *sums)), leukocytes, shares, ranges)
-        for code, sums in _rows(counts)
+        _line(classes[code], sums, sum(counts.get(part, 0) for part in (code, *sums)), leukocytes, shares, ranges)
+        for code, sums in _rows(counts, classes)
     )
     cells = sum(counts.values())
     return Differential(
@@ -127,23 +132,28 @@ def differential(
         uncertain=uncertain,
         lines=lines,
         beside=tuple(
-            _beside(code, counts.get(code, 0), leukocytes, shares) for code in _listed(Place.PER_100_LEUKOCYTES, counts)
+            _beside(classes[code], counts.get(code, 0), leukocytes, shares)
+            for code in _listed(Place.PER_100_LEUKOCYTES, counts, classes)
         ),
-        outside={code: counts.get(code, 0) for code in _listed(Place.OUTSIDE, counts)},
+        outside={code: counts.get(code, 0) for code in _listed(Place.OUTSIDE, counts, classes)},
         notes=_notes(cells, leukocytes, uncertain),
         reference_name=ranges.name,
     )
 
 
-def _listed(place: Place, counts: Mapping[str, int]) -> list[str]:
-    """Codes of one place in display order; classes outside the taxonomy only where counted."""
-    return [code for code in DISPLAY_ORDER if find(code).place is place and (code in _ALWAYS or counts.get(code))]
+def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[str]:
+    """Codes of one place in display order, then a laboratory's own; those that are none of the 11 only where counted."""
+    return [
+        code
+        for code, cell in classes.items()
+        if cell.place is place and code not in _SUMS and (code in _ALWAYS or counts.get(code))
+    ]
 
 
-def _rows(counts: Mapping[str, int]) -> list[tuple[str, tuple[str, ...]]]:
+def _rows(counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[tuple[str, tuple[str, ...]]]:
     """The 100 % in display order, each sum after its last part."""
     rows: list[tuple[str, tuple[str, ...]]] = []
-    for code in _listed(Place.DIFFERENTIAL, counts):
+    for code in _listed(Place.DIFFERENTIAL, counts, classes):
         rows.append((code, ()))
         rows.extend((total, parts) for total, parts in _SUMS.items() if parts[-1] == code)
     return rows
@@ -160,14 +170,14 @@ def _expected_shares(expected: Mapping[str, float] | None) -> dict[str, float]:
 
 
 def _line(
-    code: str,
+    cell: CellClass,
     sums: tuple[str, ...],
     count: int,
     leukocytes: int,
     shares: Mapping[str, float],
     ranges: ReferenceRanges,
 ) -> Line:
-    name = find(code).name
+    code, name = cell.code, cell.name
     expected = sum(shares[part] for part in sums or (code,)) if shares and (sums or code in shares) else None
     reference = ranges.ranges.get(code)
     if not leukocytes:
@@ -182,13 +192,13 @@ def _line(
     return Line(code, name, count, percent, low, high, expected, sums, reference, flag, beyond)
 
 
-def _beside(code: str, count: int, leukocytes: int, shares: Mapping[str, float]) -> Line:
+def _beside(cell: CellClass, count: int, leukocytes: int, shares: Mapping[str, float]) -> Line:
     """A line per 100 leukocytes.
 
     Its limits are those of the share ``count`` of ``count + leukocytes``, as odds: the exact limits of the ratio of two
     Poisson counts (Przyborowski and Wilenski, Biometrika 31, 1940).
     """
-    name, expected = find(code).name, shares.get(code)
+    code, name, expected = cell.code, cell.name, shares.get(cell.code)
     if not leukocytes:
         return Line(code, name, count, None, None, None, expected)
     low, high = (100 * limit / (1 - limit) for limit in clopper_pearson(count, count + leukocytes))

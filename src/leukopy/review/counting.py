@@ -1,0 +1,108 @@
+"""The differential of a case as it stands: what the reader's classes count up to.
+
+Percentages, exact limits, ranges and flags are those of `evaluation.differential`. What is added here is the
+laboratory's own: its classes, its target, and absolute counts from the leukocyte count that was entered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from leukopy.evaluation.differential import Line, ReferenceRanges, differential
+from leukopy.review.notes import notes
+from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
+from leukopy.review.settings import ReviewSettings
+from leukopy.taxonomy import CellClass, Place, find
+
+LEUKOCYTES = "WBC"
+"""Code of the leukocytes of the blood in the absolute ranges."""
+
+Range = tuple[float, float]
+
+
+def count_case(
+    cells: Sequence[CellRow],
+    classes: Sequence[ClassChoice],
+    case: Case,
+    settings: ReviewSettings,
+    language: Literal["en", "fr"] = "en",
+) -> DifferentialView:
+    """Count the cells of a case.
+
+    Args:
+        cells: its classified cells; ``code`` is what counts.
+        classes: the classes a reader may give; of them the laboratory's own are needed.
+        case: its leukocyte count (10⁹/L) gives the absolute counts, its target the first note.
+        settings: the laboratory's ranges, in % and in 10⁹/L.
+        language: of the notes; the lines bear both names.
+
+    Raises:
+        SettingsError: a cell's class is neither in the taxonomy nor the laboratory's own, or a range is none.
+    """
+    own = {
+        choice.code: CellClass(choice.code, choice.name, choice.french, None, Place(choice.place), choice.colour)
+        for choice in classes
+        if choice.own
+    }
+    ranges = ReferenceRanges.build(settings.reference, where="reference")
+    found = differential(Counter(cell.code for cell in cells), ranges=ranges, own=tuple(own.values()))
+    leukocytes = case.leukocytes
+
+    def shown(line: Line) -> DifferentialLine:
+        absolute = None if leukocytes is None or line.percent is None else leukocytes * line.percent / 100
+        usual = settings.absolute.get(line.code) if absolute is not None else None
+        return DifferentialLine(
+            code=line.code,
+            name=line.name,
+            french=_french(line.code, own),
+            count=line.count,
+            percent=line.percent,
+            low=line.low,
+            high=line.high,
+            reference=line.reference,
+            flag=line.flag,
+            beyond_error=line.beyond_error,
+            sums=line.sums,
+            absolute=absolute,
+            absolute_reference=usual,
+            absolute_flag=_flag(absolute, usual),
+        )
+
+    return DifferentialView(
+        cells=found.cells,
+        leukocytes=found.leukocytes,
+        target=case.target,
+        lines=tuple(map(shown, found.lines)),
+        beside=tuple(map(shown, found.beside)),
+        outside=tuple(_counted(code, count, own) for code, count in found.outside.items()),
+        notes=notes(case, cells, found.leukocytes, language),
+        reference_name=found.reference_name,
+        total=None if leukocytes is None else _total(found.leukocytes, leukocytes, settings.absolute.get(LEUKOCYTES)),
+    )
+
+
+def _counted(code: str, count: int, own: Mapping[str, CellClass]) -> DifferentialLine:
+    """A line of what is only counted."""
+    name = (own.get(code) or find(code)).name
+    return DifferentialLine(
+        code=code, name=name, french=_french(code, own), count=count, percent=None, low=None, high=None
+    )
+
+
+def _total(counted: int, leukocytes: float, usual: Range | None) -> DifferentialLine:
+    return DifferentialLine(
+        code=LEUKOCYTES, name="leukocyte", french="leucocyte", count=counted, percent=None, low=None, high=None,
+        absolute=leukocytes, absolute_reference=usual, absolute_flag=_flag(leukocytes, usual),
+    )  # fmt: skip
+
+
+def _french(code: str, own: Mapping[str, CellClass]) -> str:
+    return (own.get(code) or find(code)).french
+
+
+def _flag(value: float | None, usual: Range | None) -> Literal["L", "N", "H"] | None:
+    if value is None or usual is None:
+        return None
+    return "L" if value < usual[0] else "H" if value > usual[1] else "N"

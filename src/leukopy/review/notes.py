@@ -1,0 +1,63 @@
+"""What a reader must know before trusting a count, in English and French."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from leukopy.review.records import Case, CellRow
+
+_TEXTS = {
+    "en": {
+        "none": "No leukocyte was counted: there is no differential.",
+        "below": "{leukocytes} of {target} leukocytes counted.",
+        "reached": "{leukocytes} leukocytes counted; the target is {target}.",
+        "unidentified": "Unidentified cells, not part of the 100 %: {count}.",
+        "NEU": "Neutrophils not divided into segmented and band, only in their sum: {count}.",
+        "IG": "Immature granulocytes not divided further, only in their sum: {count}.",
+        "uncertain": "Cells of which the model was uncertain and which still have its class: {count}.",
+        "absolute": "Absolute counts are shares of the leukocytes entered, {entered} × 10⁹/L, which are corrected for "
+        "nothing (not for erythroblasts either).",
+    },
+    "fr": {
+        "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
+        "below": "{leukocytes} leucocytes comptés sur {target}.",
+        "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
+        "unidentified": "Cellules non identifiées, hors des 100\u202f%\u202f: {count}.",
+        "NEU": "Neutrophiles sans distinction segmenté ou non, comptés dans la somme seulement\u202f: {count}.",
+        "IG": "Granulocytes immatures sans stade précisé, comptés dans la somme seulement\u202f: {count}.",
+        "uncertain": "Cellules dont le modèle n’était pas sûr et qui ont gardé sa classe\u202f: {count}.",
+        "absolute": "Les valeurs absolues sont des parts des leucocytes saisis, {entered} × 10⁹/L, sans aucune "
+        "correction (ni pour les érythroblastes).",
+    },
+}
+
+
+def notes(
+    case: Case, cells: Sequence[CellRow], leukocytes: int, language: Literal["en", "fr"] = "en"
+) -> tuple[str, ...]:
+    """Notes on the count of a case.
+
+    Args:
+        case: its target and entered leukocyte count (10⁹/L).
+        cells: its cells.
+        leukocytes: how many of them make the 100 %.
+        language: of the notes.
+    """
+    texts = _TEXTS[language]
+    return tuple(texts[key].format(**values) for key, values in _said(case, cells, leukocytes))
+
+
+def _said(case: Case, cells: Sequence[CellRow], leukocytes: int) -> Iterator[tuple[str, dict[str, object]]]:
+    """Key of each sentence, and what it is filled with."""
+    counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
+    yield counted, {"leukocytes": leukocytes, "target": case.target}
+    counts = Counter(cell.code for cell in cells)
+    for code, key in (("NEU", "NEU"), ("IG", "IG"), ("UNIDENTIFIED", "unidentified")):
+        if counts[code]:
+            yield key, {"count": counts[code]}
+    if uncertain := sum("uncertain" in cell.flags and cell.changed_by is None for cell in cells):
+        yield "uncertain", {"count": uncertain}
+    if case.leukocytes is not None and leukocytes:
+        yield "absolute", {"entered": f"{case.leukocytes:g}"}
