@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy.core.errors import ImageError
-from leukopy.imaging.decode import REASONS, read_cell, read_image
+from leukopy.imaging.decode import REASONS, check_image, read_cell, read_image
 from leukopy.imaging.preprocess import Preprocess
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -80,6 +80,19 @@ def test_every_accepted_kind_gives_its_pixels(kind: str) -> None:
     assert read.flags.writeable
     tolerance = 6 if options else 0
     assert np.abs(read.astype(int) - pixels).mean() <= tolerance
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_a_picture_is_comes_from_its_bytes(kind: str) -> None:
+    facts = check_image(encode(smooth_picture(), kind), "c1.svg")
+    height, width, _ = smooth_picture().shape
+    assert (facts.width, facts.height, facts.media_type) == (width, height, f"image/{kind.lower()}")
+
+
+def test_a_picture_that_ends_early_is_none_though_its_header_is_whole() -> None:
+    with pytest.raises(ImageError, match=r"^c1\.png: ") as caught:
+        check_image(encode(smooth_picture(), "PNG")[:-40], "c1.png")
+    assert caught.value.reason == "truncated"
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])

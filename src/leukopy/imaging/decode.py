@@ -143,6 +143,31 @@ def read_image(source: Path | bytes, *, short_side: int | None = None) -> NDArra
     return np.array(picture)
 
 
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a whole, readable picture is."""
+
+    width: int
+    """Pixels, as stored in the file."""
+    height: int
+    media_type: str
+    """By the reader that decoded it, whatever the file is called."""
+
+
+def check_image(data: bytes, where: str) -> ImageFacts:
+    """Decode every pixel of a picture, and say what it is.
+
+    Args:
+        data: the file's bytes.
+        where: what the message calls it.
+
+    Raises:
+        ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
+    """
+    _, (width, height) = _decode(data, where, None)
+    return ImageFacts(width, height, Image.MIME[_reader(data, where).format or ""])
+
+
 def _read(path: Path) -> bytes:
     """The bytes of a regular file of a sensible length."""
     try:
