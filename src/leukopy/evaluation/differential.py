@@ -142,7 +142,7 @@ def differential(
 
 
 def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[str]:
-    """Codes of one place in display order, then a laboratory's own; those that are none of the 11 only where counted."""
+    """Codes of one place in display order, then a laboratory's own; outside the 11 only where counted."""
     return [
         code
         for code, cell in classes.items()

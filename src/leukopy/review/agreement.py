@@ -1,0 +1,103 @@
+"""How far the model and the reader agree, over the cells of one case or of all signed ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leukopy.evaluation.agreement import MODEL, agreement
+from leukopy.evaluation.intervals import clopper_pearson
+from leukopy.review.records import Agreement, AgreementView, CellRow, ClassChoice
+from leukopy.taxonomy import COARSE, FINE, CellClass, Place, find, fine_members
+
+READER = "the reader"
+
+REPLICATES = 1000
+"""Of the bootstrap: enough for the two digits that are shown."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One cell, as reader and model name it."""
+
+    case_id: str
+    reader: str
+    model: str
+
+    @classmethod
+    def of(cls, case_id: str, cells: Iterable[CellRow]) -> tuple[Reading, ...]:
+        """The readings of a case's cells; a cell that no reader changed was let stand."""
+        return tuple(cls(case_id, _compatible(cell.code, cell.model_code), cell.model_code) for cell in cells)
+
+
+def _compatible(reader: str, model: str) -> str:
+    """The model's class where the reader only did not divide it: a neutrophil is no disagreement with a band."""
+    undivided = reader in ("NEU", "IG") and model in {FINE[index].code for index in fine_members(reader)}
+    return model if undivided else reader
+
+
+def agree(readings: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> AgreementView:
+    """Raw agreement and Cohen's kappa with 95 % limits, each class, and what is taken for what.
+
+    Limits are bootstrapped: whole cases are drawn where there are several, since the cells of a slide resemble each
+    other (of fewer than some twenty the limits are still too narrow). Of a single case cells are drawn, and the limits
+    of the raw agreement are exact (Clopper and Pearson).
+
+    Args:
+        readings: the cells; those of several cases come together.
+        classes: the classes a reader may give; of them the laboratory's own are needed.
+
+    Raises:
+        SettingsError: a class is neither in the taxonomy nor the laboratory's own.
+    """
+    if not readings:
+        return AgreementView(
+            cases=0, cells=0, raw=None, raw_low=None, raw_high=None, kappa=None, kappa_low=None, kappa_high=None,
+            classes=(), confusion=(),
+        )  # fmt: skip
+    known = _known(classes)
+    for reading in readings:
+        known.get(reading.reader) or find(reading.reader)
+    pairs = [(reading.reader, reading.model) for reading in readings]
+    groups = [reading.case_id for reading in readings]
+    cases = len(set(groups))
+    found = agreement(
+        pairs, tuple(known.values()), (READER, MODEL), groups=groups if cases > 1 else None, replicates=REPLICATES
+    )
+    same = sum(reader == model for reader, model in pairs)
+    raw_low, raw_high = clopper_pearson(same, len(pairs)) if cases == 1 else (found.raw.low, found.raw.high)
+    disagreements = Counter(pair for pair in pairs if pair[0] != pair[1])
+    return AgreementView(
+        cases=cases,
+        cells=len(pairs),
+        raw=found.raw.value,
+        raw_low=raw_low,
+        raw_high=raw_high,
+        kappa=found.kappa.value,
+        kappa_low=found.kappa.low,
+        kappa_high=found.kappa.high,
+        classes=tuple(
+            Agreement(
+                code=one.code,
+                name=(known.get(one.code) or find(one.code)).name,
+                french=(known.get(one.code) or find(one.code)).french,
+                reader=one.first,
+                model=one.second,
+                both=one.both,
+                recall=one.both / one.first if one.first else None,
+                precision=one.both / one.second if one.second else None,
+            )
+            for one in found.classes
+        ),
+        confusion=tuple((*pair, count) for pair, count in disagreements.most_common()),
+    )
+
+
+def _known(classes: Sequence[ClassChoice]) -> dict[str, CellClass]:
+    """The classes of the taxonomy that are seen by a model or undivided, then the laboratory's own."""
+    known = {cell.code: cell for cell in (*FINE, *COARSE)}
+    for one in classes:
+        if one.own:
+            known[one.code] = CellClass(one.code, one.name, one.french, None, Place(one.place), one.colour)
+    return known
