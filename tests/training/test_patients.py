@@ -149,15 +149,6 @@ def test_naive_bayes_is_the_sum_of_the_logarithms_of_two_densities() -> None:
     assert net(cells, torch.tensor([torch.nan, count]))[0].item() == pytest.approx(0.3 + evidence[1], abs=1e-4)
 
 
-def test_a_number_unlike_that_of_any_patient_is_bounded_evidence() -> None:
-    mean, variance = np.array([[50, 1.6], [70, 2.5]]), np.array([[100, 0.1], [120, 0.6]])
-    net = NaiveBayes(0.3, mean, variance, limit=math.log(163))
-    cells = torch.zeros(1, 1)
-    assert net(cells, torch.tensor([torch.nan, 400.0]))[0].item() == pytest.approx(0.3 + math.log(163), abs=1e-4)
-    inside = torch.tensor([64.0, 6.0])
-    assert net(cells, inside)[0].item() == NaiveBayes(0.3, mean, variance)(cells, inside)[0].item()
-
-
 def test_statistics_leave_out_what_a_cell_has_not() -> None:
     cells = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
     cells[2:5, 1] = np.nan

@@ -5,7 +5,6 @@ They are fitted with scikit-learn and written here as networks, so that they are
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -66,25 +65,11 @@ class StatisticsNet(nn.Module):
 
 
 class NaiveBayes(nn.Module):
-    """Gaussian naive Bayes on age and the logarithm of the count; a number that is unknown says nothing.
+    """Gaussian naive Bayes on age and the logarithm of the count; a number that is unknown says nothing."""
 
-    Far from all patients the two bells differ by any number of log-odds, which so few patients cannot show: the
-    evidence of each number is kept within a limit.
-    """
-
-    def __init__(
-        self, prior: float, mean: NDArray[np.floating], variance: NDArray[np.floating], limit: float = math.inf
-    ) -> None:
-        """Take the fitted numbers.
-
-        Args:
-            prior: log-odds of tumoral before anything is known.
-            mean: (2 classes, 2 numbers).
-            variance: likewise.
-            limit: log-odds that one number may add or take at most.
-        """
+    def __init__(self, prior: float, mean: NDArray[np.floating], variance: NDArray[np.floating]) -> None:
+        """Take the fitted numbers: log-odds of tumoral before anything is known; means and variances (2 classes, 2)."""
         super().__init__()
-        self.limit = limit
         self.prior = nn.Buffer(torch.tensor(prior, dtype=torch.float32))
         self.mean = nn.Buffer(torch.as_tensor(mean, dtype=torch.float32))
         self.variance = nn.Buffer(torch.as_tensor(variance, dtype=torch.float32))
@@ -93,7 +78,7 @@ class NaiveBayes(nn.Module):
         """Clinical numbers, float (2,), of one patient to the answer."""
         numbers = torch.stack([clinical[0], torch.log(clinical[1])])
         density = -0.5 * (torch.log(self.variance) + (numbers - self.mean) ** 2 / self.variance)
-        evidence = (density[1] - density[0]).clamp(-self.limit, self.limit)
+        evidence = density[1] - density[0]
         evidence = torch.where(torch.isnan(evidence), torch.zeros_like(evidence), evidence)
         return BagOutput(self.prior + evidence.sum(), _uniform(cells))
 

@@ -154,7 +154,7 @@ def _clinical(model: ClinicalModel, train: Sequence[Bag], watch: Sequence[Bag], 
 
 
 def _naive_bayes(numbers: NDArray[np.float64], labels: NDArray[np.intp]) -> NaiveBayes:
-    """Each number for itself, from the patients of whom it is known; n patients show no odds beyond n to 1."""
+    """Each number for itself, from the patients of whom it is known."""
     from sklearn.naive_bayes import GaussianNB  # noqa: PLC0415
 
     mean, variance = np.zeros((2, 2)), np.ones((2, 2))  # a number known of nobody says nothing
@@ -163,7 +163,7 @@ def _naive_bayes(numbers: NDArray[np.float64], labels: NDArray[np.intp]) -> Naiv
         if len(set(labels[known])) == 2:
             fitted = GaussianNB().fit(values[known, None], labels[known])
             mean[:, column], variance[:, column] = fitted.theta_[:, 0], fitted.var_[:, 0]
-    return NaiveBayes(_prior(labels), mean, variance, limit=math.log(len(labels)))
+    return NaiveBayes(_prior(labels), mean, variance)
 
 
 def _nets(model: NetModel, train: Sequence[Bag], watch: Sequence[Bag], seed: int) -> Fitted:
