@@ -1,0 +1,178 @@
+"""Images and zips from outside: what is taken, and what is refused with its reason.
+
+Nothing that a file says of itself is believed. Whether it is an image, and of what kind, is said by the decoder; how
+large an entry of a zip is, is counted while it is unpacked; an entry's path is shown to people and used for nothing
+else, since images are stored by the digest of their bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from leukopy.core.errors import ImageError
+from leukopy.imaging.decode import check_image
+from leukopy.review.records import Refused
+from leukopy.review.settings import Limits
+from leukopy.review.store.results import NewImage
+
+ZIP_START = (b"PK\x03\x04", b"PK\x05\x06")
+"""How a zip begins, full or empty."""
+
+NAME_LENGTH = 200
+
+REASONS: dict[str, str] = {
+    "link": "is a link, not a file. Put the image itself into the zip.",
+    "path": "has a path that leads out of the zip. Make the zip from inside the folder of the images.",
+    "encrypted": "is encrypted. Make the zip without a password.",
+    "nested_zip": "is a zip inside a zip. Unpack it, or upload it by itself.",
+    "compression": "is compressed in a way that is not read. Make the zip with the usual (deflate) compression.",
+    "damaged_zip": "is damaged. Make the zip again.",
+    "too_large": "is larger than one image may be.",
+    "too_many_entries": "holds more files than one zip may. Split it.",
+    "zip_bomb": "grows beyond all measure when unpacked; nothing more of it was read.",
+    "case_full": "does not fit: the case holds as many cells as a case may.",
+}
+"""Every reason an upload can fail for, beside those of `leukopy.imaging.decode`."""
+
+_RATIO_FROM = 2**20
+"""Bytes from which the ratio is looked at: a small drawing of one colour is no bomb."""
+_DIRECTORY_BYTES = 1024
+"""Of a zip's table of contents, for each entry that is allowed: ample for its name."""
+
+
+class Upload(NamedTuple):
+    """One file as it arrived."""
+
+    name: str
+    """As the sender calls it."""
+    content: BinaryIO
+    """Open for reading, seekable, at its start."""
+
+
+def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[NewImage | Refused]:
+    """What becomes of each file, one at a time, so that memory holds one image only.
+
+    An image gives a `NewImage`, anything else a `Refused`; a zip gives one or the other for each of its files, or a
+    single `Refused` for the whole. Folders, hidden files and the notes that macOS adds are passed over, as they are
+    when a folder is analysed.
+    """
+    for name, content in uploads:
+        if content.read(4) in ZIP_START:
+            content.seek(0)
+            yield from _unzip(name, content, limits)
+        else:
+            content.seek(0)
+            yield _image(name, content.read(limits.image_bytes + 1), limits)
+
+
+def _image(name: str, data: bytes, limits: Limits) -> NewImage | Refused:
+    if len(data) > limits.image_bytes:
+        return refused(name, "too_large")
+    name = shown(name)
+    try:
+        facts = check_image(data, name)
+    except ImageError as error:
+        return Refused(name=name, reason=error.reason, message=str(error))
+    return NewImage(name, data, facts.width, facts.height, facts.media_type)
+
+
+def _unzip(name: str, content: BinaryIO, limits: Limits) -> Iterator[NewImage | Refused]:
+    try:
+        archive = ZipFile(_Careful(content, max(2**20, limits.zip_entries * _DIRECTORY_BYTES)))  # type: ignore[arg-type]
+        entries = archive.infolist()
+    # On bytes that are no healthy zip, zipfile raises these.
+    except (BadZipFile, NotImplementedError, ValueError, OSError, EOFError, LookupError) as error:
+        yield refused(name, "too_many_entries" if isinstance(error, _TooLong) else "damaged_zip")
+        return
+    if reason := _whole(entries, limits):
+        yield refused(name, reason)
+        return
+    left = limits.zip_bytes
+    for entry in entries:
+        if _passed_over(entry):
+            continue
+        found, unpacked = _entry(archive, entry, limits, left)
+        left -= unpacked
+        yield found
+
+
+def _whole(entries: list[ZipInfo], limits: Limits) -> str | None:
+    """Why a zip is refused as a whole, by what it says of itself; an entry that says less than it holds is cut off."""
+    if len(entries) > limits.zip_entries:
+        return "too_many_entries"
+    if sum(entry.file_size for entry in entries) > limits.zip_bytes or any(
+        entry.file_size > max(_RATIO_FROM, limits.zip_ratio * entry.compress_size) for entry in entries
+    ):
+        return "zip_bomb"
+    return None
+
+
+def _passed_over(entry: ZipInfo) -> bool:
+    parts = re.split(r"[/\\]", entry.filename)
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
+    return entry.is_dir() or hidden or parts[0] == "__MACOSX"
+
+
+def _entry(archive: ZipFile, entry: ZipInfo, limits: Limits, left: int) -> tuple[NewImage | Refused, int]:
+    """What becomes of an entry, and how many bytes were unpacked for it, of ``left`` that may be."""
+    if reason := _refusal(entry):
+        return refused(entry.filename, reason), 0
+    most = max(0, min(limits.image_bytes, left))
+    try:
+        with archive.open(entry) as stream:
+            data = stream.read(most + 1)  # never more, whatever the entry says of itself
+    except (BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError, zlib.error):
+        return refused(entry.filename, "damaged_zip"), most
+    if len(data) > most:
+        return refused(entry.filename, "too_large" if most == limits.image_bytes else "zip_bomb"), len(data)
+    if data.startswith(ZIP_START):
+        return refused(entry.filename, "nested_zip"), len(data)
+    return _image(entry.filename, data, limits), len(data)
+
+
+def _refusal(entry: ZipInfo) -> str | None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        return "link"
+    parts = re.split(r"[/\\]", entry.filename)
+    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", parts[0]):
+        return "path"
+    if entry.flag_bits & 1:
+        return "encrypted"
+    return None if entry.compress_type in (ZIP_STORED, ZIP_DEFLATED) else "compression"
+
+
+def refused(name: str, reason: str) -> Refused:
+    """A refusal for one of `REASONS`."""
+    name = shown(name)
+    return Refused(name=name, reason=reason, message=f"{name}: {REASONS[reason]}")
+
+
+def shown(name: str) -> str:
+    """A file's name fit for people: printable, and no longer than ``NAME_LENGTH``; of a long one, its end."""
+    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    return printable[-NAME_LENGTH:] or "(no name)"
+
+
+class _TooLong(ValueError):
+    """A table of contents that is longer than any honest one."""
+
+
+class _Careful:
+    """A file that refuses to be read in one piece beyond a limit: zipfile loads its table of contents so, unchecked."""
+
+    def __init__(self, content: BinaryIO, limit: int) -> None:
+        self._content = content
+        self._limit = limit
+        self.seek, self.tell, self.seekable = content.seek, content.tell, content.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._content.read(size if 0 <= size <= self._limit else self._limit + 1)
+        if len(data) > self._limit:
+            raise _TooLong
+        return data
