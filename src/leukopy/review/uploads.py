@@ -83,11 +83,11 @@ def _image(name: str, data: bytes, limits: Limits) -> NewImage | Refused:
 
 def _unzip(name: str, content: BinaryIO, limits: Limits) -> Iterator[NewImage | Refused]:
     try:
-        archive = ZipFile(_Careful(content, max(2**20, limits.zip_entries * _DIRECTORY_BYTES)))  # type: ignore[arg-type]
+        archive = ZipFile(_Careful(content, max(2**20, limits.zip_entries * _DIRECTORY_BYTES)))
         entries = archive.infolist()
     # On bytes that are no healthy zip, zipfile raises these.
     except (BadZipFile, NotImplementedError, ValueError, OSError, EOFError, LookupError) as error:
-        yield refused(name, "too_many_entries" if isinstance(error, _TooLong) else "damaged_zip")
+        yield refused(name, "too_many_entries" if isinstance(error, _TooLongError) else "damaged_zip")
         return
     if reason := _whole(entries, limits):
         yield refused(name, reason)
@@ -159,7 +159,7 @@ def shown(name: str) -> str:
     return printable[-NAME_LENGTH:] or "(no name)"
 
 
-class _TooLong(ValueError):
+class _TooLongError(ValueError):
     """A table of contents that is longer than any honest one."""
 
 
@@ -174,5 +174,5 @@ class _Careful:
     def read(self, size: int = -1) -> bytes:
         data = self._content.read(size if 0 <= size <= self._limit else self._limit + 1)
         if len(data) > self._limit:
-            raise _TooLong
+            raise _TooLongError
         return data
