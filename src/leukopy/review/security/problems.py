@@ -1,0 +1,154 @@
+"""Errors as RFC 9457 problems, and none of them with a patient's data in the log."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from leukopy.core.errors import InputError, LeukopyError, MissingExtraError, SettingsError
+from leukopy.core.settings import Settings
+from leukopy.review.records import Case, CellRow
+from leukopy.review.security.logins import TooManyAttemptsError
+from leukopy.review.store import AlreadyExists, Conflict, Forbidden, NotAllowed, NotFound
+
+API = "/api/"
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger("leukopy.review")
+
+
+class NotSignedInError(LeukopyError):
+    """No session, or one that has ended."""
+
+
+class Wrong(Settings):
+    """One wrong value of a request."""
+
+    where: str
+    """Its place: ``body.changes.0.code``."""
+    message: str
+
+
+class Problem(Settings):
+    """What went wrong with a request (RFC 9457)."""
+
+    type: str
+    """``urn:leukopy:problem:`` and a fixed word."""
+    title: str
+    status: int
+    detail: str
+    """What, where, and what to do."""
+    errors: tuple[Wrong, ...] = ()
+    """Of a request that is not of the form it must have."""
+    current: tuple[CellRow, ...] | Case | None = None
+    """Of a conflict: what is there now."""
+
+
+_STATUS: dict[type[LeukopyError], int] = {
+    NotSignedInError: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    NotAllowed: 409,
+    AlreadyExists: 409,
+    Conflict: 409,
+    InputError: 422,
+    SettingsError: 422,
+    TooManyAttemptsError: 429,
+    MissingExtraError: 501,
+}
+"""Of what leukopy raises on purpose; anything else is the station's own fault."""
+
+
+def problem(status: int, detail: str, kind: str = "", **more: Any) -> JSONResponse:
+    """The answer for an error; ``kind`` is the fixed word of its type, by default that of the status."""
+    title = HTTPStatus(status).phrase
+    kind = kind or title.lower().replace(" ", "-")
+    body = Problem(type=f"urn:leukopy:problem:{kind}", title=title, status=status, detail=detail, **more)
+    return JSONResponse(body.model_dump(mode="json", exclude_defaults=True), status, media_type=MEDIA_TYPE)
+
+
+def documented() -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: any answer but the good one is a problem."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs")  # Case and CellRow are there already, as answers of their own
+    schema["properties"]["errors"]["items"] = Wrong.model_json_schema()
+    return {"default": {"description": "A problem", "content": {MEDIA_TYPE: {"schema": schema}}}}
+
+
+def answer_errors_as_problems(app: FastAPI) -> None:
+    """Register the handlers of an app."""
+    app.add_exception_handler(LeukopyError, _on_purpose)
+    app.add_exception_handler(RequestValidationError, _wrong_form)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def _on_purpose(request: Request, error: Exception) -> Response:
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    if status == 401 and not request.url.path.startswith(API):
+        return RedirectResponse("/login", 303)
+    if status == 500:
+        _log(error)
+    # Of an error of the station's own its message is told: it says what to do, and names no patient.
+    current = error.current if isinstance(error, Conflict) else None
+    kind = {NotAllowed: "not-allowed-now", AlreadyExists: "already-exists"}.get(type(error), "")
+    answer = problem(status, str(error), kind, current=current)
+    if isinstance(error, TooManyAttemptsError):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
+
+
+def _wrong_form(_: Request, error: Exception) -> Response:
+    """Which values are wrong, and why; not what they were."""
+    assert isinstance(error, RequestValidationError)
+    wrong = tuple(Wrong(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in error.errors())
+    detail = "; ".join(f"{each.where}: {each.message}" for each in wrong[:10])
+    return problem(422, detail, errors=wrong[:100])
+
+
+def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = problem(error.status_code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+class UnexpectedErrors:
+    """Answers 500 to what nobody foresaw. The log says where it happened; messages may hold a patient's data."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception as error:  # noqa: BLE001  the last place where it can be answered
+            if scope["type"] != "http":
+                raise
+            _log(error)
+            if not begun:
+                detail = "The station failed. Nothing was changed. Its log says where; report that."
+                await problem(500, detail)(scope, receive, send)
+
+
+def _log(error: BaseException) -> None:
+    """Write which error it was and where, without its message."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    _LOG.error("%s\n%s", type(error).__name__, where)
