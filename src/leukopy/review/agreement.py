@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from leukopy.evaluation.agreement import MODEL, agreement
 from leukopy.evaluation.intervals import clopper_pearson
+from leukopy.review.counting import own_classes
 from leukopy.review.records import Agreement, AgreementView, CellRow, ClassChoice
-from leukopy.taxonomy import COARSE, FINE, CellClass, Place, find, fine_members
+from leukopy.taxonomy import COARSE, FINE, find, fine_members
 
 READER = "the reader"
 
@@ -56,15 +57,14 @@ def agree(readings: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> A
             cases=0, cells=0, raw=None, raw_low=None, raw_high=None, kappa=None, kappa_low=None, kappa_high=None,
             classes=(), confusion=(),
         )  # fmt: skip
-    known = _known(classes)
-    for reading in readings:
-        known.get(reading.reader) or find(reading.reader)
+    own = own_classes(classes)
+    used = {code for reading in readings for code in (reading.reader, reading.model)}
+    known = {code: own.get(code) or find(code) for code in used}
+    order = tuple(dict.fromkeys((*FINE, *COARSE, *own.values())))
     pairs = [(reading.reader, reading.model) for reading in readings]
     groups = [reading.case_id for reading in readings]
     cases = len(set(groups))
-    found = agreement(
-        pairs, tuple(known.values()), (READER, MODEL), groups=groups if cases > 1 else None, replicates=REPLICATES
-    )
+    found = agreement(pairs, order, (READER, MODEL), groups=groups if cases > 1 else None, replicates=REPLICATES)
     same = sum(reader == model for reader, model in pairs)
     raw_low, raw_high = clopper_pearson(same, len(pairs)) if cases == 1 else (found.raw.low, found.raw.high)
     disagreements = Counter(pair for pair in pairs if pair[0] != pair[1])
@@ -80,8 +80,8 @@ def agree(readings: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> A
         classes=tuple(
             Agreement(
                 code=one.code,
-                name=(known.get(one.code) or find(one.code)).name,
-                french=(known.get(one.code) or find(one.code)).french,
+                name=known[one.code].name,
+                french=known[one.code].french,
                 reader=one.first,
                 model=one.second,
                 both=one.both,
@@ -92,12 +92,3 @@ def agree(readings: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> A
         ),
         confusion=tuple((*pair, count) for pair, count in disagreements.most_common()),
     )
-
-
-def _known(classes: Sequence[ClassChoice]) -> dict[str, CellClass]:
-    """The classes of the taxonomy that are seen by a model or undivided, then the laboratory's own."""
-    known = {cell.code: cell for cell in (*FINE, *COARSE)}
-    for one in classes:
-        if one.own:
-            known[one.code] = CellClass(one.code, one.name, one.french, None, Place(one.place), one.colour)
-    return known

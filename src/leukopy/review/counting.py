@@ -41,11 +41,7 @@ def count_case(
     Raises:
         SettingsError: a cell's class is neither in the taxonomy nor the laboratory's own, or a range is none.
     """
-    own = {
-        choice.code: CellClass(choice.code, choice.name, choice.french, None, Place(choice.place), choice.colour)
-        for choice in classes
-        if choice.own
-    }
+    own = own_classes(classes)
     ranges = ReferenceRanges.build(settings.reference, where="reference")
     found = differential(Counter(cell.code for cell in cells), ranges=ranges, own=tuple(own.values()))
     leukocytes = case.leukocytes
@@ -81,6 +77,15 @@ def count_case(
         reference_name=found.reference_name,
         total=None if leukocytes is None else _total(found.leukocytes, leukocytes, settings.absolute.get(LEUKOCYTES)),
     )
+
+
+def own_classes(classes: Sequence[ClassChoice]) -> dict[str, CellClass]:
+    """The laboratory's own among the classes that a reader may give, by code."""
+    return {
+        one.code: CellClass(one.code, one.name, one.french, None, Place(one.place), one.colour)
+        for one in classes
+        if one.own
+    }
 
 
 def _counted(code: str, count: int, own: Mapping[str, CellClass]) -> DifferentialLine:

@@ -1,0 +1,276 @@
+"""The signed count as an HL7 FHIR R4 Bundle: one DiagnosticReport whose results are one Observation per class.
+
+LOINC codes stand in ``loinc.csv``, to be edited there; a class without one has leukopy's own code and its name. (That
+table contains content from LOINC, http://loinc.org, copyright Regenstrief Institute, Inc., available at no cost under
+the licence at http://loinc.org/license.) Units are UCUM's.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+from uuid import UUID, uuid5
+
+from leukopy.core.errors import MissingExtraError
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.review.documents.issue import Issue, issue
+from leukopy.review.documents.rows import Pair, Row, percent, rows
+from leukopy.review.records import PatientView, Signature, SignedContent
+
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+OWN = "urn:x-leukopy:quantity"
+"""Code system of what has no LOINC code: ``SNE.percent``, ``low95`` …"""
+
+_TERMS = "http://terminology.hl7.org/CodeSystem"
+_PERCENT = ("%", "%")
+_PER_100 = ("per 100 leukocytes", "/100{WBCs}")
+_ABSOLUTE = ("10⁹/L", "10*9/L")
+_CELLS = ("cells", "{cells}")
+"""Units: for people, and UCUM's code."""
+
+Resource = dict[str, Any]
+
+
+def fhir_bundle(
+    content: SignedContent, *, signatures: Sequence[Signature] = (), laboratory: str = "", preliminary: bool = False
+) -> str:
+    """The count of a revision as a FHIR R4 Bundle of the type ``collection``, in JSON, validated.
+
+    Ids depend on the case and the class only, so that an amended resource is known as the one it replaces.
+
+    Args:
+        content: the numbers.
+        signatures: of the case; the readers are named as interpreters.
+        laboratory: its name: the performer.
+        preliminary: not signed yet. The status is ``preliminary``; then ``final``; ``amended`` after an amendment.
+
+    Raises:
+        MissingExtraError: fhir.resources is not installed.
+    """
+    try:
+        from fhir.resources.R4B.bundle import Bundle  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError("A FHIR bundle", "app") from error
+    told = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    observations = list(_observations(told))
+    resources = [_report(told, observations), *_subjects(told), *observations]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "identifier": {"system": OWN, "value": f"{content.case.id}/{content.case.revision}"},
+        "timestamp": _instant(told),
+        "entry": [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources],
+    }
+    text: str = Bundle.model_validate(bundle).model_dump_json(indent=2)
+    return text
+
+
+def _id(told: Issue, *name: str) -> str:
+    return str(uuid5(UUID(told.content.case.id), "/".join(name)))
+
+
+def _link(told: Issue, *name: str) -> Resource:
+    return {"reference": f"urn:uuid:{_id(told, *name)}"}
+
+
+def _instant(told: Issue) -> str:
+    return told.at.isoformat(timespec="seconds")
+
+
+def _report(told: Issue, observations: Sequence[Resource]) -> Resource:
+    content = told.content
+    said = [RESEARCH_USE_ONLY, *content.differential.notes]
+    if content.case.revision > 1:
+        said.append(f"Revision {content.case.revision}, amended: {content.case.amendment_reason or 'no reason given'}.")
+    if content.case.comment:
+        said.append(content.case.comment)
+    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in said)
+    return {
+        "resourceType": "DiagnosticReport",
+        "id": _id(told, "report"),
+        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{paragraphs}</div>'},
+        "identifier": [{"system": OWN, "value": f"{content.case.id}/{content.case.revision}"}],
+        "status": told.state,
+        "category": [
+            {"coding": [{"system": f"{_TERMS}/v2-0074", "code": code, "display": name}]}
+            for code, name in (("HM", "Hematology"), ("LAB", "Laboratory"))
+        ],
+        "code": _code("PANEL", "panel", "Differential count of the blood"),
+        **_about(told),
+        "specimen": [_link(told, "specimen")],
+        **({"performer": [{"display": told.laboratory}]} if told.laboratory else {}),
+        **({"resultsInterpreter": [{"display": one.user} for one in told.signatures]} if told.signatures else {}),
+        "result": [{"reference": f"urn:uuid:{one['id']}", "display": one["code"]["text"]} for one in observations],
+        "conclusion": "\n".join(said),
+    }
+
+
+def _about(told: Issue) -> Resource:
+    """Of whom, of when: the same for report and observations."""
+    case = told.content.case
+    found: Resource = {"issued": _instant(told)}
+    if case.patient:
+        found["subject"] = _link(told, "patient")
+    if case.specimen_date:
+        found["effectiveDateTime"] = case.specimen_date.isoformat()
+    return found
+
+
+def _subjects(told: Issue) -> Iterator[Resource]:
+    """Patient, specimen and device."""
+    case = told.content.case
+    subject = {"subject": _link(told, "patient")} if case.patient else {}
+    if case.patient:
+        yield {"resourceType": "Patient", "id": _id(told, "patient"), "identifier": [{"value": case.patient}]}
+    yield {
+        "resourceType": "Specimen",
+        "id": _id(told, "specimen"),
+        "identifier": [{"value": case.slide}],
+        "type": {
+            "coding": [{"system": "http://snomed.info/sct", "code": "119297000", "display": "Blood specimen"}],
+            "text": "Blood smear",
+        },
+        **subject,
+        **({"collection": {"collectedDateTime": case.specimen_date.isoformat()}} if case.specimen_date else {}),
+    }
+    yield {
+        "resourceType": "Device",
+        "id": _id(told, "device"),
+        "deviceName": [{"name": f"leukopy, cell model {told.content.model or 'none'}", "type": "model-name"}],
+        "version": [
+            {"type": {"text": "leukopy"}, "value": told.content.leukopy},
+            *(
+                [{"type": {"text": "cell model, sha256"}, "value": told.content.model_sha256}]
+                if told.content.model_sha256
+                else []
+            ),
+        ],
+        "note": [{"text": RESEARCH_USE_ONLY}],
+    }
+
+
+def _observations(told: Issue) -> Iterator[Resource]:
+    for row in rows(told.content.differential):
+        if row.kind != "total":
+            yield _share(told, row)
+        if row.absolute is not None:
+            yield _absolute(told, row)
+    if told.content.patient is not None:
+        yield _lymphocytosis(told, told.content.patient)
+
+
+def _share(told: Issue, row: Row) -> Resource:
+    """Cells of one class: % of the leukocytes, per 100 of them, or only counted."""
+    unit = {"differential": _PERCENT, "per_100_leukocytes": _PER_100}.get(row.kind, _CELLS)
+    counted = row.kind == "count"
+    parts = [_part("count", "cells counted", Decimal(row.count), _CELLS)]
+    if row.low is not None and row.high is not None:
+        parts.append(_part("low95", "lower 95 % limit (Clopper-Pearson)", row.low, unit))
+        parts.append(_part("high95", "upper 95 % limit (Clopper-Pearson)", row.high, unit))
+    return {
+        **_observation(told, row.code, "count" if counted else "percent", _title(row)),
+        **_value(Decimal(row.count) if counted else row.value, unit),
+        **_judged(row.reference, row.flag, unit, told.content.differential.reference_name),
+        "component": parts,
+    }
+
+
+def _absolute(told: Issue, row: Row) -> Resource:
+    """Of the leukocytes that were entered; for a class, its share of them."""
+    derived = [] if row.kind == "total" else [_link(told, row.code, "percent"), _link(told, "WBC", "absolute")]
+    note = "Entered by the reader." if row.kind == "total" else "Share of the leukocytes entered; not corrected."
+    return {
+        **_observation(told, row.code, "absolute", _title(row)),
+        **_value(row.absolute, _ABSOLUTE),
+        **_judged(row.absolute_reference, row.absolute_flag, _ABSOLUTE, "usual"),
+        **({"derivedFrom": derived} if derived else {}),
+        "note": [{"text": f"{note} {RESEARCH_USE_ONLY}"}],
+    }
+
+
+def _lymphocytosis(told: Issue, patient: PatientView) -> Resource:
+    low, high = percent(patient.low), percent(patient.high)
+    said = [
+        f"{patient.decision.capitalize()} at the operating point {patient.operating_point!r}: tumoral from "
+        f"{percent(patient.threshold)} % on. {patient.lymphocytes_read} lymphocytes; model {patient.model}.",
+        *patient.flags,
+        RESEARCH_USE_ONLY,
+    ]
+    parts = [] if low is None or high is None else [
+        _part("low95", "lower 95 % limit over cells", low, _PERCENT),
+        _part("high95", "upper 95 % limit over cells", high, _PERCENT),
+    ]  # fmt: skip
+    return {
+        **_observation(told, "TUMORAL", "percent", "Probability of a tumoral lymphocytosis"),
+        **_value(percent(patient.probability), _PERCENT),
+        "interpretation": [{"text": patient.decision}],
+        "note": [{"text": line} for line in said],
+        **({"component": parts} if parts else {}),
+    }
+
+
+def _observation(told: Issue, code: str, quantity: str, title: str) -> Resource:
+    return {
+        "resourceType": "Observation",
+        "id": _id(told, code, quantity),
+        "status": told.state,
+        "category": [{"coding": [{"system": f"{_TERMS}/observation-category", "code": "laboratory"}]}],
+        "code": _code(code, quantity, title),
+        **_about(told),
+        "specimen": _link(told, "specimen"),
+        "device": _link(told, "device"),
+        "method": {"text": "Image-based differential: cells named by a model, each shown to a reader for correction"},
+        "note": [{"text": RESEARCH_USE_ONLY}],
+    }
+
+
+def _title(row: Row) -> str:
+    name = f"All {row.name}s" if row.sums else row.name[:1].upper() + row.name[1:]
+    return f"{name}s" if row.kind == "total" else name
+
+
+def _code(code: str, quantity: str, title: str) -> Resource:
+    own = {"system": OWN, "code": f"{code}.{quantity}", "display": title}
+    known = _loinc().get((code, quantity))
+    standard = [{"system": LOINC, "code": known[0], "display": known[1]}] if known else []
+    return {"coding": [*standard, own], "text": title}
+
+
+@lru_cache(maxsize=1)
+def _loinc() -> Mapping[tuple[str, str], tuple[str, str]]:
+    """LOINC code and its name by class and quantity."""
+    text = (files("leukopy.review.documents") / "loinc.csv").read_text(encoding="utf-8")
+    table = csv.DictReader(text.splitlines())
+    return {(row["class"], row["quantity"]): (row["loinc"], row["display"]) for row in table}
+
+
+def _quantity(value: Decimal, unit: tuple[str, str]) -> Resource:
+    return {"value": value, "unit": unit[0], "system": UCUM, "code": unit[1]}
+
+
+def _value(value: Decimal | None, unit: tuple[str, str]) -> Resource:
+    if value is None:
+        absent = {"system": f"{_TERMS}/data-absent-reason", "code": "not-applicable"}
+        return {"dataAbsentReason": {"coding": [absent], "text": "No leukocyte was counted"}}
+    return {"valueQuantity": _quantity(value, unit)}
+
+
+def _part(code: str, name: str, value: Decimal, unit: tuple[str, str]) -> Resource:
+    return {"code": {"coding": [{"system": OWN, "code": code}], "text": name}, "valueQuantity": _quantity(value, unit)}
+
+
+def _judged(reference: Pair | None, flag: str | None, unit: tuple[str, str], name: str) -> Resource:
+    """Usual range and L, N or H, where there is a range."""
+    if reference is None:
+        return {}
+    low, high = (_quantity(limit, unit) for limit in reference)
+    found: Resource = {"referenceRange": [{"low": low, "high": high, "text": name}]}
+    if flag:
+        found["interpretation"] = [{"coding": [{"system": f"{_TERMS}/v3-ObservationInterpretation", "code": flag}]}]
+    return found
