@@ -46,10 +46,13 @@ def notes(
         language: of the notes.
     """
     texts = _TEXTS[language]
-    return tuple(texts[key].format(**values) for key, values in _said(case, cells, leukocytes))
+    said = _said(case, cells, leukocytes, "," if language == "fr" else ".")
+    return tuple(texts[key].format(**values) for key, values in said)
 
 
-def _said(case: Case, cells: Sequence[CellRow], leukocytes: int) -> Iterator[tuple[str, dict[str, object]]]:
+def _said(
+    case: Case, cells: Sequence[CellRow], leukocytes: int, point: str
+) -> Iterator[tuple[str, dict[str, object]]]:
     """Key of each sentence, and what it is filled with."""
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
@@ -60,4 +63,4 @@ def _said(case: Case, cells: Sequence[CellRow], leukocytes: int) -> Iterator[tup
     if uncertain := sum("uncertain" in cell.flags and cell.changed_by is None for cell in cells):
         yield "uncertain", {"count": uncertain}
     if case.leukocytes is not None and leukocytes:
-        yield "absolute", {"entered": f"{case.leukocytes:g}"}
+        yield "absolute", {"entered": f"{case.leukocytes:g}".replace(".", point)}

@@ -67,6 +67,7 @@ def signed_html(
         case=content.case,
         language=language,
         say=texts.__getitem__,
+        known=lambda kind, word: texts.get(f"{kind}.{word}", word),
         style=_style(),
         policy=policy(),
         notice=RESEARCH_USE_ONLY,
@@ -158,7 +159,7 @@ def _names(content: SignedContent, language: Language) -> dict[str, str]:
 
 def _name(row: Row, texts: Mapping[str, str], language: Language) -> str:
     name = row.french if language == "fr" else row.name
-    return texts["all"].format(name=name) if row.sums else name[:1].upper() + name[1:]
+    return texts[f"all.{row.code}"] if row.sums else name[:1].upper() + name[1:]
 
 
 def _colour(code: str) -> str:
