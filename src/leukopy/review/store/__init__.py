@@ -1,0 +1,47 @@
+"""What the review station keeps: cases, cells, corrections, signatures, users, jobs, and the log that only grows."""
+
+from leukopy.review.store.errors import (
+    AlreadyExists,
+    Conflict,
+    Damaged,
+    Forbidden,
+    NotAllowed,
+    NotFound,
+    StoreError,
+)
+from leukopy.review.store.images import ImageStore
+from leukopy.review.store.results import (
+    CellImage,
+    Changed,
+    CodePairs,
+    LiveSession,
+    ModelFacts,
+    NewImage,
+    NewSession,
+    PendingImage,
+    SignedCell,
+    UndoState,
+)
+from leukopy.review.store.store import Store
+
+__all__ = [
+    "AlreadyExists",
+    "CellImage",
+    "Changed",
+    "CodePairs",
+    "Conflict",
+    "Damaged",
+    "Forbidden",
+    "ImageStore",
+    "LiveSession",
+    "ModelFacts",
+    "NewImage",
+    "NewSession",
+    "NotAllowed",
+    "NotFound",
+    "PendingImage",
+    "SignedCell",
+    "Store",
+    "StoreError",
+    "UndoState",
+]

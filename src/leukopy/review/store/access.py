@@ -1,0 +1,71 @@
+"""Who may see and do what. A case that a user may not see is one that does not exist."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from leukopy.review.records import OPEN, Role, Status, User
+from leukopy.review.store import tables as t
+from leukopy.review.store.errors import Forbidden, NotAllowed, NotFound
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+def may(user: User, role: Role) -> bool:
+    """Whether a user has a role, or one above it."""
+    return _RANK[user.role] >= _RANK[role]
+
+
+def require(user: User, role: Role) -> None:
+    """Raises Forbidden: the user has less than this role."""
+    if not may(user, role):
+        raise Forbidden(f"this needs the role {role.value}; ask an administrator.")
+
+
+def visible(user: User) -> sa.ColumnElement[bool]:
+    """The cases that a user may see: readers their own and those shared with them, the others all."""
+    if may(user, Role.REVIEWER):
+        return sa.true()
+    shared = sa.select(t.Share.case_id).where(t.Share.user_id == user.id)
+    return sa.or_(t.Case.owner_id == user.id, t.Case.id.in_(shared))
+
+
+def get_case(db: Session, user: User | None, case_id: str, *, lock: bool = False) -> t.Case:
+    """A case that the user may see.
+
+    Args:
+        db: the transaction.
+        user: who asks; None: the worker.
+        case_id: which case.
+        lock: nobody else changes it or its cells until the end of the transaction.
+
+    Raises:
+        NotFound: there is none for this user.
+    """
+    query = sa.select(t.Case).where(t.Case.id == case_id, sa.true() if user is None else visible(user))
+    case = db.scalar(query.with_for_update(of=t.Case) if lock else query)
+    if case is None:
+        raise NotFound("there is no such case, or it is not shared with you.")
+    return case
+
+
+def open_case(db: Session, user: User | None, case_id: str) -> t.Case:
+    """A case that is open to changes, locked.
+
+    Raises:
+        NotFound: there is none for this user.
+        NotAllowed: it is signed.
+    """
+    case = get_case(db, user, case_id, lock=True)
+    if case.status not in OPEN:
+        raise NotAllowed("the case is signed: nothing changes without an amendment.")
+    return case
+
+
+def touch(case: t.Case) -> None:
+    """Note that an open case changed: who looked at it before must look again."""
+    case.version += 1
+    case.changed = t.now()
+    if case.status is Status.REVIEWED:
+        case.status = Status.DRAFT

@@ -1,0 +1,186 @@
+"""The log that only grows: who did what, each entry chained to the one before.
+
+``hash`` = HMAC-SHA256(key, hash before + canonical JSON of the entry). The key lies in a file beside the images, not in
+the database, so that who can write to the database alone cannot write a log that fits. A head row, sealed with the same
+key, knows where the log ends. An entry is written in the transaction of the change it tells of. Database triggers
+refuse to change or delete entries; the chain finds it where someone did so all the same. What it cannot find is that
+the whole database was put back to an earlier state: keep the number and hash of the last entry elsewhere for that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from leukopy.core.errors import SettingsError
+from leukopy.core.files import output_error
+from leukopy.review.records import AuditCheck, AuditEntry, Role, User
+from leukopy.review.store import tables as t
+from leukopy.review.store.access import get_case, require
+
+KEY_FILE = "audit.key"
+_KEY = "audit key"
+"""Where `Session.info` holds the key."""
+_PER_PAGE = 100
+_STATION = "station"
+"""Who acts where no user does: the command line, a worker."""
+
+
+def open_key(folder: Path, *, create: bool) -> bytes:
+    """The key of a station's log; made where it has none yet.
+
+    Raises:
+        SettingsError: it is absent and may not be made (the log was written with it), or is none.
+        OutputError: it cannot be written.
+    """
+    path = folder / KEY_FILE
+    if create and not path.exists():
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_hex(32))
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise output_error(path, error) from error
+    try:
+        key = bytes.fromhex(path.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: the key of the audit log is missing or broken; take it from a backup.") from error
+    if len(key) != 32:
+        raise SettingsError(f"{path}: not a key of an audit log; take it from a backup.")
+    return key
+
+
+def use_key(key: bytes, *infos: dict[Any, Any]) -> None:
+    """Let the transactions that are handed these `Session.info` write to the log."""
+    for info in infos:
+        info[_KEY] = key
+
+
+def secret(db: Session) -> bytes:
+    """The key."""
+    key: bytes = db.info[_KEY]
+    return key
+
+
+def append(db: Session, user: User | None, action: str, case_id: str | None = None, **detail: object) -> None:
+    """Write an entry; the last thing that a transaction does, for the others wait for the head of the log.
+
+    Args:
+        db: the transaction of the change.
+        user: who acts; None: the command line or a worker.
+        action: a fixed word.
+        case_id: what it was done to.
+        detail: ids, codes, versions, digests; no patient data.
+    """
+    head = db.get_one(t.Head, 1, with_for_update=True)
+    entry = t.Entry(
+        number=head.number + 1,
+        at=t.now(),
+        user=user.name if user else _STATION,
+        action=action,
+        case_id=case_id,
+        detail=_canonical(detail),
+    )
+    entry.hash = _hash(secret(db), head.hash, entry)
+    db.add(entry)
+    head.number, head.hash = entry.number, entry.hash
+    head.seal = _seal(secret(db), head.number, head.hash)
+
+
+def wait_turn(db: Session) -> None:
+    """Nobody else writes until the end of the transaction, so that what is looked at now stays true."""
+    db.get_one(t.Head, 1, with_for_update=True)
+
+
+def begin(db: Session) -> None:
+    """Write the first entry of an empty station: a log without any was emptied."""
+    head = db.get_one(t.Head, 1, with_for_update=True)
+    if head.number == 0 and db.scalar(sa.select(sa.func.count()).select_from(t.User)) == 0:
+        append(db, None, "station.made")
+
+
+def history(db: Session, user: User, case_id: str) -> tuple[AuditEntry, ...]:
+    """What was done to a case, first things first."""
+    get_case(db, user, case_id)
+    rows = db.scalars(sa.select(t.Entry).where(t.Entry.case_id == case_id).order_by(t.Entry.number))
+    return tuple(_record(row) for row in rows)
+
+
+def entries(db: Session, user: User, page: int) -> tuple[AuditEntry, ...]:
+    """A page of the log, latest entries first; for administrators."""
+    require(user, Role.ADMINISTRATOR)
+    skip = _PER_PAGE * min(max(page - 1, 0), 10_000_000)
+    rows = db.scalars(sa.select(t.Entry).order_by(t.Entry.number.desc()).offset(skip).limit(_PER_PAGE))
+    return tuple(_record(row) for row in rows)
+
+
+def verify(db: Session) -> AuditCheck:
+    """Go through the whole log."""
+    count = db.scalar(sa.select(sa.func.count()).select_from(t.Entry)) or 0
+    problem = _problem(db, secret(db))
+    return AuditCheck(entries=count, intact=problem is None, problem=problem)
+
+
+def _problem(db: Session, key: bytes) -> str | None:
+    head = db.get(t.Head, 1)
+    if head is None or not hmac.compare_digest(head.seal, _seal(key, head.number, head.hash)):
+        return "the row that knows where the log ends was changed or removed"
+    before, expected = "", 1
+    for entry in db.scalars(sa.select(t.Entry).order_by(t.Entry.number).execution_options(yield_per=1000)):
+        if entry.number < expected or entry.number > head.number:
+            return f"entry {entry.number} was put in"
+        if entry.number > expected:
+            return f"{_entries(expected, entry.number - 1)} missing"
+        if not hmac.compare_digest(entry.hash, _hash(key, before, entry)):
+            return f"entry {entry.number} was changed or put in"
+        before, expected = entry.hash, expected + 1
+    if expected <= head.number:
+        return f"{_entries(expected, head.number)} missing: the end of the log was cut off"
+    if before != head.hash:
+        return f"entry {head.number} is not the one that the log ended with"
+    return None
+
+
+def _entries(first: int, last: int) -> str:
+    return f"entry {first} is" if first == last else f"entries {first} to {last} are"
+
+
+def _canonical(value: object) -> str:
+    """The one way to write it as JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _hash(key: bytes, before: str, entry: t.Entry) -> str:
+    said = [entry.number, _iso(entry.at), entry.user, entry.action, entry.case_id, entry.detail]
+    return hmac.new(key, (before + _canonical(said)).encode(), hashlib.sha256).hexdigest()
+
+
+def _seal(key: bytes, number: int, last: str) -> str:
+    return hmac.new(key, f"head {number} {last}".encode(), hashlib.sha256).hexdigest()
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _record(row: t.Entry) -> AuditEntry:
+    return AuditEntry(
+        number=row.number,
+        at=row.at,
+        user=row.user,
+        action=row.action,
+        case_id=row.case_id,
+        detail=json.loads(row.detail),
+        hash=row.hash,
+    )

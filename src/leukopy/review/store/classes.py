@@ -1,0 +1,95 @@
+"""The classes that a reader may give: those of the taxonomy, and the laboratory's own."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from leukopy.core.errors import SettingsError
+from leukopy.review.records import ClassChoice, Role, User
+from leukopy.review.store import audit
+from leukopy.review.store import tables as t
+from leukopy.review.store.access import require
+from leukopy.review.store.errors import AlreadyExists, NotFound
+from leukopy.taxonomy import DISPLAY_ORDER, Place, find
+
+_KEYS = {
+    "SNE": "s", "BNE": "b", "NEU": "n", "EO": "e", "BA": "a", "LY": "l", "LYA": "v", "MO": "m", "MMY": "t", "MY": "y",
+    "PMY": "p", "IG": "i", "PMB": "w", "MYO": "o", "MOB": "h", "BLAST": "k", "PLASMA": "c", "ERB": "r", "SMUDGE": "g",
+    "GIANT_PLT": "j", "PLT": "q", "ARTEFACT": "0", "UNIDENTIFIED": "u",
+}  # fmt: skip
+"""A letter of the name where it was free."""
+
+_UNDIVIDED = {"BNE": "NEU", "PMY": "IG"}
+"""After which class a coarse one stands, for cells that a reader does not divide further."""
+
+_PLACES = list(Place)
+
+
+def _known() -> tuple[ClassChoice, ...]:
+    codes = [code for each in DISPLAY_ORDER for code in (each, _UNDIVIDED.get(each)) if code]
+    return tuple(
+        ClassChoice(
+            code=code,
+            name=find(code).name,
+            french=find(code).french,
+            colour=find(code).colour,
+            key=_KEYS[code],
+            place=find(code).place.value,
+        )
+        for code in codes
+    )
+
+
+KNOWN = _known()
+"""Those of the taxonomy, in display order."""
+
+
+def classes(db: Session) -> tuple[ClassChoice, ...]:
+    """All classes in display order; the laboratory's own are the last of their place."""
+    own = tuple(_record(row) for row in db.scalars(sa.select(t.OwnClass).order_by(t.OwnClass.created, t.OwnClass.code)))
+    return tuple(sorted((*KNOWN, *own), key=lambda choice: _PLACES.index(Place(choice.place))))
+
+
+def add_class(db: Session, user: User, choice: ClassChoice) -> ClassChoice:
+    """Add a class of the laboratory's own.
+
+    Raises:
+        Forbidden: the user is no administrator.
+        AlreadyExists: the code or the key is taken.
+    """
+    require(user, Role.ADMINISTRATOR)
+    audit.wait_turn(db)
+    there = classes(db)
+    if _in_taxonomy(choice.code) or any(choice.code == each.code for each in there):
+        raise AlreadyExists(f"class code {choice.code} is taken; choose another.")
+    if choice.key and any(choice.key == each.key for each in there):
+        raise AlreadyExists(f"key {choice.key} is taken; choose another, or none.")
+    row = t.OwnClass(**choice.model_dump(exclude={"own"}))
+    db.add(row)
+    audit.append(db, user, "class.added", code=choice.code, place=choice.place)
+    return _record(row)
+
+
+def check_codes(db: Session, codes: set[str]) -> None:
+    """Raises NotFound: one of the codes is of no class."""
+    unknown = codes - {choice.code for choice in KNOWN}
+    if unknown:
+        unknown -= set(db.scalars(sa.select(t.OwnClass.code).where(t.OwnClass.code.in_(unknown))))
+    if unknown:
+        raise NotFound(f"class code {min(unknown)} is unknown; an administrator can add it.")
+
+
+def _in_taxonomy(code: str) -> bool:
+    try:
+        find(code)
+    except SettingsError:
+        return False
+    return True
+
+
+def _record(row: t.OwnClass) -> ClassChoice:
+    return ClassChoice.model_validate(
+        {"code": row.code, "name": row.name, "french": row.french, "colour": row.colour, "key": row.key,
+         "place": row.place, "own": True}
+    )  # fmt: skip

@@ -1,0 +1,126 @@
+"""Opening the database, and the transactions in which everything happens.
+
+One gesture is one transaction. SQLite: ``BEGIN IMMEDIATE``, so that nothing changes between looking and writing.
+PostgreSQL: the rows that decide (the case, the head of the log) are read ``FOR UPDATE``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.orm import Session
+
+from leukopy.core.errors import SettingsError
+from leukopy.review.settings import ReviewSettings
+
+DATABASE_FILE = "review.sqlite"
+_MIGRATION_LOCK = 5_105_105
+"""Any number that no other program uses for an advisory lock of the same database."""
+_CONNECTIONS = 20
+
+
+class Database:
+    """An engine with its transactions."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.sqlite = url.get_backend_name() == "sqlite"
+        self._engine = sa.create_engine(url, pool_size=_CONNECTIONS, max_overflow=2 * _CONNECTIONS)
+        self._writing = self._engine.execution_options(writing=True)
+        # SQLite has one writer at a time: waiting here is fair and wakes at once, its own waiting polls.
+        self._turn = threading.Lock() if self.sqlite else nullcontext()
+        self.info: dict[Any, Any] = {}
+        """Handed to every transaction as ``Session.info``: the key of the audit log."""
+        if self.sqlite:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that changes nothing and sees one state of the database."""
+        with Session(self._engine, autoflush=False, info=self.info) as db, db.begin():
+            if not self.sqlite:
+                db.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield db
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that is written as a whole when the block ends well, or not at all."""
+        with (
+            self._turn,
+            Session(self._writing, autoflush=False, expire_on_commit=False, info=self.info) as db,
+            db.begin(),
+        ):
+            yield db
+
+    def migrate(self) -> None:
+        """Bring the tables to what this version needs; several processes may start at once.
+
+        Raises:
+            SettingsError: the database cannot be reached, or was written by a newer leukopy.
+        """
+        try:
+            with self._writing.begin() as connection:  # SQLite: nobody else writes until the end of the block
+                if not self.sqlite:
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+                command.upgrade(migrations(connection), "head")
+        except CommandError as error:
+            raise SettingsError("the database was written by a newer leukopy: update leukopy.") from error
+        except sa.exc.OperationalError as error:
+            # The driver's own words may hold the password of the URL.
+            raise SettingsError(
+                f"the database {self._engine.url.render_as_string(hide_password=True)} cannot be opened: "
+                "check that it runs, its address and the user."
+            ) from error
+
+    def close(self) -> None:
+        """End all connections."""
+        self._engine.dispose()
+
+
+def open_database(settings: ReviewSettings) -> Database:
+    """The database of a station, its tables not yet looked at.
+
+    Raises:
+        SettingsError: the URL is none, or of a database that leukopy does not know.
+    """
+    if settings.database is None:
+        return Database(sa.URL.create("sqlite", database=str(settings.folder / DATABASE_FILE)))
+    try:
+        url = sa.make_url(settings.database)
+    except sa.exc.ArgumentError as error:
+        raise SettingsError("the database URL is not one: give postgresql+psycopg://user@host/name.") from error
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise SettingsError(f"database {url.get_backend_name()!r} is unknown; known: postgresql+psycopg, sqlite.")
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return Database(url)
+
+
+def migrations(connection: sa.Connection) -> Config:
+    """What alembic needs to know to work on a connection."""
+    config = Config()
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    """Each new connection: transactions begin where we say so, and what is committed survives a power cut."""
+    connection.isolation_level = None
+    for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,305 @@
+"""The tables. The levels are *case › cell*; numbers of cells and gestures count within their case."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from leukopy.review.records import JobState, Role, Status
+
+
+def storable(text: str) -> str:
+    """PostgreSQL stores no NUL, and no database half a surrogate pair: another character stands for them."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """A point in time, always with UTC: SQLite would forget the zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: sa.Dialect) -> datetime | None:
+        """To UTC."""
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: sa.Dialect) -> datetime | None:
+        """With UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Words(sa.types.TypeDecorator[str]):
+    """Text from outside, as `storable`."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> str | None:
+        """To what every database can hold."""
+        return value and storable(value)
+
+
+def _one_of(words: type[StrEnum]) -> sa.Enum:
+    """A word of an enumeration, stored as text."""
+    return sa.Enum(words, native_enum=False, length=20, values_callable=lambda each: [word.value for word in each])
+
+
+class Base(DeclarativeBase):
+    """Of all tables."""
+
+    # Constraints are named so that a migration can find them again.
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Moment(), str: sa.String(), dict[str, Any]: sa.JSON(none_as_null=True)}  # noqa: RUF012
+
+
+def new_id() -> str:
+    """Random, 32 hexadecimal digits."""
+    return uuid4().hex
+
+
+def now() -> datetime:
+    """In UTC."""
+    return datetime.now(UTC)
+
+
+class User(Base):
+    """Who works here."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(Words, unique=True)
+    full_name: Mapped[str] = mapped_column(Words)
+    role: Mapped[Role] = mapped_column(_one_of(Role))
+    active: Mapped[bool] = mapped_column(default=True)
+    password: Mapped[str | None]
+    """argon2; None: cannot log in with a password."""
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Session(Base):
+    """A log-in."""
+
+    __tablename__ = "sessions"
+
+    digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    """sha256 of the token."""
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id"), index=True)
+    seen: Mapped[datetime]
+    expires: Mapped[datetime]
+
+
+class Case(Base):
+    """One slide of one patient."""
+
+    __tablename__ = "cases"
+
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True, default=new_id)
+    slide: Mapped[str] = mapped_column(Words)
+    patient: Mapped[str] = mapped_column(Words)
+    specimen_date: Mapped[date | None]
+    comment: Mapped[str] = mapped_column(Words)
+    age: Mapped[float | None]
+    lymphocytes: Mapped[float | None]
+    leukocytes: Mapped[float | None]
+    target: Mapped[int]
+    search: Mapped[str] = mapped_column(Words)
+    """Slide, patient and comment, folded, so that both databases find the same in them."""
+    status: Mapped[Status] = mapped_column(_one_of(Status), default=Status.DRAFT, index=True)
+    version: Mapped[int] = mapped_column(default=1)
+    revision: Mapped[int] = mapped_column(default=1)
+    owner_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id"), index=True)
+    created: Mapped[datetime] = mapped_column(default=now)
+    changed: Mapped[datetime] = mapped_column(default=now, index=True)
+    cells: Mapped[int] = mapped_column(default=0)
+    """Classified ones. Kept here, so that no list of cases counts cells."""
+    failures: Mapped[int] = mapped_column(default=0)
+    corrected: Mapped[int] = mapped_column(default=0)
+    pending: Mapped[int] = mapped_column(default=0)
+    """Images that the model has not seen."""
+    model: Mapped[str | None]
+    model_sha256: Mapped[str | None]
+    amendment_reason: Mapped[str | None] = mapped_column(Words)
+    last_cell: Mapped[int] = mapped_column(default=0)
+    """Highest number given to a cell."""
+    last_gesture: Mapped[int] = mapped_column(default=0)
+
+    owner: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class Share(Base):
+    """A reader who may work on another's case."""
+
+    __tablename__ = "shares"
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id"), primary_key=True, index=True)
+
+
+class Cell(Base):
+    """An image of a case: classified (``code``), failed (``reason``), or waiting for the model (neither)."""
+
+    __tablename__ = "cells"
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Words)
+    digest: Mapped[str | None] = mapped_column(sa.String(64))
+    """Of the file; None: it was refused and not kept."""
+    media_type: Mapped[str | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    reason: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(Words)
+    code: Mapped[str | None] = mapped_column(sa.String(16))
+    model_code: Mapped[str | None] = mapped_column(sa.String(16))
+    confidence: Mapped[float | None]
+    flags: Mapped[str] = mapped_column(default="")
+    """Joined by ``;``."""
+    why: Mapped[str] = mapped_column(default="")
+    probabilities: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    attributes: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    comment: Mapped[str] = mapped_column(Words, default="")
+    version: Mapped[int] = mapped_column(default=1)
+    changed_by: Mapped[str | None] = mapped_column(Words)
+    """Full name of the last reader who gave it a class or a comment."""
+    gesture: Mapped[int | None]
+    """The one that gave it its class; None: the model."""
+
+
+class Gesture(Base):
+    """Cells that a reader gave other classes in one go; what undo takes back."""
+
+    __tablename__ = "gestures"
+    __table_args__ = (sa.Index(None, "case_id", "user_id", "state"),)
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id"))
+    state: Mapped[str] = mapped_column(sa.String(6))
+    """``done``; ``undone``: can be redone; ``sealed``: neither, for something else was done since, or it was signed."""
+    at: Mapped[datetime]
+
+
+class GestureCell(Base):
+    """One cell of a gesture."""
+
+    __tablename__ = "gesture_cells"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["case_id", "gesture"], ["gestures.case_id", "gestures.number"]),
+        sa.ForeignKeyConstraint(["case_id", "cell"], ["cells.case_id", "cells.number"]),
+    )
+
+    case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    gesture: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cell: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    before: Mapped[str] = mapped_column(sa.String(16))
+    """Code."""
+    after: Mapped[str] = mapped_column(sa.String(16))
+    gesture_before: Mapped[int | None]
+    """The gesture that had given the code before; None: the model."""
+
+
+class Signed(Base):
+    """What was signed: the whole `SignedContent` of a revision, as JSON."""
+
+    __tablename__ = "signed_contents"
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    """sha256 of ``content``."""
+    content: Mapped[str] = mapped_column(Words)
+
+
+class Signature(Base):
+    """Who signed, and when."""
+
+    __tablename__ = "signatures"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["case_id", "revision"], ["signed_contents.case_id", "signed_contents.revision"]),
+    )
+
+    case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    part: Mapped[str] = mapped_column(sa.String(6), primary_key=True)
+    """``first`` or ``second``."""
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id"))
+    full_name: Mapped[str] = mapped_column(Words)
+    at: Mapped[datetime]
+    digest: Mapped[str] = mapped_column(sa.String(64))
+
+
+class Job(Base):
+    """An analysis in the background."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True, default=new_id)
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    state: Mapped[JobState] = mapped_column(_one_of(JobState), default=JobState.QUEUED, index=True)
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int]
+    message: Mapped[str] = mapped_column(Words, default="")
+    worker: Mapped[str | None]
+    heartbeat: Mapped[datetime | None]
+    created: Mapped[datetime] = mapped_column(default=now)
+    changed: Mapped[datetime] = mapped_column(default=now)
+
+
+class OwnClass(Base):
+    """A class that the laboratory added."""
+
+    __tablename__ = "own_classes"
+
+    code: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(Words)
+    french: Mapped[str] = mapped_column(Words)
+    colour: Mapped[str] = mapped_column(sa.String(7))
+    key: Mapped[str] = mapped_column(sa.String(1))
+    place: Mapped[str] = mapped_column(sa.String(20))
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Entry(Base):
+    """One line of the log that only grows; see `store.audit`."""
+
+    __tablename__ = "audit"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    user: Mapped[str] = mapped_column("user_name", Words)
+    action: Mapped[str]
+    case_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    detail: Mapped[str] = mapped_column(sa.Text)
+    """Canonical JSON, as it went into the hash."""
+    hash: Mapped[str] = mapped_column(sa.String(64))
+
+
+class Head(Base):
+    """The one row that knows where the log ends."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+    hash: Mapped[str] = mapped_column(sa.String(64))
+    seal: Mapped[str] = mapped_column(sa.String(64))
+
+
+GROWS_ONLY = ("audit", "signed_contents", "signatures")
+"""Tables whose rows nobody changes or deletes: triggers refuse it."""
