@@ -93,16 +93,20 @@ class CellImage:
     """SHA-256 of the file's bytes."""
 
 
-def read_cell(path: Path, spec: Preprocess) -> CellImage:
+def read_cell(source: Path | bytes, spec: Preprocess) -> CellImage:
     """Read one image of a cell and bring it to the network's size; of several frames, the first.
 
     The centred box of ``spec`` is reduced with an antialiasing triangle filter.
 
+    Args:
+        source: a file, or its bytes.
+        spec: what the network takes.
+
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    data = _read(path)
-    picture, (width, height) = _decode(data, str(path), spec.short_side)
+    data, where = (source, "image") if isinstance(source, bytes) else (_read(source), str(source))
+    picture, (width, height) = _decode(data, where, spec.short_side)
     side = (spec.size, spec.size)
     cell = picture.resize(side, Image.Resampling.BILINEAR, box=spec.box(*picture.size))
     if spec.white_balance:

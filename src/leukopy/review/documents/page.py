@@ -60,7 +60,9 @@ def signed_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number(language), moment=_moment(language), day=_day(language))
+    environment.filters.update(
+        number=_number(language), chance=_chance(language), moment=_moment(language), day=_day(language)
+    )
     return environment.get_template("report.html.j2").render(
         told=told,
         content=content,
@@ -136,6 +138,19 @@ def _number(language: Language) -> Callable[[Decimal | int | None], str]:
         if value is None:
             return "–"
         return str(value).replace(".", ",") if language == "fr" else str(value)
+
+    return written
+
+
+def _chance(language: Language) -> Callable[[float], str]:
+    """A probability in per cent, never the certainty of 0 or 100."""
+
+    def written(probability: float) -> str:
+        share = percent(probability)
+        number = _number(language)
+        if share in (0, 100):
+            return f"> {number(Decimal('99.9'))}" if share else f"< {number(Decimal('0.1'))}"
+        return number(share)
 
     return written
 
