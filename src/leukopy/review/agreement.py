@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from leukopy.evaluation.agreement import MODEL, agreement
 from leukopy.evaluation.intervals import clopper_pearson
 from leukopy.review.counting import own_classes
 from leukopy.review.records import Agreement, AgreementView, CellRow, ClassChoice
+from leukopy.review.store.results import SignedCell
 from leukopy.taxonomy import COARSE, FINE, find, fine_members
 
 READER = "the reader"
@@ -18,27 +19,34 @@ REPLICATES = 1000
 """Of the bootstrap: enough for the two digits that are shown."""
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """One cell, as reader and model name it."""
 
     case_id: str
     reader: str
     model: str
 
-    @classmethod
-    def of(cls, case_id: str, cells: Iterable[CellRow]) -> tuple[Reading, ...]:
-        """The readings of a case's cells; a cell that no reader changed was let stand."""
-        return tuple(cls(case_id, _compatible(cell.code, cell.model_code), cell.model_code) for cell in cells)
+
+def readings(case_id: str, cells: Iterable[CellRow | SignedCell]) -> list[Reading]:
+    """The readings of a case's cells; a cell that no reader changed was let stand.
+
+    A reader who does not divide neutrophils (NEU) or immature granulocytes (IG) agrees with a model that names one of
+    their kinds.
+    """
+    return [Reading(case_id, _compatible(cell.code, cell.model_code), cell.model_code) for cell in cells]
+
+
+def signed_readings(cells: Iterable[SignedCell]) -> list[Reading]:
+    """The readings of all signed cases."""
+    return [one for cell in cells for one in readings(cell.case_id, (cell,))]
 
 
 def _compatible(reader: str, model: str) -> str:
-    """The model's class where the reader only did not divide it: a neutrophil is no disagreement with a band."""
     undivided = reader in ("NEU", "IG") and model in {FINE[index].code for index in fine_members(reader)}
     return model if undivided else reader
 
 
-def agree(readings: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> AgreementView:
+def agree(read: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> AgreementView:
     """Raw agreement and Cohen's kappa with 95 % limits, each class, and what is taken for what.
 
     Limits are bootstrapped: whole cases are drawn where there are several, since the cells of a slide resemble each
@@ -46,23 +54,23 @@ def agree(readings: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> A
     of the raw agreement are exact (Clopper and Pearson).
 
     Args:
-        readings: the cells; those of several cases come together.
+        read: the cells; those of several cases come together.
         classes: the classes a reader may give; of them the laboratory's own are needed.
 
     Raises:
         SettingsError: a class is neither in the taxonomy nor the laboratory's own.
     """
-    if not readings:
+    if not read:
         return AgreementView(
             cases=0, cells=0, raw=None, raw_low=None, raw_high=None, kappa=None, kappa_low=None, kappa_high=None,
             classes=(), confusion=(),
         )  # fmt: skip
     own = own_classes(classes)
-    used = {code for reading in readings for code in (reading.reader, reading.model)}
+    used = {code for reading in read for code in (reading.reader, reading.model)}
     known = {code: own.get(code) or find(code) for code in used}
     order = tuple(dict.fromkeys((*FINE, *COARSE, *own.values())))
-    pairs = [(reading.reader, reading.model) for reading in readings]
-    groups = [reading.case_id for reading in readings]
+    pairs = [(reading.reader, reading.model) for reading in read]
+    groups = [reading.case_id for reading in read]
     cases = len(set(groups))
     found = agreement(pairs, order, (READER, MODEL), groups=groups if cases > 1 else None, replicates=REPLICATES)
     same = sum(reader == model for reader, model in pairs)

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leukopy.bundle import open_patient_bundle
 from leukopy.bundle.patient import Bag
@@ -86,7 +87,7 @@ class PatientJudge:
 
     def _read(self, reader: CellReader, inputs: Sequence[CellInput]) -> CellReading:
         paths = [one.path for one in inputs]
-        measured = {}
+        measured: dict[str, NDArray[np.float32]] = {}
         for start in range(0, len(paths), _AT_ONCE):
             measured |= reader.measure(paths[start : start + _AT_ONCE])
         return reader.read(inputs, measured)

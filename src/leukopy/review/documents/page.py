@@ -21,7 +21,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.documents.issue import issue
 from leukopy.review.documents.rows import Row, percent, plain, rows
 from leukopy.review.notes import notes
-from leukopy.review.records import DifferentialView, PatientView, Signature, SignedContent
+from leukopy.review.records import Agreement, DifferentialLine, DifferentialView, PatientView, Signature, SignedContent
 from leukopy.taxonomy import find
 
 Language = Literal["en", "fr"]
@@ -99,7 +99,7 @@ def signed_pdf(html: str) -> bytes:
         OutputError: it asks for something outside itself, which no report of leukopy does.
     """
     try:
-        from weasyprint import HTML  # noqa: PLC0415
+        from weasyprint import HTML  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("A report as PDF", "app") from error
     pdf: bytes = HTML(string=html, url_fetcher=_refuse, base_url=None).write_pdf()
@@ -167,9 +167,11 @@ def _day(language: Language) -> Callable[[date], str]:
 
 def _names(content: SignedContent, language: Language) -> dict[str, str]:
     """Name of each class in the content, the laboratory's own included."""
-    named = (*content.differential.lines, *content.differential.beside, *content.differential.outside)
-    every = (*(line for line in named if not line.sums), *content.agreement.classes)
-    return {one.code: one.french if language == "fr" else one.name for one in every}
+    view = content.differential
+    named: tuple[DifferentialLine | Agreement, ...] = (
+        *view.lines, *view.beside, *view.outside, *content.agreement.classes,
+    )  # fmt: skip
+    return {one.code: one.french if language == "fr" else one.name for one in named}
 
 
 def _name(row: Row, texts: Mapping[str, str], language: Language) -> str:
