@@ -10,7 +10,6 @@ from leukopy.evaluation.agreement import MODEL, agreement
 from leukopy.evaluation.intervals import clopper_pearson
 from leukopy.review.counting import own_classes
 from leukopy.review.records import Agreement, AgreementView, CellRow, ClassChoice
-from leukopy.review.store.results import SignedCell
 from leukopy.taxonomy import COARSE, FINE, find, fine_members
 
 READER = "the reader"
@@ -26,22 +25,14 @@ class Reading(NamedTuple):
     reader: str
     model: str
 
-
-def readings(case_id: str, cells: Iterable[CellRow | SignedCell]) -> list[Reading]:
-    """The readings of a case's cells; a cell that no reader changed was let stand.
-
-    A reader who does not divide neutrophils (NEU) or immature granulocytes (IG) agrees with a model that names one of
-    their kinds.
-    """
-    return [Reading(case_id, _compatible(cell.code, cell.model_code), cell.model_code) for cell in cells]
-
-
-def signed_readings(cells: Iterable[SignedCell]) -> list[Reading]:
-    """The readings of all signed cases."""
-    return [one for cell in cells for one in readings(cell.case_id, (cell,))]
+    @classmethod
+    def of(cls, case_id: str, cells: Iterable[CellRow]) -> list[Reading]:
+        """The readings of a case's cells; a cell that no reader changed was let stand."""
+        return [cls(case_id, cell.code, cell.model_code) for cell in cells]
 
 
 def _compatible(reader: str, model: str) -> str:
+    """The model's class where the reader only did not divide it: a neutrophil is no disagreement with a band."""
     undivided = reader in ("NEU", "IG") and model in {FINE[index].code for index in fine_members(reader)}
     return model if undivided else reader
 
@@ -51,7 +42,8 @@ def agree(read: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> Agree
 
     Limits are bootstrapped: whole cases are drawn where there are several, since the cells of a slide resemble each
     other (of fewer than some twenty the limits are still too narrow). Of a single case cells are drawn, and the limits
-    of the raw agreement are exact (Clopper and Pearson).
+    of the raw agreement are exact (Clopper and Pearson). A reader who does not divide neutrophils (NEU) or immature
+    granulocytes (IG) agrees with a model that names one of their kinds.
 
     Args:
         read: the cells; those of several cases come together.
@@ -69,7 +61,7 @@ def agree(read: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> Agree
     used = {code for reading in read for code in (reading.reader, reading.model)}
     known = {code: own.get(code) or find(code) for code in used}
     order = tuple(dict.fromkeys((*FINE, *COARSE, *own.values())))
-    pairs = [(reading.reader, reading.model) for reading in read]
+    pairs = [(_compatible(reading.reader, reading.model), reading.model) for reading in read]
     groups = [reading.case_id for reading in read]
     cases = len(set(groups))
     found = agreement(pairs, order, (READER, MODEL), groups=groups if cases > 1 else None, replicates=REPLICATES)

@@ -53,7 +53,7 @@ class Aids:
         self._judge = PatientJudge(settings.patient_model)
         self.heat = lru_cache(maxsize=256)(self._heat)
         self.similar = lru_cache(maxsize=1024)(self._similar)
-        self.references = lru_cache(maxsize=64)(self._references)
+        self.reference = lru_cache(maxsize=64)(self._reference)
         self.reference_picture = lru_cache(maxsize=512)(self._reference_picture)
 
     def patient(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
@@ -130,7 +130,7 @@ class Aids:
             for one in near
         )
 
-    def _references(self, code: str) -> tuple[Similar, ...]:
+    def _reference(self, code: str) -> tuple[Similar, ...]:
         """Cells that are typical of a class: pictures of the training where they are at hand, else drawn ones.
 
         ``similarity`` is to the mean of the class, and 1 for drawn cells.
@@ -176,7 +176,7 @@ class Aids:
 
         Args:
             code: a fine class.
-            number: as in the addresses of `references` and `similar`.
+            number: as in the addresses of `reference` and `similar`.
 
         Raises:
             SettingsError: there is no such picture.
