@@ -16,9 +16,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import check_image
-from leukopy.review.records import Refused
+from leukopy.review.records import Refused, UploadResult, User
 from leukopy.review.settings import Limits
-from leukopy.review.store.results import NewImage
+from leukopy.review.store import NewImage, Store
 
 ZIP_START = (b"PK\x03\x04", b"PK\x05\x06")
 """How a zip begins, full or empty."""
@@ -35,12 +35,14 @@ REASONS: dict[str, str] = {
     "too_large": "is larger than one image may be.",
     "too_many_entries": "holds more files than one zip may. Split it.",
     "zip_bomb": "grows beyond all measure when unpacked; nothing more of it was read.",
-    "case_full": "does not fit: the case holds as many cells as a case may.",
 }
 """Every reason an upload can fail for, beside those of `leukopy.imaging.decode`."""
 
 _RATIO_FROM = 2**20
 """Bytes from which the ratio is looked at: a small drawing of one colour is no bomb."""
+_KEPT = 256
+_KEPT_BYTES = 32 * 2**20
+"""Images in memory, and their bytes, before they are stored: one transaction for hundreds of cells."""
 _DIRECTORY_BYTES = 1024
 """Of a zip's table of contents, for each entry that is allowed: ample for its name."""
 
@@ -68,6 +70,29 @@ def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[NewImage | Ref
         else:
             content.seek(0)
             yield _image(name, content.read(limits.image_bytes + 1), limits)
+
+
+def keep(store: Store, user: User, case_id: str, found: Iterable[NewImage | Refused]) -> UploadResult:
+    """Store what `unpack` found, some images at a time.
+
+    Raises:
+        NotFound, NotAllowed: of the store; what was stored until then stays.
+    """
+    added, refusals = 0, []
+    images: list[NewImage] = []
+    for one in found:
+        if isinstance(one, Refused):
+            refusals.append(one)
+            continue
+        images.append(one)
+        if len(images) >= _KEPT or sum(len(image.data) for image in images) >= _KEPT_BYTES:
+            added += store.add_images(user, case_id, images)
+            images = []
+    if images:
+        added += store.add_images(user, case_id, images)
+    if refusals:
+        store.add_failures(user, case_id, refusals)
+    return UploadResult(added=added, refused=tuple(refusals))
 
 
 def _image(name: str, data: bytes, limits: Limits) -> NewImage | Refused:

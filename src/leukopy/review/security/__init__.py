@@ -5,7 +5,7 @@ from leukopy.review.security.headers import Headers
 from leukopy.review.security.logins import LogIns
 from leukopy.review.security.one_time import OneTimeToken, TokenDoor
 from leukopy.review.security.problems import UnexpectedErrors, answer_errors_as_problems
-from leukopy.review.security.sessions import Reader, Who, current, find_session, live_session
+from leukopy.review.security.sessions import Reader, Who, current, find_session, live_session, same_site
 
 __all__ = [
     "BodyLimit",
@@ -20,4 +20,5 @@ __all__ = [
     "current",
     "find_session",
     "live_session",
+    "same_site",
 ]

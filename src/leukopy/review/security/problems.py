@@ -66,6 +66,9 @@ _STATUS: dict[type[LeukopyError], int] = {
 }
 """Of what leukopy raises on purpose; anything else is the station's own fault."""
 
+_WORDS: dict[type[LeukopyError], str] = {NotAllowed: "not-allowed-now", AlreadyExists: "already-exists"}
+"""Two kinds of a status that also says that another reader was faster."""
+
 
 def problem(status: int, detail: str, kind: str = "", **more: Any) -> JSONResponse:
     """The answer for an error; ``kind`` is the fixed word of its type, by default that of the status."""
@@ -95,10 +98,10 @@ def _on_purpose(request: Request, error: Exception) -> Response:
     if status == 401 and not request.url.path.startswith(API):
         return RedirectResponse("/login", 303)
     if status == 500:
-        _log(error)
+        log_error(error)
     # Of an error of the station's own its message is told: it says what to do, and names no patient.
     current = error.current if isinstance(error, Conflict) else None
-    kind = {NotAllowed: "not-allowed-now", AlreadyExists: "already-exists"}.get(type(error), "")
+    kind = next((word for cause, word in _WORDS.items() if isinstance(error, cause)), "")
     answer = problem(status, str(error), kind, current=current)
     if isinstance(error, TooManyAttemptsError):
         answer.headers["Retry-After"] = str(error.seconds)
@@ -128,6 +131,9 @@ class UnexpectedErrors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         begun = False
 
         async def noted(message: Message) -> None:
@@ -140,15 +146,13 @@ class UnexpectedErrors:
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception as error:  # noqa: BLE001  the last place where it can be answered
-            if scope["type"] != "http":
-                raise
-            _log(error)
+            log_error(error)
             if not begun:
                 detail = "The station failed. Nothing was changed. Its log says where; report that."
                 await problem(500, detail)(scope, receive, send)
 
 
-def _log(error: BaseException) -> None:
+def log_error(error: BaseException) -> None:
     """Write which error it was and where, without its message."""
     where = "".join(traceback.format_tb(error.__traceback__))
     _LOG.error("%s\n%s", type(error).__name__, where)

@@ -1,0 +1,212 @@
+"""``leukopy review``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leukopy.cli.console import say
+from leukopy.core.errors import EXIT_ERROR, EXIT_FAILURES, MissingExtraError
+from leukopy.core.places import review_folder
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from leukopy.review.settings import ReviewSettings
+    from leukopy.review.store import Store
+    from leukopy.review.store.backup import Saved
+
+app = typer.Typer(
+    help="The review station: check, correct and sign differentials in the browser.",
+    rich_markup_mode="markdown",
+)
+
+
+@contextmanager
+def _station() -> Iterator[None]:
+    """What is imported inside needs the ``app`` extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("leukopy"):
+            raise
+        raise MissingExtraError("leukopy review", "app") from error
+
+
+@app.callback(invoke_without_command=True)
+def review(  # noqa: PLR0913, PLR0917 (one option per setting)
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Option(help="Holds cases and images.", show_default="~/.local/share/leukopy/review")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Where it listens; 0: any free one.", show_default="8765")] = None,
+    host: Annotated[str | None, typer.Option(help="Address it listens on.", show_default="127.0.0.1")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="For several users, who log in.")] = False,
+    database: Annotated[
+        str | None, typer.Option(help="URL of a PostgreSQL database.", show_default="SQLite in the folder")
+    ] = None,
+    https: Annotated[bool, typer.Option("--https", help="It is reached by HTTPS, through a proxy.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with more settings: laboratory, reference ranges, limits …")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> None:
+    """Check, correct and sign differentials in the browser.
+
+    Alone on this computer, the address that is printed lets you in once. With --serve users log in; put a proxy with
+    HTTPS in front. Options come before a subcommand. Examples:
+
+        leukopy review
+
+        leukopy review --folder station --port 9000 --no-browser
+
+        leukopy review import results/slide3 --patient P17
+
+        leukopy review --folder station add-user anna --full-name "Anna Weiss"
+
+        leukopy review --folder station --serve --https --database postgresql://leukopy@localhost/leukopy
+
+        leukopy review --folder station backup station.zip
+    """
+    with _station():
+        from leukopy.review.settings import ReviewSettings
+    given: dict[str, Any] = {
+        "folder": folder, "port": port, "host": host, "serve": serve or None, "database": database,
+        "https": https or None, "model": model,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    if config:
+        from leukopy.core.settings import read_mapping
+
+        given = {**read_mapping(config), **given}
+    context.obj = ReviewSettings.build({"folder": review_folder(), **given}, where=str(config or "review"))
+    if context.invoked_subcommand is None:
+        _serve(context.obj, browser=not (no_browser or serve))
+
+
+def _serve(settings: ReviewSettings, *, browser: bool) -> None:
+    with _station():
+        from leukopy.review.serving import serve
+
+    def ready(address: str) -> None:
+        say(f"{RESEARCH_USE_ONLY}\nThe review station is at {address}\nCtrl-C ends it; nothing is lost.")
+        if browser:
+            typer.launch(address)
+
+    serve(settings, ready)
+
+
+@contextmanager
+def _opened(context: typer.Context) -> Iterator[Store]:
+    with _station():
+        from leukopy.review.store import Store
+    with closing(Store.open(context.obj)) as store:
+        yield store
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    result: Annotated[Path, typer.Argument(help="What `leukopy analyze --out` wrote.")],
+    slide: Annotated[str | None, typer.Option(help="Name of the slide.", show_default="name of RESULT")] = None,
+    patient: Annotated[str, typer.Option(help="Name or number of the patient.")] = "",
+) -> None:
+    """Open a case with the cells and classes of an analysis; the station need not run.
+
+    Images that are no longer where they were are listed in the case and make the exit code 3. Example:
+
+        leukopy review import results/slide3 --slide "Slide 3"
+    """
+    with _opened(context) as store:
+        from leukopy.review.importing import import_as_case
+        from leukopy.review.records import CaseDraft
+
+        draft = CaseDraft.build({"slide": slide or result.resolve().name, "patient": patient}, where="import")
+        found = import_as_case(store, store.single_user(), draft, result)
+    say(f"{found.added:,} cells are in the case {draft.slide!r}.")
+    if found.refused:
+        say(f"{len(found.refused):,} images were not taken; the case lists them.")
+        raise typer.Exit(EXIT_FAILURES)
+
+
+@app.command("add-user")
+def add_user(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="For logging in: small letters, digits, . _ -")],
+    full_name: Annotated[str | None, typer.Option(help="As it stands under signatures.", show_default="NAME")] = None,
+    password_file: Annotated[
+        typer.FileText | None, typer.Option(help="Its first line is the password (- for standard input).")
+    ] = None,
+) -> None:
+    """Add the first administrator of a station with users; further users are added in the browser.
+
+    Asks for the password where no file is given. Example:
+
+        leukopy review --folder station add-user anna --full-name "Anna Weiss"
+    """
+    password = (
+        password_file.readline().rstrip("\n")
+        if password_file
+        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    with _opened(context) as store:
+        from leukopy.review.records import NewUser, Role
+
+        new = {"name": name, "full_name": full_name or name, "role": Role.ADMINISTRATOR, "password": password}
+        user = store.add_user(None, NewUser.build(new, where="add-user"))
+    say(f"{user.name} is {user.role.value}.")
+
+
+@app.command("verify-audit")
+def verify_audit(context: typer.Context) -> None:
+    """Check that no entry of the audit log was changed, removed or put in; exit code 1 if one was.
+
+    Example:
+
+        leukopy review --folder station verify-audit
+    """
+    with _opened(context) as store:
+        found = store.verify_audit()
+    if not found.intact:
+        say(f"The audit log was tampered with: {found.problem}.")
+        raise typer.Exit(EXIT_ERROR)
+    say(f"All {found.entries:,} entries of the audit log are what was written.")
+
+
+@app.command()
+def backup(context: typer.Context, path: Annotated[Path, typer.Argument(help="A new .zip.")]) -> None:
+    """Save cases, images, users and the audit log in one file, while the station runs or not.
+
+    The file holds patients' data and the key of the audit log: keep it where nobody else reads it. Example:
+
+        leukopy review --folder station backup station.zip
+    """
+    with _station():
+        from leukopy.review.store.backup import backup
+    _tell(path, backup(context.obj, path))
+
+
+@app.command()
+def restore(context: typer.Context, path: Annotated[Path, typer.Argument(help="What backup wrote.")]) -> None:
+    """Fill an empty station from a backup, and check every image and the audit log.
+
+    Example:
+
+        leukopy review --folder restored restore station.zip
+    """
+    with _station():
+        from leukopy.review.store.backup import restore
+    _tell(context.obj.folder, restore(context.obj, path))
+
+
+def _tell(where: Path, saved: Saved) -> None:
+    say(f"{where}: {saved.cases:,} cases, {saved.images:,} images, {saved.entries:,} entries of the audit log.")
+    if saved.damaged:
+        say(f"{len(saved.damaged):,} images are lost: absent from the station, or no longer what was stored.")
+        raise typer.Exit(EXIT_FAILURES)

@@ -1,0 +1,88 @@
+"""The analysis of a case in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from leukopy.core.errors import LeukopyError
+from leukopy.review.records import Id, Job, JobState, User
+from leukopy.review.security import Reader
+from leukopy.review.station import Here
+from leukopy.review.store import NotFound, Store
+
+router = APIRouter()
+
+_LOOK = 0.4
+"""Seconds between two looks at a job whose progress is shown."""
+_KEEP_ALIVE = 15.0
+"""Seconds after which something is sent, so that no proxy thinks the connection dead."""
+_LONGEST = 300.0
+"""Seconds after which the browser must ask again, and shows again who it is."""
+_OVER = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
+
+
+@router.post("/cases/{case_id}/analysis", status_code=202)
+def start(case_id: Id, user: Reader, here: Here) -> Job:
+    """Classify the images that wait."""
+    job = here.store.start_job(user, case_id)
+    here.worker.wake()
+    return job
+
+
+@router.get("/cases/{case_id}/analysis")
+def latest(case_id: Id, user: Reader, here: Here) -> Job:
+    """How far it is."""
+    return _job(here.store, user, case_id)
+
+
+@router.delete("/cases/{case_id}/analysis")
+def cancel(case_id: Id, user: Reader, here: Here) -> Job:
+    """Stop it; what was classified stays."""
+    here.store.cancel_job(user, case_id)
+    return _job(here.store, user, case_id)
+
+
+@router.get(
+    "/cases/{case_id}/analysis/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events `job`, each with a Job"}},
+)
+async def events(case_id: Id, user: Reader, here: Here) -> StreamingResponse:
+    """How far it is, told whenever that changes, until it is over."""
+    first = await run_in_threadpool(_job, here.store, user, case_id)
+    return StreamingResponse(_told(here.store, user, first), media_type="text/event-stream")
+
+
+async def _told(store: Store, user: User, job: Job) -> AsyncIterator[str]:
+    begun = told = time.monotonic()
+    yield _event(job)
+    while job.state not in _OVER and time.monotonic() - begun < _LONGEST:
+        await asyncio.sleep(_LOOK)
+        try:
+            now = await run_in_threadpool(_job, store, user, job.case_id)
+        except LeukopyError:  # the case is no longer the user's
+            return
+        if (now.state, now.done) != (job.state, job.done):
+            yield _event(now)
+            told = time.monotonic()
+        elif time.monotonic() - told > _KEEP_ALIVE:
+            yield ":\n\n"
+            told = time.monotonic()
+        job = now
+
+
+def _event(job: Job) -> str:
+    return f"event: job\ndata: {job.model_dump_json()}\n\n"
+
+
+def _job(store: Store, user: User, case_id: str) -> Job:
+    job = store.job(user, case_id)
+    if job is None:
+        raise NotFound("The case has not been analysed yet. Start the analysis.")
+    return job

@@ -1,0 +1,114 @@
+"""The gallery of a case: its cells, their pictures, and what readers change in them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from leukopy.core.errors import InputError
+from leukopy.review.api.counts import corrected, count, judged
+from leukopy.review.api.parts import CellNumber
+from leukopy.review.pages.texts import Language, language
+from leukopy.review.records import (
+    CellComment,
+    CellDetail,
+    CellList,
+    CellRow,
+    CorrectionResult,
+    Corrections,
+    DifferentialView,
+    Id,
+    PatientView,
+)
+from leukopy.review.security import Reader
+from leukopy.review.station import Here
+from leukopy.review.store import NotAllowed
+from leukopy.review.thumbnails import LARGEST, SMALLEST, thumbnail
+
+router = APIRouter()
+
+Tongue = Annotated[Language, Depends(language)]
+"""In which language notes are written: as the pages are."""
+
+MEDIA_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp")
+KEEP = {"Cache-Control": "private, max-age=3600, immutable"}
+"""A picture never changes; the browser of the reader may show it again without asking."""
+PICTURE: dict[int | str, dict[str, object]] = {
+    200: {"content": {media_type: {} for media_type in MEDIA_TYPES}, "description": "The picture"}
+}
+
+
+@router.get("/cases/{case_id}/cells")
+def gallery(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CellList:
+    """All cells in display order of their classes, least certain first; failures; the count."""
+    case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
+    undo = here.store.undo_state(user, case_id)
+    return CellList(
+        case=case,
+        cells=cells,
+        failures=here.store.failures(user, case_id),
+        differential=count(here, user, case, cells, tongue),
+        can_undo=undo.can_undo,
+        can_redo=undo.can_redo,
+    )
+
+
+@router.get("/cases/{case_id}/differential")
+def differential(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> DifferentialView:
+    """The count as it stands."""
+    return count(here, user, here.store.case(user, case_id), here.store.cells(user, case_id), tongue)
+
+
+@router.get("/cases/{case_id}/patient")
+def patient(case_id: Id, user: Reader, here: Here) -> PatientView:
+    """Reactive or tumoral lymphocytosis, where age, count and lymphocytes are known."""
+    try:
+        return judged(here, user, here.store.case(user, case_id), here.store.cells(user, case_id))
+    except InputError as error:
+        raise NotAllowed(str(error)) from error
+
+
+@router.get("/cases/{case_id}/cells/{cell}")
+def detail(case_id: Id, cell: CellNumber, user: Reader, here: Here) -> CellDetail:
+    """All that is known of a cell."""
+    return here.store.cell_detail(user, case_id, cell)
+
+
+@router.patch("/cases/{case_id}/cells/{cell}")
+def comment(case_id: Id, cell: CellNumber, said: CellComment, user: Reader, here: Here) -> CellRow:
+    """Put a remark on a cell."""
+    return here.store.comment(user, case_id, cell, said)
+
+
+@router.get("/cases/{case_id}/cells/{cell}/image", response_class=Response, responses=PICTURE)
+def image(
+    case_id: Id,
+    cell: CellNumber,
+    user: Reader,
+    here: Here,
+    side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
+) -> Response:
+    """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels."""
+    found = here.store.cell_image(user, case_id, cell)
+    if side is None:
+        return Response(here.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
+    return Response(thumbnail(here.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)
+
+
+@router.post("/cases/{case_id}/corrections")
+def correct(case_id: Id, changes: Corrections, user: Reader, here: Here, tongue: Tongue) -> CorrectionResult:
+    """Give cells other classes, all of them or none; refused with what is there now where another was faster."""
+    return corrected(here, user, here.store.correct(user, case_id, changes), tongue)
+
+
+@router.post("/cases/{case_id}/undo")
+def undo(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CorrectionResult:
+    """Take back the user's last gesture."""
+    return corrected(here, user, here.store.undo(user, case_id), tongue)
+
+
+@router.post("/cases/{case_id}/redo")
+def redo(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CorrectionResult:
+    """Do again what was taken back."""
+    return corrected(here, user, here.store.redo(user, case_id), tongue)

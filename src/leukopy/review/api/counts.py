@@ -1,0 +1,71 @@
+"""What is counted from the cells of a case, for the answers of several routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from leukopy.core.errors import InputError
+from leukopy.review.agreement import agree, readings
+from leukopy.review.content import signed_content
+from leukopy.review.counting import count_case
+from leukopy.review.pages.texts import Language
+from leukopy.review.records import (
+    Case,
+    CellRow,
+    CorrectionResult,
+    DifferentialView,
+    PatientView,
+    SignedContent,
+    User,
+)
+from leukopy.review.station import Station
+from leukopy.review.store import Changed
+
+
+def count(here: Station, user: User, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
+    """The differential of a case as it stands."""
+    return count_case(cells, here.store.classes(user), case, here.settings, language)
+
+
+def corrected(here: Station, user: User, changed: Changed, language: Language) -> CorrectionResult:
+    """The answer to a gesture: the cells that changed, and the count of all."""
+    cells = here.store.cells(user, changed.case.id)
+    return CorrectionResult(
+        case=changed.case,
+        cells=changed.cells,
+        differential=count(here, user, changed.case, cells, language),
+        can_undo=changed.can_undo,
+        can_redo=changed.can_redo,
+    )
+
+
+def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> PatientView:
+    """Reactive or tumoral lymphocytosis, for a case with age and count.
+
+    Raises:
+        InputError: one of them is missing, or there is no lymphocyte.
+    """
+
+    def path_of(cell: int) -> Path:
+        return here.store.images.path(here.store.cell_digest(user, case.id, cell))
+
+    return here.judge.judge(case, cells, path_of)
+
+
+def content_of(here: Station, user: User, case_id: str) -> SignedContent:
+    """What a signature on a case as it stands would be given for."""
+    case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
+    classes = here.store.classes(user)
+    try:
+        patient = judged(here, user, case, cells)
+    except InputError:  # age, count or lymphocytes are missing: a count without this result is whole, too
+        patient = None
+    return signed_content(
+        case,
+        cells,
+        count_case(cells, classes, case, here.settings),
+        agree(readings(case_id, cells), classes),
+        patient,
+        here.store.model_facts(user, case_id) or ("", ""),
+    )

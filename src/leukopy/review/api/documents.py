@@ -1,0 +1,81 @@
+"""The reports of a case: of a signed revision, or preliminary ones that say so."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from leukopy.review.api.cells import Tongue
+from leukopy.review.api.counts import content_of
+from leukopy.review.api.parts import MOST
+from leukopy.review.documents import fhir_bundle, policy, signed_csv, signed_html, signed_pdf
+from leukopy.review.records import Id, Signature, SignedContent
+from leukopy.review.security import Reader
+from leukopy.review.station import Here
+
+router = APIRouter()
+
+
+class Revision(NamedTuple):
+    """What a report is made of."""
+
+    content: SignedContent
+    signatures: tuple[Signature, ...]
+    laboratory: str
+    preliminary: bool
+
+
+def chosen(
+    case_id: Id, user: Reader, here: Here, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
+) -> Revision:
+    """The named revision, else the last signed one, else the case as it stands."""
+    case = here.store.case(user, case_id)
+    preliminary = revision is None and not case.signatures
+    content = content_of(here, user, case_id) if preliminary else here.store.signed_content(user, case_id, revision)
+    return Revision(content, case.signatures, here.settings.laboratory, preliminary)
+
+
+Chosen = Annotated[Revision, Depends(chosen)]
+
+
+def _documented(media_type: str) -> dict[int | str, dict[str, object]]:
+    return {200: {"content": {media_type: {}}, "description": "The report"}}
+
+
+@router.get("/cases/{case_id}/report.html", response_class=Response, responses=_documented("text/html"))
+def html(report: Chosen, tongue: Tongue) -> Response:
+    """For people; may be looked at in place, since it can run nothing and load nothing."""
+    headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'; sandbox"}
+    return Response(_html(report, tongue), media_type="text/html", headers=headers)
+
+
+@router.get("/cases/{case_id}/report.pdf", response_class=Response, responses=_documented("application/pdf"))
+def pdf(report: Chosen, tongue: Tongue) -> Response:
+    """For printing and keeping."""
+    return _file(signed_pdf(_html(report, tongue)), report, "pdf", "application/pdf")
+
+
+@router.get("/cases/{case_id}/report.csv", response_class=Response, responses=_documented("text/csv"))
+def csv(report: Chosen) -> Response:
+    """For spreadsheets."""
+    return _file(signed_csv(**report._asdict()), report, "csv", "text/csv")
+
+
+@router.get(
+    "/cases/{case_id}/report.fhir.json", response_class=Response, responses=_documented("application/fhir+json")
+)
+def fhir(report: Chosen) -> Response:
+    """For laboratory systems: a FHIR R4 bundle."""
+    return _file(fhir_bundle(**report._asdict()), report, "fhir.json", "application/fhir+json")
+
+
+def _html(report: Revision, tongue: Tongue) -> str:
+    return signed_html(**report._asdict(), language=tongue)
+
+
+def _file(body: str | bytes, report: Revision, suffix: str, media_type: str) -> Response:
+    """To be saved, under a name that says nothing of the patient."""
+    case = report.content.case
+    name = f"leukopy-{case.id[:8]}-r{case.revision}.{suffix}"
+    return Response(body, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

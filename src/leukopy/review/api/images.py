@@ -1,0 +1,76 @@
+"""Images that come into a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Semaphore
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from leukopy.core.errors import InputError
+from leukopy.core.settings import Settings
+from leukopy.review.importing import import_analysis
+from leukopy.review.records import Id, RequiredText, UploadResult, User
+from leukopy.review.security import Reader
+from leukopy.review.station import Here, Station
+from leukopy.review.store import Forbidden
+from leukopy.review.uploads import Upload, keep, unpack
+
+router = APIRouter()
+
+_UNPACKING = Semaphore(2)
+"""Uploads decoded at a time: an image may take some hundred megabytes while it is."""
+
+_FILES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class ImportFrom(Settings):
+    """Where the result of an analysis lies on this computer."""
+
+    folder: RequiredText
+
+
+@router.post("/cases/{case_id}/images", openapi_extra=_FILES)
+async def upload(case_id: Id, request: Request, user: Reader, here: Here) -> UploadResult:
+    """Add images, or zips of images. The body is read only once the user is known and the case is theirs."""
+    await run_in_threadpool(here.store.case, user, case_id)
+    async with request.form(max_files=here.settings.limits.zip_entries, max_fields=0) as form:
+        return await run_in_threadpool(_take, here, user, case_id, _files(form))
+
+
+@router.post("/cases/{case_id}/import")
+def import_result(case_id: Id, source: ImportFrom, user: Reader, here: Here) -> UploadResult:
+    """Add the cells of a folder that ``leukopy analyze`` wrote, with their classes; only on one's own computer."""
+    if here.settings.serve:
+        raise Forbidden("A station for several users reads no folder of its computer. Upload the images.")
+    with _UNPACKING:
+        return import_analysis(here.store, user, case_id, Path(source.folder))
+
+
+def _files(form: FormData) -> list[Upload]:
+    files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+    if not files:
+        raise InputError("No file was sent. Send images or zips as 'files' of a multipart form.")
+    return [Upload(one.filename or "", one.file) for one in files]
+
+
+def _take(here: Station, user: User, case_id: str, uploads: list[Upload]) -> UploadResult:
+    with _UNPACKING:
+        return keep(here.store, user, case_id, unpack(uploads, here.settings.limits))

@@ -1,0 +1,39 @@
+"""For the laboratory's quality: how far model and readers agree."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+
+from leukopy.core.settings import Settings
+from leukopy.review.agreement import agree, readings, signed_readings
+from leukopy.review.records import AgreementView, Id
+from leukopy.review.security import Reader
+from leukopy.review.station import Here
+
+router = APIRouter()
+
+
+class Health(Settings):
+    """The station answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/health")
+def health() -> Health:
+    """Whether the station answers, for whoever watches over it; the only route that asks for no session."""
+    return Health()
+
+
+@router.get("/cases/{case_id}/agreement")
+def of_case(case_id: Id, user: Reader, here: Here) -> AgreementView:
+    """Model against reader on one case, as it stands."""
+    return agree(readings(case_id, here.store.cells(user, case_id)), here.store.classes(user))
+
+
+@router.get("/agreement")
+def of_all(user: Reader, here: Here) -> AgreementView:
+    """Model against reader over all signed cases; for reviewers."""
+    return agree(signed_readings(here.store.signed_cells(user)), here.store.classes(user))

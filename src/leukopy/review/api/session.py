@@ -1,0 +1,50 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from threading import Semaphore
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from leukopy.review.records import Login, Me
+from leukopy.review.security import Reader, live_session, same_site
+from leukopy.review.security.problems import NotSignedInError
+from leukopy.review.security.sessions import drop_cookie, set_cookie, token
+from leukopy.review.station import Here
+
+router = APIRouter()
+
+_CHECKING = Semaphore(2)
+"""Passwords checked at a time: each takes 64 MiB and a tenth of a second of one core, on purpose."""
+
+
+@router.post("/session", dependencies=[Depends(same_site)])
+def sign_in(login: Login, request: Request, response: Response, here: Here) -> Me:
+    """Begin a session by name and password; an earlier one of this browser ends."""
+    keys = (f"name {login.name}", f"address {request.client.host if request.client else ''}")
+    here.logins.begin(*keys)
+    with _CHECKING:
+        user = here.store.check_password(login.name, login.password)
+    if user is None:
+        raise NotSignedInError("Name or password is wrong.")
+    here.logins.succeeded(*keys)
+    if earlier := token(request):
+        here.store.end_session(earlier)
+    session = here.store.start_session(user)
+    set_cookie(response, session, here.settings)
+    return Me(user=user, csrf=session.csrf, single_user=not here.settings.serve, expires=session.expires)
+
+
+@router.delete("/session", status_code=204)
+def sign_out(_: Reader, request: Request, response: Response, here: Here) -> None:
+    """End the session."""
+    if given := token(request):
+        here.store.end_session(given)
+    drop_cookie(response, here.settings)
+
+
+@router.get("/me")
+def me(_: Reader, request: Request, here: Here) -> Me:
+    """Who is signed in."""
+    session = live_session(request)
+    return Me(user=session.user, csrf=session.csrf, single_user=not here.settings.serve, expires=session.expires)

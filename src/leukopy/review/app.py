@@ -1,0 +1,81 @@
+"""The web application of a review station."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
+
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.review.api import API, api_router
+from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review.pages import pages_router, static_folder
+from leukopy.review.security import (
+    BodyLimit,
+    Headers,
+    LogIns,
+    OneTimeToken,
+    TokenDoor,
+    UnexpectedErrors,
+    answer_errors_as_problems,
+)
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.station import Station
+from leukopy.review.store import Store
+from leukopy.review.worker import Worker
+
+
+def create_app(settings: ReviewSettings) -> FastAPI:
+    """The application of a station: API, pages, and, while it runs, the worker that analyses cases.
+
+    The store is open from here on; it is closed, and the worker ended, when the application shuts down.
+
+    Raises:
+        SettingsError, OutputError: the store cannot be opened.
+    """
+    store = Store.open(settings)
+    station = Station(
+        settings=settings,
+        store=store,
+        worker=Worker(store, settings),
+        logins=LogIns(settings.limits.logins_per_minute),
+        token=OneTimeToken(),
+        judge=PatientJudge(settings.patient_model),
+    )
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        station.worker.start()
+        yield
+        await run_in_threadpool(station.worker.stop)
+        store.close()
+
+    app = FastAPI(
+        title="leukopy review",
+        description=RESEARCH_USE_ONLY,
+        version=metadata.version("leukopy"),
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=life,
+    )
+    app.state.station, app.state.store, app.state.settings = station, store, settings
+    answer_errors_as_problems(app)
+    app.include_router(api_router())
+    app.include_router(pages_router())
+    app.mount("/static", StaticFiles(directory=static_folder()), name="static")
+    _guard(app, station)
+    return app
+
+
+def _guard(app: FastAPI, station: Station) -> None:
+    """What every request passes through, from the inside out."""
+    if not station.settings.serve:
+        app.add_middleware(TokenDoor, token=station.token, store=station.store, settings=station.settings)
+    app.add_middleware(BodyLimit, upload_bytes=station.settings.limits.upload_bytes)
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(Headers, https=station.settings.https)

@@ -1,0 +1,99 @@
+"""Bringing the result of ``leukopy analyze`` into a case: its images, and what the model said of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leukopy.core.errors import InputError
+from leukopy.core.files import read_json
+from leukopy.core.runs import FINISHED, RUN_FILE
+from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+from leukopy.review.records import CaseDraft, Refused, UploadResult, User
+from leukopy.review.settings import Limits
+from leukopy.review.store import ModelFacts, NewImage, Store
+from leukopy.review.uploads import Upload, keep, shown, unpack
+from leukopy.taxonomy import FINE
+from leukopy.workflows.analyze import CELLS_FILE, FAILURES_FILE
+
+
+def import_analysis(store: Store, user: User, case_id: str, folder: Path) -> UploadResult:
+    """Add the cells of a finished analysis to a case, with their classes; no model runs.
+
+    An image that is no longer where it was, or no longer what it was, is refused by name.
+
+    Args:
+        store: where to.
+        user: who acts.
+        case_id: whose cells they become.
+        folder: what ``leukopy analyze --out`` wrote.
+
+    Raises:
+        InputError: ``folder`` holds no finished analysis.
+        NotFound, NotAllowed: of the store; or the case was begun with another model.
+    """
+    return _add(store, user, case_id, _model(folder), *_tables(folder))
+
+
+def import_as_case(store: Store, user: User, draft: CaseDraft, folder: Path) -> UploadResult:
+    """Open a case for an analysis; none is opened where there is nothing to import.
+
+    Raises:
+        InputError: as `import_analysis`.
+    """
+    model, tables = _model(folder), _tables(folder)
+    return _add(store, user, store.open_case(user, draft).id, model, *tables)
+
+
+def _add(
+    store: Store, user: User, case_id: str, model: ModelFacts, rows: pl.DataFrame, failures: tuple[Refused, ...]
+) -> UploadResult:
+    limits = store.settings.limits
+    result = keep(store, user, case_id, _images(rows, limits))
+    numbers = {(image.name, image.digest): str(image.cell) for image in store.pending_images(case_id)}
+    known = [numbers.get((shown(name), digest)) for name, digest in rows.select("cell_id", "digest").iter_rows()]
+    cells = rows.with_columns(pl.Series("cell_id", known, pl.String)).filter(pl.col("cell_id").is_not_null())
+    store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), model)
+    store.add_failures(user, case_id, failures)
+    return UploadResult(added=result.added, refused=(*result.refused, *failures))
+
+
+def _model(folder: Path) -> ModelFacts:
+    run: dict[str, Any] = read_json(folder / RUN_FILE)
+    if run.get("command") != "analyze" or run.get("status") != FINISHED:
+        raise InputError(f"{folder}: holds no finished analysis. Give the --out folder of `leukopy analyze`.")
+    return ModelFacts(str(run["model"]["name"]), str(run["model"]["sha256"]))
+
+
+def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
+    try:
+        rows = pl.read_parquet(folder / CELLS_FILE)
+        failed = pl.read_csv(folder / FAILURES_FILE, schema=FAILURE_SCHEMA)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{folder}: its tables cannot be read. Analyse the slide again.") from error
+    codes = {cell.code for cell in FINE}
+    if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["class11"]) <= codes:
+        raise InputError(f"{folder / CELLS_FILE}: was written by another leukopy. Analyse the slide again.")
+    return rows, tuple(
+        Refused(name=shown(name), reason=reason, message=message)
+        for name, _, reason, message in failed.iter_rows()
+    )  # fmt: skip
+
+
+def _images(rows: pl.DataFrame, limits: Limits) -> Iterator[NewImage | Refused]:
+    for name, path, digest in rows.select("cell_id", "path", "digest").iter_rows():
+        try:
+            with Path(path).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+                    message = f"{shown(name)}: is no longer the file that was analysed. Analyse the slide again."
+                    yield Refused(name=shown(name), reason="changed", message=message)
+                    continue
+                stream.seek(0)
+                yield from unpack([Upload(name, stream)], limits)
+        except OSError:
+            message = f"{shown(name)}: is no longer where it was. Put it back, or analyse the slide again."
+            yield Refused(name=shown(name), reason="not_found", message=message)

@@ -1,0 +1,36 @@
+"""What a running station holds, for its routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review.security import LogIns, OneTimeToken
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import Store
+from leukopy.review.worker import Worker
+
+
+@dataclass(frozen=True)
+class Station:
+    """One for each app, as ``app.state.station``."""
+
+    settings: ReviewSettings
+    store: Store
+    worker: Worker
+    logins: LogIns
+    token: OneTimeToken
+    """Lets the one user in; of no use where users log in."""
+    judge: PatientJudge
+
+
+def station(request: Request) -> Station:
+    """The station that answers a request."""
+    return cast(Station, request.app.state.station)
+
+
+Here = Annotated[Station, Depends(station)]
+"""A route's parameter."""
