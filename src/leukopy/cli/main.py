@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from leukopy import __version__
-from leukopy.cli import datasets, models, patients
+from leukopy.cli import datasets, models, patients, review
 from leukopy.cli.analyze import analyze
 from leukopy.cli.attributes import fit_attributes
 from leukopy.cli.compare import compare
@@ -51,6 +51,7 @@ app.command()(compare)
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(patients.app, name="patients")
+app.add_typer(review.app, name="review")
 
 
 @app.callback()
