@@ -1,5 +1,6 @@
 """What the review station keeps: cases, cells, corrections, signatures, users, jobs, and the log that only grows."""
 
+from leukopy.review.store.backup import Saved, backup, restore
 from leukopy.review.store.errors import (
     AlreadyExists,
     Conflict,
@@ -40,8 +41,11 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "PendingImage",
+    "Saved",
     "SignedCell",
     "Store",
     "StoreError",
     "UndoState",
+    "backup",
+    "restore",
 ]

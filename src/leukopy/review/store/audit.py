@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
-from leukopy.review.records import AuditCheck, AuditEntry, Role, User
+from leukopy.review.records import AuditEntry, Role, User
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, require
 
@@ -44,14 +44,7 @@ def open_key(folder: Path, *, create: bool) -> bytes:
     """
     path = folder / KEY_FILE
     if create and not path.exists():
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(secrets.token_hex(32))
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise output_error(path, error) from error
+        write_key(folder, secrets.token_bytes(32))
     try:
         key = bytes.fromhex(path.read_text("ascii"))
     except (OSError, ValueError) as error:
@@ -59,6 +52,23 @@ def open_key(folder: Path, *, create: bool) -> bytes:
     if len(key) != 32:
         raise SettingsError(f"{path}: not a key of an audit log; take it from a backup.")
     return key
+
+
+def write_key(folder: Path, key: bytes) -> None:
+    """Keep the key where only the station's own account can read it.
+
+    Raises:
+        OutputError: there is one already, or it cannot be written.
+    """
+    path = folder / KEY_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(key.hex())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def use_key(key: bytes, *infos: dict[Any, Any]) -> None:
@@ -92,10 +102,10 @@ def append(db: Session, user: User | None, action: str, case_id: str | None = No
         case_id=case_id,
         detail=_canonical(detail),
     )
-    entry.hash = _hash(secret(db), head.hash, entry)
+    entry.hash = entry_hash(secret(db), head.hash, entry)
     db.add(entry)
     head.number, head.hash = entry.number, entry.hash
-    head.seal = _seal(secret(db), head.number, head.hash)
+    head.seal = head_seal(secret(db), head.number, head.hash)
 
 
 def wait_turn(db: Session) -> None:
@@ -125,48 +135,19 @@ def entries(db: Session, user: User, page: int) -> tuple[AuditEntry, ...]:
     return tuple(_record(row) for row in rows)
 
 
-def verify(db: Session) -> AuditCheck:
-    """Go through the whole log."""
-    count = db.scalar(sa.select(sa.func.count()).select_from(t.Entry)) or 0
-    problem = _problem(db, secret(db))
-    return AuditCheck(entries=count, intact=problem is None, problem=problem)
-
-
-def _problem(db: Session, key: bytes) -> str | None:
-    head = db.get(t.Head, 1)
-    if head is None or not hmac.compare_digest(head.seal, _seal(key, head.number, head.hash)):
-        return "the row that knows where the log ends was changed or removed"
-    before, expected = "", 1
-    for entry in db.scalars(sa.select(t.Entry).order_by(t.Entry.number).execution_options(yield_per=1000)):
-        if entry.number < expected or entry.number > head.number:
-            return f"entry {entry.number} was put in"
-        if entry.number > expected:
-            return f"{_entries(expected, entry.number - 1)} missing"
-        if not hmac.compare_digest(entry.hash, _hash(key, before, entry)):
-            return f"entry {entry.number} was changed or put in"
-        before, expected = entry.hash, expected + 1
-    if expected <= head.number:
-        return f"{_entries(expected, head.number)} missing: the end of the log was cut off"
-    if before != head.hash:
-        return f"entry {head.number} is not the one that the log ended with"
-    return None
-
-
-def _entries(first: int, last: int) -> str:
-    return f"entry {first} is" if first == last else f"entries {first} to {last} are"
-
-
 def _canonical(value: object) -> str:
     """The one way to write it as JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _hash(key: bytes, before: str, entry: t.Entry) -> str:
+def entry_hash(key: bytes, before: str, entry: t.Entry) -> str:
+    """What chains an entry to the one before, whose hash is ``before``."""
     said = [entry.number, _iso(entry.at), entry.user, entry.action, entry.case_id, entry.detail]
     return hmac.new(key, (before + _canonical(said)).encode(), hashlib.sha256).hexdigest()
 
 
-def _seal(key: bytes, number: int, last: str) -> str:
+def head_seal(key: bytes, number: int, last: str) -> str:
+    """What only the owner of the key can write beside the number and hash of the last entry."""
     return hmac.new(key, f"head {number} {last}".encode(), hashlib.sha256).hexdigest()
 
 

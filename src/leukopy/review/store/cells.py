@@ -48,7 +48,7 @@ def add_images(
     case = open_case(db, user, case_id)
     # Compared as the database keeps them: a name may hold what it cannot.
     names = [t.storable(item.name) for item in items]
-    there = set(db.execute(sa.select(t.Cell.name, t.Cell.digest).where(t.Cell.case_id == case.id)).tuples())
+    there = {tuple(row) for row in db.execute(sa.select(t.Cell.name, t.Cell.digest).where(t.Cell.case_id == case.id))}
     new: dict[tuple[str, str | None], NewImage] = {}
     for name, digest, item in zip(names, digests, items, strict=True):
         if (name, digest) not in there:
@@ -76,7 +76,7 @@ def add_failures(db: Session, user: User, case_id: str, items: Sequence[Refused]
     """
     case = open_case(db, user, case_id)
     query = sa.select(t.Cell.name, t.Cell.reason).where(t.Cell.case_id == case.id, t.Cell.reason.is_not(None))
-    there = set(db.execute(query).tuples())
+    there = {tuple(row) for row in db.execute(query)}
     new = {
         (t.storable(item.name), item.reason): item
         for item in items

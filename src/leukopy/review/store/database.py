@@ -67,18 +67,30 @@ class Database:
             SettingsError: the database cannot be reached, or was written by a newer leukopy.
         """
         try:
-            with self._writing.begin() as connection:  # SQLite: nobody else writes until the end of the block
+            with self._reached(), self._writing.begin() as connection:  # SQLite: nobody else writes meanwhile
                 if not self.sqlite:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                 command.upgrade(migrations(connection), "head")
         except CommandError as error:
             raise SettingsError("the database was written by a newer leukopy: update leukopy.") from error
+
+    def is_empty(self) -> bool:
+        """Whether it holds no table at all.
+
+        Raises:
+            SettingsError: the database cannot be reached.
+        """
+        with self._reached(), self._engine.begin() as connection:
+            return not sa.inspect(connection).get_table_names()
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
         except sa.exc.OperationalError as error:
-            # The driver's own words may hold the password of the URL.
-            raise SettingsError(
-                f"the database {self._engine.url.render_as_string(hide_password=True)} cannot be opened: "
-                "check that it runs, its address and the user."
-            ) from error
+            where = self._engine.url.render_as_string(hide_password=True)
+            message = f"the database {where} cannot be opened: check that it runs, its address and the user."
+            raise SettingsError(message) from error
 
     def close(self) -> None:
         """End all connections."""

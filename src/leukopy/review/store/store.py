@@ -11,7 +11,19 @@ from leukopy.core.files import output_error
 from leukopy.inference.rows import Predictions
 from leukopy.review import records as r
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store import audit, cases, cells, classes, corrections, jobs, labels, sessions, signing, users
+from leukopy.review.store import (
+    audit,
+    cases,
+    cells,
+    classes,
+    corrections,
+    jobs,
+    labels,
+    sessions,
+    signing,
+    users,
+    verification,
+)
 from leukopy.review.store import results as made
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case
@@ -327,6 +339,6 @@ class Store:
             return audit.entries(db, user, page)
 
     def verify_audit(self) -> r.AuditCheck:
-        """Go through the whole log."""
+        """Go through the whole log, and through all that was signed."""
         with self.database.read() as db:
-            return audit.verify(db)
+            return verification.verify(db)

@@ -219,6 +219,9 @@ def _signing() -> None:
     )
 
 
+# The head of an empty log may be put anywhere, so that a backup can be restored.
+
+
 def _sqlite_triggers() -> None:
     for table in _GROW_ONLY:
         for verb in ("UPDATE", "DELETE"):
@@ -227,7 +230,8 @@ def _sqlite_triggers() -> None:
                 f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
             )
     op.execute(
-        "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head WHEN NEW.number <> OLD.number + 1 "
+        "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head "
+        "WHEN OLD.number > 0 AND NEW.number <> OLD.number + 1 "
         "BEGIN SELECT RAISE(ABORT, 'audit_head only moves on'); END"
     )
     op.execute(
@@ -252,5 +256,5 @@ def _postgresql_triggers() -> None:
     )
     op.execute(
         "CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head FOR EACH ROW "
-        "WHEN (NEW.number <> OLD.number + 1) EXECUTE FUNCTION only_grows()"
+        "WHEN (OLD.number > 0 AND NEW.number <> OLD.number + 1) EXECUTE FUNCTION only_grows()"
     )

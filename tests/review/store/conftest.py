@@ -1,0 +1,181 @@
+"""A station with its users on each kind of database, and cases whose right classes are known."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+
+from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+from leukopy.review.records import (
+    AgreementView,
+    Case,
+    CaseDraft,
+    CellRow,
+    Correction,
+    Corrections,
+    DifferentialView,
+    NewUser,
+    Role,
+    SignedContent,
+    User,
+)
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import Changed, ModelFacts, NewImage, Store
+from leukopy.review.store.database import open_database
+from leukopy.review.store.users import Passwords
+
+MODEL = ModelFacts("colours", "c" * 64)
+PASSWORD = "correct horse battery"
+CODES = ("SNE", "LY", "MO", "EO", "BNE", "BA")
+
+
+def quick_passwords() -> Passwords:
+    """argon2 with the least work that it allows."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@dataclass(frozen=True)
+class Station:
+    """A store with one user of each kind; ``reader`` and ``stranger`` know nothing of each other's cases."""
+
+    store: Store
+    administrator: User
+    reviewer: User
+    second_reviewer: User
+    reader: User
+    stranger: User
+
+    def draft(self, user: User | None = None, **values: object) -> Case:
+        """An empty case of the reader's."""
+        return self.store.open_case(user or self.reader, CaseDraft.model_validate({"slide": "S1", **values}))
+
+    def add(self, case: Case, names: Sequence[str], user: User | None = None) -> int:
+        """Add a picture for each name; each has other bytes."""
+        images = [NewImage(name, f"picture of {name}".encode(), 64, 48, "image/png") for name in names]
+        return self.store.add_images(user or self.reader, case.id, images)
+
+    def classified(self, cells: int = 6, user: User | None = None, **values: object) -> Case:
+        """A case whose cell n has class ``CODES[n - 1]`` (and so on in turn), less and less certain."""
+        case = self.draft(user, **values)
+        self.add(case, [f"c{number}.png" for number in range(1, cells + 1)], user)
+        self.classify(case)
+        return self.store.case(user or self.reader, case.id)
+
+    def classify(self, case: Case) -> int:
+        """Let the model speak of all images that wait for it."""
+        waiting = [image.cell for image in self.store.pending_images(case.id)]
+        return self.store.write_predictions(case.id, predictions(waiting), MODEL)
+
+    def cell(self, case: Case, number: int) -> CellRow:
+        """A cell as it is now."""
+        return next(cell for cell in self.store.cells(self.administrator, case.id) if cell.id == number)
+
+    def correct(self, user: User, case: Case, *moves: tuple[int, str]) -> Changed:
+        """Give cells other classes, knowing them as they are now."""
+        now = {cell.id: cell.version for cell in self.store.cells(self.administrator, case.id)}
+        changes = tuple(Correction(cell=number, version=now[number], code=code) for number, code in moves)
+        return self.store.correct(user, case.id, Corrections(changes=changes))
+
+    def content(self, case: Case) -> SignedContent:
+        """What would be signed of a case as it is now."""
+        case = self.store.case(self.administrator, case.id)
+        return SignedContent(
+            case=case.model_copy(update={"signatures": ()}),
+            differential=DifferentialView(
+                cells=case.cells, leukocytes=case.cells, target=100, lines=(), beside=(), outside=(), notes=(),
+                reference_name="adults",
+            ),
+            cells=self.store.cells(self.administrator, case.id),
+            agreement=AgreementView(
+                cases=1, cells=case.cells, raw=1.0, raw_low=0.9, raw_high=1.0, kappa=1.0, kappa_low=0.9,
+                kappa_high=1.0, classes=(), confusion=(),
+            ),
+            patient=None, model=MODEL.name, model_sha256=MODEL.sha256, leukopy="0",
+        )  # fmt: skip
+
+    def signed(self, **values: object) -> Case:
+        """A case that the reviewer has signed."""
+        case = self.classified(**values)  # type: ignore[arg-type]
+        case = self.store.mark_reviewed(self.reader, case.id, case.version)
+        return self.store.sign(self.reviewer, case.id, case.version, self.content(case))
+
+    def sql(self, *statements: str) -> None:
+        """What somebody does who works on the database past the station."""
+        with self.store.database.write() as db:
+            for statement in statements:
+                db.execute(sa.text(statement))
+
+
+def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions:
+    """Rows as a Classifier gives them."""
+    rows = []
+    for number in cells:
+        code, sure = CODES[(number - 1) % len(CODES)], 1 - number / 10_000
+        values: dict[str, object] = {name: 0.0 if kind == pl.Float32 else "" for name, kind in CELL_SCHEMA.items()}
+        values |= {"width": 64, "height": 48, "class8": code, "class11": code, "flags": "uncertain;not_square"}
+        values |= {"cell_id": str(number), "confidence": sure, "confidence11": sure, f"p_{code}": sure}
+        values |= dict.fromkeys(ATTRIBUTE_SCHEMA)
+        values |= {"why": "round nucleus", "attr_nucleus_shape": "round", "attr_nucleus_shape_p": 0.75}
+        rows.append(values)
+    failures = [(str(number), f"{number}.png", "truncated", "the file ends too early") for number in failed]
+    return Predictions(
+        pl.DataFrame(rows, schema={**CELL_SCHEMA, **ATTRIBUTE_SCHEMA}),
+        pl.DataFrame(failures, schema=FAILURE_SCHEMA, orient="row"),
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables; copying it is quicker than making one."""
+    settings = ReviewSettings(folder=tmp_path_factory.mktemp("empty"))
+    database = open_database(settings)
+    database.migrate()
+    database.close()
+    return settings.folder / "review.sqlite"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_settings(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path) -> Callable[[str], ReviewSettings]:
+    """Settings of a new station, by the name of its folder: every test that uses it runs on both databases."""
+    if request.param == "sqlite":
+
+        def make(name: str) -> ReviewSettings:
+            (tmp_path / name).mkdir()
+            shutil.copy(empty_sqlite, tmp_path / name)
+            return ReviewSettings(folder=tmp_path / name)
+
+        return make
+    new_database = request.getfixturevalue("postgres")
+    return lambda name: ReviewSettings(folder=tmp_path / name, database=new_database())
+
+
+@pytest.fixture
+def settings(new_settings: Callable[[str], ReviewSettings]) -> ReviewSettings:
+    """Of the station of `station`."""
+    return new_settings("station")
+
+
+@pytest.fixture
+def station(settings: ReviewSettings) -> Iterator[Station]:
+    """A new station with its users."""
+    with_users = populate(Store.open(settings, quick_passwords()))
+    yield with_users
+    with_users.store.close()
+
+
+def populate(store: Store) -> Station:
+    """Add the users."""
+
+    def new(name: str, role: Role) -> NewUser:
+        return NewUser(name=name, full_name=f"Dr {name}", role=role, password=PASSWORD)
+
+    administrator = store.add_user(None, new("ada", Role.ADMINISTRATOR))
+    others = [("rita", Role.REVIEWER), ("saul", Role.REVIEWER), ("ron", Role.READER), ("eve", Role.READER)]
+    return Station(store, administrator, *(store.add_user(administrator, new(*other)) for other in others))
