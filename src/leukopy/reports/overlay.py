@@ -41,14 +41,32 @@ def heated(view: View, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
 
     The outlines of the nucleus and of the cell are white.
     """
-    side = len(view.picture)
-    levels = np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BILINEAR)).clip(0, 1)
-    cover = (0.7 * levels**0.8)[..., None]
-    colours = _COLOURS[np.rint(255 * levels).astype(np.intp)]
+    colours, cover = _coloured(heat, len(view.picture))
     mixed: NDArray[np.uint8] = np.rint((1 - cover) * view.picture + cover * colours).astype(np.uint8)
-    for mask in (view.masks.cell, view.masks.nucleus):
-        mixed[mask & ~ndimage.binary_erosion(mask, border_value=1)] = 255
+    mixed[_outlines(view.masks)] = 255
     return mixed
+
+
+def layer(masks: Masks, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A heat map (S, S) to be laid over a picture: (V, V, 4), RGBA, as `heated` shows it; masks (V, V)."""
+    colours, cover = _coloured(heat, len(masks.cell))
+    laid: NDArray[np.uint8] = np.dstack([colours, np.rint(255 * cover).astype(np.uint8)])
+    laid[_outlines(masks)] = 255
+    return laid
+
+
+def _coloured(heat: NDArray[np.float32], side: int) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
+    """Colours (V, V, 3) of a heat map, and how much each covers what lies under it, (V, V, 1) in [0, 1]."""
+    levels = np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BILINEAR)).clip(0, 1)
+    return _COLOURS[np.rint(255 * levels).astype(np.intp)], (0.7 * levels**0.8)[..., None]
+
+
+def _outlines(masks: Masks) -> NDArray[np.bool_]:
+    """The pixels of the edges of cell and nucleus."""
+    edges = np.zeros_like(masks.cell)
+    for mask in (masks.cell, masks.nucleus):
+        edges |= mask & ~ndimage.binary_erosion(mask, border_value=1)
+    return edges
 
 
 def side_by_side(view: View, heat: NDArray[np.float32], lines: Sequence[str]) -> bytes:

@@ -5,7 +5,6 @@ All of it is found again from the pictures, so nothing is stored; what was found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -25,9 +24,8 @@ from leukopy.imaging.decode import read_cell, read_image
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
 from leukopy.inference import activations
-from leukopy.reports.overlay import VIEW, View, heated, jpeg
-from leukopy.review.lymphocytosis import PatientJudge
-from leukopy.review.records import Case, CellRow, PatientView, Similar
+from leukopy.reports.overlay import VIEW, jpeg, layer
+from leukopy.review.records import Similar
 from leukopy.review.settings import ReviewSettings
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE, fine_members
@@ -50,15 +48,10 @@ class Aids:
     def __init__(self, settings: ReviewSettings) -> None:
         self._settings = settings
         self._opening = Lock()
-        self._judge = PatientJudge(settings.patient_model)
         self.heat = lru_cache(maxsize=256)(self._heat)
         self.similar = lru_cache(maxsize=1024)(self._similar)
         self.reference = lru_cache(maxsize=64)(self._reference)
         self.reference_picture = lru_cache(maxsize=512)(self._reference_picture)
-
-    def patient(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
-        """The lymphocytosis result of a case: `lymphocytosis.PatientJudge.judge`."""
-        return self._judge.judge(case, cells, path_of)
 
     @cached_property
     def _bundle(self) -> Bundle:
@@ -73,11 +66,11 @@ class Aids:
         return read_index(self._bundle)
 
     def _heat(self, source: Path | bytes, code: str) -> bytes:
-        """The whole picture of a cell under the heat map of a class, as PNG; the proportions are the picture's.
+        """The heat map of a class as a PNG to be laid over the picture of a cell, with the picture's proportions.
 
         The map is the evidence for the class in the network's last feature map (class activation, the mean of the
-        eight turned and mirrored views). Only the part that the network sees has one; the outlines of cell and nucleus
-        are white.
+        eight turned and mirrored views): the hotter the yellower. It is transparent where it is cold and beyond the
+        part that the network sees; the outlines of cell and nucleus are white.
 
         Args:
             source: the picture's file, or its bytes.
@@ -94,11 +87,10 @@ class Aids:
         spec = self._bundle.card.preprocess
         with self._opening:
             explain = self._explainer
-        prepared = read_cell(source, spec).pixels
-        heat = explain(prepared[None], np.array([members[0]]))[0]
+        heat = explain(read_cell(source, spec).pixels[None], np.array([members[0]]))[0]
         part = read_cell(source, Preprocess(size=VIEW, crop=spec.crop)).pixels
-        covered = heated(View(part, segment(part)), heat)
-        return _png(_put_back(read_image(source, short_side=spec.short_side), covered, spec))
+        height, width, _ = read_image(source, short_side=spec.short_side).shape  # upright, as a browser shows it
+        return _png(_in_place(layer(segment(part), heat), spec, (width, height)))
 
     def _similar(self, source: Path | bytes, count: int = 6) -> tuple[Similar, ...]:
         """The training cells that look most alike to the model, the nearest first.
@@ -215,13 +207,12 @@ def _title(source: str) -> str:
     return DATASETS[source].card.title if source in DATASETS else source
 
 
-def _put_back(picture: NDArray[np.uint8], covered: NDArray[np.uint8], spec: Preprocess) -> Image.Image:
-    """The picture, with the part that the network sees in place of what it shows there."""
-    height, width = picture.shape[:2]
-    left, upper, right, _ = spec.box(width, height)
-    scale = len(covered) / (right - left)
-    whole = Image.fromarray(picture).resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
-    whole.paste(Image.fromarray(covered), (round(left * scale), round(upper * scale)))
+def _in_place(part: NDArray[np.uint8], spec: Preprocess, size: tuple[int, int]) -> Image.Image:
+    """What the network sees (V, V, 4), where it lies in a transparent picture of the proportions of ``size``."""
+    left, upper, right, _ = spec.box(*size)
+    scale = len(part) / (right - left)
+    whole = Image.new("RGBA", (round(size[0] * scale), round(size[1] * scale)))
+    whole.paste(Image.fromarray(part), (round(left * scale), round(upper * scale)))
     return whole
 
 
