@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from leukopy.bundle import open_bundle
-from leukopy.core.errors import TrainingError
+from leukopy.core.errors import BundleError, TrainingError
 from leukopy.training.export import averages_its_map
 from leukopy.training.graph import (
     inputs_of,
@@ -59,7 +59,7 @@ def test_a_head_that_is_not_linear_on_the_embedding(network) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(network)
     next(node for node in other.graph.node if "logits" in node.output).input[0] = "pooled"
-    with pytest.raises(TrainingError, match="no linear function of its embedding"):
+    with pytest.raises(BundleError, match="no linear function of its embedding"):
         with_class_activation(other)
 
 

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from leukopy import __version__
 from leukopy.cli import datasets, models, patients, review
+from leukopy.cli.adapt import adapt
 from leukopy.cli.analyze import analyze
 from leukopy.cli.attributes import fit_attributes
 from leukopy.cli.compare import compare
@@ -46,6 +47,7 @@ app.command()(evaluate)
 app.command()(explain)
 app.command()(explore)
 app.command()(train)
+app.command()(adapt)
 app.command()(fit_attributes)
 app.command()(compare)
 app.add_typer(models.app, name="models")

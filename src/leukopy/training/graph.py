@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from leukopy.bundle.head import linear_head
 from leukopy.core.errors import TrainingError
 from leukopy.taxonomy import FINE
 
@@ -25,7 +26,7 @@ def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
     caller to know. A model that has the output already comes back as it is.
 
     Raises:
-        TrainingError: the logits are no linear function of the embedding.
+        BundleError: the logits are no linear function of the embedding.
     """
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
@@ -44,21 +45,6 @@ def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
     shape = [batch, len(FINE), *sides]
     graph.output.append(helper.make_tensor_value_info(CLASS_ACTIVATION, TensorProto.FLOAT, shape))
     return extended
-
-
-def linear_head(model: onnx.ModelProto) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (11, D) and bias (11,) of the head that makes the logits of the embedding.
-
-    Raises:
-        TrainingError: the logits are no linear function of the embedding.
-    """
-    constants = {constant.name: constant for constant in model.graph.initializer}
-    node = next((node for node in model.graph.node if "logits" in node.output), None)
-    if node is None or node.op_type != "Gemm" or node.input[0] != "embedding":
-        raise TrainingError("the network's logits are no linear function of its embedding: it has no class activation.")
-    weights, bias = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
-    transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-    return np.ascontiguousarray(weights if transposed else weights.T), bias
 
 
 def inputs_of(model: onnx.ModelProto, convolutions: Sequence[str]) -> dict[str, int]:

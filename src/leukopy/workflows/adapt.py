@@ -1,0 +1,318 @@
+"""Fit a model to a laboratory from a few labelled cells of its own: a new last layer, in seconds, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from leukopy.core.errors import ManifestError
+from leukopy.core.files import atomic_path, write_json
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import begin, finish, record
+from leukopy.core.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from leukopy.bundle import Bundle, Card, Metric
+    from leukopy.bundle.head import Head
+    from leukopy.evaluation.calibration import CalibrationReport
+    from leukopy.evaluation.classification import Classification
+    from leukopy.evaluation.intervals import Estimate
+    from leukopy.inference.adaptation import Labelled
+
+REPORT_FILE = "adapt.json"
+
+_FEWEST = 10
+"""Labelled cells below which nothing can be said of what a fit is worth."""
+
+
+class AdaptSettings(Settings):
+    """All that decides what `adapt` writes."""
+
+    labels: Path
+    """A manifest: ``path`` and ``label`` (or ``code``) of each cell; ``group`` (slide or field) and ``split`` where
+    known, as the review station exports them."""
+    model: str = "default"
+    """Name of a bundled model, or a bundle folder."""
+    folds: int = Field(default=5, ge=2)
+    """Parts of the labelled cells, each of which is judged by a model that has not seen it."""
+    penalty: float = Field(default=0.1, gt=0)
+    """What leaving the old last layer costs: the more, the nearer the new one stays. In four laboratories .1 to .001
+    did equally well with 100 cells, and .1 best with few."""
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("labels")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        """So that a saved run is repeated from any folder."""
+        return path.absolute()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model on labelled cells, the 8 classes."""
+
+    classes: Classification
+    calibration: CalibrationReport
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """What the labels bring, on cells that the judging model has not seen."""
+
+    bundle: Path
+    card: Card
+    cells: int
+    """That were fitted to."""
+    held_out: str
+    """Which cells were judged, and how, in a sentence."""
+    before: Judged
+    after: Judged
+    gain: Estimate
+    """In balanced accuracy, the same cells drawn again for both."""
+    left_out: dict[str, int]
+    """Labelled cells of classes that the model does not hold, by code."""
+    failures: int
+
+
+def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> AdaptResult:
+    """Fit the last layer to labelled cells, and say what it brings on cells that were held out.
+
+    Where the manifest has a test split, that is what is held out; otherwise each of ``folds`` parts in turn, parted by
+    group. The model that is written is fitted to all cells that are not of a test split.
+
+    Args:
+        settings: what to do.
+        out: receives ``bundle/``, ``adapt.json``, ``failures.csv`` and ``run.json``.
+        overwrite: replace the run that ``out`` holds.
+        progress: told of the cells looked at.
+
+    Raises:
+        ManifestError: no table, or too few labelled cells.
+        BundleError: the model is absent, broken or foreign, or its head is not linear.
+        MissingExtraError: onnx is not installed.
+        OutputError: ``out`` holds something else, or cannot be written.
+    """
+    from leukopy.bundle import open_bundle
+    from leukopy.bundle.head import read_head
+    from leukopy.inference.adaptation import fit_head, held_out, logits_of
+
+    bundle = open_bundle(settings.model)
+    head = read_head(bundle.model_path.read_bytes())
+    listed, left_out = _labelled(settings.labels)
+    run = record("adapt", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
+    begin(out, run, overwrite=overwrite)
+    table, labelled, failures = _read(bundle, listed, settings, progress)
+    _write_failures(out / "failures.csv", failures)
+    test = (table["split"] == "test").fill_null(value=False).to_numpy()
+    _check(settings.labels, labelled, test)
+    train = labelled[~test]
+    adapted = fit_head(head, train, settings.penalty)
+    out_of_fold = held_out(head, train, settings.penalty)
+    if test.any():
+        judged, after = labelled[test], logits_of(adapted, labelled[test].embeddings)
+        how = f"{test.sum():,} cells of the manifest's test split"
+    else:
+        judged, after = train, out_of_fold
+        parts = len(set(train.folds.tolist()))
+        how = (
+            f"{len(train.embeddings):,} cells, each judged by a model fitted without its part ({parts} parts, by group)"
+        )
+    rows = table.filter(test) if test.any() else table
+    temperature = _temperature(out_of_fold, train, bundle.card.calibration.temperature)
+    before = logits_of(head, judged.embeddings) / bundle.card.calibration.temperature
+    result = _judge(rows, before, after / temperature)
+    card = _write(bundle, (adapted, temperature), settings, out, (how, len(train.embeddings), result))
+    report = {
+        "cells": len(train.embeddings),
+        "held_out": how,
+        "before": _numbers(result[0]),
+        "after": _numbers(result[1]),
+        "gain": asdict(result[2]),
+        "left_out": left_out,
+    }
+    write_json(out / REPORT_FILE, report)
+    finish(out, run, cells=len(train.embeddings), failures=failures.height)
+    return AdaptResult(out / "bundle", card, len(train.embeddings), how, *result, left_out, failures.height)
+
+
+def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The cells whose class the model can name, and how many of which other classes are left out."""
+    import polars as pl
+
+    from leukopy.datasets import read_manifest
+    from leukopy.taxonomy import OUTSIDE
+
+    table = read_manifest(path).filter(pl.col("code").is_not_null())
+    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE])
+    counts = table.filter(outside)["code"].value_counts(sort=True)
+    return table.filter(~outside), dict(counts.iter_rows())
+
+
+def _read(
+    bundle: Bundle, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress
+) -> tuple[pl.DataFrame, Labelled, pl.DataFrame]:
+    """The cells that could be read, what the network sees of them, and the others with their reason."""
+    import polars as pl
+
+    from leukopy.evaluation.classification import member_mask
+    from leukopy.inference import embeddings
+    from leukopy.inference.adaptation import Labelled
+
+    seen, reasons = embeddings(bundle, cells["path"].to_list(), progress)
+    kept = [row for row in range(len(cells)) if row not in reasons]
+    failures = pl.DataFrame(
+        {"cell_id": cells["cell_id"][list(reasons)], "message": list(reasons.values())},
+        schema={"cell_id": pl.String, "message": pl.String},
+    )
+    cells = cells[kept]
+    labelled = Labelled(seen[kept], member_mask(cells["code"].to_list()), _folds(cells, settings))
+    return cells, labelled, failures
+
+
+def _folds(cells: pl.DataFrame, settings: AdaptSettings) -> NDArray[np.intp]:
+    """A part for each cell: groups whole, classes spread as evenly as that allows."""
+    import warnings
+
+    import numpy as np
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    groups, codes = cells["group"].fill_null(cells["cell_id"]).to_numpy(), cells["code"].to_numpy()
+    parts = min(settings.folds, len(set(groups)))
+    folds = np.zeros(len(cells), np.intp)
+    if parts < 2:
+        return folds
+    spread = np.unique(codes, return_counts=True)[1].max() >= parts
+    splitter = (StratifiedGroupKFold if spread else GroupKFold)(parts, shuffle=True, random_state=settings.seed)
+    with warnings.catch_warnings():  # a class of fewer cells than parts is spread as far as it goes
+        warnings.filterwarnings("ignore", message="The least populated class")
+        for part, (_, rows) in enumerate(splitter.split(codes, codes, groups)):
+            folds[rows] = part
+    return folds
+
+
+def _check(path: Path, labelled: Labelled, test: NDArray[np.bool_]) -> None:
+    count = int((~test).sum())
+    if count < _FEWEST:
+        raise ManifestError(f"{path}: {count} readable labelled cells to fit to; give {_FEWEST} or more, 100 do well.")
+    if not test.any() and len(set(labelled.folds.tolist())) < 2:
+        raise ManifestError(
+            f"{path}: all cells are of one group, so that none can be held out. Give cells of two slides, or a column "
+            "'split' with some 'test'."
+        )
+
+
+def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> float:
+    """Of the new head, on held-out cells; the model's own where they are too few to tell."""
+    from leukopy.evaluation.calibration import fit_temperature
+
+    return fit_temperature(logits, cells.members) if len(logits) >= 5 * _FEWEST else usual
+
+
+def _judge(
+    cells: pl.DataFrame, before: NDArray[np.float32], after: NDArray[np.float32]
+) -> tuple[Judged, Judged, Estimate]:
+    """Both models on the same cells, from logits over their temperatures (N, 11), and the gain."""
+    import numpy as np
+
+    from leukopy.evaluation.calibration import calibration
+    from leukopy.evaluation.classification import classification, classify_scores, coarse_indices
+    from leukopy.evaluation.intervals import Estimate, bootstrap
+    from leukopy.inference.classifier import softmax
+    from leukopy.taxonomy import COARSE, coarse_matrix
+
+    truth = coarse_indices(cells["code"].to_list())
+    size, rows = len(COARSE), np.arange(len(truth))
+    tables = np.zeros((len(truth), 2, size, size), np.int8)
+    judged = []
+    for index, logits in enumerate((before, after)):
+        chances = (softmax(logits) @ coarse_matrix()).clip(max=1)
+        found = chances.argmax(axis=1)
+        tables[rows, index, truth, found] = 1
+        judged.append(Judged(classification(truth, found, COARSE), calibration(chances, found, truth)))
+
+    def gain(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        pairs = sums.reshape(-1, 2, size, size)
+        balanced = [classify_scores(pairs[:, index])[:, 1] for index in range(2)]
+        return np.asarray(balanced[1] - balanced[0])[:, None]
+
+    flat = tables.reshape(len(truth), -1)
+    low, high = bootstrap(flat, gain)
+    value = gain(flat.sum(axis=0, dtype=np.float64)[None])[0, 0]
+    return judged[0], judged[1], Estimate.of(float(value), float(low[0]), float(high[0]))
+
+
+def _numbers(judged: Judged) -> dict[str, object]:
+    return {
+        "balanced_accuracy": asdict(judged.classes.balanced_accuracy),
+        "accuracy": asdict(judged.classes.accuracy),
+        "ece": asdict(judged.calibration.ece),
+        "recall": {score.code: score.recall.value for score in judged.classes.classes if score.support},
+    }
+
+
+def _write(
+    bundle: Bundle,
+    fitted: tuple[Head, float],
+    settings: AdaptSettings,
+    out: Path,
+    measured: tuple[str, int, tuple[Judged, Judged, Estimate]],
+) -> Card:
+    """The new bundle, with the neighbours of the old one, whose embeddings it shares."""
+    import hashlib
+
+    from leukopy.bundle import Calibration, Card, DatasetUse, write_bundle
+    from leukopy.bundle.head import with_head
+    from leukopy.core.provenance import provenance
+
+    (head, temperature), (how, count, (_, after, _)) = fitted, measured
+    content = with_head(bundle.model_path.read_bytes(), head)
+    card = bundle.card
+    use = DatasetUse(
+        name=f"Labelled cells of {settings.labels.name}", licence="yours", citation="none: your own images",
+        images=count, note="Fitted to the last layer alone.",
+    )  # fmt: skip
+    limit = f"Its last layer was fitted to {count:,} cells of one laboratory; elsewhere the older model is safer."
+    changes = {
+        "title": f"{card.title}, adapted",
+        "limits": [*card.limits, limit],
+        "model": card.model.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()}).model_dump(mode="json"),
+        "calibration": Calibration(temperature=temperature, fitted_on=how).model_dump(mode="json"),
+        "trained_on": [*(one.model_dump(mode="json") for one in card.trained_on), use.model_dump(mode="json")],
+        "metrics": [metric.model_dump(mode="json") for metric in _metrics(after, how)],
+        "provenance": {**provenance(), "adapted_from": {"name": card.name, "sha256": card.model.sha256}},
+    }
+    new = Card.build(card.model_dump(mode="json") | changes, where="the adapted bundle")
+    write_bundle(out / "bundle", new, content)
+    index = bundle.path / "neighbours.npz"
+    if index.exists():
+        with atomic_path(out / "bundle" / index.name) as temporary:
+            temporary.write_bytes(index.read_bytes())
+    return new
+
+
+def _metrics(after: Judged, how: str) -> list[Metric]:
+    """The figures of the old head are not those of the new one, so these stand alone."""
+    from leukopy.bundle import Metric
+
+    figures = {
+        "balanced accuracy, 8 classes": after.classes.balanced_accuracy,
+        "accuracy, 8 classes": after.classes.accuracy,
+        "expected calibration error, 8 classes": after.calibration.ece,
+    }
+    return [
+        Metric(name=name, value=figure.value, low=figure.low, high=figure.high, data=how)
+        for name, figure in figures.items()
+        if figure.value is not None
+    ]
+
+
+def _write_failures(path: Path, failures: pl.DataFrame) -> None:
+    with atomic_path(path) as temporary:
+        failures.write_csv(temporary)
