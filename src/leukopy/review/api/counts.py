@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leukopy.core.errors import InputError
-from leukopy.review.agreement import agree, readings
+from leukopy.review.agreement import Reading, agree
 from leukopy.review.content import signed_content
 from leukopy.review.counting import count_case
 from leukopy.review.pages.texts import Language
@@ -65,7 +65,7 @@ def content_of(here: Station, user: User, case_id: str) -> SignedContent:
         case,
         cells,
         count_case(cells, classes, case, here.settings),
-        agree(readings(case_id, cells), classes),
+        agree(Reading.of(case_id, cells), classes),
         patient,
         here.store.model_facts(user, case_id) or ("", ""),
     )

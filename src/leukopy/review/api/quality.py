@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 
 from leukopy.core.settings import Settings
-from leukopy.review.agreement import agree, readings, signed_readings
+from leukopy.review.agreement import Reading, agree
 from leukopy.review.records import AgreementView, Id
 from leukopy.review.security import Reader
 from leukopy.review.station import Here
@@ -30,10 +30,11 @@ def health() -> Health:
 @router.get("/cases/{case_id}/agreement")
 def of_case(case_id: Id, user: Reader, here: Here) -> AgreementView:
     """Model against reader on one case, as it stands."""
-    return agree(readings(case_id, here.store.cells(user, case_id)), here.store.classes(user))
+    return agree(Reading.of(case_id, here.store.cells(user, case_id)), here.store.classes(user))
 
 
 @router.get("/agreement")
 def of_all(user: Reader, here: Here) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
-    return agree(signed_readings(here.store.signed_cells(user)), here.store.classes(user))
+    cells = here.store.signed_cells(user)
+    return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes(user))

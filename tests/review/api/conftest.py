@@ -1,0 +1,168 @@
+"""A station in this process, and browsers of its users."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from leukopy.review.app import create_app
+from leukopy.review.records import JobState, NewUser, Role
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import Store
+from leukopy.review.store.users import Passwords
+
+API = "/api/v1"
+PASSWORD = "correct horse battery"
+CODES = ("SNE", "LY", "MO", "EO", "BNE", "BA")
+
+
+class Browser:
+    """What a user's browser does: keeps the cookie, and sends the token with each request."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.http = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+        self.csrf: str | None = None
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Response:
+        answer = self.post("/session", json={"name": name, "password": password})
+        if answer.status_code == 200:
+            self.csrf = answer.json()["csrf"]
+        return answer
+
+    def request(self, method: str, path: str, **given: Any) -> Response:
+        headers = {"X-CSRF-Token": self.csrf} if self.csrf else {}
+        return self.http.request(method, API + path, headers=headers | given.pop("headers", {}), **given)
+
+    def get(self, path: str, **given: Any) -> Response:
+        return self.request("GET", path, **given)
+
+    def post(self, path: str, **given: Any) -> Response:
+        return self.request("POST", path, **given)
+
+    def patch(self, path: str, **given: Any) -> Response:
+        return self.request("PATCH", path, **given)
+
+    def delete(self, path: str, **given: Any) -> Response:
+        return self.request("DELETE", path, **given)
+
+    def new_case(self, **fields: Any) -> str:
+        answer = self.post("/cases", json={"slide": "S1", **fields})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def upload(self, case: str, *files: tuple[str, bytes]) -> Response:
+        return self.post(f"/cases/{case}/images", files=[("files", file) for file in files])
+
+    def analyse(self, case: str) -> dict[str, Any]:
+        """Run the analysis to its end; the station must be running."""
+        assert self.post(f"/cases/{case}/analysis").status_code == 202
+        deadline = time.monotonic() + 20
+        while (job := self.get(f"/cases/{case}/analysis").json())["state"] in (JobState.QUEUED, JobState.RUNNING):
+            assert time.monotonic() < deadline, job
+            time.sleep(0.02)
+        return dict(job)
+
+    def correct(self, case: str, *moves: tuple[int, str]) -> Response:
+        """Give cells other classes, knowing them as they are now."""
+        now = {cell["id"]: cell["version"] for cell in self.get(f"/cases/{case}/cells").json()["cells"]}
+        changes = [{"cell": cell, "version": now[cell], "code": code} for cell, code in moves]
+        return self.post(f"/cases/{case}/corrections", json={"changes": changes})
+
+
+@dataclass(frozen=True)
+class Served:
+    """An app that runs, with one user of each role; ``reader`` and ``stranger`` share no case."""
+
+    app: FastAPI
+    store: Store
+
+    def browser(self, name: str | None = None) -> Browser:
+        """Of a user who has signed in; None: of nobody."""
+        browser = Browser(self.app)
+        if name is not None:
+            assert browser.sign_in(name).status_code == 200
+        return browser
+
+
+@contextmanager
+def running(settings: ReviewSettings) -> Iterator[Served]:
+    app = create_app(settings)
+    store: Store = app.state.store
+    # argon2 with the least work that it allows: these tests are about other things.
+    store.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    with TestClient(app):
+        yield Served(app, store)
+
+
+def populate(store: Store) -> None:
+    def new(name: str, role: Role) -> NewUser:
+        return NewUser(name=name, full_name=f"Dr {name}", role=role, password=PASSWORD)
+
+    administrator = store.add_user(None, new("ada", Role.ADMINISTRATOR))
+    for name, role in (("rita", Role.REVIEWER), ("saul", Role.REVIEWER), ("ron", Role.READER), ("eve", Role.READER)):
+        store.add_user(administrator, new(name, role))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, colour_model: Any) -> ReviewSettings:
+    """Of a station with users."""
+    return ReviewSettings(folder=tmp_path / "station", model=str(colour_model.path), serve=True)
+
+
+@pytest.fixture
+def served(settings: ReviewSettings) -> Iterator[Served]:
+    """A station at work, with its users: ada (administrator), rita, saul (reviewers), ron, eve (readers)."""
+    with running(settings) as found:
+        populate(found.store)
+        yield found
+
+
+@pytest.fixture
+def reader(served: Served) -> Browser:
+    """The browser of the reader whose cases these are."""
+    return served.browser("ron")
+
+
+@pytest.fixture
+def pictures(colour_model: Any, tmp_path: Path) -> Callable[[int], list[tuple[str, bytes]]]:
+    """Names and bytes of pictures of known class: ``CODES`` in turn."""
+
+    def make(count: int) -> list[tuple[str, bytes]]:
+        names = [f"c{number}.png" for number in range(1, count + 1)]
+        drawn = [colour_model.draw(tmp_path / "drawn" / n, CODES[i % len(CODES)]) for i, n in enumerate(names)]
+        return [(path.name, path.read_bytes()) for path in drawn]
+
+    return make
+
+
+@pytest.fixture
+def zipped() -> Callable[..., bytes]:
+    def pack(*files: tuple[str, bytes]) -> bytes:
+        stream = BytesIO()
+        with ZipFile(stream, "w") as archive:
+            for name, data in files:
+                archive.writestr(name, data)
+        return stream.getvalue()
+
+    return pack
+
+
+@pytest.fixture
+def analysed(reader: Browser, pictures: Callable[[int], list[tuple[str, bytes]]]) -> str:
+    """A case of the reader's with 12 cells, two of each of ``CODES``."""
+    case = reader.new_case(patient="Maria Muster", comment="seen before")
+    assert reader.upload(case, *pictures(12)).json()["added"] == 12
+    assert reader.analyse(case)["state"] == JobState.FINISHED
+    return case
