@@ -6,13 +6,24 @@ from datetime import date
 
 import pytest
 
-from leukopy.review.records import CaseChange, CaseSearch, Status
-from leukopy.review.store import Conflict, Forbidden, NotFound
+from leukopy.review.records import (
+    Amendment,
+    CaseChange,
+    CaseSearch,
+    CellComment,
+    Correction,
+    Corrections,
+    Refused,
+    Status,
+)
+from leukopy.review.store import Conflict, Forbidden, NewImage, NotFound
 
 
 def test_a_case_is_given_back_as_it_was_opened(station):
-    values = {"slide": "S 7", "patient": "Zoé", "specimen_date": date(2026, 2, 28), "comment": "two\nlines", "age": 61.5,
-              "lymphocytes": 7.25, "leukocytes": 12.5, "target": 200}  # fmt: skip
+    values = {
+        "slide": "S 7", "patient": "Zoé", "specimen_date": date(2026, 2, 28), "comment": "two\nlines", "age": 61.5,
+        "lymphocytes": 7.25, "leukocytes": 12.5, "target": 200,
+    }  # fmt: skip
     opened = station.draft(**values)
     again = station.store.case(station.reader, opened.id)
     assert again == opened
@@ -44,9 +55,6 @@ def test_a_case_of_another_reader_does_not_exist(station):
 def test_every_step_on_another_readers_case_is_refused(station):
     """All functions of the store that take a user and a case, each as the stranger."""
     store, case, eve = station.store, station.classified(), station.stranger
-    from leukopy.review.records import Amendment, CellComment, Correction, Corrections, Refused
-    from leukopy.review.store import NewImage
-
     picture = NewImage("x.png", b"new bytes", 1, 1, "image/png")
     calls = {
         "case": lambda: store.case(eve, case.id),
@@ -76,10 +84,9 @@ def test_every_step_on_another_readers_case_is_refused(station):
         "cancel_job": lambda: store.cancel_job(eve, case.id),
         "code_pairs": lambda: store.code_pairs(eve, case.id),
     }
-    for name, call in calls.items():
+    for call in calls.values():
         with pytest.raises(NotFound):
             call()
-            pytest.fail(f"{name} was not refused")
     for refused in (
         lambda: store.sign(eve, case.id, case.version, station.content(case)),
         lambda: store.second_sign(eve, case.id, case.version),

@@ -1,0 +1,152 @@
+"""Images of a case, and what the model said of them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from leukopy.review.records import ClassChoice, Refused, Status
+from leukopy.review.settings import Limits
+from leukopy.review.store import ModelFacts, NewImage, NotAllowed, NotFound
+
+from .conftest import CODES, MODEL, predictions
+
+
+def picture(name: str, data: bytes = b"picture") -> NewImage:
+    return NewImage(name, data, 64, 48, "image/png")
+
+
+def test_identical_pictures_are_two_cells_with_one_file(station):
+    case = station.draft()
+    assert station.store.add_images(station.reader, case.id, [picture("a.png"), picture("b.png")]) == 2
+    waiting = station.store.pending_images(case.id)
+    digest = hashlib.sha256(b"picture").hexdigest()
+    assert waiting == [(1, "a.png", digest), (2, "b.png", digest)]
+    files = [path for path in station.store.images.folder.rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in files] == [b"picture"]
+
+
+def test_the_same_upload_again_adds_nothing(station):
+    case, images = station.draft(), [picture("a.png"), picture("a.png"), picture("a.png", b"other")]
+    assert station.store.add_images(station.reader, case.id, images) == 2
+    version = station.store.case(station.reader, case.id).version
+    assert station.store.add_images(station.reader, case.id, images) == 0
+    assert station.store.case(station.reader, case.id).version == version
+    refused = [Refused(name="x.svg", reason="not_an_image", message="x.svg: not an image")]
+    for _ in range(2):
+        station.store.add_failures(station.reader, case.id, refused)
+    assert station.store.failures(station.reader, case.id) == tuple(refused)
+    assert station.store.case(station.reader, case.id).failures == 1
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "nul\0name", "half\udc80pair", "é" * 5000, "'; DROP TABLE cells"])
+def test_a_hostile_name_is_only_a_name(station, name):
+    case = station.draft()
+    for _ in range(2):
+        station.store.add_images(station.reader, case.id, [picture(name)])
+    station.store.add_failures(station.reader, case.id, [Refused(name=name, reason="r", message=name)])
+    (image,) = station.store.pending_images(case.id)
+    assert "\0" not in image.name
+    assert len(image.name) == len(name)
+    assert [path.name for path in station.store.images.folder.rglob("*") if path.is_file()] == [image.digest]
+
+
+def test_a_case_holds_no_more_images_than_its_limit(station):
+    station.store.settings = station.store.settings.model_copy(update={"limits": Limits(cells_per_case=3)})
+    case = station.draft()
+    station.add(case, ["a", "b"])
+    with pytest.raises(NotAllowed, match="at most 3"):
+        station.add(case, ["c", "d"])
+    assert station.add(case, ["a", "c"]) == 1
+
+
+def test_predictions_make_cells_in_display_order_least_certain_first(station):
+    case = station.classified(12)
+    cells = station.store.cells(station.reader, case.id)
+    assert [cell.code for cell in cells] == [code for code in ("SNE", "BNE", "EO", "BA", "LY", "MO") for _ in range(2)]
+    assert [cell.id for cell in cells[:4]] == [7, 1, 11, 5]
+    assert cells[0].confidence == pytest.approx(0.9993)
+    assert cells[0].flags == ("uncertain", "not_square")
+    assert (case.cells, case.failures, case.corrected, case.model) == (12, 0, 0, "colours cccccccccccc")
+    assert station.store.model_facts(station.reader, case.id) == MODEL
+
+
+def test_predictions_twice_change_nothing(station):
+    case = station.draft()
+    station.add(case, ["a", "b", "c"])
+    assert station.store.write_predictions(case.id, predictions([1, 2]), MODEL) == 2
+    station.correct(station.reader, case, (1, "PLT"))
+    before = station.store.cells(station.reader, case.id), station.store.case(station.reader, case.id)
+    assert station.store.write_predictions(case.id, predictions([1, 2]), MODEL) == 0
+    assert (station.store.cells(station.reader, case.id), station.store.case(station.reader, case.id)) == before
+    assert station.store.write_predictions(case.id, predictions([2, 3]), MODEL) == 1
+    assert station.store.case(station.reader, case.id).cells == 3
+
+
+def test_an_image_that_the_model_cannot_read_is_a_failure_with_its_reason(station):
+    case = station.draft()
+    station.add(case, ["a", "b"])
+    station.store.write_predictions(case.id, predictions([1], failed=[2]), MODEL)
+    assert station.store.failures(station.reader, case.id) == (
+        Refused(name="b", reason="truncated", message="the file ends too early"),
+    )
+    after = station.store.case(station.reader, case.id)
+    assert (after.cells, after.failures) == (1, 1)
+    assert station.store.pending_images(case.id) == []
+    with pytest.raises(NotFound):
+        station.store.cell_detail(station.reader, case.id, 2)
+
+
+def test_one_case_has_one_model(station):
+    case = station.draft()
+    station.add(case, ["a", "b"])
+    station.store.write_predictions(case.id, predictions([1]), MODEL)
+    with pytest.raises(NotAllowed, match="another model"):
+        station.store.write_predictions(case.id, predictions([2]), ModelFacts("other", "d" * 64))
+
+
+def test_the_detail_of_a_cell_tells_all(station):
+    case = station.classified(2)
+    detail = station.store.cell_detail(station.reader, case.id, 2)
+    assert (detail.code, detail.width, detail.height, detail.why) == (CODES[1], 64, 48, "round nucleus")
+    assert detail.probabilities == {code: (0.9998 if code == "LY" else 0.0) for code in detail.probabilities}
+    assert len(detail.probabilities) == 11
+    assert detail.attributes == {"nucleus_shape": ("round", 0.75)}
+    assert detail.micrometres_per_pixel is None
+    image = station.store.cell_image(station.reader, case.id, 2)
+    assert station.store.images.read(image.digest) == b"picture of c2.png"
+    assert image.media_type == "image/png"
+
+
+@pytest.mark.parametrize("number", [0, -1, 3, 2**31, 10**30])
+def test_a_cell_that_there_is_none_of_is_not_found(station, number):
+    case = station.classified(2)
+    with pytest.raises(NotFound):
+        station.store.cell_detail(station.reader, case.id, number)
+
+
+def test_new_images_bring_a_reviewed_case_back_to_draft_and_a_signed_one_refuses_them(station):
+    case = station.classified()
+    station.store.mark_reviewed(station.reader, case.id, case.version)
+    station.add(case, ["new"])
+    assert station.store.case(station.reader, case.id).status is Status.DRAFT
+    signed = station.signed()
+    for refused in (
+        lambda: station.add(signed, ["new"]),
+        lambda: station.store.add_failures(station.reader, signed.id, [Refused(name="n", reason="r", message="m")]),
+        lambda: station.store.write_predictions(signed.id, predictions([1]), MODEL),
+    ):
+        with pytest.raises(NotAllowed, match="signed"):
+            refused()
+
+
+def test_own_classes_stand_last_of_their_place_and_sort_the_cells(station):
+    own = ClassChoice(code="HAIRY", name="hairy cell", french="tricholeucocyte", colour="#112233", key="2",
+                      place="differential")  # fmt: skip
+    station.store.add_class(station.administrator, own)
+    codes = [choice.code for choice in station.store.classes(station.reader)]
+    assert codes[codes.index("PLASMA") : codes.index("PLASMA") + 3] == ["PLASMA", "HAIRY", "ERB"]
+    case = station.classified(3)
+    station.correct(station.reader, case, (1, "HAIRY"))
+    assert [cell.code for cell in station.store.cells(station.reader, case.id)] == ["LY", "MO", "HAIRY"]
