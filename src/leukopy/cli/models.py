@@ -39,6 +39,7 @@ def list_() -> None:
 def show(
     model: Annotated[str, typer.Argument(help="A bundled model, or a bundle folder.")] = "default",
     json: Annotated[bool, typer.Option("--json", help="The whole card as JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The card as a page.")] = False,
 ) -> None:
     """Show a model's card: what it is, what it was trained on, how well it does, what it must not be used for.
 
@@ -47,12 +48,18 @@ def show(
         leukopy models show default
 
         leukopy models show runs/new/bundle --json
-    """
-    from leukopy.workflows.models import show_model
 
+        leukopy models show default --markdown > default.md
+    """
+    from leukopy.workflows.models import card_page, show_model
+
+    if json and markdown:
+        raise typer.BadParameter("give --json or --markdown, not both")
     card = show_model(model)
     if json:
         typer.echo(card.model_dump_json(indent=2))
+    elif markdown:
+        typer.echo(card_page(card), nl=False)
     else:
         _print(card)
 

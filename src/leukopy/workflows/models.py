@@ -28,3 +28,10 @@ def show_model(model: str) -> Card:
     from leukopy.bundle import open_bundle
 
     return open_bundle(model).card
+
+
+def card_page(card: Card) -> str:
+    """A card as Markdown."""
+    from leukopy.reports.model_card import model_card
+
+    return model_card(card)

@@ -1,0 +1,84 @@
+"""A model's card as a page of Markdown: what it is, what it was trained on, how well it does and where it fails.
+
+Everything on it stands in the bundle's ``card.json``, so that the page cannot say more than the model carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import yaml
+
+from leukopy.bundle import Card, DatasetUse, Metric
+
+
+def model_card(card: Card) -> str:
+    """Markdown, after Mitchell et al., "Model Cards for Model Reporting" (FAccT 2019)."""
+    return "\n".join(_lines(card)) + "\n"
+
+
+def _lines(card: Card) -> Iterator[str]:
+    yield f"# {card.title}"
+    yield f"\n{card.description}\n\n**{card.intended_use}**"
+    if card.limits:
+        yield "\n## Where it fails, and what it is not for\n"
+        yield from (f"- {limit}" for limit in card.limits)
+    if card.metrics:
+        yield "\n## How well it does\n"
+        yield from _measured(card.metrics)
+    if card.attributes:
+        yield "\n## What it says of a cell in words\n"
+        yield f"{card.attributes.method}\n"
+        yield from _measured(card.attributes.metrics)
+    yield "\n## Data and licences\n"
+    yield from _used((*card.trained_on, *([card.attributes.trained_on] if card.attributes else [])))
+    yield "\n## The network\n"
+    yield from _table(("", ""), _facts(card))
+    yield "\n## The recipe\n\n```yaml"
+    yield yaml.safe_dump(card.recipe, sort_keys=False, allow_unicode=True, width=110).rstrip() + "\n```"
+
+
+def _measured(metrics: Sequence[Metric]) -> Iterator[str]:
+    commands = any(metric.command for metric in metrics)
+    rows = [
+        (metric.name, _value(metric), metric.data, *([f"`{metric.command}`" if metric.command else ""] * commands))
+        for metric in metrics
+    ]
+    yield from _table(("figure", "value (95 % interval)", "measured on", *["command"] * commands), rows)
+
+
+def _value(metric: Metric) -> str:
+    known = metric.low is not None and metric.high is not None
+    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})" if known else f"{metric.value:.3f}"
+
+
+def _used(uses: Iterable[DatasetUse]) -> Iterator[str]:
+    rows = [(use.name, f"{use.images:,}", use.licence, f"{use.citation} {use.note}".strip()) for use in uses]
+    yield from _table(("data", "images", "licence", "source"), rows)
+
+
+def _facts(card: Card) -> list[tuple[str, str]]:
+    side, mean, std = card.preprocess.size, card.preprocess.mean, card.preprocess.std
+    return [
+        ("architecture", f"{card.model.architecture}, {card.model.parameters:,} parameters"),
+        ("first weights", card.model.pretrained or "random"),
+        ("input", f"{side} x {side} px, RGB, the centred {card.preprocess.crop:.0%} of the side; (x - {mean}) / {std}"),
+        ("classes", " ".join(card.classes)),
+        ("calibration", f"temperature {card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}"),
+        ("flagged uncertain", f"below a probability of {card.thresholds.uncertain_below:.3f}"),
+        ("licence of the model", card.licence),
+        ("file", f"model.onnx, sha256 `{card.model.sha256}`"),
+        ("made", f"{card.provenance.get('created', 'unknown')}, commit {card.provenance.get('commit', 'unknown')}"),
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(_cell(text) for text in row)} |"
+
+
+def _cell(text: str) -> str:
+    """On one line, with no mark that would end the cell or begin a tag."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
