@@ -1,0 +1,104 @@
+// Users, own classes, and the log that only grows.
+
+import "./page.js";
+import { attempt, get, patch, post } from "./api.js";
+import { classes } from "./classes.js";
+import { ask, dot, element, find, say } from "./dom.js";
+import { entryRow } from "./history.js";
+import { counted, named, t, whole } from "./text.js";
+
+// ---------------------------------------------------------------- users
+
+async function users() {
+  find("users").replaceChildren(...(await get("/users")).map(userRow));
+}
+
+function userRow(user) {
+  return element("tr", { class: user.active ? null : "inactive" },
+    element("th", { scope: "row" }, user.name), element("td", {}, user.full_name), element("td", {}, t(`role.${user.role}`)),
+    element("td", {}, t(user.active ? "users.active" : "users.inactive")),
+    element("td", { class: "figure" }, element("button", { type: "button", class: "small", onclick: () => changeUser(user),
+      "aria-label": t("users.change_of", { name: user.full_name }) }, t("users.change"))));
+}
+
+async function changeUser(user) {
+  const dialog = find("user-dialog");
+  const form = dialog.querySelector("form");
+  form.reset();
+  find("user-title").textContent = user ? t("users.change_of", { name: user.full_name }) : t("users.add");
+  find("user-name").hidden = user !== null;
+  form.elements.name.required = user === null;
+  form.elements.password.required = user === null;
+  find("user-active").hidden = find("keep-password").hidden = user === null;
+  form.elements.full_name.value = user?.full_name ?? "";
+  form.elements.role.value = user?.role ?? "reader";
+  form.elements.active.checked = user?.active ?? true;
+  const values = await ask(dialog);
+  if (values === null) return;
+  await attempt(async () => {
+    const said = { full_name: values.get("full_name"), role: values.get("role") };
+    if (values.get("password")) said.password = values.get("password");
+    if (user) await patch(`/users/${user.id}`, { ...said, active: values.has("active") });
+    else await post("/users", { ...said, name: values.get("name") });
+    await users();
+    say(t("said.saved"));
+  });
+}
+
+find("add-user")?.addEventListener("click", () => changeUser(null));
+
+// ---------------------------------------------------------------- classes
+
+function classRow(choice) {
+  return element("tr", {},
+    element("th", { scope: "row" }, dot(choice.colour), named(choice)), element("td", {}, choice.code),
+    element("td", {}, choice.key ? element("kbd", {}, choice.key) : "–"), element("td", {}, t(`place.${choice.place}`)),
+    element("td", {}, choice.own ? t("classes.own") : ""));
+}
+
+find("class-rows").replaceChildren(...classes.map(classRow));
+find("add-class").addEventListener("click", async () => {
+  find("class-dialog").querySelector("form").reset();
+  const values = await ask(find("class-dialog"));
+  if (values === null) return;
+  await attempt(async () => {
+    const said = Object.fromEntries(["name", "french", "colour", "key", "place"].map((name) => [name, values.get(name)]));
+    await post("/classes", { ...said, code: values.get("code").toUpperCase(), key: said.key.toLowerCase(), own: true });
+    find("class-rows").replaceChildren(...(await get("/classes")).map(classRow));
+    say(t("said.saved"));
+  });
+});
+
+// ---------------------------------------------------------------- audit
+
+let page = 1;
+
+async function audit() {
+  const entries = await get(`/audit?page=${page}`);
+  find("entries").replaceChildren(...entries.map((entry) => entryRow(entry, true)));
+  find("newer").disabled = page === 1;
+  find("older").disabled = entries.length === 0 || entries.at(-1).number <= 1;
+  find("audit-page").textContent = entries.length
+    ? t("audit.shown", { from: whole(entries.at(-1).number), to: whole(entries[0].number) }) : t("audit.empty");
+}
+
+for (const [name, by] of [["newer", -1], ["older", 1]]) {
+  find(name).addEventListener("click", () => {
+    page += by;
+    attempt(audit);
+  });
+}
+
+find("verify").addEventListener("click", () =>
+  attempt(async () => {
+    const check = await get("/audit/verify");
+    const place = find("verified");
+    place.hidden = false;
+    place.className = `verdict ${check.intact ? "intact" : "broken"}`;
+    place.textContent = check.intact
+      ? counted("audit.intact", check.entries) : [t("audit.broken"), check.problem].join(" ");
+  }),
+);
+
+attempt(audit);
+if (find("users")) attempt(users);

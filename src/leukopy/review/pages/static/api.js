@@ -1,0 +1,85 @@
+// The one place that talks to /api/v1.
+
+import { complain } from "./dom.js";
+import { t } from "./text.js";
+
+const ROOT = "/api/v1";
+const csrf = () => document.querySelector("meta[name=csrf]").content;
+
+/** What the server would not do, and why (problem+json). */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail ?? body.title ?? "");
+    this.status = status;
+    this.current = body.current ?? null;
+  }
+
+  /** For people: what happened in their language, then the server's own words. */
+  get sentence() {
+    const known = [0, 400, 403, 404, 409, 413, 415, 422, 429].includes(this.status) ? this.status : 500;
+    return [t(`problem.${known}`), this.message].filter(Boolean).join(" ");
+  }
+}
+
+export const address = (path) => ROOT + path;
+
+async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRF-Token"] = csrf();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(ROOT + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Problem(0, {});
+  }
+  return read(answer.status, answer.status === 204 ? "" : await answer.text(), path);
+}
+
+function read(status, text, path) {
+  const body = text.startsWith("{") || text.startsWith("[") ? JSON.parse(text) : null;
+  if (status === 401 && path !== "/session") {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  }
+  if (status >= 400) throw new Problem(status, body ?? {});
+  return body;
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body) => call("POST", path, body);
+export const patch = (path, body) => call("PATCH", path, body);
+export const remove = (path) => call("DELETE", path);
+
+/** Send files; `progress` is told the share that was sent, 0 to 1 (fetch cannot tell it). */
+export function upload(path, files, progress) {
+  const form = new FormData();
+  for (const file of files) form.append("files", file, file.name);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", ROOT + path);
+    request.setRequestHeader("X-CSRF-Token", csrf());
+    request.setRequestHeader("Accept", "application/json");
+    request.upload.onprogress = (event) => progress(event.loaded / event.total);
+    request.onerror = () => reject(new Problem(0, {}));
+    request.onload = () => {
+      try {
+        resolve(read(request.status, request.responseText, path));
+      } catch (problem) {
+        reject(problem);
+      }
+    };
+    request.send(form);
+  });
+}
+
+/** Run what may be refused, and say so where it is. Answers whether it went well. */
+export async function attempt(step) {
+  try {
+    await step();
+    return true;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    complain(problem.sentence);
+    return false;
+  }
+}

@@ -1,0 +1,212 @@
+// The cells as pictures, grouped by class: least certain first.
+
+import { address } from "./api.js";
+import { className, classes, colour } from "./classes.js";
+import { dot, element } from "./dom.js";
+import { Selection } from "./selection.js";
+import { chance, counted, t, word } from "./text.js";
+
+const SIDE = 160; // px of a thumbnail's file: sharp on dense screens at half that size
+
+export class Board {
+  #place;
+  #caseId;
+  #rows = new Map();
+  #tiles = new Map();
+  #groups = new Map();
+  selection = new Selection();
+  /** Told when other cells are chosen. */
+  onchoice = () => {};
+
+  constructor(place, caseId) {
+    this.#place = place;
+    this.#caseId = caseId;
+  }
+
+  row(id) {
+    return this.#rows.get(id);
+  }
+
+  get size() {
+    return this.#rows.size;
+  }
+
+  /** Ids in the order in which they are shown. */
+  order() {
+    return [...this.#place.querySelectorAll(".tile")].map((tile) => Number(tile.dataset.cell));
+  }
+
+  /** Ids of the cells of one class, as shown. */
+  of(code) {
+    const tiles = this.#groups.get(code)?.querySelectorAll(".tile") ?? [];
+    return [...tiles].map((tile) => Number(tile.dataset.cell));
+  }
+
+  tile(id) {
+    return this.#tiles.get(id);
+  }
+
+  /** Cells that reclassifying would move: those chosen, else the one that has the focus. */
+  get meant() {
+    if (this.selection.chosen.size) return [...this.selection.chosen];
+    const focused = document.activeElement?.closest?.(".tile");
+    return focused ? [Number(focused.dataset.cell)] : [];
+  }
+
+  /** Show these rows in place of all. */
+  show(rows) {
+    const kept = new Set(rows.map((row) => row.id));
+    for (const [id, tile] of this.#tiles) {
+      if (kept.has(id)) continue;
+      tile.remove();
+      this.#tiles.delete(id);
+      this.#rows.delete(id);
+      this.selection.chosen.delete(id);
+    }
+    this.update(rows);
+  }
+
+  /** Show these cells as they are now; the others stay where they are. */
+  update(rows) {
+    const focused = document.activeElement?.classList.contains("tile") ? document.activeElement : null;
+    for (const row of rows) {
+      this.#rows.set(row.id, row);
+      const tile = this.#tiles.get(row.id) ?? this.#make(row.id);
+      this.#fill(tile, row);
+      this.#insert(tile, row);
+    }
+    for (const [code, group] of this.#groups) this.#head(code, group);
+    this.mark();
+    focused?.focus({ preventScroll: true }); // moving an element takes its focus away
+  }
+
+  #make(id) {
+    const picture = element("img", {
+      src: address(`/cases/${this.#caseId}/cells/${id}/image?side=${SIDE}`),
+      alt: "", loading: "lazy", decoding: "async", width: "96", height: "96", draggable: "false",
+    });
+    const tile = element(
+      "li",
+      { class: "tile", id: `cell-${id}`, role: "option", "data-cell": id, draggable: "true", tabindex: "-1" },
+      picture, element("span", { class: "chance" }), element("span", { class: "note" }),
+    );
+    this.#tiles.set(id, tile);
+    return tile;
+  }
+
+  #fill(tile, row) {
+    const changed = row.code !== row.model_code;
+    tile.classList.toggle("uncertain", row.flags.includes("uncertain") && row.changed_by === null);
+    tile.classList.toggle("changed", changed);
+    tile.classList.toggle("remarked", row.comment !== "");
+    tile.querySelector(".chance").textContent = chance(row.confidence);
+    tile.querySelector(".note").textContent = changed ? t("tile.model", { code: row.model_code }) : "";
+    tile.setAttribute("aria-label", describe(row));
+    tile.title = describe(row);
+  }
+
+  #insert(tile, row) {
+    const list = this.#group(row.code).querySelector("ul");
+    const after = (other) => other.confidence - row.confidence || other.id - row.id;
+    const next = [...list.children].find(
+      (other) => other !== tile && after(this.#rows.get(Number(other.dataset.cell))) > 0,
+    );
+    if (tile.parentElement !== list || tile.nextElementSibling !== (next ?? null)) list.insertBefore(tile, next ?? null);
+  }
+
+  #group(code) {
+    if (!this.#groups.has(code)) this.#groups.set(code, this.#makeGroup(code));
+    return this.#groups.get(code);
+  }
+
+  #makeGroup(code) {
+    const group = element(
+      "section",
+      { class: "group", role: "group", "data-code": code, "aria-labelledby": `group-${code}`, "--colour": colour(code) },
+      element("p", { class: "group-head", id: `group-${code}`, role: "presentation" },
+        dot(colour(code)), element("strong", {}, className(code)), element("span", { class: "figure" })),
+      element("ul", { class: "tiles", role: "presentation" }),
+    );
+    const codes = classes.map((choice) => choice.code);
+    const before = [...this.#place.children].find(
+      (other) => codes.indexOf(other.dataset.code) > codes.indexOf(code),
+    );
+    this.#place.insertBefore(group, before ?? null);
+    return group;
+  }
+
+  #head(code, group) {
+    const cells = group.querySelector("ul").childElementCount;
+    if (!cells) {
+      group.remove();
+      this.#groups.delete(code);
+      return;
+    }
+    group.querySelector(".group-head .figure").textContent = counted("cells", cells);
+  }
+
+  /** Show what is chosen, and where the Tab key goes. */
+  mark() {
+    const { chosen } = this.selection;
+    if (!this.#tiles.has(this.selection.current)) this.selection.current = this.order()[0] ?? null;
+    for (const [id, tile] of this.#tiles) {
+      tile.setAttribute("aria-selected", chosen.has(id) ? "true" : "false");
+      tile.tabIndex = id === this.selection.current ? 0 : -1;
+    }
+    this.onchoice(chosen);
+  }
+
+  /** Put the focus on a cell, and show it. */
+  focus(id) {
+    const tile = this.#tiles.get(id);
+    if (!tile) return;
+    this.selection.current = id;
+    for (const other of this.#place.querySelectorAll('.tile[tabindex="0"]')) other.tabIndex = -1;
+    tile.tabIndex = 0;
+    tile.focus({ preventScroll: true });
+    tile.scrollIntoView({ block: "nearest" });
+  }
+
+  /** The cell that should be looked at once these have gone elsewhere: the next of their class. */
+  after(ids) {
+    const gone = new Set(ids);
+    const order = this.order();
+    const last = Math.max(...ids.map((id) => order.indexOf(id)));
+    const next = order.slice(last + 1).find((id) => !gone.has(id));
+    return next ?? order.slice(0, last).reverse().find((id) => !gone.has(id)) ?? null;
+  }
+
+  /** The cell beside, above or below another as they lie on the screen; itself where there is none. */
+  beside(id, key) {
+    const order = this.order();
+    const at = order.indexOf(id);
+    if (key === "ArrowRight") return order[Math.min(at + 1, order.length - 1)];
+    if (key === "ArrowLeft") return order[Math.max(at - 1, 0)];
+    const box = (other) => this.#tiles.get(other).getBoundingClientRect();
+    const here = box(id);
+    const down = key === "ArrowDown";
+    const beyond = (down ? order.slice(at + 1) : order.slice(0, at).reverse())
+      .map((other) => ({ other, box: box(other) }))
+      .filter((one) => (down ? one.box.top > here.top + 1 : one.box.top < here.top - 1));
+    if (!beyond.length) return id;
+    const row = beyond.filter((one) => Math.abs(one.box.top - beyond[0].box.top) < 1);
+    const far = (one) => Math.abs(one.box.left - here.left);
+    return row.reduce((best, one) => (far(one) < far(best) ? one : best)).other;
+  }
+
+  reveal(code) {
+    this.#groups.get(code)?.scrollIntoView({ block: "start" });
+  }
+}
+
+/** A cell in words, for who does not see it. */
+function describe(row) {
+  const parts = [`${t("tile.number", { id: row.id })} ${className(row.code)}`];
+  if (row.code !== row.model_code) {
+    parts.push(t("tile.said", { class: className(row.model_code), chance: chance(row.confidence) }));
+  } else parts.push(chance(row.confidence));
+  parts.push(...row.flags.map((flag) => word("flag", flag)));
+  if (row.changed_by) parts.push(t("tile.by", { name: row.changed_by }));
+  if (row.comment) parts.push(t("tile.comment", { comment: row.comment }));
+  return parts.join(", ");
+}

@@ -1,0 +1,67 @@
+// The head of a case: whose slide, where it stands, and its entries.
+
+import { get, patch } from "./api.js";
+import { ask, complain, element, find } from "./dom.js";
+import { day, decimal, plain, t, typed } from "./text.js";
+
+const NUMBERS = { age: 120, lymphocytes: 2000, leukocytes: 2000 }; // greatest value that may be entered
+export const OPEN = ["draft", "reviewed", "amending"];
+
+/** Show slide, patient and status. */
+export function showHead(shown) {
+  find("slide").textContent = shown.slide;
+  document.title = `${shown.slide} · leukopy`;
+  const facts = [
+    [t("case.patient"), shown.patient],
+    [t("case.specimen"), day(shown.specimen_date)],
+    [t("case.age"), shown.age === null ? "" : t("unit.years", { value: plain(shown.age) })],
+    [t("case.lymphocytes"), shown.lymphocytes === null ? "" : t("unit.per_litre", { value: plain(shown.lymphocytes) })],
+    [t("case.model"), shown.model ?? ""],
+  ].filter(([, value]) => value);
+  find("facts").replaceChildren(
+    ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+  );
+  find("status").replaceChildren(status(shown.status));
+}
+
+export const status = (value) => element("span", { class: `status ${value}` }, t(`status.${value}`));
+
+/** A field's number, or a sentence on why it is none. */
+export function numberOf(name, text) {
+  const value = typed(text);
+  if (value === null || (value >= 0 && value <= NUMBERS[name])) return value;
+  throw new RangeError(t("case.number", { name: t(`case.${name}`), most: decimal(NUMBERS[name], 0) }));
+}
+
+/** What a form of a case says, as the API takes it. */
+export function entries(values) {
+  const said = {
+    slide: values.get("slide"), patient: values.get("patient"), comment: values.get("comment"),
+    specimen_date: values.get("specimen_date") || null, target: Number(values.get("target")),
+  };
+  for (const name of Object.keys(NUMBERS)) said[name] = numberOf(name, values.get(name));
+  return said;
+}
+
+/** Fill a form of a case with what is known of it. */
+export function fill(form, shown) {
+  for (const name of ["slide", "patient", "comment", "specimen_date", "target"]) form.elements[name].value = shown[name] ?? "";
+  for (const name of Object.keys(NUMBERS)) form.elements[name].value = plain(shown[name]);
+}
+
+/** Let a case's entries be edited. Answers the changed case, or null where nothing was changed. */
+export async function edit(shown) {
+  const dialog = find("case-dialog");
+  fill(dialog.querySelector("form"), shown);
+  const values = await ask(dialog);
+  if (values === null) return null;
+  try {
+    return await patch(`/cases/${shown.id}`, { version: shown.version, ...entries(values) });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    complain(error.message);
+    return null;
+  }
+}
+
+export const fetchCase = (id) => get(`/cases/${id}`);

@@ -1,0 +1,133 @@
+// All that is known of one cell, beside the gallery.
+
+import { Problem, address, attempt, get, patch } from "./api.js";
+import { byCode, className, classes, colour } from "./classes.js";
+import { dot, element, find, say } from "./dom.js";
+import { Stage } from "./stage.js";
+import { capital, chance, decimal, language, t, word } from "./text.js";
+
+const SHOWN = 0.005; // probabilities below are not worth a bar
+
+export class Detail {
+  #caseId;
+  #stage = new Stage();
+  #cell = null;
+  /** Told the row of a cell whose comment was saved. */
+  oncomment = () => {};
+  /** Told that a comment came too late. */
+  onconflict = () => {};
+
+  constructor(caseId) {
+    this.#caseId = caseId;
+    const choice = find("reference-class");
+    for (const one of classes) choice.append(element("option", { value: one.code }, className(one.code)));
+    choice.addEventListener("change", () => this.#references(choice.value));
+    find("comment-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#comment();
+    });
+  }
+
+  get shown() {
+    return this.#cell?.id ?? null;
+  }
+
+  /** Fetch and show a cell; an answer that comes after another cell was asked for is not shown. */
+  async show(id) {
+    this.#cell = { id };
+    const path = `/cases/${this.#caseId}/cells/${id}`;
+    const cell = await get(path);
+    if (this.shown !== id) return;
+    this.#cell = cell;
+    find("no-cell").hidden = true;
+    find("cell").hidden = false;
+    this.#stage.show(cell, address(`${path}/image`), address(`${path}/heat`));
+    this.#words(cell);
+    find("comment").value = cell.comment;
+    find("reference-class").value = byCode.has(cell.code) ? cell.code : classes[0].code;
+    this.#references(find("reference-class").value);
+    pictures(find("similar"), () => get(`${path}/similar`), () => this.shown === id);
+  }
+
+  /** Another class was given to a cell that is shown. */
+  async refresh(rows) {
+    const row = rows.find((one) => one.id === this.shown);
+    if (!row || !("probabilities" in this.#cell)) return;
+    this.#cell = { ...this.#cell, ...row };
+    this.#words(this.#cell);
+  }
+
+  #words(cell) {
+    find("cell-class").replaceChildren(dot(colour(cell.code)), className(cell.code));
+    const said = cell.code === cell.model_code ? "detail.agrees" : "detail.said";
+    const who = cell.changed_by && cell.code !== cell.model_code ? t("detail.by", { name: cell.changed_by }) : "";
+    find("cell-said").textContent =
+      [t(said, { class: className(cell.model_code), chance: chance(cell.confidence) }), who].filter(Boolean).join(" ");
+    find("cell-flags").textContent = cell.flags.map((flag) => capital(word("flag", flag))).join(", ");
+    find("cell-file").textContent = t("detail.file", { name: cell.name, width: cell.width, height: cell.height });
+    find("why").textContent = language === "en" ? capital(cell.why) : "";
+    find("attributes").replaceChildren(...attributes(cell.attributes));
+    find("no-attributes").hidden = Object.keys(cell.attributes).length > 0;
+    find("probabilities").replaceChildren(...bars(cell.probabilities));
+  }
+
+  #references(code) {
+    pictures(find("references"), () => get(`/references/${code}`), () => find("reference-class").value === code);
+  }
+
+  async #comment() {
+    const text = find("comment").value;
+    const done = await attempt(async () => {
+      try {
+        const path = `/cases/${this.#caseId}/cells/${this.shown}`;
+        const row = await patch(path, { version: this.#cell.version, comment: text });
+        this.#cell = { ...this.#cell, ...row };
+        this.oncomment(row);
+      } catch (problem) {
+        if (problem instanceof Problem && problem.status === 409) this.onconflict();
+        throw problem;
+      }
+    });
+    if (done) say(t("said.comment"));
+  }
+}
+
+function bars(probabilities) {
+  return Object.entries(probabilities)
+    .filter(([, probability]) => probability >= SHOWN)
+    .sort(([, one], [, other]) => other - one)
+    .map(([code, probability]) =>
+      element("li", { "--share": probability, "--colour": colour(code) },
+        element("span", {}, className(code)), element("span", { class: "track", "aria-hidden": "true" }),
+        element("span", { class: "figure" }, chance(probability))),
+    );
+}
+
+function attributes(found) {
+  return Object.entries(found).map(([name, [value, probability]]) =>
+    element("div", {}, element("dt", {}, word("attribute", name)),
+      element("dd", {}, word(`attribute.${name}`, value), element("small", { class: "quiet" }, ` ${chance(probability)}`))),
+  );
+}
+
+/** Fill a list with cells that are like another; `wanted` tells whether they are still asked for. */
+async function pictures(place, ask, wanted) {
+  place.replaceChildren(element("li", { class: "quiet" }, t("detail.searching")));
+  let found;
+  try {
+    found = await ask();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (wanted()) place.replaceChildren(element("li", { class: "quiet" }, t("detail.none"), " ", problem.message));
+    return;
+  }
+  if (!wanted()) return;
+  const list = found.map((one) =>
+    element("li", { title: `${className(one.code)} · ${one.source}` },
+      one.image ? element("img", { src: one.image, alt: className(one.code), width: "72", height: "72", loading: "lazy" })
+        : element("span", { class: "missing" }, t("detail.no_picture")),
+      element("span", {}, dot(colour(one.code)), one.code),
+      one.similarity < 1 ? element("small", { class: "quiet" }, decimal(one.similarity, 2)) : null),
+  );
+  place.replaceChildren(...(list.length ? list : [element("li", { class: "quiet" }, t("detail.none"))]));
+}

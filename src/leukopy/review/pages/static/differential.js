@@ -1,0 +1,140 @@
+// The count of a case: beside the gallery, and in full on the page where it is signed.
+
+import { colour } from "./classes.js";
+import { dot, element, table } from "./dom.js";
+import { counted, decimal, language, named, percent, plain, range, t, whole } from "./text.js";
+
+const WIDTH = 240; // of a bar's drawing; it is stretched to its place
+
+/** The lines of the 100 %, one row each with its bar. `wide`: with columns for limits, ranges and flags in words. */
+export function lines(view, wide) {
+  const absolute = view.total !== null && view.total !== undefined;
+  const scale = scaleOf(view);
+  const heads = [
+    [t("differential.class")], [t("differential.count"), "figure"], ["%", "figure"], [t("differential.limits"), "figure"],
+    ...(wide ? [[axis(scale), "bars"], [t("differential.usual"), "figure"]] : []),
+    [t(wide ? "differential.flag" : "differential.flag_short")],
+    ...(absolute ? [["10⁹/L", "figure"], ...(wide ? [[t("differential.usual_absolute"), "figure"]] : [])] : []),
+  ];
+  const rows = view.lines.map((line) =>
+    element(
+      "tr",
+      { class: line.sums.length ? "sum" : null, "data-line": line.code },
+      head(line),
+      element("td", { class: "figure" }, whole(line.count)),
+      element("td", { class: "figure main" }, decimal(line.percent)),
+      element("td", { class: "figure quiet" }, range(line.low, line.high), wide ? null : bar(line, scale)),
+      wide ? [element("td", { class: "bars" }, bar(line, scale)), usual(line.reference)] : null,
+      element("td", { class: "flag" }, flag(line.flag, line.beyond_error, wide)),
+      absolute ? absolutes(line, wide) : null,
+    ),
+  );
+  if (absolute) rows.push(totalRow(view.total, wide));
+  return table(heads, rows, { class: wide ? "differential" : "differential narrow", "aria-label": t("differential.title") });
+}
+
+function totalRow(total, wide) {
+  const before = wide ? 6 : 4;
+  return element("tr", { class: "sum", "data-line": total.code },
+    element("th", { scope: "row" }, t("differential.total")),
+    element("td", { class: "figure" }, whole(total.count)),
+    element("td", { colspan: before - 1 }),
+    absolutes(total, wide));
+}
+
+function head(line) {
+  const name = line.sums.length ? t("differential.all", { name: named(line).toLocaleLowerCase(language) }) : named(line);
+  return element("th", { scope: "row" }, dot(colour(line.code)), name);
+}
+
+function usual(reference) {
+  return element("td", { class: "figure quiet" }, reference ? `${plain(reference[0])} – ${plain(reference[1])}` : "");
+}
+
+function absolutes(line, wide) {
+  const marked = line.absolute_flag === "L" || line.absolute_flag === "H";
+  return [
+    element("td", { class: marked ? "figure unsure" : "figure" }, decimal(line.absolute, 2),
+      marked ? arrow(line.absolute_flag) : null),
+    wide ? usual(line.absolute_reference) : null,
+  ];
+}
+
+function arrow(value) {
+  return element("span", { role: "img", "aria-label": t(`flag.${value}`) }, value === "L" ? " ↓" : " ↑");
+}
+
+function flag(value, beyond, wide) {
+  if (value === null || value === undefined) return null;
+  if (value === "N") return wide ? element("span", { class: "quiet" }, t("flag.N")) : null;
+  const words = t(`flag.${value}`);
+  if (!wide) {
+    const told = beyond ? words : `${words}, ${t("flag.within")}`;
+    return element("span", { class: beyond ? "sure" : "unsure", role: "img", "aria-label": told, title: told },
+      value === "L" ? "↓" : "↑");
+  }
+  return [
+    element("span", { class: beyond ? "sure" : "unsure" }, words),
+    beyond ? null : element("small", {}, `, ${t("flag.within")}`),
+  ];
+}
+
+/** Share at the right end of all bars, %. */
+function scaleOf(view) {
+  const ends = view.lines.flatMap((line) => [line.high ?? 0, line.reference?.[1] ?? 0]);
+  return Math.min(100, 10 * (Math.floor(Math.max(0, ...ends) / 10) + 1));
+}
+
+function axis(scale) {
+  return element("span", { class: "axis" }, element("span", {}, "0"), element("span", {}, plain(scale / 2)),
+    element("span", {}, percent(scale, 0)));
+}
+
+function drawn(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function bar(line, scale) {
+  const at = (share) => (WIDTH * share) / scale;
+  const svg = drawn("svg", { class: "bar", viewBox: `0 0 ${WIDTH} 16`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  if (line.reference) {
+    const [low, high] = line.reference;
+    svg.append(drawn("rect", { class: "range", x: at(low), y: 0, width: at(high - low), height: 16 }));
+  }
+  if (line.percent !== null) {
+    svg.append(
+      drawn("rect", { class: "share", x: 0, y: 4.5, width: at(line.percent), height: 7, fill: colour(line.code) }),
+      drawn("path", { class: "limits", d: `M${at(line.low)} 8H${at(line.high)}` }),
+    );
+  }
+  return svg;
+}
+
+/** What is counted beside the 100 %, per 100 leukocytes, and what is only counted. */
+export function beside(view) {
+  const heads = [[t("differential.beside")], [t("differential.count"), "figure"],
+    [t("differential.per_100"), "figure"], [t("differential.limits"), "figure"]];
+  const row = (line, per) =>
+    element("tr", { "data-line": line.code }, head(line), element("td", { class: "figure" }, whole(line.count)),
+      element("td", { class: per ? "figure main" : "figure quiet" }, per ? decimal(line.percent) : t("differential.only_counted")),
+      element("td", { class: "figure quiet" }, per ? range(line.low, line.high) : ""));
+  return table(heads, [...view.beside.map((line) => row(line, true)), ...view.outside.map((line) => row(line, false))],
+    { class: "differential beside", "aria-label": t("differential.beside") });
+}
+
+/** How many leukocytes of the target are counted. */
+export function target(view) {
+  const words = counted("differential.progress", view.leukocytes, { target: whole(view.target) });
+  return [
+    element("p", { class: "target-words" }, words),
+    element("progress", { class: view.leukocytes >= view.target ? "reached" : null, max: view.target,
+      value: Math.min(view.leukocytes, view.target), "aria-label": words }),
+  ];
+}
+
+export function notes(view) {
+  return element("ul", { class: "notes" }, view.notes.map((note) => element("li", {}, note)));
+}

@@ -1,0 +1,50 @@
+// Files dropped onto the page, and sending them.
+
+import { post, upload } from "./api.js";
+import { element } from "./dom.js";
+import { counted, t, word } from "./text.js";
+
+/** Call `take` with files that are dropped anywhere on the page; a veil says that they may be. */
+export function dropped(take) {
+  const veil = element("div", { class: "veil", "aria-hidden": "true" }, element("p", {}, t("files.drop")));
+  document.body.append(veil);
+  const holds = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (!holds(event)) return;
+    event.preventDefault();
+    veil.classList.add("shown");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) veil.classList.remove("shown");
+  });
+  document.addEventListener("drop", (event) => {
+    veil.classList.remove("shown");
+    if (!holds(event)) return;
+    event.preventDefault();
+    take([...event.dataTransfer.files]);
+  });
+}
+
+/** Send files to a case and start its analysis. `told` gets a sentence on how far it is. Answers what was refused. */
+export async function send(caseId, files, told) {
+  told(t("files.sending", { share: "0" }));
+  const result = await upload(`/cases/${caseId}/images`, files, (share) =>
+    told(share < 1 ? t("files.sending", { share: Math.floor(100 * share) }) : t("files.checking")),
+  );
+  if (result.added) await post(`/cases/${caseId}/analysis`);
+  return result;
+}
+
+/** What became of files, as one sentence. */
+export function outcome(result) {
+  const refused = result.refused.length;
+  return [counted("files.added", result.added), refused ? counted("files.refused", refused) : ""].join(" ").trim();
+}
+
+/** Files that were not taken, as list items. */
+export function refusals(refused) {
+  return refused.map((one) =>
+    element("li", {}, element("strong", {}, one.name), " ", word("refused", one.reason),
+      element("small", { class: "quiet", lang: "en" }, one.message)),
+  );
+}

@@ -1,0 +1,34 @@
+// Entries of the log that only grows, as rows of a table.
+
+import { element } from "./dom.js";
+import { counted, moment, t, whole, word } from "./text.js";
+
+/** One row: number, when, who, what, details. `cases`: with a link to the case. */
+export function entryRow(entry, cases) {
+  return element("tr", { "data-entry": entry.number },
+    element("td", { class: "figure quiet" }, whole(entry.number)),
+    element("td", { class: "date" }, moment(entry.at)),
+    element("td", {}, entry.user),
+    element("td", {}, word("action", entry.action)),
+    element("td", { class: "quiet details" }, details(entry.detail)),
+    cases ? element("td", {}, entry.case_id ? element("a", { href: `/cases/${entry.case_id}` }, t("audit.open")) : "") : null,
+    element("td", {}, element("code", { title: entry.hash }, entry.hash.slice(0, 8))));
+}
+
+function details(detail) {
+  const { moves, cells, ...others } = detail;
+  const parts = [];
+  if (moves) parts.push(moves.slice(0, 4).map(([cell, before, after]) => move(cell, before, after)).join(", "));
+  if (cells > 4 || (cells && !moves)) parts.push(counted("cells", cells));
+  for (const [name, value] of Object.entries(others)) {
+    if (name !== "version") parts.push(`${word("detail_name", name)} ${shortened(value)}`);
+  }
+  return parts.filter(Boolean).join(" · ");
+}
+
+const move = (cell, before, after) => `${t("tile.number", { id: cell })} ${before} → ${after}`;
+
+function shortened(value) {
+  const text = Array.isArray(value) ? value.map((one) => word("field", one)).join(", ") : String(value);
+  return /^[0-9a-f]{32,}$/.test(text) ? text.slice(0, 12) : text;
+}

@@ -1,0 +1,142 @@
+// The page where a case is looked over, signed, signed again, amended and handed out.
+
+import "./page.js";
+import { Problem, address, attempt, get, patch, post } from "./api.js";
+import { showAgreement } from "./agreement.js";
+import { OPEN, numberOf, showHead } from "./casehead.js";
+import { beside, lines, notes, target } from "./differential.js";
+import { ask, complain, element, find, say } from "./dom.js";
+import { entryRow } from "./history.js";
+import { showPatient } from "./lymphocytosis.js";
+import { counted, moment, plain, t } from "./text.js";
+
+const id = location.pathname.split("/")[2];
+const path = `/cases/${id}`;
+const me = await get("/me");
+let shown = null;
+
+async function load() {
+  const [now, view] = await Promise.all([get(path), get(`${path}/differential`)]);
+  shown = now;
+  showHead(shown);
+  showSteps();
+  showDownloads();
+  find("count-words").textContent = counted("sign.counted", view.leukocytes, { cells: counted("cells", view.cells) });
+  find("target").replaceChildren(...target(view));
+  find("count").replaceChildren(lines(view, true), beside(view), notes(view));
+  for (const name of ["age", "lymphocytes"]) {
+    find(name).value = plain(shown[name]);
+    find(name).disabled = !OPEN.includes(shown.status);
+  }
+  const parts = [attempt(async () => showHistory(await get(`${path}/history`)))];
+  if (shown.cells) {
+    parts.push(
+      attempt(async () => showAgreement(
+        { facts: find("agreement-facts"), classes: find("agreement-classes"), pairs: find("agreement-pairs") },
+        await get(`${path}/agreement`))),
+      attempt(() => showPatient(shown)),
+    );
+  }
+  await Promise.all(parts);
+}
+
+// ---------------------------------------------------------------- steps
+
+/** Which buttons may be pressed now, and by whom. */
+function showSteps() {
+  const { status } = shown;
+  const signs = me.user.role !== "reader";
+  const own = shown.signatures.filter((one) => one.revision === shown.revision);
+  const done = status === "signed" || status === "amended";
+  const may = {
+    reviewed: status === "draft" && shown.cells > 0,
+    reopen: status === "reviewed",
+    sign: signs && (status === "reviewed" || status === "amending"),
+    second: signs && done && own.length === 1 && own[0].user !== me.user.full_name,
+    amend: signs && done,
+  };
+  for (const [step, allowed] of Object.entries(may)) find(step).hidden = !allowed;
+  const hint = done && own.length === 1 && !may.second ? "second_other" : !signs && status !== "draft" ? "reader" : status;
+  find("step-words").textContent = t(`step.${shown.cells || status !== "draft" ? hint : "empty"}`);
+  for (const item of document.querySelectorAll("#path li")) {
+    item.removeAttribute("aria-current");
+    if (item.dataset.statuses.split(" ").includes(status)) item.setAttribute("aria-current", "step");
+  }
+  find("amending").hidden = !shown.amendment_reason;
+  find("amending").textContent = shown.amendment_reason
+    ? t("sign.reason", { revision: shown.revision, reason: shown.amendment_reason }) : "";
+  find("signatures").replaceChildren(...shown.signatures.map(signature));
+  find("unsigned").hidden = shown.signatures.length > 0;
+}
+
+function signature(one) {
+  return element("li", {},
+    element("strong", {}, one.user), ` ${t(`signature.${one.part}`)}`,
+    element("small", { class: "quiet" },
+      ` ${t("sign.when", { revision: one.revision, at: moment(one.at) })} · sha256 `, element("code", {}, one.digest.slice(0, 12))));
+}
+
+async function step(name, body, words) {
+  await attempt(async () => {
+    try {
+      shown = await post(`${path}/${name}`, { version: shown.version, ...body });
+    } catch (problem) {
+      if (problem instanceof Problem && problem.status === 409) await load();
+      throw problem;
+    }
+    await load();
+    say(t(words));
+  });
+}
+
+find("reviewed").addEventListener("click", () => step("reviewed", {}, "said.reviewed"));
+find("reopen").addEventListener("click", () => step("reopen", {}, "said.reopened"));
+for (const name of ["sign", "second"]) {
+  find(name).addEventListener("click", async () => {
+    find("confirm-words").textContent = t(`confirm.${name}`, { name: me.user.full_name, slide: shown.slide });
+    if ((await ask(find("confirm"))) !== null) await step(name, {}, `said.${name}`);
+  });
+}
+find("amend").addEventListener("click", async () => {
+  find("amend-dialog").querySelector("form").reset();
+  const values = await ask(find("amend-dialog"));
+  if (values !== null) await step("amend", { reason: values.get("reason") }, "said.amend");
+});
+
+// ---------------------------------------------------------------- patient, history, downloads
+
+find("patient-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    let fields;
+    try {
+      fields = { age: numberOf("age", find("age").value), lymphocytes: numberOf("lymphocytes", find("lymphocytes").value) };
+    } catch (error) {
+      complain(error.message);
+      return;
+    }
+    shown = await patch(path, { version: shown.version, ...fields });
+    await load();
+    say(t("said.saved"));
+  });
+});
+
+function showHistory(entries) {
+  find("history").replaceChildren(...entries.map((entry) => entryRow(entry, false)));
+}
+
+function showDownloads() {
+  const preliminary = shown.signatures.length === 0;
+  find("downloads-words").textContent = t(preliminary ? "download.preliminary" : "download.signed");
+  for (const [name, ending] of [["html", "html"], ["pdf", "pdf"], ["fhir", "fhir.json"], ["csv", "csv"]]) {
+    const link = find(`download-${name}`);
+    link.href = address(`${path}/report.${ending}`);
+    link.setAttribute("download", `leukopy-${id.slice(0, 8)}-r${shown.revision}.${ending}`);
+  }
+  find("view").href = address(`${path}/report.html`);
+}
+
+attempt(load).then((there) => {
+  find("content").hidden = !there;
+  find("missing").hidden = there;
+});

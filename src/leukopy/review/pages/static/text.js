@@ -1,0 +1,59 @@
+// What the page says, in the language of the page, and numbers in that language's manner.
+
+export const language = document.documentElement.lang;
+
+const texts = await (await fetch(`/texts/${language}.json`)).json();
+const plural = new Intl.PluralRules(language);
+const SPACE = "\u202f"; // narrow, and no line is broken at it
+
+/** The sentence of a key, with `{name}` filled in. */
+export function t(key, values = {}) {
+  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** The sentence of a key that counts something: `key.one` or `key.other`. */
+export function counted(key, number, values = {}) {
+  const form = plural.select(number) === "one" ? "one" : "other";
+  return t(`${key}.${form}`, { count: whole(number), ...values });
+}
+
+/** The sentence of a fixed word of the server's; the word itself where none is known. */
+export const word = (group, value) => texts[`${group}.${value}`] ?? value;
+
+const decimals = [0, 1, 2, 3].map(
+  (digits) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
+const shortest = new Intl.NumberFormat(language, { maximumFractionDigits: 3 });
+
+export const whole = (number) => decimals[0].format(number);
+/** A number with a fixed number of decimals; a dash where there is none. */
+export const decimal = (number, digits = 1) => (number === null ? "–" : decimals[digits].format(number));
+/** A number with as many decimals as it has. */
+export const plain = (number) => (number === null || number === undefined ? "" : shortest.format(number));
+export const percent = (number, digits = 1) => (number === null ? "–" : `${decimal(number, digits)}${SPACE}%`);
+export const range = (low, high, digits = 1) =>
+  low === null || high === null ? "–" : `${decimal(low, digits)} – ${decimal(high, digits)}`;
+
+/** A probability in whole per cent, never the certainty of 0 or 100. */
+export function chance(probability) {
+  const share = 100 * probability;
+  return share > 99 ? `>${SPACE}99${SPACE}%` : share < 1 ? `<${SPACE}1${SPACE}%` : `${whole(share)}${SPACE}%`;
+}
+
+const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" });
+const times = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+
+/** A day, written as the language does. */
+export const day = (iso) => (iso ? days.format(new Date(`${iso}T00:00:00Z`)) : "");
+/** A moment, in the reader's own time zone. */
+export const moment = (iso) => times.format(new Date(iso));
+
+/** What a person typed as a number, with comma or point: null for nothing, NaN for no number. */
+export function typed(text) {
+  const plainText = text.trim().replace(",", ".");
+  return plainText === "" ? null : Number(plainText);
+}
+
+export const capital = (text) => text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
+/** The name of a class, a line or a row that bears both languages. */
+export const named = (thing) => capital(language === "fr" ? thing.french : thing.name);

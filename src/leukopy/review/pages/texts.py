@@ -1,0 +1,31 @@
+"""All that the pages say, in English and French: one flat file of sentences for each."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Literal, cast
+
+from starlette.requests import HTTPConnection
+
+Language = Literal["en", "fr"]
+LANGUAGES: tuple[Language, ...] = ("en", "fr")
+"""The first is taken where nothing else is asked for."""
+
+COOKIE = "language"
+"""Set by the switch of the page's head; holds ``en`` or ``fr`` and nothing of the user."""
+
+
+@cache
+def texts(language: Language) -> dict[str, str]:
+    """The sentences of a language by key; ``{name}`` is where a value is put."""
+    content = files("leukopy.review.pages").joinpath("texts", f"{language}.json").read_text(encoding="utf-8")
+    return cast(dict[str, str], json.loads(content))
+
+
+def language(request: HTTPConnection) -> Language:
+    """The language that a request asks for: its cookie's, else the first known one that its browser prefers."""
+    wishes = [request.cookies.get(COOKIE, "")]
+    wishes += [wish.strip()[:2].lower() for wish in request.headers.get("accept-language", "").split(",")]
+    return next((known for wish in wishes for known in LANGUAGES if wish == known), LANGUAGES[0])
