@@ -23,7 +23,9 @@ SIGNED = datetime(2026, 11, 21, 10, 5, tzinfo=UTC)
 def build_content() -> Callable[..., SignedContent]:
     """A case of ``MIX``; values of the case may be others."""
 
-    def build(counts: dict[str, int] | None = None, patient: PatientView | None = None, **values: object) -> SignedContent:
+    def build(
+        counts: dict[str, int] | None = None, judged: PatientView | None = None, **values: object
+    ) -> SignedContent:
         codes = [code for code, count in (counts or MIX).items() for _ in range(count)]
         cells = [
             CellRow(id=number, name=f"c{number:03d}.png", code=code, model_code=code, confidence=0.97, version=1)
@@ -46,7 +48,7 @@ def build_content() -> Callable[..., SignedContent]:
         })  # fmt: skip
         view = count_case(cells, [own], case, ReviewSettings(folder=Path("unused")))
         agreement = agree(Reading.of(case.id, cells), [own])
-        return signed_content(case, cells, view, agreement, patient, ("default", "a7964931" * 8))
+        return signed_content(case, cells, view, agreement, judged, ("default", "a7964931" * 8))
 
     return build
 
@@ -54,7 +56,7 @@ def build_content() -> Callable[..., SignedContent]:
 @pytest.fixture
 def content(build_content: Callable[..., SignedContent], patient: PatientView) -> SignedContent:
     """The first revision, with a lymphocytosis result."""
-    return build_content(patient=patient)
+    return build_content(judged=patient)
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +64,9 @@ def patient() -> PatientView:
     """A result close to its threshold."""
     return PatientView(
         probability=0.873, threshold=0.55, operating_point="balanced", sensitivity=0.91, specificity=0.82,
-        decision="tumoral", low=0.78, high=0.93, flags=("Close to the threshold: 3 of the 20 members decide otherwise.",),
-        flag_words=("close_to_threshold",), clinical_share=1.2, cells=(), lymphocytes_read=27, model="lymphocytosis 0123",
+        decision="tumoral", low=0.78, high=0.93, clinical_share=1.2, cells=(), lymphocytes_read=27,
+        flags=("Close to the threshold: 3 of the 20 members decide otherwise.",), flag_words=("close_to_threshold",),
+        model="lymphocytosis 0123",
     )  # fmt: skip
 
 

@@ -50,11 +50,14 @@ class Table(HTMLParser):
 
 
 def expected(content: SignedContent) -> Numbers:
+    def text(value: Decimal | int | None) -> str:
+        return "" if value is None else str(value)
+
     return {
-        row.code: tuple("" if one is None else str(one) for one in (row.count, row.value, row.low, row.high, row.absolute))
+        row.code: tuple(map(text, (row.count, row.value, row.low, row.high, row.absolute)))
         for row in rows(content.differential)
         if row.kind != "total"
-    }  # fmt: skip
+    }
 
 
 def from_html(page: str, *, total: bool) -> Numbers:
@@ -142,8 +145,7 @@ def test_the_pdf_holds_them_too(tmp_path: Path, content: SignedContent, signatur
 def test_french_writes_the_same_digits_with_a_comma(content: SignedContent, signatures: tuple[Signature, ...]) -> None:
     page = signed_html(content, signatures=signatures, language="fr").replace("seulement compté", "only counted")
     found = {
-        code: tuple(value.replace(",", ".") for value in values)
-        for code, values in from_html(page, total=True).items()
+        code: tuple(value.replace(",", ".") for value in values) for code, values in from_html(page, total=True).items()
     }
     assert found == expected(content)
     assert "62.1" not in page
