@@ -54,6 +54,19 @@ def open_key(folder: Path, *, create: bool) -> bytes:
     return key
 
 
+def open_log(db: Session, info: dict[Any, Any], folder: Path) -> None:
+    """Find the key, for this transaction and those that are handed ``info``; begin the log of a new station.
+
+    Raises:
+        SettingsError, OutputError: as `open_key`.
+    """
+    head = db.get_one(t.Head, 1, with_for_update=True)
+    use_key(open_key(folder, create=head.number == 0), info, db.info)
+    # So a log without any entry is one that was emptied. It is not begun again over what it told of.
+    if head.number == 0 and db.scalar(sa.select(t.User.id).limit(1)) is None:
+        append(db, None, "station.made")
+
+
 def write_key(folder: Path, key: bytes) -> None:
     """Keep the key where only the station's own account can read it.
 
@@ -111,13 +124,6 @@ def append(db: Session, user: User | None, action: str, case_id: str | None = No
 def wait_turn(db: Session) -> None:
     """Nobody else writes until the end of the transaction, so that what is looked at now stays true."""
     db.get_one(t.Head, 1, with_for_update=True)
-
-
-def begin(db: Session) -> None:
-    """Write the first entry of an empty station: a log without any was emptied."""
-    head = db.get_one(t.Head, 1, with_for_update=True)
-    if head.number == 0 and db.scalar(sa.select(sa.func.count()).select_from(t.User)) == 0:
-        append(db, None, "station.made")
 
 
 def history(db: Session, user: User, case_id: str) -> tuple[AuditEntry, ...]:

@@ -32,7 +32,12 @@ class Database:
 
     def __init__(self, url: sa.URL) -> None:
         self.sqlite = url.get_backend_name() == "sqlite"
-        self._engine = sa.create_engine(url, pool_size=_CONNECTIONS, max_overflow=2 * _CONNECTIONS)
+        self._engine = sa.create_engine(
+            url,
+            pool_size=_CONNECTIONS,
+            max_overflow=2 * _CONNECTIONS,
+            hide_parameters=True,  # no values in messages
+        )
         self._writing = self._engine.execution_options(writing=True)
         # SQLite has one writer at a time: waiting here is fair and wakes at once, its own waiting polls.
         self._turn = threading.Lock() if self.sqlite else nullcontext()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-import sqlalchemy as sa
-
 from leukopy.core.files import output_error
 from leukopy.inference.rows import Predictions
 from leukopy.review import records as r
@@ -25,7 +23,6 @@ from leukopy.review.store import (
     verification,
 )
 from leukopy.review.store import results as made
-from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
@@ -58,13 +55,13 @@ class Store:
         except OSError as error:
             raise output_error(settings.folder, error) from error
         database = open_database(settings)
-        database.migrate()
-        with database.write() as db:
-            audit.wait_turn(db)
-            used = db.scalar(sa.select(t.Head.number)) != 0
-            key = audit.open_key(settings.folder, create=not used)
-            audit.use_key(key, database.info, db.info)
-            audit.begin(db)
+        try:
+            database.migrate()
+            with database.write() as db:
+                audit.open_log(db, database.info, settings.folder)
+        except BaseException:
+            database.close()
+            raise
         return cls(settings, database, passwords or users.Passwords())
 
     def close(self) -> None:

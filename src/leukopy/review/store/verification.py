@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from contextlib import closing
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -27,14 +28,15 @@ def _chain_problem(db: Session) -> str | None:
     if head is None or not hmac.compare_digest(head.seal, head_seal(key, head.number, head.hash)):
         return "the row that knows where the log ends was changed or removed."
     before, expected = "", 1
-    for entry in db.scalars(sa.select(t.Entry).order_by(t.Entry.number).execution_options(yield_per=1000)):
-        if entry.number < expected or entry.number > head.number:
-            return f"entry {entry.number} was put in."
-        if entry.number > expected:
-            return f"{_entries(expected, entry.number - 1)} missing."
-        if not hmac.compare_digest(entry.hash, entry_hash(key, before, entry)):
-            return f"entry {entry.number} was changed or put in."
-        before, expected = entry.hash, expected + 1
+    with closing(db.scalars(sa.select(t.Entry).order_by(t.Entry.number).execution_options(yield_per=1000))) as rows:
+        for entry in rows:
+            if entry.number < expected or entry.number > head.number:
+                return f"entry {entry.number} was put in."
+            if entry.number > expected:
+                return f"{_entries(expected, entry.number - 1)} missing."
+            if not hmac.compare_digest(entry.hash, entry_hash(key, before, entry)):
+                return f"entry {entry.number} was changed or put in."
+            before, expected = entry.hash, expected + 1
     if expected <= head.number:
         return f"{_entries(expected, head.number)} missing: the end of the log was cut off."
     return None
