@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.review.aids import Aids
 from leukopy.review.api import API, api_router
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.pages import pages_router, static_folder
@@ -45,6 +46,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         logins=LogIns(settings.limits.logins_per_minute),
         token=OneTimeToken(),
         judge=PatientJudge(settings.patient_model),
+        aids=Aids(settings),
     )
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from leukopy.review.aids import Aids
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.security import LogIns, OneTimeToken
 from leukopy.review.settings import ReviewSettings
@@ -25,6 +26,7 @@ class Station:
     token: OneTimeToken
     """Lets the one user in; of no use where users log in."""
     judge: PatientJudge
+    aids: Aids
 
 
 def station(request: Request) -> Station:

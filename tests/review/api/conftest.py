@@ -19,7 +19,7 @@ from httpx import Response
 
 from leukopy.review.app import create_app
 from leukopy.review.records import JobState, NewUser, Role
-from leukopy.review.settings import ReviewSettings
+from leukopy.review.settings import Limits, ReviewSettings
 from leukopy.review.store import Store
 from leukopy.review.store.users import Passwords
 
@@ -116,9 +116,15 @@ def populate(store: Store) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, colour_model: Any) -> ReviewSettings:
+def limits() -> Limits:
+    """What the station takes; a test may set others."""
+    return Limits()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, colour_model: Any, limits: Limits) -> ReviewSettings:
     """Of a station with users."""
-    return ReviewSettings(folder=tmp_path / "station", model=str(colour_model.path), serve=True)
+    return ReviewSettings(folder=tmp_path / "station", model=str(colour_model.path), serve=True, limits=limits)
 
 
 @pytest.fixture

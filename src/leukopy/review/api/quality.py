@@ -1,13 +1,15 @@
-"""For the laboratory's quality: how far model and readers agree."""
+"""For the laboratory's quality: how far model and readers agree, and the readers' labels for training."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 
 from leukopy.core.settings import Settings
 from leukopy.review.agreement import Reading, agree
+from leukopy.review.export import training_zip
 from leukopy.review.records import AgreementView, Id
 from leukopy.review.security import Reader
 from leukopy.review.station import Here
@@ -38,3 +40,15 @@ def of_all(user: Reader, here: Here) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
     cells = here.store.signed_cells(user)
     return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes(user))
+
+
+@router.get(
+    "/export/training",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}, "description": "manifest.csv and the images"}},
+)
+def training(user: Reader, here: Here) -> StreamingResponse:
+    """The labels of signed cases as ``leukopy train`` reads them; for reviewers."""
+    headers = {"Content-Disposition": 'attachment; filename="leukopy-training.zip"'}
+    zipped = training_zip(here.store.signed_cells(user), here.store.images)
+    return StreamingResponse(zipped, media_type="application/zip", headers=headers)

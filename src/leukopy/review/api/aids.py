@@ -1,0 +1,55 @@
+"""What helps to judge a cell: where the model looked, cells that look alike, reference cells."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from leukopy.core.errors import BundleError, SettingsError
+from leukopy.review.api.cells import KEEP, PICTURE
+from leukopy.review.api.parts import MOST, CellNumber
+from leukopy.review.records import Code, Id, Similar
+from leukopy.review.security import Reader
+from leukopy.review.station import Here
+from leukopy.review.store import NotFound
+
+router = APIRouter()
+
+
+@router.get("/cases/{case_id}/cells/{cell}/heat", response_class=Response, responses=PICTURE)
+def heat(case_id: Id, cell: CellNumber, user: Reader, here: Here) -> Response:
+    """Where the model looked for the class that it gave: a PNG to be laid over the picture."""
+    found = here.store.cell_detail(user, case_id, cell)
+    path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
+    try:
+        return Response(here.aids.heat(path, found.model_code), media_type="image/png", headers=KEEP)
+    except (BundleError, SettingsError) as error:
+        raise NotFound(str(error)) from error
+
+
+@router.get("/cases/{case_id}/cells/{cell}/similar")
+def similar(
+    case_id: Id, cell: CellNumber, user: Reader, here: Here, count: Annotated[int, Query(ge=1, le=24)] = 6
+) -> tuple[Similar, ...]:
+    """The cells of the model's training that look most like it."""
+    path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
+    return here.aids.similar(path, count)
+
+
+@router.get("/references/{code}")
+def references(code: Code, _: Reader, here: Here) -> tuple[Similar, ...]:
+    """Reference cells of a class."""
+    try:
+        return here.aids.reference(code)
+    except SettingsError as error:
+        raise NotFound(str(error)) from error
+
+
+@router.get("/references/{code}/{number}", response_class=Response, responses=PICTURE)
+def reference_picture(code: Code, number: Annotated[int, Path(ge=0, le=MOST)], _: Reader, here: Here) -> Response:
+    """The picture of a reference cell."""
+    try:
+        return Response(here.aids.reference_picture(code, number), media_type="image/jpeg", headers=KEEP)
+    except SettingsError as error:
+        raise NotFound(str(error)) from error
