@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
 import torch
@@ -182,6 +183,16 @@ def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path
     found = leukopy.load(str(result.bundle)).predict([laboratory / "lab" / "LY" / "0.png"])
     assert found.cells.height == 1
     assert found.failures.height == 0
+
+
+def test_a_bundle_in_integers_says_what_the_rounding_cost(laboratory: Path, tmp_path: Path) -> None:
+    result = train(recipe(deploy="int8", augmentation={}), tmp_path / "run")
+    bundle = open_bundle(result.bundle)
+    operators = {node.op_type for node in onnx.load(bundle.model_path).graph.node}
+    assert "DequantizeLinear" in operators
+    assert "the same class for" in bundle.card.provenance["int8_against_float32"]
+    files = sorted((laboratory / "lab" / "LY").glob("*.png"))
+    assert leukopy.load(result.bundle).predict(files).cells.height == len(files)
 
 
 def test_resume_goes_on_where_it_stopped(laboratory: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -24,11 +25,15 @@ from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.training.data import CellData
 from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
+from leukopy.training.quantise import quantised
 from leukopy.training.settings import TrainSettings
 from leukopy.training.sources import uses
 
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX and torch logits, on real images."""
+
+CALIBRATION_PICTURES = 400
+"""Training pictures that show the quantiser which activations occur."""
 
 
 def export(module: CellModule, settings: TrainSettings, data: CellData, folder: Path) -> Bundle:
@@ -45,9 +50,14 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
         if averages_its_map(path, images):
             onnx.save(with_class_activation(onnx.load(path)), path)
         difference = _difference(net, path, images)
-        logits = _logits(path, data)
-        card = _card(settings, data, net, logits, file_digest(path))
         checked = {"onnx_against_torch": f"largest difference {difference:.1e} over {len(images)} validation images"}
+        logits = _logits(path, data)
+        if settings.deploy == "int8":
+            exact = logits
+            path.write_bytes(quantised(path.read_bytes(), _training_pictures(data)))
+            logits = _logits(path, data)
+            checked["int8_against_float32"] = _agreement(logits, exact, data.val_set.members, settings.level)
+        card = _card(settings, data, net, logits, file_digest(path))
         card = card.model_copy(update={"provenance": card.provenance | checked})
         return write_bundle(folder, card, path.read_bytes())
 
@@ -115,6 +125,21 @@ def _difference(net: CellNet, path: Path, images: NDArray[np.uint8]) -> float:
     if not difference <= TOLERANCE:
         raise TrainingError(f"ONNX and torch logits differ by {difference:.2g} (allowed: {TOLERANCE}); not exported.")
     return difference
+
+
+def _training_pictures(data: CellData) -> NDArray[np.uint8]:
+    """As training sees them, variation and all, so that the range of each activation holds in other laboratories."""
+    return np.stack([data.train_set[i][0].numpy() for i in _spread(len(data.train_set), CALIBRATION_PICTURES)])
+
+
+def _agreement(
+    found: NDArray[np.float32], exact: NDArray[np.float32], members: NDArray[np.bool_], level: Literal["fine", "coarse"]
+) -> str:
+    """What rounding costs, in words."""
+    same = float((found.argmax(axis=1) == exact.argmax(axis=1)).mean())
+    before, after = (validation_figures(logits, members, level) for logits in (exact, found))
+    costs = ", ".join(f"{name} {before[name]:.4f} to {after[name]:.4f}" for name in before)
+    return f"the same class for {same:.4f} of {len(found)} validation images; {costs}"
 
 
 def _logits(path: Path, data: CellData) -> NDArray[np.float32]:

@@ -1,0 +1,135 @@
+"""A network in 8-bit integers: half the time and a quarter of the size, for a tenth of a point.
+
+Weights and activations are rounded to 8 bits after training (static quantisation: Jacob et al., "Quantization and
+training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018), each channel of a weight with
+its own scale (Krishnamoorthi, arXiv:1806.08342). The head stays in floating point.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from leukopy.core.errors import TrainingError
+
+BATCH = 20
+
+
+class _Reader:
+    """What ONNX Runtime's quantiser asks for pictures, batch by batch."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self._batches: Iterator[NDArray[np.uint8]] = (
+            images[start : start + BATCH] for start in range(0, len(images), BATCH)
+        )
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"images": batch}
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        raise NotImplementedError("the pictures are few enough to be read at one go")
+
+
+def quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
+    """The network with its convolutions in 8-bit integers; its outputs stay float32.
+
+    Args:
+        content: of a ``model.onnx``.
+        images: uint8 (N, S, S, 3), pictures that show what activations occur; some hundred training pictures.
+
+    Raises:
+        TrainingError: the network does not begin as leukopy's do, with ``(images - mean) / std``.
+    """
+    from onnxruntime.quantization import (  # noqa: PLC0415 (some seconds, and it sets up logging)
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plain, prepared, rounded = (Path(scratch) / f"{name}.onnx" for name in ("plain", "prepared", "rounded"))
+        plain.write_bytes(content)
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+        level = logging.root.level
+        logging.root.setLevel(logging.ERROR)  # it warns of what was just done
+        try:
+            quantize_static(
+                prepared,
+                rounded,
+                _Reader(images),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                op_types_to_quantize=["Conv", "Add", "Clip", "Relu", "ReduceMean", "GlobalAveragePool"],
+                nodes_to_exclude=_outputs_of(onnx.load(prepared)),
+            )
+        finally:
+            logging.root.setLevel(level)
+        model = onnx.load(rounded)
+    _take_pictures_as_they_are(model)
+    return bytes(model.SerializeToString())
+
+
+def _outputs_of(model: onnx.ModelProto) -> list[str]:
+    """The class activation, a copy of the head, which stays in floating point as the head does."""
+    return [node.name for node in model.graph.node if "class_activation" in node.output]
+
+
+def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
+    """Read the 8-bit pictures as the integers they are, with ``1 / std`` as their scale and ``mean`` as their zero.
+
+    What the quantiser leaves is a cast, a subtraction and a division in floating point, then a rounding back to 8 bits:
+    a fifth of the time.
+    """
+    graph = model.graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    to_integers = next(
+        (node for node in graph.node if node.op_type == "QuantizeLinear" and _chain(node, made_by)), None
+    )
+    if to_integers is None:
+        return  # mean and std differ by channel, or the first layer is no convolution: nothing to fold
+    divide, subtract, cast = _chain(to_integers, made_by)
+    mean, std = constants[subtract.input[1]], constants[divide.input[1]]
+    if np.unique(mean).size != 1 or np.unique(std).size != 1 or not float(mean.flat[0]).is_integer():
+        return
+    back = next(node for node in graph.node if node.input and node.input[0] == to_integers.output[0])
+    if back.op_type != "DequantizeLinear":
+        raise TrainingError("the quantised network does not read its rounded pictures where it was expected to.")
+    graph.initializer.extend([
+        numpy_helper.from_array(np.array(1 / std.flat[0], np.float32), "images.scale"),
+        numpy_helper.from_array(np.array(mean.flat[0], np.uint8), "images.zero"),
+    ])  # fmt: skip
+    read = helper.make_node("DequantizeLinear", [cast.input[0], "images.scale", "images.zero"], [back.output[0]],
+                            name="images.read")  # fmt: skip
+    dropped = {node.name for node in (divide, subtract, cast, to_integers)}
+    kept = [read if node.name == back.name else node for node in graph.node if node.name not in dropped]
+    del graph.node[:]
+    graph.node.extend(kept)
+    used = {name for node in graph.node for name in node.input}
+    for constant in [constant for constant in graph.initializer if constant.name not in used]:
+        graph.initializer.remove(constant)
+
+
+def _chain(node: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Division, subtraction and cast that lead to ``node``; empty where they do not."""
+    found, name = [], node.input[0]
+    for wanted in ("Div", "Sub", "Cast"):
+        before = made_by.get(name)
+        if before is None or before.op_type != wanted:
+            return []
+        found.append(before)
+        name = before.input[0]
+    return found
