@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from leukopy.review.store import Store
     from leukopy.review.store.backup import Saved
 
-app = typer.Typer(
-    help="The review station: check, correct and sign differentials in the browser.",
-    rich_markup_mode="markdown",
-)
+app = typer.Typer(rich_markup_mode="markdown")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -97,7 +97,7 @@ class Served:
 
 
 @contextmanager
-def running(settings: ReviewSettings) -> Iterator[Served]:
+def run(settings: ReviewSettings) -> Iterator[Served]:
     app = create_app(settings)
     store: Store = app.state.store
     # argon2 with the least work that it allows: these tests are about other things.
@@ -116,21 +116,31 @@ def populate(store: Store) -> None:
 
 
 @pytest.fixture
+def running() -> Callable[[ReviewSettings], AbstractContextManager[Served]]:
+    """Runs a station without users, by its settings."""
+    return run
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, colour_model: Any) -> Iterator[Served]:
+    """A station at work for the tests of a module: ada (administrator), rita, saul (reviewers), ron, eve (readers)."""
+    folder = tmp_path_factory.mktemp("station")
+    with run(ReviewSettings(folder=folder / "station", model=str(colour_model.path), serve=True)) as found:
+        populate(found.store)
+        yield found
+
+
+@pytest.fixture
 def limits() -> Limits:
-    """What the station takes; a test may set others."""
+    """What the station of `fresh` takes; a test may set others."""
     return Limits()
 
 
 @pytest.fixture
-def settings(tmp_path: Path, colour_model: Any, limits: Limits) -> ReviewSettings:
-    """Of a station with users."""
-    return ReviewSettings(folder=tmp_path / "station", model=str(colour_model.path), serve=True, limits=limits)
-
-
-@pytest.fixture
-def served(settings: ReviewSettings) -> Iterator[Served]:
-    """A station at work, with its users: ada (administrator), rita, saul (reviewers), ron, eve (readers)."""
-    with running(settings) as found:
+def fresh(tmp_path: Path, colour_model: Any, limits: Limits) -> Iterator[Served]:
+    """The same, for one test that leaves it changed."""
+    folder = tmp_path / "station"
+    with run(ReviewSettings(folder=folder, model=str(colour_model.path), serve=True, limits=limits)) as found:
         populate(found.store)
         yield found
 

@@ -30,7 +30,8 @@ SQL = "'; DROP TABLE cases; --"
 # Files
 
 
-def test_a_zip_cannot_write_outside_the_station(reader, pictures, zipped, settings, tmp_path):
+def test_a_zip_cannot_write_outside_the_station(fresh, pictures, zipped, tmp_path):
+    reader = fresh.browser("ron")
     case = reader.new_case()
     ((_, data),) = pictures(1)
     absolute = str(tmp_path / "written.png")
@@ -78,10 +79,11 @@ def test_a_decompression_bomb_is_refused_by_its_header(reader):
     "data", [b"<svg onload='alert(1)'/>", b"<!doctype html>" + SCRIPT.encode()], ids=["svg", "html"]
 )
 @pytest.mark.parametrize("name", ["c1.png", "c1.svg"])
-def test_a_page_that_poses_as_an_image_is_never_stored(reader, settings, name, data):
+def test_a_page_that_poses_as_an_image_is_never_stored(fresh, name, data):
+    reader = fresh.browser("ron")
     answer = reader.upload(reader.new_case(), (name, data))
     assert [one["reason"] for one in answer.json()["refused"]] == ["not_an_image"]
-    assert not [path for path in (settings.folder / "images").rglob("*") if path.is_file()]
+    assert not [path for path in fresh.store.images.folder.rglob("*") if path.is_file()]
 
 
 def test_a_picture_with_a_page_behind_it_is_only_ever_a_picture(reader, pictures):
@@ -145,7 +147,8 @@ def test_a_body_that_announces_nothing_is_counted_as_it_arrives(reader, path):
 
 
 @pytest.mark.parametrize("limits", [Limits(upload_bytes=10_000)])
-def test_an_upload_beyond_its_limit_is_refused_while_it_arrives(reader, settings):
+def test_an_upload_beyond_its_limit_is_refused_while_it_arrives(fresh):
+    reader = fresh.browser("ron")
     case = reader.new_case()
     assert reader.upload(case, ("c1.png", bytes(20_000))).status_code == 413
     part = b"--x\r\nContent-Disposition: form-data; name=files; filename=c1.png\r\n\r\n"
@@ -263,15 +266,15 @@ def test_signing_in_gives_a_new_session_and_ends_the_old(served, reader):
     assert stranger.get("/me").status_code == 401
 
 
-def test_a_user_who_is_locked_out_is_out_at_once(served, reader):
-    ada = served.browser("ada")
+def test_a_user_who_is_locked_out_is_out_at_once(fresh):
+    reader, ada = fresh.browser("ron"), fresh.browser("ada")
     ron = reader.get("/me").json()["user"]["id"]
     assert ada.patch(f"/users/{ron}", json={"active": False}).status_code == 200
     assert reader.get("/me").status_code == 401
 
 
-def test_passwords_cannot_be_tried_on_and_on(served):
-    thief = served.browser()
+def test_passwords_cannot_be_tried_on_and_on(fresh):
+    thief = fresh.browser()
     answers = [thief.sign_in("ron", f"guess number {number}") for number in range(8)]
     assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 3
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
@@ -279,8 +282,8 @@ def test_passwords_cannot_be_tried_on_and_on(served):
     assert thief.sign_in("ron").status_code == 429
 
 
-def test_an_unknown_name_is_answered_as_a_wrong_password(served):
-    thief = served.browser()
+def test_an_unknown_name_is_answered_as_a_wrong_password(fresh):
+    thief = fresh.browser()
     unknown, wrong = thief.sign_in("nobody"), thief.sign_in("ron", "wrong password")
     assert unknown.json() == wrong.json()
 

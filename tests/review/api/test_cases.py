@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from io import StringIO
+from io import BytesIO, StringIO
+from zipfile import ZipFile
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
@@ -46,9 +47,10 @@ def test_a_case_without_analysis_says_what_to_do(reader):
     assert "add images" in refused.json()["detail"]
 
 
-def test_an_analysis_is_cancelled(served, reader, pictures):
+def test_an_analysis_is_cancelled(fresh, pictures):
     """The worker is stopped first, so that the job still waits."""
-    served.app.state.station.worker.stop()
+    reader = fresh.browser("ron")
+    fresh.app.state.station.worker.stop()
     case = reader.new_case()
     reader.upload(case, *pictures(3))
     assert reader.post(f"/cases/{case}/analysis").json()["state"] == "queued"
@@ -151,12 +153,41 @@ def test_the_patients_result_says_what_is_missing(reader, analysed):
     assert "age" in answer.json()["detail"]
 
 
-def test_agreement_of_one_case_and_of_all(served, reader, analysed):
+def test_agreement_of_one_case_and_of_all(fresh, reader, analysed):
     reader.correct(analysed, (1, "MO"))
     found = reader.get(f"/cases/{analysed}/agreement").json()
     assert (found["cells"], round(found["raw"] * 12)) == (12, 11)
     assert reader.get("/agreement").status_code == 403
-    assert served.browser("rita").get("/agreement").json()["cases"] == 0
+    assert fresh.browser("rita").get("/agreement").json()["cases"] == 0
+
+
+def test_labels_of_signed_cases_leave_for_training(served, reader, analysed):
+    reader.correct(analysed, (1, "MO"))
+    version = reader.get(f"/cases/{analysed}").json()["version"]
+    version = reader.post(f"/cases/{analysed}/reviewed", json={"version": version}).json()["version"]
+    rita = served.browser("rita")
+    assert rita.post(f"/cases/{analysed}/sign", json={"version": version}).status_code == 200
+    assert reader.get("/export/training").status_code == 403
+    with ZipFile(BytesIO(rita.get("/export/training").content)) as archive:
+        rows = list(csv.DictReader(StringIO(archive.read("manifest.csv").decode())))
+        pictures = [name for name in archive.namelist() if name.startswith("images/")]
+    assert {row["path"] for row in rows} == set(pictures)
+    assert "Muster" not in str(rows)
+
+
+def test_reference_cells_have_pictures(reader):
+    found = reader.get("/references/LY").json()
+    assert {one["code"] for one in found} == {"LY"}
+    picture = reader.get(found[0]["image"].removeprefix("/api/v1"))
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert reader.get("/references/NOTHING").status_code == 404
+    assert reader.get("/references/LY/999999").status_code == 404
+
+
+def test_heat_and_similar_cells_of_a_model_that_has_none(reader, analysed):
+    """The colour model carries neither class activations nor an index of its training cells."""
+    assert reader.get(f"/cases/{analysed}/cells/1/heat").status_code == 404
+    assert reader.get(f"/cases/{analysed}/cells/1/similar").json() == []
 
 
 def test_a_class_of_the_laboratorys_own_can_be_given(served, reader, analysed):

@@ -1,0 +1,215 @@
+"""The analysis in the background: in batches, cancelled, failed, lost and resumed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from leukopy.inference.classifier import Classifier
+from leukopy.review import worker as module
+from leukopy.review.records import CaseDraft, Job, JobState, User
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import NewImage, Store
+from leukopy.review.worker import IMAGES, Worker
+
+CODES = ("SNE", "LY", "MO")
+
+
+class Bench:
+    """A store with one user, and workers on it."""
+
+    def __init__(self, folder: Path, model: str, picture: Callable[[str], bytes]) -> None:
+        self.settings = ReviewSettings(folder=folder, model=model)
+        self.store = Store.open(self.settings)
+        self.user: User = self.store.single_user()
+        self._picture = picture
+        self.workers: list[Worker] = []
+
+    def queue(self, images: int) -> Job:
+        """A case with so many images, whose analysis waits."""
+        case = self.store.open_case(self.user, CaseDraft(slide="S1"))
+        pictures = [
+            NewImage(f"c{number}.png", self._picture(CODES[number % 3]), 64, 64, "image/png")
+            for number in range(images)
+        ]
+        self.store.add_images(self.user, case.id, pictures)
+        return self.store.start_job(self.user, case.id)
+
+    def work(self) -> Worker:
+        worker = Worker(self.store, self.settings)
+        self.workers.append(worker)
+        worker.start()
+        return worker
+
+    def job(self, job: Job) -> Job:
+        found = self.store.job(self.user, job.case_id)
+        assert found is not None
+        return found
+
+    def wait(self, job: Job, reached: Callable[[Job], bool]) -> Job:
+        deadline = time.monotonic() + 20
+        while not reached(found := self.job(job)):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
+        return found
+
+    def over(self, job: Job) -> Job:
+        return self.wait(job, lambda found: found.state not in (JobState.QUEUED, JobState.RUNNING))
+
+    def abandon(self) -> None:
+        """Let the signs of life of all jobs be an hour old."""
+        with self.store.database.write() as db:
+            db.execute(sa.text("UPDATE jobs SET heartbeat = '2020-01-01 00:00:00.000000'"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, colour_model: Any) -> Iterator[Bench]:
+    def picture(code: str) -> bytes:
+        path: Path = colour_model.draw(tmp_path / "drawn" / f"{code}.png", code)
+        return path.read_bytes()
+
+    found = Bench(tmp_path / "station", str(colour_model.path), picture)
+    yield found
+    for worker in found.workers:
+        worker.stop()
+    found.store.close()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes a while for each batch."""
+    stream = Classifier.stream
+
+    def slowly(self: Classifier, cells: Any) -> Any:
+        time.sleep(0.15)
+        return stream(self, cells)
+
+    monkeypatch.setattr(Classifier, "stream", slowly)
+
+
+def test_a_case_is_classified_to_its_end(bench):
+    job = bench.queue(2 * IMAGES + 5)
+    bench.work()
+    found = bench.over(job)
+    assert (found.state, found.done, found.total) == (JobState.FINISHED, 2 * IMAGES + 5, 2 * IMAGES + 5)
+    cells = bench.store.cells(bench.user, job.case_id)
+    assert {cell.name: cell.code for cell in cells} == {f"c{n}.png": CODES[n % 3] for n in range(2 * IMAGES + 5)}
+
+
+def test_a_job_of_this_process_is_begun_at_once(bench, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 60.0)
+    worker = bench.work()
+    time.sleep(0.1)
+    job = bench.queue(1)
+    worker.wake()
+    assert bench.over(job).state == JobState.FINISHED
+
+
+def test_a_job_of_another_process_is_found(bench, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    bench.work()
+    assert bench.over(bench.queue(1)).state == JobState.FINISHED
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_cancelled_job_stops_and_what_was_classified_stays(bench):
+    job = bench.queue(10 * IMAGES)
+    bench.work()
+    bench.wait(job, lambda found: found.done > 0)
+    bench.store.cancel_job(bench.user, job.case_id)
+    time.sleep(0.5)
+    kept = len(bench.store.cells(bench.user, job.case_id))
+    assert 0 < kept < 10 * IMAGES
+    time.sleep(0.3)
+    assert len(bench.store.cells(bench.user, job.case_id)) == kept
+    assert bench.job(job).state == JobState.CANCELLED
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_job_is_resumed_where_it_was_left(bench):
+    job = bench.queue(6 * IMAGES)
+    first = bench.work()
+    bench.wait(job, lambda found: found.done > 0)
+    first.stop()
+    left = bench.job(job)
+    assert left.state == JobState.RUNNING
+    assert 0 < left.done < left.total
+    versions = {cell.id: cell.version for cell in bench.store.cells(bench.user, job.case_id)}
+    bench.abandon()
+    bench.work()
+    assert bench.over(job).state == JobState.FINISHED
+    cells = bench.store.cells(bench.user, job.case_id)
+    assert len(cells) == 6 * IMAGES
+    assert {cell.id: cell.version for cell in cells if cell.id in versions} == versions
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_job_that_lives_is_not_taken_by_another(bench, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.02)
+    job = bench.queue(4 * IMAGES)
+    written: list[int] = []
+    write = Store.write_predictions
+
+    def noted(self: Store, *given: Any) -> int:
+        written.append(write(self, *given))
+        return written[-1]
+
+    monkeypatch.setattr(Store, "write_predictions", noted)
+    bench.work()
+    bench.work()
+    bench.over(job)
+    assert written == [IMAGES] * 4
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_long_batch_shows_that_it_lives(bench, monkeypatch):
+    monkeypatch.setattr(module, "HEARTBEAT", 0.02)
+    job = bench.queue(2 * IMAGES)
+    bench.work()
+    first = bench.wait(job, lambda found: found.state == JobState.RUNNING)
+    later = bench.wait(job, lambda found: found.changed > first.changed)
+    assert later.done == first.done
+
+
+def test_an_image_that_is_gone_is_a_row_of_its_own(bench):
+    job = bench.queue(3)
+    (bench.store.images.path(bench.store.pending_images(job.case_id)[0].digest)).unlink()
+    bench.work()
+    assert bench.over(job).state == JobState.FINISHED
+    assert [one.reason for one in bench.store.failures(bench.user, job.case_id)] == ["not_found"]
+    assert len(bench.store.cells(bench.user, job.case_id)) == 2
+
+
+def test_a_model_that_is_absent_fails_the_job_and_says_what_to_do(bench):
+    bench.settings = bench.settings.model_copy(update={"model": "nothing"})
+    job = bench.queue(1)
+    bench.work()
+    found = bench.over(job)
+    assert found.state == JobState.FAILED
+    assert "nothing" in found.message
+
+
+def test_what_nobody_foresaw_fails_one_job_and_not_the_next(bench, monkeypatch, caplog):
+    message = "cannot read c1 of Maria Muster"
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as context:
+        context.setattr(Classifier, "stream", broken)
+        first = bench.queue(1)
+        worker = bench.work()
+        assert bench.over(first).state == JobState.FAILED
+    second = bench.queue(1)
+    worker.wake()
+    assert bench.over(second).state == JobState.FINISHED
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert any("RuntimeError" in line for line in told)
+    assert not [line for line in told if "Muster" in line]
+    assert "Muster" not in bench.job(first).message
