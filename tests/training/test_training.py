@@ -97,6 +97,13 @@ def test_no_validation_image_is_an_error(laboratory: Path) -> None:
         gather(recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0}]), laboratory)
 
 
+def test_classes_that_a_recipe_does_without_are_never_seen(laboratory: Path) -> None:
+    cells = gather(recipe(without=["IG", "SNE", "EO"]), laboratory)
+    assert sorted(cells["code"].unique()) == ["LY", "PLT"]  # NEU may stand for a segmented one
+    with pytest.raises(SettingsError, match="class code 'XX' is unknown"):
+        recipe(without=["XX"])
+
+
 def test_coarse_level_brings_every_label_to_eight_classes(laboratory: Path) -> None:
     (laboratory / "lab" / "SNE").mkdir(exist_ok=True)
     Image.fromarray(draw_cell("SNE", seed=99, size=80).image).save(laboratory / "lab" / "SNE" / "99.png")

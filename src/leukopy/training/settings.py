@@ -125,9 +125,21 @@ class Recipe(Settings):
     level: Literal["fine", "coarse"] = "fine"
     """``coarse``: every label is brought to the 8 classes first, as in the study's 8-class runs."""
     sources: tuple[Source, ...] = Field(min_length=1)
+    without: tuple[str, ...] = ()
+    """Codes of classes, fine or coarse, whose cells it never sees: to ask whether it finds them strange."""
     seed: int = 0
     limits: tuple[str, ...] = ()
     """Sentences for the model card."""
+
+    @field_validator("without")
+    @classmethod
+    def _codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        for code in codes:
+            try:
+                fine_members(code)
+            except SettingsError as error:
+                raise ValueError(str(error)) from error
+        return codes
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

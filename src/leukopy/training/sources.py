@@ -21,7 +21,8 @@ DRAWN = "drawn"
 def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
     """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split.
 
-    Test images, images without label and classes outside the taxonomy are left out here, once and for all.
+    Test images, images without label, classes outside the taxonomy and those of ``recipe.without`` are left out here,
+    once and for all.
 
     Raises:
         TrainingError: a source has no image to train on.
@@ -34,6 +35,10 @@ def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
     tables = [_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)
               for source in recipe.sources]  # fmt: skip
     cells = pl.concat(tables)
+    unseen = {index for code in recipe.without for index in fine_members(code)}
+    if unseen:
+        kept = [not unseen.intersection(fine_members(code)) for code in cells["code"]]
+        cells = cells.filter((pl.col("split") == "test") | pl.Series(kept))
     if recipe.level == "coarse":
         cells = cells.with_columns(pl.col("code").map_elements(_coarse_code, return_dtype=pl.String()))
     for source in recipe.sources:
