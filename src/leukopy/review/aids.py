@@ -154,7 +154,7 @@ class Aids:
         """Number among the prototypes of the class, cosine to their mean, and source, of those next to the mean."""
         with self._opening:
             index = self._index
-        if index is None:
+        if index is None or code not in index.codes:
             return []
         directions = index.embeddings[index.codes == code].astype(np.float32)
         middle = directions.mean(axis=0)

@@ -1,0 +1,163 @@
+"""What helps a reader: heat maps, similar cells, reference cells; with the model that ships, on drawn cells."""
+
+from __future__ import annotations
+
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leukopy.bundle import open_bundle
+from leukopy.core.errors import BundleError, ImageError, SettingsError
+from leukopy.explain.neighbours import INDEX_FILE, make_index, write_index
+from leukopy.review.aids import REFERENCES, SIDE, Aids
+from leukopy.review.settings import ReviewSettings
+from leukopy.synthesis import draw_cell
+
+
+@pytest.fixture
+def aids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aids:
+    """Of a laboratory that has no public data set."""
+    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path / "none"))
+    return Aids(ReviewSettings(folder=tmp_path))
+
+
+@pytest.fixture(scope="session")
+def eosinophil(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn eosinophil in a picture that is wider than high."""
+    path = tmp_path_factory.mktemp("cells") / "eo.png"
+    Image.fromarray(draw_cell("EO", seed=5).image[30:330]).save(path)
+    return path
+
+
+def shape(jpeg: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(jpeg)) as picture:
+        assert picture.format == "JPEG"
+        return picture.size
+
+
+class TestHeat:
+    def test_it_lies_on_the_cell_and_has_the_proportions_of_the_picture(self, aids: Aids, eosinophil: Path) -> None:
+        with Image.open(BytesIO(aids.heat(eosinophil, "EO"))) as picture:
+            assert (picture.format, picture.mode) == ("PNG", "RGBA")
+            width, height = picture.size
+            alpha = np.asarray(picture)[..., 3] / 255
+        assert width / height == pytest.approx(360 / 300, abs=0.01)
+        middle = alpha[height // 3 : -height // 3, width // 3 : -width // 3]
+        assert middle.mean() > 3 * alpha.mean()
+        edge = int((width - 0.8 * height) / 2) - 2  # the network sees the centred square of .8 of the short side
+        assert alpha[:, :edge].max() == 0
+        assert alpha[:, -edge:].max() == 0
+
+    def test_the_class_decides_where_it_is_hot(self, aids: Aids, eosinophil: Path) -> None:
+        assert aids.heat(eosinophil, "EO") != aids.heat(eosinophil, "LY")
+
+    def test_bytes_are_as_good_as_a_file(self, aids: Aids, eosinophil: Path) -> None:
+        assert aids.heat(eosinophil.read_bytes(), "EO") == aids.heat(eosinophil, "EO")
+
+    def test_what_was_drawn_is_kept_within_bounds(self, aids: Aids, eosinophil: Path) -> None:
+        assert aids.heat(eosinophil, "EO") is aids.heat(eosinophil, "EO")
+        for kept in (aids.heat, aids.similar, aids.reference, aids.reference_picture):
+            assert kept.cache_info().maxsize
+
+    def test_a_class_that_the_model_does_not_know(self, aids: Aids, eosinophil: Path) -> None:
+        with pytest.raises(SettingsError, match="BLAST"):
+            aids.heat(eosinophil, "BLAST")
+
+    def test_a_picture_that_is_none(self, aids: Aids) -> None:
+        with pytest.raises(ImageError):
+            aids.heat(b"<svg/>", "EO")
+
+    def test_a_model_without_maps_says_so(self, tmp_path: Path, colour_model: Any, eosinophil: Path) -> None:
+        aids = Aids(ReviewSettings(folder=tmp_path, model=str(colour_model.path)))
+        with pytest.raises(BundleError, match="no class activation"):
+            aids.heat(eosinophil, "EO")
+        assert aids.similar(eosinophil) == ()
+
+
+def test_similar_cells_the_nearest_first(aids: Aids, eosinophil: Path) -> None:
+    found = aids.similar(eosinophil, 5)
+    assert [one.code for one in found] == ["EO"] * 5
+    cosines = [one.similarity for one in found]
+    assert cosines == sorted(cosines, reverse=True)
+    assert 0.8 < cosines[-1] <= cosines[0] <= 1
+    assert {one.source for one in found} == {"PBC Barcelona: normal peripheral blood cells"}
+    assert {one.image for one in found} == {None}  # its pictures are not at hand here
+
+
+class TestReferences:
+    def test_without_pictures_of_the_training_they_are_drawn(self, aids: Aids) -> None:
+        found = aids.reference("EO")
+        assert [one.image for one in found] == [f"/api/v1/references/EO/{number}" for number in range(REFERENCES)]
+        assert {one.source for one in found} == {"drawn by leukopy"}
+        first, second = (aids.reference_picture("EO", number) for number in (0, 1))
+        assert first != second
+        assert shape(first) == (SIDE, SIDE)
+
+    def test_of_a_sum_each_kind_is_shown(self, aids: Aids) -> None:
+        assert [one.code for one in aids.reference("IG")] == [
+            code for code in ("MMY", "MY", "PMY") for _ in range(REFERENCES)
+        ]
+
+    def test_of_classes_outside_the_model_there_are_none(self, aids: Aids) -> None:
+        assert aids.reference("BLAST") == ()
+        with pytest.raises(SettingsError):
+            aids.reference("NOBODY")
+
+    @pytest.mark.parametrize(("code", "number"), [("EO", REFERENCES), ("EO", -1), ("BLAST", 0), ("NEU", 0)])
+    def test_a_picture_that_does_not_exist(self, aids: Aids, code: str, number: int) -> None:
+        with pytest.raises(SettingsError, match="no such reference cell"):
+            aids.reference_picture(code, number)
+
+
+class TestWithPicturesOfTheTraining:
+    """A model whose index is of three cells of each of two classes, of which all but one picture are at hand."""
+
+    @pytest.fixture
+    def aids(self, tmp_path: Path, colour_model: Any, monkeypatch: pytest.MonkeyPatch) -> Aids:
+        model = tmp_path / "model"
+        shutil.copytree(colour_model.path, model)
+        colours = {"EO": (200, 90, 60), "LY": (60, 90, 200)}
+        names, codes, seen = [], [], []
+        for code, (red, green, blue) in colours.items():
+            for number in range(3):
+                shade = (red, green + 20 * number, blue)
+                names.append(f"lab/{code}/{number}.png")
+                codes.append(code)
+                seen.append([(one - 127) / 128 for one in shade])
+                path = tmp_path / "data" / "cells" / names[-1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (64, 64), shade).save(path)
+        bundle = open_bundle(model)
+        index = make_index(
+            bundle, np.array(seen, np.float32), np.array(names), np.array(codes), source="lab", root="cells/lab"
+        )
+        write_index(model / INDEX_FILE, index)
+        (tmp_path / "data" / "cells" / "lab" / "EO" / "0.png").unlink()
+        monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path / "data"))
+        return Aids(ReviewSettings(folder=tmp_path, model=str(model)))
+
+    def test_the_nearest_has_the_address_of_its_own_picture(self, aids: Aids, tmp_path: Path) -> None:
+        path = tmp_path / "data" / "cells" / "lab" / "LY" / "2.png"
+        nearest, *_ = aids.similar(path, 3)
+        assert (nearest.code, nearest.source) == ("LY", "lab")
+        assert nearest.similarity == pytest.approx(1, abs=1e-3)
+        assert nearest.image is not None
+        *_, code, number = nearest.image.split("/")
+        with Image.open(BytesIO(aids.reference_picture(code, int(number)))) as picture:
+            shown = np.asarray(picture).mean(axis=(0, 1))
+        assert shown == pytest.approx((60, 130, 200), abs=3)
+
+    def test_references_are_those_at_hand(self, aids: Aids) -> None:
+        assert sorted(str(one.image) for one in aids.reference("EO")) == [
+            "/api/v1/references/EO/1", "/api/v1/references/EO/2",
+        ]  # fmt: skip
+        middle, *_ = aids.reference("LY")
+        assert middle.image == "/api/v1/references/LY/1"  # next to the mean of the class
+
+    def test_a_class_without_pictures_is_drawn(self, aids: Aids) -> None:
+        assert {one.source for one in aids.reference("MO")} == {"drawn by leukopy"}
