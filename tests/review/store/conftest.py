@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -27,8 +29,8 @@ from leukopy.review.records import (
     User,
 )
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store import Changed, ModelFacts, NewImage, Store
-from leukopy.review.store.database import open_database
+from leukopy.review.store import Changed, ModelFacts, NewImage, Store, database
+from leukopy.review.store import tables as t
 from leukopy.review.store.users import Passwords
 
 MODEL = ModelFacts("colours", "c" * 64)
@@ -106,6 +108,13 @@ class Station:
         case = self.store.mark_reviewed(self.reader, case.id, case.version)
         return self.store.sign(self.reviewer, case.id, case.version, self.content(case))
 
+    def age_sessions(self, seen: timedelta, expires: timedelta) -> None:
+        """Let all sessions have been seen, and have to end, so much earlier than they did."""
+        with self.store.database.write() as db:
+            for session in db.query(t.Session):
+                session.seen -= seen
+                session.expires -= expires
+
     def drop_triggers(self) -> None:
         """What somebody does who may do anything with the database, but has not the key."""
         if not self.store.database.sqlite:
@@ -140,13 +149,20 @@ def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions
     )
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test cuts the power; waiting for the disk would be half of their time."""
+    monkeypatch.setattr(database, "SQLITE", (*database.SQLITE, "synchronous=OFF"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
 @pytest.fixture(scope="session")
 def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with its tables; copying it is quicker than making one."""
     settings = ReviewSettings(folder=tmp_path_factory.mktemp("empty"))
-    database = open_database(settings)
-    database.migrate()
-    database.close()
+    opened = database.open_database(settings)
+    opened.migrate()
+    opened.close()
     return settings.folder / "review.sqlite"
 
 

@@ -25,6 +25,8 @@ DATABASE_FILE = "review.sqlite"
 _MIGRATION_LOCK = 5_105_105
 """Any number that no other program uses for an advisory lock of the same database."""
 _CONNECTIONS = 20
+SQLITE = ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+"""What is committed survives a power cut: a commit waits for the disk, some milliseconds."""
 
 
 class Database:
@@ -132,9 +134,9 @@ def migrations(connection: sa.Connection) -> Config:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    """Each new connection: transactions begin where we say so, and what is committed survives a power cut."""
+    """Each new connection: transactions begin where we say so."""
     connection.isolation_level = None
-    for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in SQLITE:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -1,0 +1,173 @@
+"""A station saved in one file, and made again from it, on either database."""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from leukopy.core.errors import InputError, LeukopyError
+from leukopy.review.records import Amendment, CaseSearch, CellComment, Refused
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import NotAllowed, Store, backup, restore
+from leukopy.review.store import tables as t
+
+from .conftest import PASSWORD, quick_passwords
+
+
+@pytest.fixture
+def worked(station):
+    """A station in which something of everything was done."""
+    case = station.signed(patient="Zoé", comment="two\nlines", age=61.5)
+    case = station.store.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
+    station.correct(station.reader, case, (1, "LY"), (2, "MO"))
+    station.store.comment(station.reader, case.id, 3, CellComment(version=1, comment="Döhle"))
+    station.store.add_failures(station.reader, case.id, [Refused(name="x", reason="r", message="m")])
+    waiting = station.draft(station.stranger)
+    station.add(waiting, ["late"], station.stranger)
+    station.store.start_job(station.stranger, waiting.id)
+    station.store.share_case(station.stranger, waiting.id, "ron")
+    station.store.start_session(station.reader)
+    return station
+
+
+@pytest.fixture
+def saved(worked, settings, tmp_path) -> Path:
+    backup(settings, tmp_path / "station.zip")
+    return tmp_path / "station.zip"
+
+
+def content(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables but the log-ins; the log without the entries of saving and restoring."""
+    rows = {}
+    with store.database.read() as db:
+        for table in t.Base.metadata.sorted_tables:
+            found = db.execute(sa.select(table).order_by(*table.primary_key))
+            rows[table.name] = [tuple(row) for row in found]
+    del rows["sessions"], rows["audit_head"]
+    rows["audit"] = [row for row in rows["audit"] if row[3] not in ("station.saved", "station.restored")]
+    return rows
+
+
+def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
+    there = new_settings("restored")
+    empty(there)
+    result = restore(there, saved)
+    assert (result.cases, result.images, result.damaged) == (2, 7, ())
+    restored = Store.open(there, quick_passwords())
+    assert content(restored) == content(worked.store)
+    assert restored.verify_audit().intact
+    for image in worked.store.images.folder.rglob("*"):
+        if image.is_file():
+            assert restored.images.read(image.name) == image.read_bytes()
+    assert restored.check_password("ron", PASSWORD) == worked.reader
+    case = restored.search(worked.reader, CaseSearch(text="zoé")).cases[0]
+    restored.undo(worked.reader, case.id)
+    assert restored.verify_audit().intact
+    restored.close()
+
+
+def empty(settings: ReviewSettings) -> None:
+    """Make the tables of a new station go away again."""
+    if settings.database is None:
+        (settings.folder / "review.sqlite").unlink()
+        return
+    engine = sa.create_engine(settings.database, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+
+
+def test_a_station_moves_from_sqlite_to_postgresql(tmp_path, postgres, empty_sqlite):
+    from .conftest import populate
+
+    station = populate(Store.open(ReviewSettings(folder=tmp_path / "old"), quick_passwords()))
+    station.signed(patient="Zoé")
+    backup(station.store.settings, tmp_path / "station.zip")
+    there = ReviewSettings(folder=tmp_path / "new", database=postgres())
+    empty(there)
+    restore(there, tmp_path / "station.zip")
+    moved = Store.open(there, quick_passwords())
+    assert content(moved) == content(station.store)
+    assert moved.verify_audit().intact
+    moved.close()
+    station.store.close()
+
+
+def test_only_its_owner_can_read_a_backup(saved):
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_a_station_in_use_is_not_overwritten(saved, settings, worked, tmp_path):
+    before = content(worked.store)
+    with pytest.raises(NotAllowed, match="not empty"):
+        restore(settings, saved)
+    if settings.database:
+        with pytest.raises(NotAllowed, match="holds tables"):
+            restore(ReviewSettings(folder=tmp_path / "other", database=settings.database), saved)
+    assert content(worked.store) == before
+
+
+def test_a_missing_image_is_told_and_the_rest_is_saved(worked, settings, tmp_path):
+    images = [path for path in worked.store.images.folder.rglob("*") if path.is_file()]
+    images[0].unlink()
+    images[1].write_bytes(b"another")
+    told = backup(settings, tmp_path / "station.zip")
+    assert (told.images, set(told.damaged)) == (len(images) - 2, {images[0].name, images[1].name})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ("tables/users.jsonl", lambda old: old.replace(b"administrator", b"reader")),
+        ("tables/audit.jsonl", lambda old: old[:-10]),
+        ("tables/cells.jsonl", lambda old: None),
+        ("audit.key", lambda old: old[::-1]),
+        ("audit.key", lambda old: b"not hexadecimal"),
+        ("backup.json", lambda old: b"{}"),
+        ("backup.json", lambda old: b"no JSON"),
+        ("backup.json", lambda old: old.replace(b'"revision": "0001"', b'"revision": "9999"')),
+        ("images", lambda old: b"another picture"),
+    ],
+)
+def test_a_damaged_backup_is_refused_and_nothing_is_in_the_database(station, settings, tmp_path, damage):
+    station.signed(cells=1)
+    backup(settings, tmp_path / "whole.zip")
+    name, change = damage
+    with zipfile.ZipFile(tmp_path / "whole.zip") as whole, zipfile.ZipFile(tmp_path / "damaged.zip", "w") as damaged:
+        for entry in whole.namelist():
+            data = whole.read(entry)
+            data = change(data) if entry.split("/")[0] == name or entry == name else data
+            if data is not None:
+                damaged.writestr(entry, data)
+    there = ReviewSettings(folder=tmp_path / "restored")
+    with pytest.raises(LeukopyError) as refused:
+        restore(there, tmp_path / "damaged.zip")
+    assert "\n" not in str(refused.value)
+    if (there.folder / "review.sqlite").exists() and there.database is None:
+        engine = sa.create_engine(f"sqlite:///{there.folder}/review.sqlite", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            names = sa.inspect(connection).get_table_names()
+            counts = [connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) for name in names if name == "users"]
+        assert counts in ([], [0])
+
+
+@pytest.mark.parametrize("data", [None, b"", b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_backup_is_refused(tmp_path, data):
+    if data is not None:
+        (tmp_path / "file.zip").write_bytes(data)
+    with pytest.raises(InputError, match=r"file\.zip"):
+        restore(ReviewSettings(folder=tmp_path / "there"), tmp_path / "file.zip")
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_backup_tells_what_it_is(saved):
+    with zipfile.ZipFile(saved) as file:
+        facts = json.loads(file.read("backup.json"))
+    assert "Research use only" in facts["notice"]
+    assert facts["tables"]["cases"]["rows"] == 2
+    assert "sessions" not in facts["tables"]
