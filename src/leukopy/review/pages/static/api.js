@@ -16,7 +16,7 @@ export class Problem extends Error {
 
   /** For people: what happened in their language, then the server's own words. */
   get sentence() {
-    const known = [0, 400, 403, 404, 409, 413, 415, 422, 429].includes(this.status) ? this.status : 500;
+    const known = [0, 400, 401, 403, 404, 409, 413, 415, 422, 429].includes(this.status) ? this.status : 500;
     return [t(`problem.${known}`), this.message].filter(Boolean).join(" ");
   }
 }

@@ -15,8 +15,6 @@ export function showHead(shown) {
     [t("case.patient"), shown.patient],
     [t("case.specimen"), day(shown.specimen_date)],
     [t("case.age"), shown.age === null ? "" : t("unit.years", { value: plain(shown.age) })],
-    [t("case.lymphocytes"), shown.lymphocytes === null ? "" : t("unit.per_litre", { value: plain(shown.lymphocytes) })],
-    [t("case.model"), shown.model ?? ""],
   ].filter(([, value]) => value);
   find("facts").replaceChildren(
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),

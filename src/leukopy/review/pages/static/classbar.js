@@ -6,11 +6,12 @@ import { t, whole } from "./text.js";
 
 /** Fill the bar; `choose` is told the code of a class that was clicked. */
 export function fillBar(place, choose) {
-  for (const choice of classes) {
+  for (const [index, choice] of classes.entries()) {
+    const first = index > 0 && choice.place !== classes[index - 1].place;
     place.append(
       element(
         "li",
-        {},
+        { class: first ? "place" : null },
         element(
           "button",
           { type: "button", class: "class", "data-code": choice.code, "--colour": choice.colour,
@@ -30,7 +31,7 @@ export function countBar(place, codes) {
   const counts = Map.groupBy(codes, (code) => code);
   for (const button of place.querySelectorAll(".class")) {
     const number = counts.get(button.dataset.code)?.length ?? 0;
-    button.classList.toggle("empty", number === 0);
+    button.classList.toggle("none", number === 0);
     button.querySelector(".figure").textContent = number ? whole(number) : "";
   }
 }

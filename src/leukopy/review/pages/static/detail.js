@@ -124,10 +124,12 @@ async function pictures(place, ask, wanted) {
   if (!wanted()) return;
   const list = found.map((one) =>
     element("li", { title: `${className(one.code)} · ${one.source}` },
-      one.image ? element("img", { src: one.image, alt: className(one.code), width: "72", height: "72", loading: "lazy" })
-        : element("span", { class: "missing" }, t("detail.no_picture")),
-      element("span", {}, dot(colour(one.code)), one.code),
+      one.image
+        ? element("img", { src: one.image, alt: className(one.code), width: "72", height: "72", loading: "lazy" }) : null,
+      element("span", {}, dot(colour(one.code)), one.code, one.similarity < 1 ? " " : null),
       one.similarity < 1 ? element("small", { class: "quiet" }, decimal(one.similarity, 2)) : null),
   );
-  place.replaceChildren(...(list.length ? list : [element("li", { class: "quiet" }, t("detail.none"))]));
+  if (!list.length) list.push(element("li", { class: "quiet" }, t("detail.none")));
+  else if (!found.some((one) => one.image)) list.push(element("li", { class: "quiet" }, t("detail.no_pictures")));
+  place.replaceChildren(...list);
 }

@@ -2,7 +2,7 @@
 
 import { colour } from "./classes.js";
 import { dot, element, table } from "./dom.js";
-import { counted, decimal, language, named, percent, plain, range, t, whole } from "./text.js";
+import { counted, decimal, named, percent, plain, range, t, whole } from "./text.js";
 
 const WIDTH = 240; // of a bar's drawing; it is stretched to its place
 
@@ -13,7 +13,7 @@ export function lines(view, wide) {
   const heads = [
     [t("differential.class")], [t("differential.count"), "figure"], ["%", "figure"], [t("differential.limits"), "figure"],
     ...(wide ? [[axis(scale), "bars"], [t("differential.usual"), "figure"]] : []),
-    [t(wide ? "differential.flag" : "differential.flag_short")],
+    ...(wide ? [[t("differential.flag")]] : []),
     ...(absolute ? [["10⁹/L", "figure"], ...(wide ? [[t("differential.usual_absolute"), "figure"]] : [])] : []),
   ];
   const rows = view.lines.map((line) =>
@@ -22,10 +22,9 @@ export function lines(view, wide) {
       { class: line.sums.length ? "sum" : null, "data-line": line.code },
       head(line),
       element("td", { class: "figure" }, whole(line.count)),
-      element("td", { class: "figure main" }, decimal(line.percent)),
+      element("td", { class: "figure main" }, wide ? null : arrowed(line), decimal(line.percent)),
       element("td", { class: "figure quiet" }, range(line.low, line.high), wide ? null : bar(line, scale)),
-      wide ? [element("td", { class: "bars" }, bar(line, scale)), usual(line.reference)] : null,
-      element("td", { class: "flag" }, flag(line.flag, line.beyond_error, wide)),
+      wide ? [element("td", { class: "bars" }, bar(line, scale)), usual(line.reference), flag(line)] : null,
       absolute ? absolutes(line, wide) : null,
     ),
   );
@@ -34,7 +33,7 @@ export function lines(view, wide) {
 }
 
 function totalRow(total, wide) {
-  const before = wide ? 6 : 4;
+  const before = wide ? 6 : 3;
   return element("tr", { class: "sum", "data-line": total.code },
     element("th", { scope: "row" }, t("differential.total")),
     element("td", { class: "figure" }, whole(total.count)),
@@ -43,8 +42,8 @@ function totalRow(total, wide) {
 }
 
 function head(line) {
-  const name = line.sums.length ? t("differential.all", { name: named(line).toLocaleLowerCase(language) }) : named(line);
-  return element("th", { scope: "row" }, dot(colour(line.code)), name);
+  const name = line.sums.length ? t(`differential.sum.${line.code}`) : named(line);
+  return element("th", { scope: "row" }, element("span", { class: "line" }, dot(colour(line.code)), name));
 }
 
 function usual(reference) {
@@ -52,31 +51,34 @@ function usual(reference) {
 }
 
 function absolutes(line, wide) {
-  const marked = line.absolute_flag === "L" || line.absolute_flag === "H";
+  const words = marked(line.absolute_flag) ? t(`flag.${line.absolute_flag}`) : null;
   return [
-    element("td", { class: marked ? "figure unsure" : "figure" }, decimal(line.absolute, 2),
-      marked ? arrow(line.absolute_flag) : null),
+    element("td", { class: words ? "figure unsure" : "figure" }, words ? [arrow(line.absolute_flag, words), " "] : null,
+      decimal(line.absolute, 2)),
     wide ? usual(line.absolute_reference) : null,
   ];
 }
 
-function arrow(value) {
-  return element("span", { role: "img", "aria-label": t(`flag.${value}`) }, value === "L" ? " ↓" : " ↑");
+const marked = (value) => value === "L" || value === "H";
+
+function arrow(value, words) {
+  return element("span", { role: "img", "aria-label": words, title: words }, value === "L" ? "↓" : "↑");
 }
 
-function flag(value, beyond, wide) {
-  if (value === null || value === undefined) return null;
-  if (value === "N") return wide ? element("span", { class: "quiet" }, t("flag.N")) : null;
-  const words = t(`flag.${value}`);
-  if (!wide) {
-    const told = beyond ? words : `${words}, ${t("flag.within")}`;
-    return element("span", { class: beyond ? "sure" : "unsure", role: "img", "aria-label": told, title: told },
-      value === "L" ? "↓" : "↑");
-  }
-  return [
-    element("span", { class: beyond ? "sure" : "unsure" }, words),
-    beyond ? null : element("small", {}, `, ${t("flag.within")}`),
-  ];
+/** An arrow before a share that lies outside its usual range. */
+function arrowed(line) {
+  if (!marked(line.flag)) return null;
+  const words = t(`flag.${line.flag}`);
+  return element("span", { class: line.beyond_error ? "sure" : "unsure" },
+    arrow(line.flag, line.beyond_error ? words : `${words}, ${t("flag.within")}`), " ");
+}
+
+function flag(line) {
+  const words = line.flag ? t(`flag.${line.flag}`) : "";
+  if (!marked(line.flag)) return element("td", { class: "flag quiet" }, words);
+  return element("td", { class: "flag" },
+    element("span", { class: line.beyond_error ? "sure" : "unsure" }, words),
+    line.beyond_error ? null : element("small", {}, `, ${t("flag.within")}`));
 }
 
 /** Share at the right end of all bars, %. */

@@ -49,7 +49,7 @@ function settle(result) {
   find("redo").disabled = !(open && result.can_redo);
   for (const name of ["edit", "add"]) find(name).disabled = !open;
   find("closed").hidden = open;
-  find("corrected").textContent = counted("gallery.corrected", shown.corrected);
+  find("corrected").textContent = shown.corrected ? counted("gallery.corrected", shown.corrected) : "";
 }
 
 function showDifferential(view) {
@@ -167,6 +167,7 @@ function tab(name) {
     find(`tab-${one}`).tabIndex = one === name ? 0 : -1;
     find(`panel-${one}`).hidden = one !== name;
   }
+  find("panel").scrollTo(0, 0);
 }
 
 function panel(open) {

@@ -22,6 +22,7 @@ async function load() {
   showSteps();
   showDownloads();
   find("count-words").textContent = counted("sign.counted", view.leukocytes, { cells: counted("cells", view.cells) });
+  find("model").textContent = shown.model ? t("sign.model", { model: shown.model }) : "";
   find("target").replaceChildren(...target(view));
   find("count").replaceChildren(lines(view, true), beside(view), notes(view));
   for (const name of ["age", "lymphocytes"]) {

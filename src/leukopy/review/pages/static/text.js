@@ -40,8 +40,9 @@ export function chance(probability) {
   return share > 99 ? `>${SPACE}99${SPACE}%` : share < 1 ? `<${SPACE}1${SPACE}%` : `${whole(share)}${SPACE}%`;
 }
 
-const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" });
-const times = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const LOCALE = language === "en" ? "en-GB" : language; // the day before the month in both
+const days = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeZone: "UTC" });
+const times = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 
 /** A day, written as the language does. */
 export const day = (iso) => (iso ? days.format(new Date(`${iso}T00:00:00Z`)) : "");

@@ -10,6 +10,7 @@ import { counted, day, moment, t, whole } from "./text.js";
 
 const PER_PAGE = 50;
 const wanted = { text: "", status: null, page: 1 };
+let filling = null; // the case whose files are being sent
 const followed = new Map(); // case -> element that shows its analysis
 
 async function load() {
@@ -28,7 +29,7 @@ async function load() {
   find("before").disabled = wanted.page === 1;
   find("after").disabled = wanted.page >= pages;
   // Only a case that the model has not seen may still be with it.
-  for (const one of found.cases.filter((each) => each.model === null || each.cells === 0)) attempt(() => join(one.id));
+  for (const one of found.cases.filter((each) => each.model === null && each.id !== filling)) attempt(() => join(one.id));
 }
 
 function row(one) {
@@ -102,8 +103,10 @@ async function newCase(dropping = []) {
   }
   await attempt(async () => {
     const made = await post("/cases", draft);
+    filling = made.id;
     await load();
     await fillCase(made.id, values.get("folder")?.trim() ?? "");
+    filling = null;
     await load();
   });
 }
