@@ -1,0 +1,165 @@
+"""Opening, migrating, and what is left when the power or the process goes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from leukopy.core.errors import OutputError, SettingsError
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import Store
+from leukopy.review.store.database import migrations, open_database
+from leukopy.review.store.tables import Base
+
+from .conftest import quick_passwords
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(settings):
+    database = open_database(settings)
+    database.migrate()
+    with database.read() as db:
+        connection = db.connection()
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+        heads = ScriptDirectory.from_config(migrations(connection)).get_heads()
+        assert heads == [context.get_current_revision()]
+    database.close()
+
+
+def test_a_station_is_opened_again_as_it_was_left(settings):
+    first = Store.open(settings, quick_passwords())
+    user = first.single_user()
+    entries = first.verify_audit().entries
+    first.close()
+    again = Store.open(settings, quick_passwords())
+    assert again.single_user() == user
+    assert again.verify_audit().entries == entries
+    again.close()
+
+
+def test_several_processes_may_open_a_new_station_at_once(new_settings):
+    settings = new_settings("new")
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: Store.open(settings, quick_passwords()), range(4)))
+    assert len({store.single_user().id for store in stores}) == 1
+    check = stores[0].verify_audit()
+    assert (check.intact, check.entries) == (True, 2)
+    for store in stores:
+        store.close()
+
+
+def test_tables_are_made_from_nothing_too(tmp_path):
+    """All other tests begin with a database whose tables are there."""
+    store = Store.open(ReviewSettings(folder=tmp_path / "a folder with a % in its name"), quick_passwords())
+    store.single_user()
+    assert store.verify_audit().intact
+    store.close()
+
+
+def test_a_database_of_a_newer_leukopy_is_left_alone(settings):
+    store = Store.open(settings, quick_passwords())
+    with store.database.write() as db:
+        ours = db.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        db.execute(sa.text("UPDATE alembic_version SET version_num = 'later'"))
+    with pytest.raises(SettingsError, match="newer leukopy"):
+        Store.open(settings, quick_passwords())
+    with store.database.write() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = :ours"), {"ours": ours})
+    store.close()
+    Store.open(settings, quick_passwords()).close()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("no url", "not one"),
+        ("mysql://localhost/x", "unknown"),
+        ("postgresql://user:secret@127.0.0.1:1/x", "cannot be opened"),
+        ("sqlite:////no/such/folder/x.sqlite", "cannot be opened"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_an_error_of_one_line_without_the_password(tmp_path, url, said):
+    with pytest.raises(SettingsError, match=said) as refused:
+        Store.open(ReviewSettings(folder=tmp_path, database=url))
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="could not be written"):
+        Store.open(ReviewSettings(folder=tmp_path / "file" / "station"))
+
+
+def test_sqlite_waits_for_the_disk_and_for_other_writers(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    database = open_database(ReviewSettings(folder=tmp_path))
+    with database.read() as db:
+        found = [db.scalar(sa.text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous", "foreign_keys")]
+        assert db.scalar(sa.text("PRAGMA busy_timeout")) >= 10_000
+    assert found == ["wal", 2, 1]
+    database.close()
+
+
+def test_a_reader_sees_one_state_while_others_write(station):
+    case = station.classified()
+    with station.store.database.read() as db:
+        before = db.scalars(sa.text("SELECT code FROM cells ORDER BY number")).all()
+        station.correct(station.reader, case, (1, "BLAST"))
+        assert db.scalars(sa.text("SELECT code FROM cells ORDER BY number")).all() == before
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from leukopy.review.records import Correction, Corrections
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import Store
+
+settings = ReviewSettings.model_validate_json(sys.argv[1])
+store, case = Store.open(settings), sys.argv[2]
+user = next(user for user in store.users(store.single_user()) if user.name == "ron")
+cells = store.cells(user, case)
+for turn in range(10_000):
+    cell = cells[turn % len(cells)]
+    code = "PLT" if (turn // len(cells)) % 2 == 0 else "ERB"
+    change = Correction(cell=cell.id, version=1 + turn // len(cells), code=code)
+    done = store.correct(user, case, Corrections(changes=(change,)))
+    print(cell.id, done.cells[0].version, code, flush=True)
+"""
+
+
+def test_what_was_acknowledged_is_there_after_a_kill_in_the_middle(station):
+    """A process corrects as fast as it can, and is killed: at most the one correction it was at may be lost."""
+    case = station.classified(20)
+    command = [sys.executable, "-c", WORKER, station.store.settings.model_dump_json(), case.id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        said = [process.stdout.readline() for _ in range(25)]
+        process.send_signal(signal.SIGKILL)
+        said += process.stdout.readlines()
+    assert process.returncode == -signal.SIGKILL
+    acknowledged = {}
+    for line in said:
+        if line.endswith("\n"):
+            cell, version, code = line.split()
+            acknowledged[int(cell)] = int(version), code
+    cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
+    ahead = [number for number, (version, code) in acknowledged.items()
+             if (cells[number].version, cells[number].code) != (version, code)]  # fmt: skip
+    assert len(acknowledged) == 20
+    assert len(ahead) <= 1
+    assert all(cells[number].version == acknowledged[number][0] + 1 for number in ahead)
+    again = Store.open(station.store.settings, quick_passwords())
+    check = again.verify_audit()
+    assert check.intact, check.problem
+    corrections = [entry for entry in again.history(station.reader, case.id) if entry.action == "cells.corrected"]
+    assert len(corrections) == sum(cell.version - 1 for cell in cells.values())
+    again.close()
