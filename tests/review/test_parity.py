@@ -1,0 +1,95 @@
+"""A case analysed by the station says what ``leukopy analyze`` says of the same folder."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from leukopy.review.importing import import_as_case
+from leukopy.review.records import CaseDraft, CaseSearch, JobState
+from leukopy.review.settings import ReviewSettings
+from leukopy.review.store import Store
+from leukopy.review.uploads import Upload, keep, unpack
+from leukopy.review.worker import Worker
+from leukopy.taxonomy import FINE
+from leukopy.workflows.analyze import AnalyzeSettings, analyze
+from leukopy.workflows.draw import DrawSettings, draw
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn slide with one file that is no image."""
+    folder = draw(DrawSettings(per_class=2, size=200), tmp_path_factory.mktemp("slide") / "drawn").cells
+    (folder / "notes.jpg").write_text("not an image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analyze(AnalyzeSettings(input=slide), tmp_path_factory.mktemp("result") / "out").folder
+
+
+Answers = dict[str, tuple[str, float, dict[str, float], tuple[str, ...], str, dict[str, str]]]
+
+
+def answers(store: Store, case_id: str) -> Answers:
+    """Class, its probability, all probabilities, flags, words and attributes of each cell, by name."""
+    user = store.single_user()
+    details = [store.cell_detail(user, case_id, cell.id) for cell in store.cells(user, case_id)]
+    return {
+        one.name: (
+            one.code, one.confidence, one.probabilities, one.flags, one.why,
+            {name: value for name, (value, _) in one.attributes.items()},
+        )
+        for one in details
+    }  # fmt: skip
+
+
+def expected(result: Path) -> Answers:
+    return {
+        row["cell_id"]: (
+            row["class11"],
+            round(row["confidence11"], 6),
+            {cell.code: round(row[f"p_{cell.code}"], 6) for cell in FINE},
+            tuple(row["flags"].split(";")) if row["flags"] else (),
+            row["why"] or "",
+            {
+                name.removeprefix("attr_"): value
+                for name, value in row.items()
+                if name.startswith("attr_") and not name.endswith("_p") and value is not None
+            },
+        )
+        for row in pl.read_parquet(result / "cells.parquet").iter_rows(named=True)
+    }
+
+
+def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
+    settings = ReviewSettings(folder=tmp_path / "station")
+    store = Store.open(settings)
+    user = store.single_user()
+    case = store.open_case(user, CaseDraft(slide="drawn"))
+    uploads = [Upload(path.name, BytesIO(path.read_bytes())) for path in sorted(slide.iterdir())]
+    taken = keep(store, user, case.id, unpack(uploads, settings.limits))
+    assert (taken.added, [one.reason for one in taken.refused]) == (22, ["not_an_image"])
+    job = store.start_job(user, case.id)
+    worker = Worker(store, settings)
+    worker._run(store.claim_job("test"))  # type: ignore[arg-type]  (there is one)
+    assert store.job(user, case.id).state == JobState.FINISHED  # type: ignore[union-attr]
+    assert job.total == 22
+    found, wanted = answers(store, case.id), expected(result)
+    store.close()
+    assert found == wanted
+
+
+def test_an_imported_analysis_says_the_same(result, tmp_path):
+    store = Store.open(ReviewSettings(folder=tmp_path / "station"))
+    user = store.single_user()
+    taken = import_as_case(store, user, CaseDraft(slide="drawn"), result)
+    assert taken.added == 22
+    (case,) = store.search(user, CaseSearch()).cases
+    found = answers(store, case.id)
+    store.close()
+    assert found == expected(result)
