@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +98,17 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="could not be written"):
         Store.open(ReviewSettings(folder=tmp_path / "file" / "station"))
+
+
+def test_others_on_the_machine_cannot_read_the_station(tmp_path):
+    settings = ReviewSettings(folder=tmp_path / "station")
+    store = Store.open(settings, quick_passwords())
+    store.single_user()
+    files = [path for path in settings.folder.rglob("*") if path.is_file()]
+    assert {"review.sqlite", "review.sqlite-wal", "audit.key"} <= {path.name for path in files}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert stat.S_IMODE(settings.folder.stat().st_mode) == 0o700
+    store.close()
 
 
 def test_sqlite_waits_for_the_disk_and_for_other_writers(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ from leukopy.review.store import tables as t
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.errors import Damaged, NotAllowed, NotFound
 from leukopy.review.store.images import ImageStore
-from leukopy.review.store.store import Store
+from leukopy.review.store.store import IMAGES, Store, make_folder
 
 _FORMAT = 1
 _FACTS = "backup.json"
@@ -126,7 +126,7 @@ def restore(settings: ReviewSettings, path: Path) -> Saved:
             facts = json.loads(file.read(_FACTS))
             if facts["format"] != _FORMAT:
                 raise SettingsError(f"{path}: was written by another leukopy; restore it with that version.")
-            settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(settings.folder)
             database = open_database(settings)
             try:
                 _restore(settings, database, file, facts)
@@ -140,9 +140,9 @@ def restore(settings: ReviewSettings, path: Path) -> Saved:
 
 
 def _restore(settings: ReviewSettings, database: Database, file: zipfile.ZipFile, facts: dict[str, Any]) -> None:
-    if not database.is_empty():
-        raise NotAllowed("the database holds tables already; restore into an empty one.")
-    _restore_images(ImageStore(settings.folder / "images"), file, facts["images"])
+    if not database.is_unused():
+        raise NotAllowed("the database is in use; restore into an empty one.")
+    _restore_images(ImageStore(settings.folder / IMAGES), file, facts["images"])
     audit.write_key(settings.folder, bytes.fromhex(file.read(audit.KEY_FILE).decode("ascii")))
     database.migrate()
     with database.write() as db:
@@ -158,7 +158,6 @@ def _restore(settings: ReviewSettings, database: Database, file: zipfile.ZipFile
 
 
 def _restore_images(images: ImageStore, file: zipfile.ZipFile, digests: list[str]) -> None:
-    images.folder.mkdir(exist_ok=True)
     for first in range(0, len(digests), _IMAGES_AT_ONCE):
         part = digests[first : first + _IMAGES_AT_ONCE]
         if images.add(file.read(_image(digest)) for digest in part) != part:

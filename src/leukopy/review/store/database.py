@@ -19,7 +19,9 @@ from alembic.util import CommandError
 from sqlalchemy.orm import Session
 
 from leukopy.core.errors import SettingsError
+from leukopy.core.files import output_error
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.store.tables import Head
 
 DATABASE_FILE = "review.sqlite"
 _MIGRATION_LOCK = 5_105_105
@@ -81,14 +83,16 @@ class Database:
         except CommandError as error:
             raise SettingsError("the database was written by a newer leukopy: update leukopy.") from error
 
-    def is_empty(self) -> bool:
-        """Whether it holds no table at all.
+    def is_unused(self) -> bool:
+        """Whether it holds no table at all, or only those of a station in which nothing was ever done.
 
         Raises:
             SettingsError: the database cannot be reached.
         """
         with self._reached(), self._engine.begin() as connection:
-            return not sa.inspect(connection).get_table_names()
+            tables = sa.inspect(connection).get_table_names()
+            ours = Head.__tablename__ in tables
+            return not tables or (ours and connection.scalar(sa.select(Head.number)) == 0)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -109,9 +113,15 @@ def open_database(settings: ReviewSettings) -> Database:
 
     Raises:
         SettingsError: the URL is none, or of a database that leukopy does not know.
+        OutputError: the file of the embedded database cannot be made.
     """
     if settings.database is None:
-        return Database(sa.URL.create("sqlite", database=str(settings.folder / DATABASE_FILE)))
+        path = settings.folder / DATABASE_FILE
+        try:
+            path.touch(mode=0o600)  # SQLite gives its other files the same mode
+        except OSError as error:
+            raise output_error(path, error) from error
+        return Database(sa.URL.create("sqlite", database=str(path)))
     try:
         url = sa.make_url(settings.database)
     except sa.exc.ArgumentError as error:

@@ -22,6 +22,7 @@ _NOTED_EVERY = timedelta(minutes=1)
 
 def start_session(db: Session, user: User, lasts: timedelta) -> NewSession:
     """Log a user in; sessions that are over are cleared away."""
+    audit.wait_turn(db)  # before any session is locked, as `change_user` does
     at = t.now()
     db.execute(sa.delete(t.Session).where(t.Session.expires < at))
     token = secrets.token_urlsafe(32)
@@ -51,6 +52,7 @@ def note_use(db: Session, token: str) -> None:
 
 def end_session(db: Session, token: str) -> None:
     """Log out; a token that is none is no error."""
+    audit.wait_turn(db)
     query = sa.select(t.Session, t.User).join(t.User).where(t.Session.digest == _digest(token))
     found = db.execute(query).one_or_none()
     if found is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 from leukopy.core.files import output_error
@@ -27,6 +28,8 @@ from leukopy.review.store.access import get_case
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
 
+IMAGES = "images"
+
 
 class Store:
     """Cases, cells, corrections, signatures, users, jobs and the log. May be used from several threads.
@@ -38,7 +41,7 @@ class Store:
     def __init__(self, settings: ReviewSettings, database: Database, passwords: users.Passwords) -> None:
         self.settings = settings
         self.database = database
-        self.images = ImageStore(settings.folder / "images")
+        self.images = ImageStore(settings.folder / IMAGES)
         self.passwords = passwords
 
     @classmethod
@@ -49,11 +52,7 @@ class Store:
             SettingsError: the database cannot be opened, or the key of its log is missing.
             OutputError: the folder cannot be made.
         """
-        try:
-            settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (settings.folder / "images").mkdir(exist_ok=True)
-        except OSError as error:
-            raise output_error(settings.folder, error) from error
+        make_folder(settings.folder)
         database = open_database(settings)
         try:
             database.migrate()
@@ -339,3 +338,16 @@ class Store:
         """Go through the whole log, and through all that was signed."""
         with self.database.read() as db:
             return verification.verify(db)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder of a station, for its own account alone.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / IMAGES).mkdir(exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
