@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 import leukopy
 from leukopy import taxonomy
+from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError
 from leukopy.inference.classifier import ROWS, Classifier, softmax
 from leukopy.inference.engine import BATCH
-from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, CellInput, Predictions
+from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, SET_SCHEMA, CellInput, Predictions
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,6 @@ def test_nothing_gives_empty_tables(classifier):
 
 def test_probabilities_are_coherent(classifier, tmp_path):
     """On colours between the classes, where they are not near 0 or 1."""
-    from PIL import Image
 
     rng = np.random.default_rng(1)
     for index in range(40):
@@ -198,3 +200,19 @@ def test_a_network_that_gives_no_numbers(build_bundle, colour_model, tmp_path):
     classifier = Classifier.open(build_bundle(tmp_path / "nan", sharpness=float("nan")))
     with pytest.raises(BundleError, match="not finite"):
         classifier.predict([colour_model.draw(tmp_path / "cell.png", "LY")])
+
+
+def test_a_bundle_with_the_threshold_gives_sets(build_bundle, colour_model, tmp_path):
+    bundle = open_bundle(build_bundle(tmp_path / "bundle", sharpness=0.5))
+    sure = colour_model.draw(tmp_path / "sure.png", "LY")
+    path = tmp_path / "between.png"
+    Image.new("RGB", (64, 64), (30, 30, 125)).save(path)  # a little nearer to the first class than to the second
+    thresholds = bundle.card.thresholds.model_copy(update={"set_from": 0.15})
+    classifier = Classifier(replace(bundle, card=bundle.card.model_copy(update={"thresholds": thresholds})))
+    cells = classifier.predict([sure, path]).cells
+    assert cells.schema == pl.Schema(CELL_SCHEMA | SET_SCHEMA)
+    for row in cells.iter_rows(named=True):
+        inside = sorted((cell.code for cell in taxonomy.FINE if row[f"p_{cell.code}"] >= 0.15),
+                        key=lambda code: -row[f"p_{code}"])  # fmt: skip
+        assert row["set11"] == ";".join(inside or [row["class11"]])
+    assert cells["set11"][1].startswith("SNE;BNE")

@@ -184,6 +184,7 @@ def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path
     assert b"stack_trace" not in open_bundle(result.bundle).model_path.read_bytes()  # no file of this machine is named
     assert 20 <= result.card.trained_on[0].images < 40
     assert "validation" in result.card.calibration.fitted_on
+    assert result.card.thresholds.set_from is not None
     curves = pl.read_csv(tmp_path / "run" / "curves" / "version_0" / "metrics.csv")
     assert curves["val/loss"].drop_nulls().len() == 2
     assert (tmp_path / "run" / "curves.png").exists()

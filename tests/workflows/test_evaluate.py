@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -52,6 +53,19 @@ def test_known_answers_give_known_figures(manifest, colour_model):
     assert scores["BNE"].precision.value == pytest.approx(4 / 5)
     assert found.fine.classification.balanced_accuracy.value == pytest.approx((10 + 0.75) / 11)
     assert found.counts == {"listed": 44, "unlabelled": 0, "outside": 0, "failed": 0, "scored": 44}
+
+
+def test_sets_of_classes_are_scored_where_the_model_gives_them(manifest, colour_model, tmp_path):
+    bundle = Path(shutil.copytree(colour_model.path, tmp_path / "with sets"))
+    card = json.loads((bundle / "card.json").read_text())
+    card["thresholds"]["set_from"] = 0.5
+    (bundle / "card.json").write_text(json.dumps(card))
+    result = evaluate(EvaluateSettings.build({"data": str(manifest), "model": str(bundle), "replicates": 200}),
+                      tmp_path / "out")  # fmt: skip
+    sets = result.evaluation.fine.sets
+    assert (sets.images, sets.coverage.value, sets.size, sets.single) == (44, pytest.approx(43 / 44), 1, 1)
+    assert "1.00 classes in a set on average" in (tmp_path / "out" / "summary.md").read_text()
+    assert _run(manifest, colour_model).evaluation.fine.sets is None
 
 
 def test_every_file_is_written_and_says_what_made_it(manifest, colour_model):

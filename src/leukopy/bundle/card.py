@@ -38,6 +38,9 @@ class Thresholds(Settings):
 
     uncertain_below: float = Field(ge=0, le=1)
     """A cell whose coarse probability is lower is flagged ``uncertain``."""
+    set_from: float | None = Field(default=None, ge=0, le=1)
+    """Probability from which a fine class is in the cell's set, which holds its class with a chance of 90 % where cells
+    are like those of the validation (`leukopy.evaluation.conformal`); None: not fitted."""
 
 
 class DatasetUse(Settings):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from leukopy.evaluation.agreement import Agreement
 from leukopy.evaluation.calibration import CalibrationReport, calibration
 from leukopy.evaluation.classification import Classification, classification
+from leukopy.evaluation.conformal import SetScore
 from leukopy.evaluation.summing import Summing
 from leukopy.taxonomy import CellClass
 
@@ -23,6 +24,8 @@ class Level:
     """``COARSE`` or ``FINE``."""
     classification: Classification
     calibration: CalibrationReport
+    sets: SetScore | None = None
+    """Of the sets that hold the class with a chance of 90 %; None where the model gives none."""
 
     @property
     def name(self) -> str:

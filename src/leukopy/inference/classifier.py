@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, Card, open_bundle
 from leukopy.core.progress import Progress, silent
+from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema, printable
@@ -126,8 +127,10 @@ class Classifier:
         class11 = np.where(_TO_COARSE.T[class8] > 0, fine, -1).argmax(axis=1)
         every = np.arange(len(fine))
         confidence = coarse[every, class8]
-        probabilities = {f"p_{code}": fine[:, index] for index, code in enumerate(_FINE_CODES)}
+        probabilities: dict[str, NDArray[Any]] = {f"p_{code}": fine[:, index] for index, code in enumerate(_FINE_CODES)}
         probabilities |= {f"p_{_COARSE_CODES[index]}": coarse[:, index] for index in _SUMS}
+        if self.card.thresholds.set_from is not None:
+            probabilities["set11"] = _joined(fine, prediction_sets(fine, self.card.thresholds.set_from))
         short, long = sizes.min(axis=1), sizes.max(axis=1)
         return {
             "class8": _COARSE_CODES[class8],
@@ -147,6 +150,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities over the last axis."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _joined(fine: NDArray[np.float32], sets: NDArray[np.bool_]) -> NDArray[np.str_]:
+    """The codes of each set joined by ``;``, the most probable first."""
+    order = np.argsort(-np.where(sets, fine, -1), axis=1, kind="stable")
+    return np.array([";".join(_FINE_CODES[row[:size]]) for row, size in zip(order, sets.sum(axis=1), strict=True)])
 
 
 def _words(**flags: NDArray[np.bool_]) -> NDArray[np.str_]:

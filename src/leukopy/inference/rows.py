@@ -34,6 +34,11 @@ ATTRIBUTE_SCHEMA: dict[str, pl.DataType] = {
 }
 """More columns of a classified cell, where the bundle judges attributes; null for cells of a class that has none."""
 
+SET_SCHEMA: dict[str, pl.DataType] = {
+    "set11": pl.String(),  # fine classes joined by ";", the most probable first: the cell's is among them in 90 %
+}
+"""One more column of a classified cell, where the bundle's card holds the threshold."""
+
 FAILURE_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
     "path": pl.String(),
@@ -44,7 +49,8 @@ FAILURE_SCHEMA: dict[str, pl.DataType] = {
 
 def cell_schema(card: Card) -> dict[str, pl.DataType]:
     """The columns of the cells that a bundle classifies."""
-    return CELL_SCHEMA | ATTRIBUTE_SCHEMA if card.attributes else CELL_SCHEMA
+    sets = SET_SCHEMA if card.thresholds.set_from is not None else {}
+    return CELL_SCHEMA | sets | (ATTRIBUTE_SCHEMA if card.attributes else {})
 
 
 class CellInput(NamedTuple):

@@ -91,9 +91,27 @@ def summary(evaluation: Evaluation, provenance: Mapping[str, Any]) -> str:
             for score in level.classification.classes
             if score.support
         ]
-    lines += [*_summing_lines(evaluation), *_confusion_lines(evaluation), *_agreement_lines(evaluation)]
+    lines += [
+        *_set_lines(evaluation),
+        *_summing_lines(evaluation),
+        *_confusion_lines(evaluation),
+        *_agreement_lines(evaluation),
+    ]
     quoted = [f"- {name}: `{provenance[name]}`" for name in ("command", "commit", "machine", "created")]
     return "\n".join([*lines, "", *quoted, f"- {RESEARCH_USE_ONLY}", ""])
+
+
+def _set_lines(evaluation: Evaluation) -> list[str]:
+    sets = evaluation.fine.sets if evaluation.fine else None
+    if sets is None:
+        return []
+    return [
+        "",
+        "## Sets of classes",
+        "",
+        f"Sets made to hold the class of 90 % of cells, at 11 classes: they hold it in {show(sets.coverage)} of "
+        f"{sets.images:,} images. {sets.size:.2f} classes in a set on average; {sets.single:.3f} of them hold one.",
+    ]
 
 
 def _summing_lines(evaluation: Evaluation) -> list[str]:
@@ -171,6 +189,7 @@ def _level(level: Level) -> dict[str, Any]:
         "images": level.classification.images,
         **{name: asdict(estimate) for name, estimate in averages(level).items()},
         "classes": {score.code: asdict(score) for score in level.classification.classes},
+        **({"sets of 90 %": asdict(level.sets)} if level.sets else {}),
         "confusion": level.classification.confusion.tolist(),
         "reliability": {
             "edges": bins.edges.tolist(),

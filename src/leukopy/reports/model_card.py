@@ -66,10 +66,16 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("classes", " ".join(card.classes)),
         ("calibration", f"temperature {card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}"),
         ("flagged uncertain", f"below a probability of {card.thresholds.uncertain_below:.3f}"),
+        *_sets(card),
         ("licence of the model", card.licence),
         ("file", f"model.onnx, sha256 `{card.model.sha256}`"),
         ("made", f"{card.provenance.get('created', 'unknown')}, commit {card.provenance.get('commit', 'unknown')}"),
     ]
+
+
+def _sets(card: Card) -> list[tuple[str, str]]:
+    limit = card.thresholds.set_from
+    return [] if limit is None else [("in the set of 90 %", f"fine classes from a probability of {limit:.3f} on")]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from leukopy.core.errors import TrainingError
 from leukopy.core.files import file_digest
 from leukopy.core.provenance import provenance
 from leukopy.evaluation.calibration import fit_temperature
+from leukopy.evaluation.conformal import set_threshold
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.training.data import CellData
@@ -156,6 +157,8 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
     probability = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     probability /= probability.sum(axis=1, keepdims=True)
     confidence = (probability @ taxonomy.coarse_matrix()).max(axis=1)
+    known = members.sum(axis=1) == 1  # NEU and IG say nothing about the fine class
+    set_from = set_threshold(probability[known], members[known].argmax(axis=1)) if known.any() else None
     validation = f"validation split of {', '.join(data.val_set.cells['source'].unique(maintain_order=True))}"
     validation += f", {len(members)} images; the epoch was chosen on it"
     entry = BACKBONES[settings.backbone.name]
@@ -175,7 +178,9 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
             pretrained=settings.backbone.first_weights,
         ),
         calibration=Calibration(temperature=temperature, fitted_on=validation),
-        thresholds=Thresholds(uncertain_below=float(np.quantile(confidence, settings.uncertain_share))),
+        thresholds=Thresholds(
+            uncertain_below=float(np.quantile(confidence, settings.uncertain_share)), set_from=set_from
+        ),
         trained_on=uses(data.train_set.cells),
         metrics=tuple(
             Metric(name=f"{name} (validation)", value=value, data=validation)

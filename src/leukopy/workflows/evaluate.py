@@ -210,6 +210,7 @@ def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: 
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
+    from leukopy.evaluation.conformal import score_sets
     from leukopy.evaluation.levels import Evaluation, score_level
     from leukopy.evaluation.summing import summing
     from leukopy.taxonomy import COARSE, FINE
@@ -233,6 +234,9 @@ def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: 
             FINE, truth[rows], predicted[rows], probabilities, groups=drawn, replicates=settings.replicates
         )
         sums = summing(truth[rows], predicted[rows], groups=drawn, replicates=settings.replicates)
+        if "set11" in cells.columns:
+            held = [[cell.code in said.split(";") for cell in FINE] for said in cells["set11"].to_numpy()[rows]]
+            fine = replace(fine, sets=score_sets(np.array(held), truth[rows]))
     drawn_by = "image" if groups is None else "group"
     return Evaluation(model, Path(settings.data).name, settings.split, drawn_by, counts, coarse, fine, sums)
 
