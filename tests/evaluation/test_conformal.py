@@ -26,7 +26,7 @@ def test_the_promise_holds_on_other_cells_however_wrong_the_probabilities(sharpn
         threshold = set_threshold(*cells(400, seed, sharpness), coverage)
         chances, truth = cells(2000, 100 + seed, sharpness)
         held.append(score_sets(prediction_sets(chances, threshold), truth).coverage.value)
-    assert np.mean(held) > coverage - 0.005
+    assert np.mean(held) > coverage - 0.01  # three standard errors
     if sharpness <= 1:  # a model that is too sure gets more: its first class alone comes near the promise
         assert np.mean(held) < coverage + 0.02
 

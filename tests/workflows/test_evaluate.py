@@ -61,10 +61,10 @@ def test_sets_of_classes_are_scored_where_the_model_gives_them(manifest, colour_
     card["thresholds"]["set_from"] = 0.5
     (bundle / "card.json").write_text(json.dumps(card))
     result = evaluate(EvaluateSettings.build({"data": str(manifest), "model": str(bundle), "replicates": 200}),
-                      tmp_path / "out")  # fmt: skip
+                      tmp_path / "sets")  # fmt: skip
     sets = result.evaluation.fine.sets
     assert (sets.images, sets.coverage.value, sets.size, sets.single) == (44, pytest.approx(43 / 44), 1, 1)
-    assert "1.00 classes in a set on average" in (tmp_path / "out" / "summary.md").read_text()
+    assert "1.00 classes in a set on average" in (tmp_path / "sets" / "summary.md").read_text()
     assert _run(manifest, colour_model).evaluation.fine.sets is None
 
 
