@@ -12,6 +12,8 @@ import pytest
 from scipy.special import expit
 
 from leukopy.core.errors import BundleError, InputError
+from leukopy.inference.patient_cells import CellReader
+from leukopy.review import lymphocytosis
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.records import Case, CellRow, Status
 
@@ -112,9 +114,31 @@ def test_pictures_that_are_gone_are_left_out_and_all_gone_is_said(
 ) -> None:
     path_of(11).unlink()
     assert judge.judge(case(), cells(["LY"] * 12), path_of).lymphocytes_read == 11
-    path_of(10).unlink()
+    path_of(30).unlink()
     with pytest.raises(InputError, match="none of the pictures"):
-        judge.judge(case(age=50), cells(["LY"] * 2), path_of)
+        judge.judge(case(), cells(["SNE"] * 20 + ["LY"]), path_of)
+
+
+def test_after_a_correction_no_picture_is_read_again(
+    judge: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = judge.judge(case(), cells(["LY"] * 10), path_of)
+    monkeypatch.setattr(CellReader, "read", lambda *_: pytest.fail("a picture was read again"))
+    second = judge.judge(case(), cells(["LY"] * 9 + ["SNE"]), path_of)
+    assert (first.lymphocytes_read, second.lymphocytes_read) == (10, 9)
+    assert second.probability != first.probability
+
+
+def test_more_lymphocytes_than_are_kept_are_all_judged(
+    judge: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = judge.judge(case(), cells(["LY"] * 20), path_of)
+    monkeypatch.setattr(lymphocytosis, "_PICTURES", 4)
+    monkeypatch.setattr(lymphocytosis, "_AT_ONCE", 3)
+    again = judge.judge(case(comment="x", age=70.5), cells(["LY"] * 20), path_of)
+    assert again.lymphocytes_read == everything.lymphocytes_read == 20
+    fresh = PatientJudge(judge.name).judge(case(), cells(["LY"] * 20), path_of)
+    assert fresh.probability == pytest.approx(everything.probability)
 
 
 def test_a_result_is_kept_until_something_changes(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from leukopy.bundle import open_patient_bundle
 from leukopy.bundle.patient import Bag
 from leukopy.core.errors import InputError
-from leukopy.inference.patient_cells import CellReader, CellReading
+from leukopy.inference.patient_cells import CellReader
 from leukopy.inference.patient_rows import DECISIONS, weighed_most
 from leukopy.inference.patients import PatientModel, PatientResult
 from leukopy.inference.rows import CellInput
@@ -26,24 +26,38 @@ LYMPHOCYTES = frozenset({"LY", "LYA"})
 SHOWN = 8
 """Cells that weighed most, towards each side."""
 
-_KEPT = 64
-"""Results in memory."""
+_RESULTS, _PICTURES = 64, 5000
+"""So many are kept in memory; of pictures, some kB each, so that a result after a correction reads none of them again.
+A picture lies under its digest: what is seen in it never changes."""
 
 _AT_ONCE = 64
-"""Pictures measured at a time: with more, measuring would start processes of its own, which a server must not."""
+"""Pictures read at a time: with more, measuring would start processes of its own, which a server must not."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Picture(NamedTuple):
+    """What the patient's model takes of a picture."""
+
+    features: NDArray[np.float32]
+    """(D,)."""
+    code: str
+    """Coarse class by the cell model."""
 
 
 class PatientJudge:
     """A patient's model in a station; opened when it is first asked, and asked one case at a time."""
 
     def __init__(self, model: str) -> None:
-        self._name = model
+        self.name = model
         self._lock = Lock()
-        self._results: OrderedDict[object, PatientView] = OrderedDict()
+        self._results: dict[object, PatientView] = {}
+        self._pictures: dict[Path, _Picture] = {}
 
     @cached_property
     def _tools(self) -> tuple[PatientModel, CellReader]:
-        bundle = open_patient_bundle(self._name)
+        bundle = open_patient_bundle(self.name)
         return PatientModel(bundle), CellReader(bundle)
 
     def judge(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
@@ -65,32 +79,42 @@ class PatientJudge:
         chosen = [cell.id for cell in cells if cell.code in LYMPHOCYTES]
         if not chosen:
             raise InputError("no cell of this case is a lymphocyte. Classify some as LY or LYA to get this result.")
-        paths = [path_of(cell) for cell in chosen]
-        key = (age, count, tuple(chosen), tuple(paths))
+        key = (age, count, tuple((cell, path_of(cell)) for cell in chosen))
         with self._lock:
             if key not in self._results:
-                self._results[key] = self._judge(age, count, dict(zip(chosen, paths, strict=True)))
-            self._results.move_to_end(key)
-            while len(self._results) > _KEPT:
-                self._results.popitem(last=False)
+                _keep(self._results, key, self._judge(age, count, dict(key[2])), _RESULTS)
             return self._results[key]
 
     def _judge(self, age: float, count: float, paths: dict[int, Path]) -> PatientView:
         model, reader = self._tools
-        reading = self._read(reader, [CellInput(str(cell), str(path)) for cell, path in paths.items()])
-        if reading.cells.is_empty():
+        known = {path: self._pictures[path] for path in paths.values() if path in self._pictures}
+        known |= _look(reader, [path for path in dict.fromkeys(paths.values()) if path not in known])
+        for path, picture in known.items():
+            _keep(self._pictures, path, picture, _PICTURES)
+        read = {cell: known[path] for cell, path in paths.items() if path in known}
+        if not read:
             raise InputError("none of the pictures of this case's lymphocytes can be read. Upload them again.")
-        bag = Bag("case", reading.values, np.array([age, count], np.float32))
-        result = model.predict(bag, classes=reading.cells["class8"].to_list())
+        bag = Bag("case", np.stack([one.features for one in read.values()]), np.array([age, count], np.float32))
+        result = model.predict(bag, classes=[one.code for one in read.values()])
         name = f"{model.card.name} {model.card.model.sha256[:12]}"
-        return _view(result, [int(cell) for cell in reading.cells["cell_id"]], name)
+        return _view(result, list(read), name)
 
-    def _read(self, reader: CellReader, inputs: Sequence[CellInput]) -> CellReading:
-        paths = [one.path for one in inputs]
-        measured: dict[str, NDArray[np.float32]] = {}
-        for start in range(0, len(paths), _AT_ONCE):
-            measured |= reader.measure(paths[start : start + _AT_ONCE])
-        return reader.read(inputs, measured)
+
+def _look(reader: CellReader, paths: Sequence[Path]) -> dict[Path, _Picture]:
+    """What is seen in pictures; those that cannot be read are left out."""
+    found = {}
+    for start in range(0, len(paths), _AT_ONCE):
+        reading = reader.read([CellInput(str(path), str(path)) for path in paths[start : start + _AT_ONCE]])
+        for row, (name, code) in enumerate(reading.cells.select("cell_id", "class8").iter_rows()):
+            found[Path(name)] = _Picture(reading.values[row], code)
+    return found
+
+
+def _keep(kept: dict[K, V], key: K, value: V, most: int) -> None:
+    """Put a value into a dictionary of at most so many, from which the oldest go."""
+    kept[key] = value
+    while len(kept) > most:
+        del kept[next(iter(kept))]
 
 
 def _view(result: PatientResult, cells: Sequence[int], model: str) -> PatientView:

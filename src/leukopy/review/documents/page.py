@@ -53,41 +53,37 @@ def signed_html(
     told = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
     texts = _texts(language)
     listed = tuple(rows(content.differential))
-    environment = Environment(
-        loader=PackageLoader("leukopy.review.documents"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=_number(language), chance=_chance(language), moment=_moment(language), day=_day(language)
-    )
-    return environment.get_template("report.html.j2").render(
-        told=told,
-        content=content,
-        case=content.case,
-        language=language,
-        say=texts.__getitem__,
-        known=lambda kind, word: texts.get(f"{kind}.{word}", word),
-        style=_style(),
-        policy=policy(),
-        notice=RESEARCH_USE_ONLY,
-        total=next((row for row in listed if row.kind == "total"), None),
-        lines=[row for row in listed if row.kind == "differential"],
-        beside=[row for row in listed if row.kind in ("per_100_leukocytes", "count")],
-        notes=notes(content.case, content.cells, content.differential.leukocytes, language),
-        names=_names(content, language),
-        name=lambda row: _name(row, texts, language),
-        colour=_colour,
-        scale=_scale(content.differential),
-        percent=percent,
-        plain=plain,
-        patient_flags=_patient_flags(content.patient, texts, language),
-        effect=_effect(content.patient, texts, language),
-        remarks=[cell for cell in content.cells if cell.comment],
-        pairs=content.agreement.confusion[:PAIRS_SHOWN],
-        changed=Counter(cell.changed_by is not None and cell.code != cell.model_code for cell in content.cells)[True],
+    return (
+        _environment(language)
+        .get_template("report.html.j2")
+        .render(
+            told=told,
+            content=content,
+            case=content.case,
+            language=language,
+            say=texts.__getitem__,
+            known=lambda kind, word: texts.get(f"{kind}.{word}", word),
+            style=_style(),
+            policy=policy(),
+            notice=RESEARCH_USE_ONLY,
+            total=next((row for row in listed if row.kind == "total"), None),
+            lines=[row for row in listed if row.kind == "differential"],
+            beside=[row for row in listed if row.kind in ("per_100_leukocytes", "count")],
+            notes=notes(content.case, content.cells, content.differential.leukocytes, language),
+            names=_names(content, language),
+            name=lambda row: _name(row, texts, language),
+            colour=_colour,
+            scale=_scale(content.differential),
+            percent=percent,
+            plain=plain,
+            patient_flags=_patient_flags(content.patient, texts, language),
+            effect=_effect(content.patient, texts, language),
+            remarks=[cell for cell in content.cells if cell.comment],
+            pairs=content.agreement.confusion[:PAIRS_SHOWN],
+            changed=Counter(cell.changed_by is not None and cell.code != cell.model_code for cell in content.cells)[
+                True
+            ],
+        )
     )
 
 
@@ -115,6 +111,21 @@ def policy() -> str:
 @lru_cache(maxsize=1)
 def _style() -> str:
     return (files("leukopy.review.documents") / "templates" / "report.css").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=4)
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("leukopy.review.documents"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=_number(language), chance=_chance(language), moment=_moment(language), day=_day(language)
+    )
+    return environment
 
 
 @lru_cache(maxsize=4)
