@@ -1,10 +1,17 @@
-"""A real Chromium, headless and offline; the tests are skipped with a reason where there is none."""
+"""A real Chromium, headless and offline; the tests are skipped with a reason where there is none.
+
+And a review station for it to work with, on loopback.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +56,85 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     assert wrong == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert len(asked) >= len(contexts)
+
+
+PASSWORD = "correct horse battery"
+LOOPBACK = ("http://127.0.0.1:", "data:", "blob:")
+
+
+@dataclass(frozen=True)
+class Station:
+    """A review station that runs on loopback, for several users."""
+
+    address: str
+    folder: Path
+    store: Any
+
+
+@contextmanager
+def running_station(settings: Any) -> Iterator[Station]:
+    """Serve from a thread, with an administrator and two reviewers whose passwords are `PASSWORD`."""
+    import uvicorn
+    from argon2 import PasswordHasher
+
+    from leukopy.review.app import create_app
+    from leukopy.review.records import NewUser, Role
+    from leukopy.review.store.users import Passwords
+
+    app = create_app(settings)
+    store = app.state.store
+    # argon2 with the least work that it allows: these tests are about other things.
+    store.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    first = None
+    for name, full_name, role in (
+        ("ada", "Ada Weiss", Role.ADMINISTRATOR), ("rita", "Rita Moreau", Role.REVIEWER), ("ron", "Ron Okafor", Role.READER),
+    ):  # fmt: skip
+        added = store.add_user(first, NewUser(name=name, full_name=full_name, role=role, password=PASSWORD))
+        first = first or added
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Station(f"http://127.0.0.1:{listening.getsockname()[1]}", settings.folder, store)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+@pytest.fixture
+def sign_in(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a station's page as a user; at the end, nothing must have gone wrong or been asked of the network."""
+    contexts, wrong, asked = [], [], []
+
+    def open_station(station: Station, name: str, **options: Any) -> Any:
+        options = {"viewport": {"width": 1280, "height": 860}, "locale": "en-GB", "color_scheme": "light"} | options
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{station.address}/login")
+        page.fill("[name=name]", name)
+        page.fill("[name=password]", PASSWORD)
+        page.click("#login button")
+        page.wait_for_url(f"{station.address}/")
+        page.wait_for_selector("#work[aria-busy=false]")
+        page.wrong = wrong  # a test that provokes an error takes it out
+        return page
+
+    yield open_station
+    for context in contexts:
+        context.close()
+    assert wrong == []
+    assert [url for url in asked if not url.startswith(LOOPBACK)] == []
+    assert len(asked) >= len(contexts)
+
+
+@pytest.fixture(scope="session")
+def station_of() -> Callable[..., Any]:
+    """`running_station`."""
+    return running_station

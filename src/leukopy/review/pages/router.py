@@ -80,14 +80,18 @@ def _texts(tongue: Language) -> Response:
 def _page(request: Request, name: str, who: Who | None, **values: Any) -> Response:
     """Fill in a template; what is filled in is escaped, and a text or value that is lacking is an error."""
     tongue = language(request)
-    page = _templates().get_template(f"{name}.html.j2").render(
-        page=name,
-        language=tongue,
-        t=texts(tongue).__getitem__,
-        user=who.user if who else None,
-        csrf=who.csrf if who else "",
-        single_user=not request.app.state.settings.serve,
-        **values,
+    page = (
+        _templates()
+        .get_template(f"{name}.html.j2")
+        .render(
+            page=name,
+            language=tongue,
+            t=texts(tongue).__getitem__,
+            user=who.user if who else None,
+            csrf=who.csrf if who else "",
+            single_user=not request.app.state.settings.serve,
+            **values,
+        )
     )
     return HTMLResponse(page, headers={"Vary": "Accept-Language, Cookie"})
 

@@ -20,7 +20,7 @@ export function lines(view, wide) {
     element(
       "tr",
       { class: line.sums.length ? "sum" : null, "data-line": line.code },
-      head(line),
+      head(line, wide),
       element("td", { class: "figure" }, whole(line.count)),
       element("td", { class: "figure main" }, wide ? null : arrowed(line), decimal(line.percent)),
       element("td", { class: "figure quiet" }, range(line.low, line.high), wide ? null : bar(line, scale)),
@@ -41,9 +41,12 @@ function totalRow(total, wide) {
     absolutes(total, wide));
 }
 
-function head(line) {
+/** Name of a line; with its usual range below where that has no column of its own. */
+function head(line, wide = true) {
   const name = line.sums.length ? t(`differential.sum.${line.code}`) : named(line);
-  return element("th", { scope: "row" }, element("span", { class: "line" }, dot(colour(line.code)), name));
+  return element("th", { scope: "row" }, element("span", { class: "line" }, dot(colour(line.code)),
+    element("span", {}, name, wide || !line.reference ? null : element("small", {},
+      t("differential.usual_range", { low: plain(line.reference[0]), high: plain(line.reference[1]) })))));
 }
 
 function usual(reference) {

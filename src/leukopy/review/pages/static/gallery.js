@@ -269,6 +269,13 @@ for (const button of document.querySelectorAll(".analyse")) {
   }));
 }
 
+const head = document.querySelector(".case-head");
+new ResizeObserver(() => {
+  const banner = document.querySelector(".banner").offsetHeight;
+  const sticky = getComputedStyle(head).position === "sticky" ? head.offsetHeight : 0;
+  document.documentElement.style.setProperty("--head", `${banner + sticky}px`);
+}).observe(head);
+
 // Another reader may have changed the case while this page was not looked at.
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible" || shown === null) return;
