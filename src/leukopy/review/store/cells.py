@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,9 +20,11 @@ from leukopy.review.store.results import CellImage, ModelFacts, NewImage, Pendin
 from leukopy.taxonomy import ATTRIBUTES, FINE
 
 _COLUMNS = (
-    t.Cell.number.label("id"), t.Cell.name, t.Cell.code, t.Cell.model_code, t.Cell.confidence, t.Cell.flags,
+    t.Cell.number, t.Cell.name, t.Cell.code, t.Cell.model_code, t.Cell.confidence, t.Cell.flags,
     t.Cell.comment, t.Cell.version, t.Cell.changed_by,
 )  # fmt: skip
+_NAMES = ("id", *(column.key for column in _COLUMNS[1:]))
+"""What a record calls them."""
 _HIGHEST = 2**31 - 1
 
 
@@ -169,9 +171,7 @@ def cells(db: Session, user: User, case_id: str) -> tuple[CellRow, ...]:
     get_case(db, user, case_id)
     rank = {choice.code: place for place, choice in enumerate(classes(db))}
     rows = db.execute(sa.select(*_COLUMNS).where(t.Cell.case_id == case_id, t.Cell.code.is_not(None)))
-    return tuple(
-        sorted((_row(values) for values in rows.mappings()), key=lambda row: (rank[row.code], row.confidence, row.id))
-    )
+    return tuple(sorted((_row(row) for row in rows), key=lambda row: (rank[row.code], row.confidence, row.id)))
 
 
 def failures(db: Session, user: User, case_id: str) -> tuple[Refused, ...]:
@@ -235,11 +235,11 @@ def model_facts(db: Session, user: User, case_id: str) -> ModelFacts | None:
 
 def row_of(cell: t.Cell) -> CellRow:
     """As the gallery shows it."""
-    return _row(
-        {column.key: getattr(cell, column.key) for column in _COLUMNS if column.key != "id"} | {"id": cell.number}
-    )
+    return _row([getattr(cell, column.key) for column in _COLUMNS])
 
 
-def _row(values: Mapping[str, Any] | sa.RowMapping) -> CellRow:
-    flags = tuple(values["flags"].split(";")) if values["flags"] else ()
-    return CellRow(**{**values, "flags": flags})
+def _row(values: Iterable[Any]) -> CellRow:
+    """From the values of ``_COLUMNS``."""
+    named = dict(zip(_NAMES, values, strict=True))
+    named["flags"] = tuple(named["flags"].split(";")) if named["flags"] else ()
+    return CellRow(**named)

@@ -7,7 +7,7 @@ reader has laid theirs on it. Undo and redo are per user and per case.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -47,18 +47,14 @@ def correct(db: Session, user: User, case_id: str, corrections: Corrections) -> 
     moves = {
         there[change.cell]: change.code for change in corrections.changes if there[change.cell].code != change.code
     }
+    can = _undo_state(db, user, case.id)
     if moves:
-        case.last_gesture += 1
-        _seal(db, case.id, user, _UNDONE)
-        db.add(t.Gesture(case_id=case.id, number=case.last_gesture, user_id=user.id, state=_DONE, at=t.now()))
-        db.flush()
-        db.add_all(
-            t.GestureCell(case_id=case.id, gesture=case.last_gesture, cell=cell.number, before=cell.code, after=code,
-                          gesture_before=cell.gesture)
-            for cell, code in moves.items()
-        )  # fmt: skip
+        if can.can_redo:
+            _seal(db, case.id, user, _UNDONE)
+        _write_gesture(db, user, case, moves)
         _move(db, user, case, {cell: (code, case.last_gesture) for cell, code in moves.items()}, "cells.corrected")
-    return _changed(db, user, case, moves)
+        can = UndoState(can_undo=True, can_redo=False)
+    return _changed(db, case, moves, can)
 
 
 def undo(db: Session, user: User, case_id: str, version: int | None = None) -> Changed:
@@ -76,7 +72,7 @@ def undo(db: Session, user: User, case_id: str, version: int | None = None) -> C
     gesture.state = _UNDONE
     moves = {there[part.cell]: (part.before, part.gesture_before) for part in parts}
     _move(db, user, case, moves, "cells.undone")
-    return _changed(db, user, case, moves)
+    return _changed(db, case, moves, _undo_state(db, user, case.id))
 
 
 def redo(db: Session, user: User, case_id: str, version: int | None = None) -> Changed:
@@ -94,7 +90,7 @@ def redo(db: Session, user: User, case_id: str, version: int | None = None) -> C
     gesture.state = _DONE
     moves: dict[t.Cell, tuple[str, int | None]] = {there[part.cell]: (part.after, gesture.number) for part in parts}
     _move(db, user, case, moves, "cells.redone")
-    return _changed(db, user, case, moves)
+    return _changed(db, case, moves, _undo_state(db, user, case.id))
 
 
 def comment(db: Session, user: User, case_id: str, number: int, said: CellComment) -> CellRow:
@@ -165,6 +161,19 @@ def _check_tops(there: Mapping[int, t.Cell], tops: Mapping[int, int | None]) -> 
         raise Conflict(f"another reader changed {len(others)} of these cells since: look at them again.", others)
 
 
+def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str]) -> None:
+    """The case's next one, before its cells are changed."""
+    case.last_gesture += 1
+    gesture = {"case_id": case.id, "number": case.last_gesture, "user_id": user.id, "state": _DONE, "at": t.now()}
+    db.execute(sa.insert(t.Gesture), [gesture])
+    cells = [
+        {"case_id": case.id, "gesture": case.last_gesture, "cell": cell.number, "before": cell.code, "after": code,
+         "gesture_before": cell.gesture}
+        for cell, code in moves.items()
+    ]  # fmt: skip
+    db.execute(sa.insert(t.GestureCell), cells)
+
+
 def _move(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[str, int | None]], action: str) -> None:
     """Give each cell its code, from the gesture named; count, and write to the log."""
     said = [[cell.number, cell.code, code] for cell, (code, _) in moves.items()]
@@ -175,12 +184,11 @@ def _move(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[st
     touch(case)
     shown = said[:_MOVES_SHOWN]
     audit.append(db, user, action, case.id, cells=len(said), moves=shown, version=case.version)
-
-
-def _changed(db: Session, user: User, case: t.Case, cells: Mapping[t.Cell, object]) -> Changed:
     db.flush()
-    can = _undo_state(db, user, case.id)
-    return Changed(record(db, case), tuple(row_of(cell) for cell in cells), can.can_undo, can.can_redo)
+
+
+def _changed(db: Session, case: t.Case, cells: Iterable[t.Cell], can: UndoState) -> Changed:
+    return Changed(record(db, case), tuple(map(row_of, cells)), can.can_undo, can.can_redo)
 
 
 def _undo_state(db: Session, user: User, case_id: str) -> UndoState:
