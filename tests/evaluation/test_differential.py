@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from leukopy.core.errors import SettingsError
 from leukopy.evaluation.differential import ReferenceRanges, differential
-from leukopy.taxonomy import DISPLAY_ORDER, FINE, OUTSIDE, Place, find
+from leukopy.taxonomy import DISPLAY_ORDER, FINE, OUTSIDE, CellClass, Place, find
 
 # A hand count of 200 leukocytes, with 6 erythroblasts and 80 platelets beside them.
 COUNTED = {"SNE": 130, "BNE": 14, "EO": 10, "BA": 0, "LY": 30, "MO": 12, "MY": 4, "ERB": 6, "PLT": 80}
@@ -130,3 +130,20 @@ def test_the_hundred_per_cent_is_whole_and_every_limit_holds_its_share(codes):
         assert sum(line.percent for line in singles) == pytest.approx(100)
         for line in (*found.lines, *found.beside):
             assert 0 <= line.low <= line.percent <= line.high
+
+
+def test_a_laboratorys_own_classes_come_last_in_their_place():
+    hairy = CellClass("HAIRY", "hairy cell", "tricholeucocyte", None, Place.DIFFERENTIAL, "#336699")
+    debris = CellClass("DEBRIS", "debris", "débris", None, Place.OUTSIDE, "#888888")
+    found = differential({"LY": 8, "HAIRY": 2, "DEBRIS": 3, "BLAST": 10}, own=(hairy, debris))
+    assert [line.code for line in found.lines][-2:] == ["BLAST", "HAIRY"]
+    assert (found.leukocytes, _by_code(found)["HAIRY"].percent) == (20, 10)
+    assert found.outside == {"PLT": 0, "DEBRIS": 3}
+    assert "HAIRY" not in _by_code(differential({"LY": 8}, own=(hairy,)))  # listed only where counted
+    with pytest.raises(SettingsError, match="HAIRY"):
+        differential({"HAIRY": 1})
+
+
+def test_an_own_class_never_replaces_one_of_the_taxonomy():
+    false = CellClass("LY", "something else", "autre", None, Place.OUTSIDE, "#000000")
+    assert _by_code(differential({"LY": 1}, own=(false,)))["LY"].name == "lymphocyte"
