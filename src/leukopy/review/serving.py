@@ -16,6 +16,8 @@ from leukopy.review.settings import ReviewSettings
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _GRACE = 3
 """Seconds that open connections have to end when the station is stopped."""
+_KEPT = 75
+"""Seconds that a connection stays open for the next gesture of a reader who looks at a cell."""
 
 
 def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
@@ -43,6 +45,7 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEPT,
             timeout_graceful_shutdown=_GRACE,
         )
         uvicorn.Server(config).run(sockets=[listening])
