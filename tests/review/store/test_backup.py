@@ -18,7 +18,7 @@ from leukopy.review.store import NotAllowed, Store, backup, restore
 from leukopy.review.store import tables as t
 from leukopy.review.store.database import open_database
 
-from .conftest import PASSWORD, quick_passwords
+from .conftest import PASSWORD, populate, quick_passwords
 
 
 @pytest.fixture
@@ -74,8 +74,6 @@ def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
 
 
 def test_a_station_moves_from_sqlite_to_postgresql(tmp_path, postgres, empty_sqlite):
-    from .conftest import populate
-
     station = populate(Store.open(ReviewSettings(folder=tmp_path / "old"), quick_passwords()))
     station.signed(patient="Zoé")
     backup(station.store.settings, tmp_path / "station.zip")
@@ -147,6 +145,27 @@ def test_a_damaged_backup_is_refused_and_a_whole_one_can_be_restored_after_it(
     if there.folder.exists():
         shutil.rmtree(there.folder)
     restore(there, tmp_path / "whole.zip")
+
+
+def test_a_backup_with_a_wrong_byte_anywhere_is_refused_or_still_whole(tmp_path):
+    station = populate(Store.open(ReviewSettings(folder=tmp_path / "old"), quick_passwords()))
+    station.signed(cells=2)
+    backup(station.store.settings, tmp_path / "station.zip")
+    data, before = (tmp_path / "station.zip").read_bytes(), content(station.store)
+    station.store.close()
+    refused = 0
+    for number, place in enumerate(range(7, len(data), len(data) // 16)):
+        (tmp_path / "wrong.zip").write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
+        there = ReviewSettings(folder=tmp_path / f"new{number}")
+        try:
+            restore(there, tmp_path / "wrong.zip")
+        except LeukopyError:
+            refused += 1
+            continue
+        restored = Store.open(there, quick_passwords())
+        assert content(restored) == before
+        restored.close()
+    assert refused > 8
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no zip", b"PK\x05\x06" + bytes(18)])

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -36,6 +37,10 @@ _TABLES = [table for table in t.Base.metadata.sorted_tables if table.name != t.S
 """All but the log-ins: after a restore everyone logs in again. Each comes after those that it refers to."""
 _BATCH = 1000
 _IMAGES_AT_ONCE = 100
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, KeyError, TypeError, sa.exc.StatementError
+)  # fmt: skip
+"""What reading a zip of wrong bytes, or taking rows from it, can raise."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def restore(settings: ReviewSettings, path: Path) -> Saved:
                 database.close()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, sa.exc.StatementError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path}: is no backup of a station, or is damaged.") from error
     return _saved(facts)
 

@@ -41,6 +41,7 @@ class Database:
             pool_size=_CONNECTIONS,
             max_overflow=2 * _CONNECTIONS,
             hide_parameters=True,  # no values in messages
+            pool_pre_ping=not self.sqlite,  # a server may have been started anew since the last use
         )
         self._writing = self._engine.execution_options(writing=True)
         # SQLite has one writer at a time: waiting here is fair and wakes at once, its own waiting polls.

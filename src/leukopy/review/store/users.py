@@ -95,7 +95,8 @@ def change_user(db: Session, user: User, user_id: str, change: UserChange, passw
         row.password = password
         fields.append("password")
     db.flush()
-    if {"role", "active"} & set(fields) and not _administrators(db):
+    # The single user, who cannot log in, is no administrator for those who must.
+    if {"role", "active"} & set(fields) and not _administrators(db, with_password=row.name != SINGLE_USER):
         raise NotAllowed("the station needs at least one active administrator.")
     if {"role", "active", "password"} & set(fields):
         db.execute(sa.delete(t.Session).where(t.Session.user_id == row.id))
