@@ -19,7 +19,7 @@ import pytest
 from leukopy.core.errors import SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.documents import policy, signed_html, signed_pdf
-from leukopy.review.records import PatientView, Signature, SignedContent
+from leukopy.review.records import InfluentialCell, PatientView, Signature, SignedContent
 
 SIGNATURE_OF_ONE = "1f" * 32
 
@@ -47,7 +47,17 @@ def test_every_text_is_used() -> None:
     folder = files("leukopy.review.documents")
     code = (folder / "templates" / "report.html.j2").read_text(encoding="utf-8")
     code += (folder / "page.py").read_text(encoding="utf-8")
-    made = ("state.", "flag.", "all.", "ranges.", "point.", "signed.", "patient.tumoral", "patient.reactive")
+    made = (
+        "state.",
+        "flag.",
+        "all.",
+        "ranges.",
+        "point.",
+        "signed.",
+        "patient.tumoral",
+        "patient.reactive",
+        "patient.towards.",
+    )
     unused = [key for key in texts("en") if f'"{key}"' not in code and not key.startswith((*made, "L", "H", "N"))]
     assert unused == []
 
@@ -91,6 +101,21 @@ def test_the_lymphocytosis_result_with_its_operating_point(content: SignedConten
     assert "From 27 lymphocytes, 71 years and 12.3 × 10⁹/L" in text
     assert "multiply the odds of a tumoral cause by 3.32" in text  # exp(1.2)
     assert "3 of the 20 members decide otherwise" in text
+
+
+def test_the_cells_that_weighed_most_are_named(
+    build_content: Callable[..., SignedContent], patient: PatientView
+) -> None:
+    weights = {4: 0.1, 7: -0.4, 9: 0.3, 11: -0.2, 12: 0.2, 13: 0.05}
+    cells = tuple(InfluentialCell(cell=cell, influence=influence) for cell, influence in weights.items())
+    text = text_of(signed_html(build_content(judged=patient.model_copy(update={"cells": cells}))))
+    assert "towards tumoral: c009.png, c012.png, c004.png." in text
+    assert "towards reactive: c007.png, c011.png." in text
+
+
+def test_it_does_not_claim_that_somebody_checked(content: SignedContent, signatures: tuple[Signature, ...]) -> None:
+    assert "no reader has signed them" in text_of(signed_html(content))
+    assert "checked by the readers named above" in text_of(signed_html(content, signatures=signatures))
 
 
 def test_french(content: SignedContent, signatures: tuple[Signature, ...]) -> None:

@@ -29,6 +29,9 @@ Language = Literal["en", "fr"]
 OWN_COLOUR = "#8a8a8a"
 """Of the bar of a laboratory's own class, and of a cell that is none of the taxonomy."""
 
+WEIGHTY_SHOWN = 3
+"""Cells named in the report that weighed most in the patient's result, towards each side."""
+
 PAIRS_SHOWN = 5
 """Most frequent disagreements of model and reader in the report."""
 
@@ -78,6 +81,7 @@ def signed_html(
             plain=plain,
             patient_flags=_patient_flags(content.patient, texts, language),
             effect=_effect(content.patient, texts, language),
+            weighty=_weighty(content),
             remarks=[cell for cell in content.cells if cell.comment],
             pairs=content.agreement.confusion[:PAIRS_SHOWN],
             changed=Counter(cell.changed_by is not None and cell.code != cell.model_code for cell in content.cells)[
@@ -203,6 +207,18 @@ def _patient_flags(patient: PatientView | None, texts: Mapping[str, str], langua
     if patient is None:
         return ()
     return patient.flags if language == "en" else [texts[f"flag.{word}"] for word in patient.flag_words]
+
+
+def _weighty(content: SignedContent) -> list[tuple[str, list[str]]]:
+    """Tumoral or reactive, and the file names of the cells that weighed most towards it."""
+    cells = content.patient.cells if content.patient else ()
+    names = {cell.id: cell.name for cell in content.cells}
+    order = sorted(cells, key=lambda one: -abs(one.influence))
+    sides = {
+        "tumoral": [names[one.cell] for one in order if one.influence > 0],
+        "reactive": [names[one.cell] for one in order if one.influence < 0],
+    }
+    return [(side, named[:WEIGHTY_SHOWN]) for side, named in sides.items() if named]
 
 
 def _effect(patient: PatientView | None, texts: Mapping[str, str], language: Language) -> str:
