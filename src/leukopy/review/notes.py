@@ -50,9 +50,7 @@ def notes(
     return tuple(texts[key].format(**values) for key, values in said)
 
 
-def _said(
-    case: Case, cells: Sequence[CellRow], leukocytes: int, point: str
-) -> Iterator[tuple[str, dict[str, object]]]:
+def _said(case: Case, cells: Sequence[CellRow], leukocytes: int, point: str) -> Iterator[tuple[str, dict[str, object]]]:
     """Key of each sentence, and what it is filled with."""
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
