@@ -149,8 +149,8 @@ function won(rows) {
   return counted("gallery.conflict", rows.length, { name: names, what });
 }
 
-async function change(fields) {
-  await attempt(async () => {
+function change(fields) {
+  inTurn(async () => {
     shown = await patch(path, { version: shown.version, ...fields });
     versionSeen = shown.version;
     showHead(shown);
@@ -212,7 +212,7 @@ fillKeys(find("key-list"));
 wire(find("board"), board, { give, open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
 detail.oncomment = (row) => {
   board.update([row]);
-  attempt(async () => {
+  inTurn(async () => {
     shown = await get(path); // a remark is a change of the case too
     versionSeen = shown.version;
   });

@@ -17,10 +17,10 @@ export class Selection {
 
   /** All from where the last choice began up to `id`, in the order of `order`. */
   upTo(id, order) {
-    const from = order.indexOf(this.#anchor ?? id);
+    this.#anchor ??= this.current ?? id;
+    const from = order.indexOf(this.#anchor);
     const to = order.indexOf(id);
     this.chosen = new Set(order.slice(Math.min(from, to), Math.max(from, to) + 1));
-    this.#anchor ??= id;
     this.current = id;
   }
 
@@ -30,5 +30,6 @@ export class Selection {
 
   none() {
     this.chosen.clear();
+    this.#anchor = null;
   }
 }

@@ -1,0 +1,185 @@
+"""Hands on the gallery: keys alone, fingers, many cells at once, a colleague who was faster, 500 cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
+
+from leukopy.review.settings import ReviewSettings
+
+OF_CLASS = ".group[data-code={}] .tile"
+READ = 500
+"""Milliseconds in which a gesture on 500 cells is answered and drawn, on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory, colour_model: Any, station_of: Callable[..., Any]) -> Iterator[Any]:
+    """With a model that names plain pictures by their colour."""
+    settings = ReviewSettings(folder=tmp_path_factory.mktemp("station"), serve=True, model=str(colour_model.path))
+    with station_of(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def zip_of(tmp_path_factory: pytest.TempPathFactory, colour_model: Any) -> Callable[[int], bytes]:
+    """A zip of so many plain pictures, class after class in turn."""
+
+    def make(cells: int) -> bytes:
+        folder = tmp_path_factory.mktemp("cells")
+        colour_model.draw_folder(folder, cells)
+        packed = BytesIO()
+        with ZipFile(packed, "w") as archive:
+            for path in sorted(folder.iterdir()):
+                archive.write(path, path.name)
+        return packed.getvalue()
+
+    return make
+
+
+def open_case(page: Any, packed: bytes, slide: str, finished: str = "finished") -> None:
+    """A new case through the page; ends in its gallery. ``finished``: what the page says of the analysis then."""
+    page.click(".page-head .new-case")
+    page.set_input_files("#files", {"name": f"{slide}.zip", "mimeType": "application/zip", "buffer": packed})
+    page.click("#new-case button.main")
+    page.wait_for_selector(f"#said:has-text('{finished}')", timeout=60_000)
+    page.click(f"#cases a:text-is('{slide}')")
+    page.wait_for_selector(".tile")
+
+
+def count(page: Any, code: str) -> int:
+    return page.locator(OF_CLASS.format(code)).count()
+
+
+def test_keys_alone_are_enough(station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]) -> None:
+    page = sign_in(station, "rita")
+    open_case(page, zip_of(33), "keys")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.classList.contains('tile')"):
+            break
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"  # the focus is seen
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.inner_text("#chosen") == "2 cells chosen"
+    page.keyboard.press("b")
+    page.wait_for_selector("#said:has-text('2 cells are now: Band neutrophil')")
+    assert (count(page, "SNE"), count(page, "BNE")) == (1, 5)
+    page.keyboard.press("ArrowDown")  # the cell below is of the next class
+    assert page.evaluate("document.activeElement.closest('.group').dataset.code") == "BNE"
+    page.keyboard.press("Control+a")
+    assert page.inner_text("#chosen") == "5 cells chosen"
+    page.keyboard.press("u")
+    page.wait_for_selector("#said:has-text('5 cells are now: Unidentified')")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("#said:has-text('Undone for 5 cells')")
+    page.keyboard.press("Control+Shift+Z")
+    page.wait_for_selector("#said:has-text('Done again for 5 cells')")
+    assert (count(page, "BNE"), count(page, "UNIDENTIFIED")) == (0, 5)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#cell:visible")
+    page.wait_for_selector("#probabilities li")
+    page.keyboard.press("?")
+    assert page.inner_text("#key-list li >> nth=0").split() == ["s", "Segmented", "neutrophil"]
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#help")
+
+
+def test_many_cells_are_dragged_onto_a_group(
+    station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
+) -> None:
+    page = sign_in(station, "rita")
+    open_case(page, zip_of(22), "drag")
+    eosinophils = page.locator(OF_CLASS.format("EO"))
+    eosinophils.nth(0).click()
+    eosinophils.nth(1).click(modifiers=["Shift"])
+    eosinophils.nth(0).drag_to(page.locator(".group[data-code=BNE]"))
+    page.wait_for_selector("#said:has-text('2 cells are now: Band neutrophil')")
+    assert (count(page, "EO"), count(page, "BNE")) == (0, 4)
+    assert page.inner_text(".class[data-code=BNE] .figure") == "4"
+    page.click("#undo")
+    page.wait_for_selector("#said:has-text('Undone for 2 cells')")
+    assert (count(page, "EO"), count(page, "BNE")) == (2, 2)
+
+
+def test_a_finger_taps_cells_and_then_a_class(
+    station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
+) -> None:
+    page = sign_in(station, "rita", viewport={"width": 820, "height": 1180}, has_touch=True)
+    open_case(page, zip_of(22), "touch")
+    for number in (0, 1):
+        page.locator(OF_CLASS.format("LY")).nth(number).tap()
+    assert page.inner_text("#chosen") == "2 cells chosen"
+    page.locator(".class[data-code=LYA]").tap()
+    page.wait_for_selector("#said:has-text('2 cells are now: Atypical lymphocyte')")
+    page.locator("#show-panel").tap()
+    page.wait_for_selector("#count [data-line=LYA] td:nth-child(2):text-is('2')")
+
+
+def test_who_was_slower_sees_whose_change_stands(
+    station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
+) -> None:
+    slow, fast = sign_in(station, "rita"), sign_in(station, "ada")
+    open_case(slow, zip_of(11), "two readers")
+    fast.goto(slow.url)
+    for page, key in ((fast, "e"), (slow, "m")):
+        page.locator(OF_CLASS.format("LY")).first.click()
+        page.keyboard.press(key)
+        page.wait_for_selector("#said:has-text('now: Eosinophil'), #wrong.shown")
+    told = slow.inner_text("#wrong")
+    assert "Ada Weiss was faster" in told
+    assert "Eosinophil" in told
+    assert (count(slow, "LY"), count(slow, "EO"), count(slow, "MO")) == (0, 2, 1)
+    slow.wait_for_selector("#count [data-line=EO] td:nth-child(2):text-is('2')")
+    assert [text for text in slow.wrong if "409" not in text] == []
+    slow.wrong.clear()  # the browser writes each refused request to its console
+
+
+def test_remarks_targets_and_white_cells_are_kept(
+    station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
+) -> None:
+    page = sign_in(station, "rita", locale="fr-FR")
+    open_case(page, zip_of(11), "lame", finished="terminée")
+    page.locator(OF_CLASS.format("LY")).first.dblclick()
+    page.wait_for_selector("#probabilities li")
+    page.fill("#comment", "<img src=x onerror=alert(1)>")
+    page.click("#comment-form button")
+    page.wait_for_selector(".tile.remarked")
+    page.click("#tab-count")
+    page.fill("#leukocytes", "7,5")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#count [data-line=LY] td:nth-child(5):text-is('0,83')")  # a ninth of 7.5 × 10⁹/L
+    page.click("#panel-count .switch label:nth-of-type(2)")
+    page.wait_for_selector("#target:has-text('200')")
+    page.reload()
+    page.wait_for_selector("#count [data-line=LY] td:nth-child(5):text-is('0,83')")
+    assert page.input_value("#leukocytes") == "7,5"
+    assert "<img src=x" in page.get_attribute(OF_CLASS.format("LY"), "title")
+
+
+def test_500_cells_stay_quick(station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]) -> None:
+    page = sign_in(station, "rita")
+    packed = zip_of(500)
+    pictures: list[str] = []
+    page.on("request", lambda request: pictures.append(request.url) if "/image?" in request.url else None)
+    open_case(page, packed, "many")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".tile").count() == 500
+    assert 0 < len(pictures) < 300  # those far below are fetched when they come near
+    page.keyboard.press("End")
+    drawn = page.evaluate(
+        """async () => {
+          const cell = [...document.querySelectorAll('.group[data-code=SNE] .tile')].at(-1);
+          cell.click();
+          const start = performance.now();
+          cell.dispatchEvent(new KeyboardEvent('keydown', { key: 'b', bubbles: true }));
+          cell.getBoundingClientRect();
+          return performance.now() - start;
+        }"""
+    )
+    assert drawn < READ
+    page.wait_for_selector("#said:has-text('1 cell is now: Band neutrophil')")
