@@ -44,7 +44,7 @@ class Database:
             pool_pre_ping=not self.sqlite,  # a server may have been started anew since the last use
         )
         self._writing = self._engine.execution_options(writing=True)
-        # SQLite has one writer at a time: waiting here is fair and wakes at once, its own waiting polls.
+        # SQLite has one writer at a time, and who waits for it polls, longer and longer. Waiting here wakes at once.
         self._turn = threading.Lock() if self.sqlite else nullcontext()
         self.info: dict[Any, Any] = {}
         """Handed to every transaction as ``Session.info``: the key of the audit log."""
