@@ -99,6 +99,16 @@ def test_pictures_keep_their_kind_and_small_ones_are_jpeg(reader, analysed, pict
     assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in (stored, small))
 
 
+def test_a_stored_picture_that_is_gone_is_told(served, reader, pictures):
+    case = reader.new_case()
+    reader.upload(case, ("only.png", pictures(1)[0][1] + b"another file"))
+    reader.analyse(case)
+    ada = served.store.check_password("ada", "correct horse battery")
+    served.store.images.path(served.store.cell_digest(ada, case, 1)).unlink()
+    assert reader.get(f"/cases/{case}/cells/1/image").status_code == 404
+    assert reader.get(f"/cases/{case}/cells/1/image", params={"side": 300}).status_code == 404
+
+
 def test_signed_seconded_and_amended(served, reader, analysed):
     rita, saul = served.browser("rita"), served.browser("saul")
 

@@ -114,7 +114,7 @@ def an_hour_later(folder: Path) -> None:
 
 def test_killed_while_it_analyses(start, drawn, tmp_path):
     first = start()
-    case = fill(first, drawn, copies=12)
+    case = fill(first, drawn, copies=8)
     assert first.http.post(f"{API}/cases/{case}/analysis").status_code == 202
     told = until(lambda: (job := first.job(case))["done"] >= 64 and job)
     before = first.cells(case)
@@ -124,9 +124,9 @@ def test_killed_while_it_analyses(start, drawn, tmp_path):
     an_hour_later(tmp_path / "station")
     second = start()
     job = until(lambda: (job := second.job(case))["state"] == "finished" and job)
-    assert (job["done"], job["total"]) == (480, 480)
+    assert (job["done"], job["total"]) == (320, 320)
     after = second.cells(case)
-    assert len(after) == 480
+    assert len(after) == 320
     assert {cell: after[cell] for cell in before} == before, "what was classified is not classified again"
     assert second.http.get(f"{API}/audit/verify").json()["intact"]
 

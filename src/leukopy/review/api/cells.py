@@ -32,8 +32,8 @@ Tongue = Annotated[Language, Depends(language)]
 """In which language notes are written: as the pages are."""
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp")
-KEEP = {"Cache-Control": "private, max-age=3600, immutable"}
-"""A picture never changes; the browser of the reader may show it again without asking."""
+KEEP = {"Cache-Control": "private, max-age=3600, immutable", "Vary": "Cookie"}
+"""A picture never changes: a browser may show it again without asking, as long as the same session lasts."""
 PICTURE: dict[int | str, dict[str, object]] = {
     200: {"content": {media_type: {} for media_type in MEDIA_TYPES}, "description": "The picture"}
 }

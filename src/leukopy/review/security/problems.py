@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from leukopy.core.errors import InputError, LeukopyError, MissingExtraError, SettingsError
+from leukopy.core.errors import ImageError, InputError, LeukopyError, MissingExtraError, SettingsError
 from leukopy.core.settings import Settings
 from leukopy.review.records import Case, CellRow
 from leukopy.review.security.logins import TooManyAttemptsError
@@ -59,6 +59,7 @@ _STATUS: dict[type[LeukopyError], int] = {
     NotAllowed: 409,
     AlreadyExists: 409,
     Conflict: 409,
+    ImageError: 404,  # of a stored one, which is gone or damaged: those that come are refused by name
     InputError: 422,
     SettingsError: 422,
     TooManyAttemptsError: 429,
