@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import REASONS, check_image, read_cell, read_image
@@ -272,6 +272,13 @@ def test_a_truncated_file_is_never_half_a_picture(kind: str) -> None:
     data = encode(smooth_picture(200, 200), kind)
     for share in (0.3, 0.6, 0.9):
         assert reason_of(data[: int(len(data) * share)]) in ("truncated", "damaged"), share
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_whatever_other_libraries_made_of_the_decoder(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as WeasyPrint does when it is imported
+    data = encode(smooth_picture(200, 200), kind)
+    assert reason_of(data[: int(len(data) * 0.6)]) in ("truncated", "damaged")
 
 
 def test_messages_say_what_where_and_what_to_do(tmp_path: Path) -> None:
