@@ -87,7 +87,8 @@ def running_station(settings: Any) -> Iterator[Station]:
     store.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     first = None
     for name, full_name, role in (
-        ("ada", "Ada Weiss", Role.ADMINISTRATOR), ("rita", "Rita Moreau", Role.REVIEWER), ("ron", "Ron Okafor", Role.READER),
+        ("ada", "Ada Weiss", Role.ADMINISTRATOR), ("rita", "Rita Moreau", Role.REVIEWER),
+        ("ron", "Ron Okafor", Role.READER),
     ):  # fmt: skip
         added = store.add_user(first, NewUser(name=name, full_name=full_name, role=role, password=PASSWORD))
         first = first or added

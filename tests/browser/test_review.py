@@ -24,7 +24,10 @@ from leukopy.workflows.draw import DrawSettings, draw
 
 CELLS = 200
 OWN = "urn:x-leukopy:quantity"
-CODE_CELLS = "Object.fromEntries([...document.querySelectorAll('.group')].map((g) => [g.dataset.code, g.querySelectorAll('.tile').length]))"
+CODE_CELLS = """() => Object.fromEntries([...document.querySelectorAll('.group')].map(
+  (group) => [group.dataset.code, group.querySelectorAll('.tile').length]))"""
+ROWS = """() => [...document.querySelectorAll('tr[data-code]')].map(
+  (row) => [row.dataset.code, [...row.cells].map((cell) => cell.innerText)])"""
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +90,9 @@ def _correct(page: Any) -> Counter[str]:
     page.wait_for_selector(".tile")
     counts = Counter(page.evaluate(CODE_CELLS))
     assert sum(counts.values()) == CELLS
+    lymphocyte, monocytes = page.locator(".group[data-code=LY] .tile").first, page.locator(".class[data-code=MO]")
     for _ in range(10):
-        _said(page, lambda: page.locator(".group[data-code=LY] .tile").first.drag_to(page.locator(".class[data-code=MO]")))
+        _said(page, lambda: lymphocyte.drag_to(monocytes))
     counts.update({"LY": -10, "MO": 10})
     _shows(page, counts)
     page.locator(".group[data-code=SNE] .tile").first.click()
@@ -178,16 +182,15 @@ def _from_page(page: Any) -> Numbers:
 
 
 def _from_html(page: Any, path: Path) -> Numbers:
-    """What the report says, as the browser reads it. Beside the 100 % it tells absolute counts that the page leaves out."""
+    """What the report says, as the browser reads it; its absolute counts beside the 100 % are none of the page's."""
     report = page.context.new_page()
     report.goto(path.as_uri())
     assert "Research use only" in report.inner_text("body")
-    rows = report.evaluate(
-        "() => [...document.querySelectorAll('tr[data-code]')].map((r) => [r.dataset.code, [...r.cells].map((c) => c.innerText)])"
-    )
+    rows = report.evaluate(ROWS)
     report.close()
     return {
-        code: _numbers(cells[1], cells[2], *_limits(cells[3]), cells[7] if len(cells) > 7 else "") for code, cells in rows
+        code: _numbers(cells[1], cells[2], *_limits(cells[3]), cells[7] if len(cells) > 7 else "")
+        for code, cells in rows
     }
 
 
@@ -289,11 +292,7 @@ def _tamper(database: Path) -> int:
     with sqlite3.connect(database) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f'DROP TRIGGER "{name}"')
-        table = next(
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit%'")
-            if "action" in [column[1] for column in connection.execute(f'PRAGMA table_info("{name}")')]
-        )  # fmt: skip
-        (number,) = connection.execute(f"SELECT number FROM \"{table}\" WHERE action = 'case.signed'").fetchone()
-        connection.execute(f"UPDATE \"{table}\" SET action = 'case.reviewed' WHERE number = ?", (number,))
+        (number,) = connection.execute("SELECT number FROM audit WHERE action = 'case.signed'").fetchone()
+        connection.execute("UPDATE audit SET action = 'case.reviewed' WHERE number = ?", (number,))
     connection.close()
     return int(number)

@@ -19,7 +19,9 @@ READ = 500
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory, colour_model: Any, station_of: Callable[..., Any]) -> Iterator[Any]:
+def station(
+    tmp_path_factory: pytest.TempPathFactory, colour_model: Any, station_of: Callable[..., Any]
+) -> Iterator[Any]:
     """With a model that names plain pictures by their colour."""
     settings = ReviewSettings(folder=tmp_path_factory.mktemp("station"), serve=True, model=str(colour_model.path))
     with station_of(settings) as running:

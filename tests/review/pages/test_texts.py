@@ -1,0 +1,138 @@
+"""What the pages say: in both languages, with nothing missing and nothing left over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.imaging.decode import REASONS
+from leukopy.review import uploads
+from leukopy.review.pages import LANGUAGES, language, static_folder, texts
+from leukopy.review.records import JobState, Role, Status
+from leukopy.taxonomy import ATTRIBUTES, Place
+
+PAGES = static_folder().parent
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8")
+    for path in sorted((*PAGES.glob("templates/*.j2"), *PAGES.glob("static/*.js")))
+)  # fmt: skip
+STORE = "\n".join(path.read_text(encoding="utf-8") for path in (PAGES.parent / "store").rglob("*.py"))
+
+
+def said() -> Iterator[str]:
+    """Keys that templates and modules name in full; those that count something have two forms."""
+    yield from re.findall(r"\bt\(\s*\"([a-z_.0-9A-Z]+[a-z0-9])\"[,)\s]", SOURCES)
+    for key in re.findall(r"\bcounted\(\s*\"([a-z_.]+)\"", SOURCES):
+        yield from (f"{key}.one", f"{key}.other")
+
+
+def built() -> Iterator[str]:
+    """Keys that are put together from a word of the program's."""
+    yield from (f"status.{status}" for status in Status)
+    yield from (f"job.{state}" for state in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED))
+    yield from (f"role.{role}" for role in Role)
+    yield from (f"place.{place}" for place in Place)
+    yield from (f"refused.{reason}" for reason in (*REASONS, *uploads.REASONS))
+    for attribute in ATTRIBUTES:
+        yield f"attribute.{attribute.name}"
+        yield from (f"attribute.{attribute.name}.{value}" for value in attribute.values)
+    yield from (f"action.{action}" for action in ACTIONS)
+
+
+ACTIONS = sorted(
+    word
+    for word in set(re.findall(r"\"((?:cases?|cells?|images|analysis|session|user|class|station)\.[a-z_]+)\"", STORE))
+    if word.split(".")[1] not in ("id", "case_id", "number")
+)
+"""What the log may tell of."""
+
+
+@pytest.mark.parametrize("tongue", LANGUAGES)
+def test_every_sentence_that_is_asked_for_is_there(tongue: str) -> None:
+    there = texts(tongue)
+    assert len(ACTIONS) > 15
+    assert sorted({*said(), *built()} - there.keys()) == []
+
+
+def test_no_sentence_is_left_over() -> None:
+    groups = set(re.findall(r"\bword\(\s*\"([a-z_]+)\"", SOURCES))
+    groups |= set(re.findall(r"[\"`]([a-z_]+(?:\.[a-z_]+)*)\.(?:\$\{|\"\s*~)", SOURCES))  # `status.${…}`, "status." ~ …
+
+    def asked_for(key: str) -> bool:
+        named = any(f'"{name}"' in SOURCES for name in (key, key.removesuffix(".one").removesuffix(".other")))
+        return named or any(key.startswith(f"{group}.") for group in groups)
+
+    assert [key for key in texts("en") if not asked_for(key)] == []
+
+
+def test_both_languages_say_the_same_things() -> None:
+    english, french = texts("en"), texts("fr")
+    assert list(english) == list(french)
+    for key, sentence in english.items():
+        assert set(re.findall(r"\{\w+\}", sentence)) == set(re.findall(r"\{\w+\}", french[key])), key
+    assert english["notice"] == RESEARCH_USE_ONLY
+    assert "recherche" in french["notice"]
+
+
+def test_little_is_left_in_english() -> None:
+    """A word that is the same in both is one of these, not a sentence that nobody translated."""
+    same = {key: text for key, text in texts("fr").items() if text == texts("en")[key] and re.search("[a-z]{3}", text)}
+    assert set(same.values()) <= {
+        "Administration", "Signature", "Signatures", "Pages", "Patient", "patient", "Zoom", "Ctrl", "Kappa", "Code",
+        "Place", "place", "Classes", "dense", "images", "lymphocytes", "sha256", "Vacuoles",
+        "{name} · {width} × {height} px",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accept", "wanted"),
+    [
+        ("fr", "en-GB", "fr"),
+        ("", "fr-CH,fr;q=0.9,en;q=0.8", "fr"),
+        ("", "de-DE,fr;q=0.5", "fr"),
+        ("../en", "it", "en"),
+        ("", "", "en"),
+    ],
+)
+def test_the_language_is_the_cookies_else_the_browsers(cookie: str, accept: str, wanted: str) -> None:
+    headers = [(b"accept-language", accept.encode()), (b"cookie", f"language={cookie}".encode())]
+    assert language(Request({"type": "http", "headers": headers})) == wanted
+
+
+def test_pages_hold_no_script_style_or_address_of_another_place() -> None:
+    """The content security policy forbids them; so they are not even tried."""
+    for path in PAGES.glob("templates/*.j2"):
+        page = path.read_text(encoding="utf-8")
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src| type=\"module\" src)", page), path.name
+        assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page), path.name
+    for path in (*PAGES.glob("static/*.js"), *PAGES.glob("static/*.css")):
+        content = path.read_text(encoding="utf-8")
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|@import|url\(", content
+        ), path.name
+        assert set(re.findall(r"https?://[^\"'` ]+", content)) <= {"http://www.w3.org/2000/svg"}, path.name
+
+
+def test_files_are_short() -> None:
+    for path in (*PAGES.rglob("*.js"), *PAGES.rglob("*.css"), *PAGES.rglob("*.j2"), *PAGES.rglob("*.py")):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path.name
+
+
+def test_colours_are_those_of_the_reports() -> None:
+    import leukopy.reports
+
+    report = (Path(leukopy.reports.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in report.split("@media")[:2])
+    own = (PAGES / "static" / "base.css").read_text(encoding="utf-8")
+    pairs = {
+        name: pair for name, *pair in re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", own)
+    }
+    shared = pairs.keys() & light.keys()
+    assert len(shared) >= 9
+    for name in shared:
+        assert pairs[name] == [light[name], dark[name]], name
