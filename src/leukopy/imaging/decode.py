@@ -196,9 +196,7 @@ def _decode(data: bytes, where: str, short_side: int | None) -> tuple[Image.Imag
     """The upright RGB picture, perhaps reduced, and the width and height that the file states."""
     reader = _reader(data, where)
     try:
-        ImageFile.LOAD_TRUNCATED_IMAGES = (
-            False  # of the whole process; a library (WeasyPrint) sets it when it is loaded
-        )
+        ImageFile.LOAD_TRUNCATED_IMAGES = False  # a library may have set it for the whole process: WeasyPrint does
         picture = reader(BytesIO(data))
         stored = picture.size
         _check_size(stored, where)
