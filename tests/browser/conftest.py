@@ -69,6 +69,8 @@ class Station:
     address: str
     folder: Path
     store: Any
+    token: str
+    """Lets the one user in; of no use where users log in."""
 
 
 @contextmanager
@@ -98,7 +100,8 @@ def running_station(settings: Any) -> Iterator[Station]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            yield Station(f"http://127.0.0.1:{listening.getsockname()[1]}", settings.folder, store)
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield Station(address, settings.folder, store, app.state.station.token.value)
         finally:
             server.should_exit = True
             thread.join(30)

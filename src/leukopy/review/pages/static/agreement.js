@@ -56,13 +56,9 @@ function matrix(view) {
       ...codes.map((model) => {
         const number = cells.get(`${line.code} ${model}`) ?? 0;
         const part = line.reader ? number / line.reader : 0;
-        return element("td", { class: cellKind(line.code === model, part), "--share": part }, number ? whole(number) : "");
+        return element("td", { class: `figure ${line.code === model ? "right" : "wrong"}`, "--share": part }, number ? whole(number) : "");
       })),
   );
   return table([t("agreement.corner"), ...codes.map((code) => [code, "figure"])], rows,
     { class: "confusion", "aria-label": t("agreement.confusion") });
-}
-
-function cellKind(right, part) {
-  return `figure ${right ? "right" : "wrong"}${part > 0.55 ? " dark" : ""}`;
 }

@@ -1,6 +1,6 @@
 // The head of a case: whose slide, where it stands, and its entries.
 
-import { get, patch } from "./api.js";
+import { patch, post } from "./api.js";
 import { ask, complain, element, find } from "./dom.js";
 import { day, decimal, plain, t, typed } from "./text.js";
 
@@ -50,16 +50,17 @@ export function fill(form, shown) {
 /** Let a case's entries be edited. Answers the changed case, or null where nothing was changed. */
 export async function edit(shown) {
   const dialog = find("case-dialog");
+  dialog.querySelector("form").reset();
   fill(dialog.querySelector("form"), shown);
   const values = await ask(dialog);
   if (values === null) return null;
   try {
-    return await patch(`/cases/${shown.id}`, { version: shown.version, ...entries(values) });
+    const changed = await patch(`/cases/${shown.id}`, { version: shown.version, ...entries(values) });
+    const name = values.get("share")?.trim();
+    return name ? await post(`/cases/${shown.id}/share`, { name }) : changed;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     complain(error.message);
     return null;
   }
 }
-
-export const fetchCase = (id) => get(`/cases/${id}`);

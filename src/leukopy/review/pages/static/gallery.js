@@ -95,12 +95,21 @@ board.onchoice = (chosen) => {
 // ---------------------------------------------------------------- what is changed
 
 let last = Promise.resolve();
+let waiting = 0; // gestures that the server has not answered yet
 
 /** One gesture after the other, so that each is made on the versions that the one before left. */
 function inTurn(gesture) {
-  last = last.then(() => attempt(gesture));
+  waiting += 1;
+  last = last.then(() => attempt(gesture)).finally(() => {
+    waiting -= 1;
+  });
   return last;
 }
+
+// Whoever leaves before the last gesture is stored is asked whether they mean it.
+addEventListener("beforeunload", (event) => {
+  if (waiting) event.preventDefault();
+});
 
 /** Give cells a class: shown at once, settled when the server has it. */
 function give(cells, code, byKey) {

@@ -1,0 +1,251 @@
+"""How the pages of the review station look: legible in light and dark, French in French, narrow on a phone.
+
+``LEUKOPY_SCREENSHOTS=docs/images`` writes the pictures of the documentation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
+
+from leukopy.review.pages import texts
+from leukopy.review.settings import ReviewSettings
+from leukopy.taxonomy import FINE, OUTSIDE
+from leukopy.workflows.draw import DrawSettings, draw
+
+CONTRAST = """
+() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = ([r, g, b, a], below) => [r, g, b].map((v, i) => v * a + below[i] * (1 - a));
+  const light = (colour) => {
+    const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    const own = rgba(getComputedStyle(element).backgroundColor);
+    if (own[3] === 1) return own.slice(0, 3);
+    return over(own, element.parentElement ? ground(element.parentElement) : [255, 255, 255]);
+  };
+  const seen = [];
+  for (const element of document.body.querySelectorAll('*')) {
+    const own = [...element.childNodes].filter((node) => node.nodeType === 3);
+    const words = own.map((node) => node.data).join('').trim();
+    if (!words || !element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    if (element.closest(':disabled, #scale, option, .skip, .sr, dialog')) continue;
+    const style = getComputedStyle(element);
+    const below = ground(element);
+    const [one, other] = [light(over(rgba(style.color), below)), light(below)];
+    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 600);
+    seen.push([ratio / (large ? 3 : 4.5), ratio, words.slice(0, 40), element.className]);
+  }
+  return seen.sort((a, b) => a[0] - b[0]);
+}
+"""
+"""Each piece of text: its contrast as a part of what WCAG 2.1 AA asks for, the contrast, the text, where."""
+
+WORDS = """
+() => {
+  const said = new Set();
+  for (const element of document.querySelectorAll('body *')) {
+    for (const node of element.childNodes) if (node.nodeType === 3 && node.data.trim()) said.add(node.data.trim());
+    for (const name of ['aria-label', 'title', 'placeholder', 'alt']) {
+      if (element.getAttribute(name)) said.add(element.getAttribute(name).trim());
+    }
+  }
+  return [...said];
+}
+"""
+
+NAMELESS = """
+() => [...document.querySelectorAll('button, a, input, select, textarea, [role=listbox], [role=region], dialog')]
+  .filter((e) => e.type !== 'file' && !(e.innerText?.trim() || e.getAttribute('aria-label') || e.labels?.length
+    || e.getAttribute('aria-labelledby') || e.querySelector?.('img[alt]')))
+  .map((e) => e.outerHTML.slice(0, 120))
+"""
+
+PAGES = ("worklist", "gallery", "cell", "sign", "quality", "administration")
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory, station_of: Callable[..., Any]) -> Iterator[Any]:
+    """With the model that ships."""
+    folder = tmp_path_factory.mktemp("station")
+    settings = ReviewSettings(folder=folder, serve=True, micrometres_per_pixel=0.2, laboratory="Haematology")
+    with station_of(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    cells = draw(DrawSettings(cells=200, seed=5, size=180), tmp_path_factory.mktemp("drawn") / "slide").cells
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        for path in sorted(cells.iterdir()):
+            archive.write(path, path.name)
+    return packed.getvalue()
+
+
+@pytest.fixture
+def cases(station: Any, sign_in: Callable[..., Any], drawn: bytes) -> dict[str, str]:
+    """A signed case and one that is worked on; made by the first test that asks."""
+    page = sign_in(station, "ada")
+    csrf = page.get_attribute("meta[name=csrf]", "content")
+
+    def call(path: str, body: dict[str, Any]) -> Any:
+        answer = page.request.post(
+            f"{station.address}/api/v1{path}",
+            data=body,
+            headers={"X-CSRF-Token": csrf, "Origin": station.address},
+        )
+        assert answer.ok, answer.text()
+        return answer.json()
+
+    there = {case["slide"]: case["id"] for case in call("/cases/search", {})["cases"]}
+    return there or _make(page, station, drawn, call)
+
+
+def _make(page: Any, station: Any, drawn: bytes, call: Callable[[str, dict[str, Any]], Any]) -> dict[str, str]:
+    made = {}
+    for slide, patient, age in (("2026-0417 A", "P-1042", 61), ("2026-0418 B", "P-1043", 47)):
+        made[slide] = call("/cases", {
+            "slide": slide, "patient": patient, "age": age, "specimen_date": "2026-11-20", "leukocytes": 11.8,
+            "lymphocytes": 5.2,
+        })["id"]  # fmt: skip
+        page.goto(f"{station.address}/cases/{made[slide]}")
+        page.wait_for_selector("#empty:visible")
+        page.set_input_files("#files", {"name": "slide.zip", "mimeType": "application/zip", "buffer": drawn})
+        page.wait_for_selector(".tile", timeout=120_000)
+        for code, key in (("SNE", "b"), ("SNE", "b"), ("MO", "l"), ("EO", "a")):
+            page.locator(f".group[data-code={code}] .tile").first.click()
+            with page.expect_response("**/corrections"):
+                page.keyboard.press(key)
+    signed = made["2026-0417 A"]
+    version = page.request.get(f"{station.address}/api/v1/cases/{signed}").json()["version"]
+    version = call(f"/cases/{signed}/reviewed", {"version": version})["version"]
+    call(f"/cases/{signed}/sign", {"version": version})
+    page.wrong[:] = [text for text in page.wrong if "404" not in text]  # a case without an analysis has none to tell of
+    return made
+
+
+def look_at(page: Any, station: Any, cases: dict[str, str], name: str) -> None:
+    """Open a page and wait until all of it is there."""
+    draft, signed = cases["2026-0418 B"], cases["2026-0417 A"]
+    page.goto(station.address + {
+        "worklist": "/", "gallery": f"/cases/{draft}", "cell": f"/cases/{draft}", "sign": f"/cases/{signed}/sign",
+        "quality": "/quality", "administration": "/administration",
+    }[name])  # fmt: skip
+    page.wait_for_selector({
+        "worklist": "#cases tr", "gallery": "#count tr", "cell": "#count tr", "sign": "#history tr",
+        "quality": "#confusion td", "administration": "#entries tr",
+    }[name], state="attached")  # fmt: skip
+    if name == "cell":
+        page.locator(".group[data-code=SNE] .tile").nth(3).click()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#references img")
+        page.check("#show-heat")
+    if name == "administration":
+        page.click("#verify")
+        page.wait_for_selector("#verified:visible")
+    page.wait_for_load_state("networkidle")
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep what is seen for the documentation, where that is asked for: few colours, and below 250 kB."""
+    folder = os.environ.get("LEUKOPY_SCREENSHOTS")
+    if not folder:
+        return
+    with Image.open(BytesIO(page.screenshot(animations="disabled"))) as shot:
+        seen = shot.convert("RGB")
+    palette = Image.new("P", (1, 1))
+    common = seen.quantize(200, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE).getpalette() or []
+    classes = [int(cell.colour[at : at + 2], 16) for cell in (*FINE, *OUTSIDE[:1]) for at in (1, 3, 5)]
+    palette.putpalette([*common[:600], *classes])
+    for scale in (1, 0.9, 0.8, 0.7):
+        size = (round(seen.width * scale), round(seen.height * scale))
+        small = seen.resize(size, Image.Resampling.LANCZOS) if scale < 1 else seen
+        path = Path(folder) / f"review-{name}.png"
+        small.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size < 250_000:
+            break
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_legible(scheme: str, station: Any, sign_in: Callable[..., Any], cases: dict[str, str]) -> None:
+    page = sign_in(station, "ada", color_scheme=scheme)
+    for name in PAGES:
+        look_at(page, station, cases, name)
+        assert page.evaluate(NAMELESS) == [], name
+        picture(page, f"{name}-{scheme}")
+        measured = page.evaluate(CONTRAST)
+        assert len(measured) > 20
+        assert [text for text in measured if text[0] < 1] == [], name
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"
+    page.click("#leave")
+    page.wait_for_selector("#login")
+    picture(page, f"login-{scheme}")
+    assert page.evaluate(CONTRAST)[0][0] >= 1
+
+
+def test_the_switch_of_colours_is_kept(station: Any, sign_in: Callable[..., Any]) -> None:
+    page = sign_in(station, "ada", color_scheme="light")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.click("#theme")
+    page.click("#theme")
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.goto(f"{station.address}/quality")
+    assert page.evaluate(paper) == dark
+    page.click("#theme")
+    assert page.evaluate(paper) == light
+
+
+def test_french_pages_are_french(station: Any, sign_in: Callable[..., Any], cases: dict[str, str]) -> None:
+    page = sign_in(station, "ada", locale="en-GB")
+    page.click("[data-language=fr]")
+    page.wait_for_selector("html[lang=fr] #work[aria-busy=false]")
+    english = {text for key, text in texts("en").items() if text not in texts("fr").values() and "{" not in text}
+    english |= {"segmented neutrophil", "Segmented neutrophil", "Band neutrophil", "Lymphocyte atypical"}
+    for name in PAGES:
+        look_at(page, station, cases, name)
+        words = set(page.evaluate(WORDS))
+        assert "Liste de travail" in words
+        assert words & english == set(), name
+    page.goto(f"{station.address}/cases/{cases['2026-0417 A']}/sign")
+    page.wait_for_selector("#count [data-line=WBC] td:has-text('11,80')")  # decimal comma
+    picture(page, "sign-french-light")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (820, 1180)])
+def test_narrow_screens_do_not_scroll_sideways(
+    size: tuple[int, int], station: Any, sign_in: Callable[..., Any], cases: dict[str, str]
+) -> None:
+    page = sign_in(station, "ada", viewport={"width": size[0], "height": size[1]}, has_touch=True)
+    for name in PAGES:
+        look_at(page, station, cases, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
+        banner = page.locator(".banner").bounding_box()
+        assert banner["y"] == 0  # research use only: always in sight, and all of it
+        assert page.locator(".banner").evaluate(
+            "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 1"
+        )
+        if name in ("gallery", "sign"):
+            picture(page, f"{name}-{'tablet' if size[0] > 800 else 'phone'}-light")
