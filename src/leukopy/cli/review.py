@@ -93,6 +93,8 @@ def _serve(settings: ReviewSettings, *, browser: bool) -> None:
 
     def ready(address: str) -> None:
         say(f"{RESEARCH_USE_ONLY}\nThe review station is at {address}\nCtrl-C ends it; nothing is lost.")
+        if settings.serve and not settings.https:
+            say("Without HTTPS passwords can be read on the way: put a proxy in front, and add --https.")
         if browser:
             typer.launch(address)
 

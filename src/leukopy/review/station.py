@@ -29,8 +29,8 @@ class Station:
     aids: Aids
 
 
-def station(request: Request) -> Station:
-    """The station that answers a request."""
+async def station(request: Request) -> Station:
+    """The station that answers a request. (Not a plain function: that would be called in a thread, for nothing.)"""
     return cast(Station, request.app.state.station)
 
 

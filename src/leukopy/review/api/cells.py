@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
 from leukopy.review.api.counts import corrected, count, judged
@@ -28,8 +28,14 @@ from leukopy.review.thumbnails import LARGEST, SMALLEST, thumbnail
 
 router = APIRouter()
 
-Tongue = Annotated[Language, Depends(language)]
-"""In which language notes are written: as the pages are."""
+
+async def preferred(request: Request) -> Language:
+    """In which language notes are written: as the pages are."""
+    return language(request)
+
+
+Tongue = Annotated[Language, Depends(preferred)]
+"""A route's parameter."""
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp")
 KEEP = {"Cache-Control": "private, max-age=3600, immutable", "Vary": "Cookie"}
