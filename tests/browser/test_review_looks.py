@@ -153,7 +153,7 @@ def look_at(page: Any, station: Any, cases: dict[str, str], name: str) -> None:
         "quality": "/quality", "administration": "/administration",
     }[name])  # fmt: skip
     page.wait_for_selector({
-        "worklist": "#cases tr", "gallery": "#count tr", "cell": "#count tr", "sign": "#history tr",
+        "worklist": "#cases tr", "gallery": "#count tr", "cell": "#count tr", "sign": "#influential img",
         "quality": "#confusion td", "administration": "#entries tr",
     }[name], state="attached")  # fmt: skip
     if name == "cell":
@@ -194,6 +194,10 @@ def test_text_is_legible(scheme: str, station: Any, sign_in: Callable[..., Any],
         look_at(page, station, cases, name)
         assert page.evaluate(NAMELESS) == [], name
         picture(page, f"{name}-{scheme}")
+        if name == "sign":
+            page.evaluate("document.getElementById('patient-title').scrollIntoView()")
+            page.wait_for_load_state("networkidle")
+            picture(page, f"lymphocytosis-{scheme}")
         measured = page.evaluate(CONTRAST)
         assert len(measured) > 20
         assert [text for text in measured if text[0] < 1] == [], name

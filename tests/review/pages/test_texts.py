@@ -34,7 +34,7 @@ def said() -> Iterator[str]:
 def built() -> Iterator[str]:
     """Keys that are put together from a word of the program's."""
     yield from (f"status.{status}" for status in Status)
-    yield from (f"job.{state}" for state in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED))
+    yield from (f"job.{state}" for state in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, "lost"))
     yield from (f"role.{role}" for role in Role)
     yield from (f"place.{place}" for place in Place)
     yield from (f"refused.{reason}" for reason in (*REASONS, *uploads.REASONS))

@@ -62,10 +62,10 @@ function showDifferential(view) {
 
 /** Where there is no cell yet: what to do, or how far the analysis is. */
 async function state(cells) {
-  const job = cells && shown.model ? null : await latest(id);
+  const job = OPEN.includes(shown.status) ? await latest(id) : null;
   const running = job !== null && working(job);
   find("empty").hidden = cells > 0 || running;
-  find("failed-job").hidden = !(job?.state === "failed" || job?.state === "cancelled");
+  find("failed-job").hidden = job?.state !== "failed" && job?.state !== "cancelled";
   if (!find("failed-job").hidden) {
     find("failed-words").textContent = [t(`job.${job.state}`), job.message].filter(Boolean).join(" ");
   }

@@ -22,6 +22,9 @@ export function follow(caseId, ended) {
     events.close();
     ended(job);
   });
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) ended({ state: "lost", message: "" });
+  });
   addEventListener("pagehide", () => events.close());
   return element("span", { class: "progress" }, bar, words, cancel);
 }

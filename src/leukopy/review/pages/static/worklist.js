@@ -67,9 +67,8 @@ function watch(caseId) {
   if (followed.has(caseId)) return;
   const shown = follow(caseId, (job) => {
     followed.delete(caseId);
-    const words = [t(`job.${job.state}`), job.state === "failed" ? job.message : ""].filter(Boolean).join(" ");
-    if (job.state === "failed") complain(words);
-    else say(words);
+    if (job.state === "finished" || job.state === "cancelled") say(t(`job.${job.state}`));
+    else complain([t(`job.${job.state}`), job.message].filter(Boolean).join(" "));
     attempt(load);
   });
   followed.set(caseId, shown);
@@ -117,8 +116,8 @@ async function fillCase(caseId, folder) {
     return;
   }
   if (!files.length) return;
-  const place = find(`progress-${caseId}`);
-  const result = await send(caseId, files, (words) => place.replaceChildren(element("span", { class: "quiet" }, words)));
+  const told = (words) => find(`progress-${caseId}`)?.replaceChildren(element("span", { class: "quiet" }, words));
+  const result = await send(caseId, files, told);
   report(result);
   if (result.added) watch(caseId);
 }
