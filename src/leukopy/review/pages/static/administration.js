@@ -1,6 +1,6 @@
 // Users, own classes, and the log that only grows.
 
-import "./page.js";
+import { ready } from "./page.js";
 import { attempt, get, patch, post } from "./api.js";
 import { classes } from "./classes.js";
 import { ask, dot, element, find, say } from "./dom.js";
@@ -100,5 +100,6 @@ find("verify").addEventListener("click", () =>
   }),
 );
 
+ready();
 attempt(audit);
 if (find("users")) attempt(users);

@@ -1,6 +1,5 @@
 // The gallery: see each cell, correct it in one gesture, and watch the count.
 
-import "./page.js";
 import { Problem, attempt, get, patch, post } from "./api.js";
 import { Board } from "./board.js";
 import { OPEN, edit, numberOf, showHead } from "./casehead.js";
@@ -11,6 +10,7 @@ import { beside, lines, notes, target } from "./differential.js";
 import { complain, find, say } from "./dom.js";
 import { dropped, outcome, refusals, send } from "./files.js";
 import { wire } from "./gestures.js";
+import { ready } from "./page.js";
 import { follow, latest, working } from "./progress.js";
 import { counted, plain, t } from "./text.js";
 
@@ -294,6 +294,7 @@ document.addEventListener("visibilitychange", () => {
   });
 });
 
+ready();
 attempt(load).then((there) => {
   find("desk").hidden = !there;
   find("missing").hidden = there;

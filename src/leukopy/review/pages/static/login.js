@@ -1,6 +1,6 @@
 // Name and password.
 
-import "./page.js";
+import { ready } from "./page.js";
 import { attempt, post } from "./api.js";
 import { find } from "./dom.js";
 
@@ -20,3 +20,6 @@ find("login")?.addEventListener("submit", (event) => {
     if (!welcome) find("password").select();
   });
 });
+
+ready();
+document.querySelector("#login [name=name]")?.focus();

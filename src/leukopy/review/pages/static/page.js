@@ -57,6 +57,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?" && !typing(event)) help?.showModal();
 });
 
+/** Each page says when its buttons are wired: a click before would be lost. */
+export function ready() {
+  find("contents").inert = false;
+}
+
 /** Whether a key belongs to a field, or to a dialog that is open. */
 export function typing(event) {
   return event.target.closest("input:not([type=range], [type=checkbox]), textarea, select") !== null

@@ -1,10 +1,11 @@
 // How well model and readers agree over all signed cases.
 
-import "./page.js";
+import { ready } from "./page.js";
 import { attempt, get } from "./api.js";
 import { showAgreement } from "./agreement.js";
 import { find } from "./dom.js";
 
+ready();
 attempt(async () => {
   const view = await get("/agreement");
   find("empty").hidden = view.cells > 0;

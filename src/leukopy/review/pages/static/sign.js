@@ -1,6 +1,6 @@
 // The page where a case is looked over, signed, signed again, amended and handed out.
 
-import "./page.js";
+import { ready } from "./page.js";
 import { Problem, address, attempt, get, patch, post } from "./api.js";
 import { showAgreement } from "./agreement.js";
 import { OPEN, numberOf, showHead } from "./casehead.js";
@@ -29,6 +29,7 @@ async function load() {
     find(name).value = plain(shown[name]);
     find(name).disabled = !OPEN.includes(shown.status);
   }
+  find("patient-form").querySelector("button").disabled = !OPEN.includes(shown.status);
   const parts = [attempt(async () => showHistory(await get(`${path}/history`)))];
   if (shown.cells) {
     parts.push(
@@ -137,6 +138,7 @@ function showDownloads() {
   find("view").href = address(`${path}/report.html`);
 }
 
+ready();
 attempt(load).then((there) => {
   find("content").hidden = !there;
   find("missing").hidden = there;

@@ -1,6 +1,6 @@
 // The work list: cases, how far their analysis is, and new ones.
 
-import "./page.js";
+import { ready } from "./page.js";
 import { attempt, post } from "./api.js";
 import { entries, status } from "./casehead.js";
 import { ask, complain, element, find, say } from "./dom.js";
@@ -158,6 +158,7 @@ for (const [name, step] of [["before", -1], ["after", 1]]) {
   });
 }
 
+ready();
 attempt(load).then((there) => {
   find("work").setAttribute("aria-busy", "false");
   find("broken").hidden = there;
