@@ -1,0 +1,73 @@
+"""How well a score tells cells of a class that a model never learnt from cells of the classes that it did."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.evaluation.intervals import Estimate, clopper_pearson
+from leukopy.evaluation.roc import delong_interval
+
+
+@dataclass(frozen=True)
+class OpenSetScore:
+    """How a score does on cells of known classes and of one that is not known."""
+
+    known: int
+    """Cells of known classes."""
+    unknown: int
+    """Cells of the other."""
+    auroc: Estimate
+    """The chance that an unknown cell is stranger than a known one (DeLong's interval)."""
+    false: Estimate
+    """Share of the known cells that are stranger than the threshold: taken for unidentified, wrongly (exact limits)."""
+    found: Estimate
+    """Share of the unknown cells that are stranger than the threshold (exact limits)."""
+
+
+def threshold_keeping(strangeness: NDArray[np.floating], share: float) -> float:
+    """The strangeness up to which a new known cell lies with a chance of at least ``share``.
+
+    Split conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005): the chance
+    holds for cells like those given, whatever the score.
+
+    Args:
+        strangeness: (N,), of known cells that nothing was fitted to.
+        share: to be kept, 0 to 1.
+
+    Raises:
+        ValueError: the cells are too few to promise it.
+    """
+    place = math.ceil((len(strangeness) + 1) * share - 1e-9)
+    if not 0 < place <= len(strangeness):
+        raise ValueError(f"{len(strangeness)} known cells are too few to keep {share:.1%} of such cells")
+    return float(np.sort(strangeness)[place - 1])
+
+
+def beyond(strangeness: NDArray[np.floating], threshold: float) -> Estimate:
+    """Share of cells (N,) that are stranger than the threshold, with exact limits; all None where there is no cell."""
+    count, total = int((strangeness > threshold).sum()), len(strangeness)
+    return Estimate.of(count / total, *clopper_pearson(count, total)) if total else Estimate(None, None, None)
+
+
+def score_open_set(strangeness: NDArray[np.floating], unknown: NDArray[np.bool_], threshold: float) -> OpenSetScore:
+    """Score the strangeness of N cells.
+
+    Args:
+        strangeness: (N,).
+        unknown: (N,), the cells of the class that the model never learnt.
+        threshold: above it, a cell is taken for unidentified.
+
+    Raises:
+        ValueError: all cells are known, or none.
+    """
+    return OpenSetScore(
+        known=int((~unknown).sum()),
+        unknown=int(unknown.sum()),
+        auroc=delong_interval(unknown, strangeness),
+        false=beyond(strangeness[~unknown], threshold),
+        found=beyond(strangeness[unknown], threshold),
+    )
