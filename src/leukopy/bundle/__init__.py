@@ -1,6 +1,16 @@
 """The contract between training and everything else: a folder with ``model.onnx`` and ``card.json``."""
 
-from leukopy.bundle.card import AttributeHead, Attributes, Calibration, Card, DatasetUse, Metric, ModelFile, Thresholds
+from leukopy.bundle.card import (
+    AttributeHead,
+    Attributes,
+    Calibration,
+    Card,
+    DatasetUse,
+    Metric,
+    ModelFile,
+    OpenSet,
+    Thresholds,
+)
 from leukopy.bundle.patient_store import (
     DEFAULT_PATIENT_MODEL,
     PatientBundle,
@@ -20,6 +30,7 @@ __all__ = [
     "DatasetUse",
     "Metric",
     "ModelFile",
+    "OpenSet",
     "PatientBundle",
     "Thresholds",
     "add_metrics",

@@ -91,6 +91,21 @@ class Attributes(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
+class OpenSet(Settings):
+    """What the ``strangeness`` output holds, and from where on a cell is taken for none that the model knows."""
+
+    threshold: float = Field(gt=0)
+    """A cell whose strangeness is greater is flagged ``unidentified``."""
+    kept: float = Field(gt=0, lt=1)
+    """Share of the known cells that the threshold keeps."""
+    fitted_on: str
+    """The cells the threshold was set on; never a test split."""
+    method: str
+    """What strangeness is, and which cells it was learnt from."""
+    metrics: tuple[Metric, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
 class Card(Settings):
     """The whole of ``card.json``."""
 
@@ -114,6 +129,8 @@ class Card(Settings):
     metrics: tuple[Metric, ...] = ()
     attributes: Attributes | None = None
     """Of the network's ``attributes`` output; None where it has none."""
+    open_set: OpenSet | None = None
+    """Of the network's ``strangeness`` output; None where it has none."""
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The training settings, whole."""
     provenance: dict[str, Any] = Field(default_factory=dict)

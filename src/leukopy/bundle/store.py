@@ -28,7 +28,8 @@ class Bundle:
         """The ONNX file. Input ``images``: uint8 (N, size, size, 3). Outputs: ``logits`` float32 (N, 11),
         ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
         feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits;
-        and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads.
+        and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads;
+        and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how far a cell is from every class.
         """
         return self.path / MODEL_FILE
 

@@ -15,7 +15,8 @@ from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
-from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema, printable
+from leukopy.inference.reasons import reasons
+from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -37,8 +38,9 @@ class Classifier:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.bundle = bundle
         self._schema = cell_schema(bundle.card)
-        outputs = ("logits", "attributes") if bundle.card.attributes else ("logits",)
-        self._engine = Engine(bundle, threads, outputs)
+        wanted = {"logits": True, "attributes": bundle.card.attributes, "strangeness": bundle.card.open_set}
+        self._outputs = [name for name, there in wanted.items() if there]
+        self._engine = Engine(bundle, threads, self._outputs)
 
     @classmethod
     def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
@@ -66,8 +68,8 @@ class Classifier:
             progress: told how many are done.
 
         Returns:
-            Rows of ``CELL_SCHEMA`` (and of ``ATTRIBUTE_SCHEMA``, where the bundle judges attributes) and of
-            ``FAILURE_SCHEMA``, each in the order of ``paths``.
+            Rows of `inference.rows.cell_schema` (``CELL_SCHEMA``, and more columns where the bundle has what they
+            tell) and of ``FAILURE_SCHEMA``, each in the order of ``paths``.
         """
         inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
         cells, failures, done = [], [], 0
@@ -101,17 +103,23 @@ class Classifier:
         cells = [cell for batch in batches for cell in batch.cells]
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
+        outputs = {name: np.concatenate([batch.outputs[name] for batch in batches]) for name in self._outputs}
         columns: dict[str, Any] = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
-            **self._columns(np.concatenate([batch.outputs["logits"] for batch in batches]), sizes),
+            **self._columns(outputs["logits"], sizes),
             "width": sizes[:, 0],
             "height": sizes[:, 1],
             "digest": [digest for batch in batches for digest in batch.digests],
         }
         if self.card.attributes:
-            judged = np.concatenate([batch.outputs["attributes"] for batch in batches])
-            columns |= attribute_columns(judged, columns["class8"], self.card.attributes)
+            columns |= attribute_columns(outputs["attributes"], columns["class8"], self.card.attributes)
+        if self.card.open_set:
+            strangeness = outputs["strangeness"] / self.card.open_set.threshold
+            columns["strangeness"] = strangeness
+            columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])
+            paths = [Path(cell.path) if strange else None for cell, strange in zip(cells, strangeness > 1, strict=True)]
+            columns["unidentified_reason"] = reasons(paths, self._engine.threads)
         failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
         return Predictions(
             pl.DataFrame({name: columns[name] for name in self._schema}, schema=self._schema),
@@ -144,6 +152,11 @@ class Classifier:
             ),
             **probabilities,
         }
+
+
+def _with_flag(name: str, up: NDArray[np.bool_], flags: NDArray[np.str_]) -> list[str]:
+    """Flags with one more, where it is up, before the others."""
+    return [";".join(filter(None, (name, own))) if is_up else own for own, is_up in zip(flags, up, strict=True)]
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

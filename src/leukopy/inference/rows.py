@@ -39,6 +39,15 @@ SET_SCHEMA: dict[str, pl.DataType] = {
 }
 """One more column of a classified cell, where the bundle's card holds the threshold."""
 
+STRANGENESS_SCHEMA: dict[str, pl.DataType] = {
+    "strangeness": pl.Float32(),  # how unlike every known class, in units of the threshold: above 1 it is unidentified
+    "unidentified_reason": pl.String(),  # in words; null for cells that are not unidentified
+}
+"""More columns of a classified cell, where the bundle knows what it does not know."""
+
+UNIDENTIFIED = "unidentified"
+"""The flag of a cell that is stranger than the threshold. Its classes stay the best guess; no count relies on them."""
+
 FAILURE_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
     "path": pl.String(),
@@ -50,7 +59,18 @@ FAILURE_SCHEMA: dict[str, pl.DataType] = {
 def cell_schema(card: Card) -> dict[str, pl.DataType]:
     """The columns of the cells that a bundle classifies."""
     sets = SET_SCHEMA if card.thresholds.set_from is not None else {}
-    return CELL_SCHEMA | sets | (ATTRIBUTE_SCHEMA if card.attributes else {})
+    strange = STRANGENESS_SCHEMA if card.open_set else {}
+    return CELL_SCHEMA | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
+
+
+def is_unidentified() -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: whether the cell is flagged `UNIDENTIFIED`."""
+    return pl.col("flags").str.split(";").list.contains(UNIDENTIFIED)
+
+
+def counted_code() -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: the class that a cell is counted in, its fine one or ``UNIDENTIFIED``."""
+    return pl.when(is_unidentified()).then(pl.lit("UNIDENTIFIED")).otherwise(pl.col("class11"))
 
 
 class CellInput(NamedTuple):
