@@ -1,6 +1,6 @@
 """30 readers at once correct cells in 10 cases of one station: how long a correction takes, and whether one is lost.
 
-    python benchmarks/review.py [--seconds 120] [--readers 30] [--cases 10] [--cells 200] [--database URL]
+    python benchmarks/review.py [--seconds 120] [--readers 30] [--cases 10] [--cells 200] [--database URL] [--beside X]
 
 The station is a real `leukopy review --serve` process on loopback, its cells are drawn. A reader gives a cell another
 class, looks at the answer, and goes on to the next after a second on average (exponential); the readers of a case see
@@ -188,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("--seconds", 120), ("--readers", 30), ("--cases", 10), ("--cells", 200)):
         parser.add_argument(name, type=int, default=default)
+    parser.add_argument("--beside", default="nothing", help="what else runs on the machine; kept with the figures")
     parser.add_argument("--database", help="of PostgreSQL; else SQLite")
     given = parser.parse_args()
     with TemporaryDirectory() as scratch:
@@ -211,6 +212,7 @@ def main() -> None:
         "cells of each case": given.cells,
         "seconds": given.seconds,
         "pause between corrections, s": PAUSE,
+        "beside it": given.beside,
         "load before (1 minute)": round(before, 2),
         "load at the end (1 minute)": round(os.getloadavg()[0], 2),
         "corrections acknowledged": len(acknowledged),
