@@ -24,6 +24,17 @@ def test_uncertain_is_counted_as_a_word_among_flags(make_cells):
     assert count_cells(cells.lazy()).uncertain == 2
 
 
+def test_unidentified_cells_are_in_no_class(make_cells):
+    cells = make_cells({"SNE": 6, "LY": 4})
+    odd = pl.Series(["unidentified;uncertain", *[""] * 5, "unidentified", "uncertain", "", ""])
+    found = count_cells(cells.with_columns(flags=odd).lazy())
+    assert (found.cells, found.leukocytes, found.uncertain) == (10, 8, 1)
+    assert found.outside == {"PLT": 0, "UNIDENTIFIED": 2}
+    rest = count_cells(cells.filter(odd != "unidentified", odd != "unidentified;uncertain").lazy())
+    assert [line.expected for line in found.lines] == pytest.approx([line.expected for line in rest.lines])
+    assert "2 cells are unidentified: they are counted in no class" in found.notes[-1]
+
+
 def test_expected_shares_come_from_the_probabilities(make_cells):
     cells = make_cells({"SNE": 50, "LY": 50})
     found = {line.code: line for line in count_cells(cells.lazy()).lines}

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from leukopy.bundle import open_bundle
+from leukopy.bundle import OpenSet, open_bundle
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports import gallery
@@ -249,6 +249,31 @@ def test_flags_are_words(content, render):
     flagged = content.cells.with_columns(flags=pl.lit("low_resolution;not_square"))
     _, page = render(replace(content, cells=flagged))
     assert page.text.count("low resolution, not square") == 10
+
+
+def test_unidentified_cells_stand_apart_with_their_reason(content, slide, card, render):
+    assert "Unidentified" not in render(content)[1].text
+    odd = pl.col("cell_id") == "slide/EO_001.png"
+    cells = slide.with_columns(
+        flags=pl.when(odd).then(pl.lit("unidentified")).otherwise("flags"),
+        strangeness=pl.when(odd).then(1.5).otherwise(0.4),
+        unidentified_reason=pl.when(odd).then(pl.lit("out of focus")),
+    )
+    knowing = OpenSet(threshold=20, kept=0.97, fitted_on="some", method="made for tests")
+    _, page = render(
+        replace(
+            content,
+            cells=gallery.choose(cells.lazy()),
+            totals=gallery.totals(cells.lazy()),
+            differential=count_cells(cells.lazy()),
+            card=card.model_copy(update={"open_set": knowing}),
+        )
+    )
+    assert "Unidentified UNIDENTIFIED the only cell EO 83 % BA" in page.text
+    assert "unidentified Out of focus" in page.text
+    assert "Of 12 cells, 1 cell is unidentified: it is counted in no class." in page.text
+    assert "Eosinophil EO the only cell" in page.text
+    assert "less like any class than all but 3 %" in page.text
 
 
 def test_a_shift_beyond_sampling_error_is_named_at_the_top(content, make_cells, render):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.differential import Differential, Line, ReferenceRanges, differential
+from leukopy.inference.rows import counted_code, is_unidentified
 from leukopy.taxonomy import FINE, find
 
 _COLUMNS: dict[str, pl.DataType] = {
@@ -32,18 +33,35 @@ _COLUMNS: dict[str, pl.DataType] = {
 def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None) -> Differential:
     """The differential of classified cells, counted as a stream.
 
+    Cells flagged ``unidentified`` are counted as such, in no class, and their probabilities are expected of none.
+
     Args:
         cells: rows of ``CELL_SCHEMA``, any number of them.
         ranges: the laboratory's reference ranges.
     """
-    counts = cells.group_by("class11").len().collect(engine="streaming")
-    totals = cells.select(
-        pl.col("flags").str.split(";").list.contains("uncertain").sum().alias("uncertain"),
-        *(pl.col(f"p_{cell.code}").cast(pl.Float64).sum().alias(cell.code) for cell in FINE),
-    ).collect(engine="streaming")
+    counts = cells.group_by(counted_code()).len().collect(engine="streaming")
+    totals = (
+        cells.filter(~is_unidentified())
+        .select(
+            pl.col("flags").str.split(";").list.contains("uncertain").sum().alias("uncertain"),
+            *(pl.col(f"p_{cell.code}").cast(pl.Float64).sum().alias(cell.code) for cell in FINE),
+        )
+        .collect(engine="streaming")
+    )
     expected = totals.row(0, named=True)
     uncertain = int(expected.pop("uncertain"))
-    return differential(dict(counts.iter_rows()), uncertain=uncertain, expected=expected, ranges=ranges)
+    by_code = dict(counts.iter_rows())
+    counted = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges)
+    return replace(counted, notes=(*counted.notes, *_unidentified(by_code.get("UNIDENTIFIED", 0), counted.cells)))
+
+
+def _unidentified(count: int, cells: int) -> list[str]:
+    if not count:
+        return []
+    words = (
+        "1 cell is unidentified: it is counted" if count == 1 else f"{count} cells are unidentified: they are counted"
+    )
+    return [f"Of {cells} cells, {words} in no class. Blasts, smudge cells and artefacts would be among these."]
 
 
 def write_differential(folder: Path, differential: Differential) -> None:

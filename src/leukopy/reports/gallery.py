@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
+from leukopy.inference.rows import counted_code
 from leukopy.taxonomy import DISPLAY_ORDER
 
 PER_CLASS = 24
@@ -21,14 +22,16 @@ THUMBNAIL = 192
 
 
 def totals(cells: pl.LazyFrame) -> dict[str, int]:
-    """Cells per fine class, in display order, from rows with a ``class11`` column."""
-    counts = cells.group_by("class11").len().collect(engine="streaming")
+    """Cells per class that they are counted in, fine or unidentified, in display order."""
+    counts = cells.group_by(counted_code()).len().collect(engine="streaming")
     found: Mapping[str, int] = dict(counts.iter_rows())
     return {code: found[code] for code in DISPLAY_ORDER if code in found}
 
 
 def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:
-    """The ``per_class`` least certain cells of each fine class: classes in display order, least certain cell first.
+    """The ``per_class`` least certain cells of each class: in display order, least certain cell first.
+
+    Classes are those that cells are counted in: a fine one, or ``UNIDENTIFIED``.
 
     Args:
         cells: rows of ``CELL_SCHEMA``, any number of them; they are streamed, never held together.
@@ -39,7 +42,7 @@ def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:
     """
     order = ["confidence11", "cell_id"]
     shown = [
-        cells.filter(pl.col("class11") == code).bottom_k(per_class, by=order).collect(engine="streaming").sort(order)
+        cells.filter(counted_code() == code).bottom_k(per_class, by=order).collect(engine="streaming").sort(order)
         for code in totals(cells)
     ]
     return pl.concat(shown) if shown else cells.head(0).collect()

@@ -13,6 +13,7 @@ from leukopy.bundle.card import Card
 from leukopy.core.files import write_text
 from leukopy.evaluation.differential import Differential, Line
 from leukopy.inference.attributes import words
+from leukopy.inference.rows import counted_code
 from leukopy.reports.rendering import embedded, flat, render
 from leukopy.taxonomy import FINE, CellClass, find
 
@@ -31,7 +32,7 @@ class ReportContent:
     thumbnails: Mapping[str, bytes]
     """JPEG by ``cell_id``."""
     totals: Mapping[str, int]
-    """All cells by fine class, in display order."""
+    """All cells by the class that they are counted in, as `gallery.totals` returns them."""
     differential: Differential
     failures: pl.DataFrame
     """Rows of ``FAILURE_SCHEMA``: the first of them suffice."""
@@ -48,13 +49,16 @@ class Tile:
     cell_id: str
     picture: str | None
     """Base64 of the JPEG; None where the picture can no longer be read."""
+    first: CellClass
+    """Its most probable class, whether it is counted there or not."""
     probability: float
-    """Of its class."""
     second: CellClass
     second_probability: float
     flags: tuple[str, ...]
     why: str | None
     """The cell in words, where the model judges attributes."""
+    reason: str | None
+    """Why it is unidentified; None where it is not."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def write_report(path: Path, content: ReportContent) -> None:
 
 def _shelves(content: ReportContent) -> Iterator[Shelf]:
     for code, total in content.totals.items():
-        rows = content.cells.filter(pl.col("class11") == code)
+        rows = content.cells.filter(counted_code() == code)
         yield Shelf(find(code), total, tuple(_tile(row, content.thumbnails) for row in rows.iter_rows(named=True)))
 
 
@@ -98,11 +102,13 @@ def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
     return Tile(
         cell_id=row["cell_id"],
         picture=embedded(jpeg) if jpeg else None,
+        first=find(row["class11"]),
         probability=row["confidence11"],
         second=second,
         second_probability=row[f"p_{second.code}"],
         flags=tuple(flag for flag in row["flags"].split(";") if flag),
         why=words(row),
+        reason=row.get("unidentified_reason"),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from leukopy.review.records import ClassChoice, Refused, Status
@@ -70,6 +72,18 @@ def test_predictions_make_cells_in_display_order_least_certain_first(station):
     assert cells[0].flags == ("uncertain", "not_square")
     assert (case.cells, case.failures, case.corrected, case.model) == (12, 0, 0, "colours cccccccccccc")
     assert station.store.model_facts(station.reader, case.id) == MODEL
+
+
+def test_a_cell_that_the_model_does_not_know_is_unidentified(station):
+    case = station.draft()
+    station.add(case, ["a", "b"])
+    said = predictions([1, 2])
+    odd = said.cells.with_columns(flags=pl.Series(["unidentified;uncertain", "uncertain"]))
+    station.store.write_predictions(case.id, replace(said, cells=odd), MODEL)
+    cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
+    assert [cells[number].code for number in (1, 2)] == ["UNIDENTIFIED", said.cells["class11"][1]]
+    assert cells[1].model_code == "UNIDENTIFIED"
+    assert station.store.case(station.reader, case.id).corrected == 0
 
 
 def test_predictions_twice_change_nothing(station):

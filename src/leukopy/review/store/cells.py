@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
-from leukopy.inference.rows import Predictions
+from leukopy.inference.rows import UNIDENTIFIED, Predictions
 from leukopy.review.records import CellDetail, CellRow, Refused, User
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
@@ -150,9 +150,10 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         for attribute in ATTRIBUTES
         if row.get(f"attr_{attribute.name}") is not None
     ]
+    code = "UNIDENTIFIED" if UNIDENTIFIED in row["flags"].split(";") else row["class11"]
     return {
-        "code": row["class11"],
-        "model_code": row["class11"],
+        "code": code,
+        "model_code": code,
         "confidence": _rounded(row["confidence11"]),
         "flags": row["flags"],
         "why": row.get("why") or "",
