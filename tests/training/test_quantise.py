@@ -11,7 +11,7 @@ import torch
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.cell_net import CellNet
 from leukopy.training.export import _to_onnx
-from leukopy.training.graph import with_class_activation
+from leukopy.training.graph import inputs_of, with_attributes, with_class_activation
 from leukopy.training.quantise import quantised
 
 RNG = np.random.default_rng(0)
@@ -58,3 +58,26 @@ def test_pictures_are_read_as_the_integers_they_are(rounded) -> None:
     assert not [node for node in graph.node if node.op_type in ("Cast", "Sub", "Div")]
     scale = next(constant for constant in graph.initializer if constant.name == "images.scale")
     assert onnx.numpy_helper.to_array(scale) == pytest.approx(1 / 128)
+
+
+def test_every_layer_of_the_backbone_is_computed_in_integers(rounded, tmp_path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 4  # it warns that what it writes suits this machine only
+    onnxruntime.InferenceSession(rounded, options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(tmp_path / "optimised.onnx").graph
+    assert sum(node.op_type == "QLinearConv" for node in graph.node) == 49
+    assert [node.op_type for node in graph.node if "Conv" in node.op_type and node.op_type != "QLinearConv"] == ["Conv"]
+    assert next(node for node in graph.node if node.op_type == "Conv").name.startswith("class_activation")
+
+
+def test_attributes_stay_in_floating_point(network) -> None:
+    model = onnx.load_from_string(network)
+    maps = inputs_of(model, ["blocks.2.0.conv_pw"])
+    layer = (RNG.normal(size=(3, 2 * sum(maps.values()))).astype(np.float32), np.zeros(3, np.float32))
+    exact = with_attributes(model, maps, [layer]).SerializeToString()
+    found = quantised(exact, IMAGES[:40])
+    before, after = run(exact, "attributes"), run(found, "attributes")
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.99
+    names = [node.name for node in onnx.load_from_string(found).graph.node if node.op_type == "QuantizeLinear"]
+    assert not [name for name in names if name.startswith("statistics")]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from leukopy.core.errors import TrainingError
+from leukopy.training.graph import ATTRIBUTES, CLASS_ACTIVATION, STATISTICS
 
 BATCH = 20
 
@@ -72,8 +73,8 @@ def quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
-                op_types_to_quantize=["Conv", "Add", "Clip", "Relu", "ReduceMean", "GlobalAveragePool"],
-                nodes_to_exclude=_outputs_of(onnx.load(prepared)),
+                op_types_to_quantize=["Conv", "Add", "Clip", "Relu", "GlobalAveragePool"],
+                nodes_to_exclude=_outside_the_backbone(onnx.load(prepared)),
             )
         finally:
             logging.root.setLevel(level)
@@ -82,9 +83,10 @@ def quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _outputs_of(model: onnx.ModelProto) -> list[str]:
-    """The class activation, a copy of the head, which stays in floating point as the head does."""
-    return [node.name for node in model.graph.node if "class_activation" in node.output]
+def _outside_the_backbone(model: onnx.ModelProto) -> list[str]:
+    """What `training.graph` adds to a network: the head over the map, and attributes. They stay in floating point."""
+    added = (CLASS_ACTIVATION, STATISTICS, ATTRIBUTES)
+    return [node.name for node in model.graph.node if node.name.split(".")[0] in added]
 
 
 def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
@@ -114,6 +116,8 @@ def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
     ])  # fmt: skip
     read = helper.make_node("DequantizeLinear", [cast.input[0], "images.scale", "images.zero"], [back.output[0]],
                             name="images.read")  # fmt: skip
+    for layer in (node for node in graph.node if node.op_type == "Conv" and node.input[0] == back.output[0]):
+        _rescale_bias(graph, [made_by[name] for name in layer.input[1:]], np.float32(1 / std.flat[0]))
     dropped = {node.name for node in (divide, subtract, cast, to_integers)}
     kept = [read if node.name == back.name else node for node in graph.node if node.name not in dropped]
     del graph.node[:]
@@ -121,6 +125,29 @@ def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
     used = {name for node in graph.node for name in node.input}
     for constant in [constant for constant in graph.initializer if constant.name not in used]:
         graph.initializer.remove(constant)
+
+
+def _rescale_bias(graph: onnx.GraphProto, constants: list[onnx.NodeProto], scale: np.float32) -> None:
+    """Round a layer's bias anew for inputs of another scale: in steps of input scale x weight scale, or the layer is
+    computed in floating point.
+
+    Args:
+        graph: holds the numbers.
+        constants: what dequantises the weights, and the bias where there is one.
+        scale: of the layer's input.
+    """
+    if len(constants) < 2:
+        return
+    weights, bias = constants
+    held = {constant.name: constant for constant in graph.initializer}
+    rounded, before, of_weights = (
+        numpy_helper.to_array(held[name]) for name in (bias.input[0], bias.input[1], weights.input[1])
+    )
+    steps = (scale * of_weights).astype(np.float32)
+    limits = np.iinfo(np.int32)
+    again = np.rint(rounded * before.astype(np.float64) / steps).clip(limits.min, limits.max).astype(np.int32)
+    for name, values in ((bias.input[0], again), (bias.input[1], steps)):
+        held[name].CopyFrom(numpy_helper.from_array(values, name))
 
 
 def _chain(node: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
