@@ -113,3 +113,10 @@ def test_every_answer_carries_the_headers(served, reader):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
+
+
+def test_what_every_page_loads_is_kept_by_the_browser_until_it_changes(served):
+    first = served.browser().http.get("/static/base.css")
+    assert first.headers["cache-control"] == "no-cache"
+    again = served.browser().http.get("/static/base.css", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304

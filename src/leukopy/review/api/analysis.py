@@ -36,9 +36,9 @@ def start(case_id: Id, user: Reader, here: Here) -> Job:
 
 
 @router.get("/cases/{case_id}/analysis")
-def latest(case_id: Id, user: Reader, here: Here) -> Job:
-    """How far it is."""
-    return _job(here.store, user, case_id)
+def latest(case_id: Id, user: Reader, here: Here) -> Job | None:
+    """How far it is; null where none was started."""
+    return here.store.job(user, case_id)
 
 
 @router.delete("/cases/{case_id}/analysis")

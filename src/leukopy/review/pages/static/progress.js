@@ -1,6 +1,6 @@
 // How far an analysis is, live.
 
-import { Problem, address, attempt, get, remove } from "./api.js";
+import { address, attempt, get, remove } from "./api.js";
 import { element } from "./dom.js";
 import { counted, t, whole } from "./text.js";
 
@@ -30,11 +30,4 @@ export function follow(caseId, ended) {
 }
 
 /** The analysis of a case, where one was started; null otherwise. */
-export async function latest(caseId) {
-  try {
-    return await get(`/cases/${caseId}/analysis`);
-  } catch (problem) {
-    if (problem instanceof Problem && problem.status === 404) return null;
-    throw problem;
-  }
-}
+export const latest = (caseId) => get(`/cases/${caseId}/analysis`);

@@ -1,0 +1,185 @@
+"""Cases, what is done with them, and the log of it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from leukopy.core.settings import Settings
+from leukopy.review.records.values import Id, LongText, Number, RequiredText, ShortText
+
+
+class Status(StrEnum):
+    """Where a case stands."""
+
+    DRAFT = "draft"
+    REVIEWED = "reviewed"
+    SIGNED = "signed"
+    AMENDING = "amending"
+    """Opened again after signing, with a reason; what was signed is kept."""
+    AMENDED = "amended"
+    """Signed again."""
+
+
+OPEN = frozenset({Status.DRAFT, Status.REVIEWED, Status.AMENDING})
+"""A case whose cells may be corrected. A correction brings a reviewed case back to draft."""
+
+
+class CaseDraft(Settings):
+    """A case to be opened; every field may be empty but ``slide``."""
+
+    slide: RequiredText
+    patient: ShortText = ""
+    specimen_date: date | None = None
+    comment: LongText = ""
+    age: float | None = Field(default=None, ge=0, le=120)
+    """Years."""
+    lymphocytes: float | None = Field(default=None, ge=0, le=2000)
+    """10⁹/L."""
+    leukocytes: float | None = Field(default=None, ge=0, le=2000)
+    """White blood cells, 10⁹/L: gives the absolute counts."""
+    target: Literal[100, 200] = 100
+    """Leukocytes to be counted."""
+
+
+class CaseChange(Settings):
+    """Other values for some fields of a case; those left out stay."""
+
+    version: Number
+    slide: RequiredText | None = None
+    patient: ShortText | None = None
+    specimen_date: date | None = None
+    comment: LongText | None = None
+    age: float | None = Field(default=None, ge=0, le=120)
+    lymphocytes: float | None = Field(default=None, ge=0, le=2000)
+    leukocytes: float | None = Field(default=None, ge=0, le=2000)
+    target: Literal[100, 200] | None = None
+
+
+class Signature(Settings):
+    """Who signed which content, and when."""
+
+    revision: int
+    part: Literal["first", "second"]
+    user: str
+    """Full name at the time."""
+    at: datetime
+    digest: str
+    """sha256 of the signed content (`SignedContent`), so that a change is found."""
+
+
+class Case(CaseDraft):
+    """One slide of one patient."""
+
+    id: Id
+    status: Status
+    version: Number
+    revision: int
+    """1, and one more for each amendment."""
+    owner: str
+    created: datetime
+    changed: datetime
+    cells: int
+    """Classified cells."""
+    failures: int
+    """Images that could not be read."""
+    corrected: int
+    """Cells that a reader gave another class than the model."""
+    model: str | None = None
+    """Name and first 12 digits of the sha256 of the cell model; None before the analysis."""
+    signatures: tuple[Signature, ...] = ()
+    amendment_reason: str | None = None
+
+
+class CaseSearch(Settings):
+    """Which cases. Sent in a body: a patient's name never stands in an address."""
+
+    text: ShortText = ""
+    status: Status | None = None
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    per_page: int = Field(default=50, ge=1, le=200)
+
+
+class CasePage(Settings):
+    """Some cases, latest change first."""
+
+    cases: tuple[Case, ...]
+    total: int
+
+
+class JobState(StrEnum):
+    """How far an analysis is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Job(Settings):
+    """An analysis in the background."""
+
+    id: Id
+    case_id: Id
+    state: JobState
+    done: int
+    total: int
+    message: str = ""
+    """What went wrong, for people."""
+    created: datetime
+    changed: datetime
+
+
+class Refused(Settings):
+    """A file that was not taken, and why."""
+
+    name: str
+    reason: str
+    message: str
+
+
+class UploadResult(Settings):
+    """What became of some files."""
+
+    added: int
+    refused: tuple[Refused, ...]
+
+
+class VersionOnly(Settings):
+    """A step that is taken on a known version of a case."""
+
+    version: Number
+
+
+class Amendment(Settings):
+    """Why a signed case is opened again."""
+
+    version: Number
+    reason: Annotated[LongText, Field(min_length=3, max_length=1000)]
+
+
+class AuditEntry(Settings):
+    """One line of the log that only grows."""
+
+    number: int
+    at: datetime
+    user: str
+    action: str
+    """A fixed word: ``case.opened``, ``cells.corrected``, ``case.signed`` …"""
+    case_id: Id | None
+    detail: dict[str, object]
+    """No patient data: ids, codes, versions, digests."""
+    hash: str
+
+
+class AuditCheck(Settings):
+    """Whether the log is what was written."""
+
+    entries: int
+    intact: bool
+    problem: str | None = None
+    """Which entry was changed, is missing or was put in."""

@@ -1,0 +1,112 @@
+"""Cells, and what readers change in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from leukopy.core.settings import Settings
+from leukopy.review.records.cases import Case, Refused
+from leukopy.review.records.counts import DifferentialView
+from leukopy.review.records.values import Code, LongText, Number, ShortText
+
+
+class CellRow(Settings):
+    """A cell as the gallery needs it."""
+
+    id: int
+    name: str
+    """Of the file."""
+    code: Code
+    """The class that counts: the reader's, or the model's where no reader changed it."""
+    model_code: Code
+    confidence: float
+    """Calibrated probability of the model's class."""
+    flags: tuple[str, ...] = ()
+    comment: LongText = ""
+    version: Number
+    changed_by: str | None = None
+
+
+class Similar(Settings):
+    """A cell that looks alike."""
+
+    code: Code
+    similarity: float
+    """Cosine of the embeddings, -1 to 1."""
+    image: str | None
+    """Address of its picture; None where only its embedding is known."""
+    source: str
+
+
+class CellDetail(CellRow):
+    """All that is known of a cell."""
+
+    width: int
+    height: int
+    probabilities: dict[Code, float]
+    """Of the fine classes."""
+    why: str
+    """The cell in words; empty where the model judges no attributes."""
+    attributes: dict[str, tuple[str, float]]
+    """Value and its calibrated probability by attribute."""
+    micrometres_per_pixel: float | None = None
+    """None where unknown: then no scale bar is drawn."""
+
+
+class Correction(Settings):
+    """One cell's other class."""
+
+    cell: Number
+    version: Number
+    code: Code
+
+
+class Corrections(Settings):
+    """One gesture: all of them or none."""
+
+    changes: tuple[Correction, ...] = Field(min_length=1, max_length=5000)
+
+
+class CellComment(Settings):
+    """A remark on a cell."""
+
+    version: Number
+    comment: LongText
+
+
+class CorrectionResult(Settings):
+    """What a gesture, its undoing or redoing left behind."""
+
+    case: Case
+    cells: tuple[CellRow, ...]
+    """Those that changed, as they are now."""
+    differential: DifferentialView
+    can_undo: bool
+    can_redo: bool
+
+
+class CellList(Settings):
+    """The gallery of a case: in display order of the classes, least certain first."""
+
+    case: Case
+    cells: tuple[CellRow, ...]
+    failures: tuple[Refused, ...]
+    differential: DifferentialView
+    can_undo: bool
+    can_redo: bool
+
+
+class ClassChoice(Settings):
+    """A class that a reader may give."""
+
+    code: Code
+    name: ShortText
+    french: ShortText
+    colour: Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]?$")]
+    """The key that gives it; empty: none."""
+    place: Literal["differential", "per_100_leukocytes", "outside"]
+    own: bool = False
+    """Defined by the laboratory."""

@@ -1,0 +1,110 @@
+"""What is counted and judged of a case."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from leukopy.core.settings import Settings
+
+
+class DifferentialLine(Settings):
+    """One line of the count."""
+
+    code: str
+    name: str
+    french: str
+    count: int
+    percent: float | None
+    """Of the leukocytes, or per 100 leukocytes."""
+    low: float | None
+    """Exact 95 % limits, same unit."""
+    high: float | None
+    reference: tuple[float, float] | None = None
+    """%."""
+    flag: Literal["L", "N", "H"] | None = None
+    beyond_error: bool = False
+    sums: tuple[str, ...] = ()
+    absolute: float | None = None
+    """10⁹/L; None without a leukocyte count."""
+    absolute_reference: tuple[float, float] | None = None
+    absolute_flag: Literal["L", "N", "H"] | None = None
+
+
+class DifferentialView(Settings):
+    """The count of a case as it stands."""
+
+    cells: int
+    leukocytes: int
+    target: int
+    lines: tuple[DifferentialLine, ...]
+    beside: tuple[DifferentialLine, ...]
+    """Per 100 leukocytes."""
+    outside: tuple[DifferentialLine, ...]
+    """Plain counts: percent and limits are None."""
+    notes: tuple[str, ...]
+    reference_name: str
+    total: DifferentialLine | None = None
+    """Leukocytes of the blood as entered (only an absolute count); None where none was entered."""
+
+
+class InfluentialCell(Settings):
+    """A cell that weighed much in a patient's result."""
+
+    cell: int
+    influence: float
+    """Log-odds that it adds towards tumoral."""
+
+
+class PatientView(Settings):
+    """Reactive or tumoral lymphocytosis, for a case with age and lymphocyte count."""
+
+    probability: float
+    """Of a tumoral cause."""
+    threshold: float
+    operating_point: str
+    sensitivity: float
+    specificity: float
+    decision: Literal["tumoral", "reactive"]
+    low: float | None
+    high: float | None
+    flags: tuple[str, ...]
+    """In words."""
+    flag_words: tuple[str, ...] = ()
+    """The fixed word of each flag (`inference.patients.Flag`), for pages in other languages."""
+    clinical_share: float
+    """Log-odds that age and count add."""
+    cells: tuple[InfluentialCell, ...]
+    lymphocytes_read: int
+    model: str
+
+
+class Agreement(Settings):
+    """Model and reader on one class."""
+
+    code: str
+    name: str
+    french: str
+    reader: int
+    """Cells that the reader gave this class."""
+    model: int
+    both: int
+    recall: float | None
+    """Of the reader's cells, those that the model found."""
+    precision: float | None
+
+
+class AgreementView(Settings):
+    """Model against reader, over one case or all signed ones."""
+
+    cases: int
+    cells: int
+    raw: float | None
+    """Share of cells on which both agree."""
+    raw_low: float | None
+    raw_high: float | None
+    kappa: float | None
+    kappa_low: float | None
+    kappa_high: float | None
+    classes: tuple[Agreement, ...]
+    confusion: tuple[tuple[str, str, int], ...]
+    """Reader's code, model's code, cells; most frequent disagreements first."""

@@ -1,0 +1,23 @@
+"""What a signature is given for."""
+
+from __future__ import annotations
+
+from leukopy.core.settings import Settings
+from leukopy.review.records.cases import Case
+from leukopy.review.records.cells import CellRow
+from leukopy.review.records.counts import AgreementView, DifferentialView, PatientView
+
+
+class SignedContent(Settings):
+    """What a signature is given for; kept whole, so that every report of a revision is made from the same numbers."""
+
+    case: Case
+    """As it was when the first reader signed (without the signatures)."""
+    differential: DifferentialView
+    cells: tuple[CellRow, ...]
+    agreement: AgreementView
+    patient: PatientView | None
+    model: str
+    model_sha256: str
+    leukopy: str
+    """Version."""
