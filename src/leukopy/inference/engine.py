@@ -29,8 +29,9 @@ from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
 from leukopy.taxonomy import FINE
 
-BATCH = 8
-"""Images per run of the network. At 128 px, 1 to 16 cost the same per image; from 32 on the cache is left."""
+BATCH = 16
+"""Images per run of the network. In 8-bit integers 16 cost 4 % less per image than 8; in floating point the cache is
+left from 32 on. The answers are the same bit for bit, whatever comes together."""
 
 _ORT_ERRORS = (
     ort_errors.Fail,
