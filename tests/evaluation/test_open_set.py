@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.evaluation.open_set import beyond, score_open_set, threshold_keeping
+from leukopy.evaluation.open_set import score_open_set, share_of, threshold_keeping
 
 
 def test_the_threshold_keeps_its_share_of_new_cells() -> None:
@@ -39,7 +39,8 @@ def test_scores_are_those_of_a_literal_count() -> None:
 
 
 def test_a_cell_on_the_threshold_is_kept_and_no_cell_tells_nothing() -> None:
-    assert beyond(np.array([1.0, 1.1, 0.9]), 1.0).value == pytest.approx(1 / 3)
-    assert beyond(np.array([]), 1.0).value is None
+    score = score_open_set(np.array([1.0, 1.1, 0.9, 2.0]), np.array([False, False, False, True]), 1.0)
+    assert score.false.value == pytest.approx(1 / 3)
+    assert share_of(np.zeros(0, bool)).value is None
     with pytest.raises(ValueError, match="both classes"):
         score_open_set(np.ones(3), np.zeros(3, bool), 1.0)

@@ -8,14 +8,18 @@ import onnxruntime
 import pytest
 
 from leukopy.bundle import open_bundle
+from leukopy.bundle.head import linear_head, with_head
 from leukopy.core.errors import BundleError, TrainingError
+from leukopy.taxonomy import COARSE, fine_members
 from leukopy.training.export import averages_its_map
 from leukopy.training.graph import (
     inputs_of,
     with_attributes,
     with_class_activation,
     with_statistics,
+    with_strangeness,
     without_attributes,
+    without_strangeness,
 )
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
@@ -110,6 +114,33 @@ def test_attributes_can_be_taken_out_again(network) -> None:
     network = with_class_activation(network)
     layer = (np.ones((4, 6), np.float32), np.zeros(4, np.float32))
     assert without_attributes(with_attributes(network, {"channels": 3}, [layer])) == network
+
+
+def test_strangeness_is_what_the_formula_says_and_changes_nothing_else(network) -> None:
+    network = with_attributes(
+        with_class_activation(network), {"channels": 3}, [(np.ones((4, 6), "f4"), np.ones(4, "f4"))]
+    )
+    head = linear_head(network)
+    extended = with_strangeness(network, head, 2.0, 3.0)
+    onnx.checker.check_model(extended, full_check=True)
+    names = [output.name for output in network.graph.output]
+    for before, after in zip(run(network, names), run(extended, names), strict=True):
+        assert np.array_equal(before, after)
+    logits, strangeness = run(extended, ["logits", "strangeness"])
+    for own, found in zip(logits.astype(float), strangeness, strict=True):
+        evidence = np.exp(own / 2)
+        best = max(sum(evidence[index] for index in fine_members(cell.code)) for cell in COARSE)
+        assert found == pytest.approx(1 / (evidence.sum() * (best / evidence.sum()) ** 3), rel=1e-4)
+    assert strangeness.shape == (len(IMAGES),)
+
+
+def test_strangeness_keeps_its_meaning_under_another_head_and_can_be_taken_out(network) -> None:
+    weights, bias = linear_head(network)
+    extended = with_strangeness(network, (weights, bias), 2.0, 2.0)
+    other = onnx.load_from_string(with_head(extended.SerializeToString(), (weights + 1, bias - 1)))
+    assert np.array_equal(run(extended, ["strangeness"])[0], run(other, ["strangeness"])[0])
+    assert not np.array_equal(run(extended, ["logits"])[0], run(other, ["logits"])[0])
+    assert without_strangeness(extended) == network
 
 
 def test_maps_are_found_by_the_convolution_that_reads_them() -> None:

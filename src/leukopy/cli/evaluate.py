@@ -33,7 +33,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     transfer: Annotated[
         bool, typer.Option("--transfer", help="DATA says where to train and test: one model for each arm and seed.")
     ] = False,
-    arm: Annotated[list[str] | None, typer.Option(help="With --transfer: only this arm; may be repeated.")] = None,
+    open_set: Annotated[
+        bool, typer.Option("--open-set", help="DATA says which classes to leave out of the training, and to look for.")
+    ] = False,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="With --transfer or --open-set: only this arm, or left-out class; may be repeated."),
+    ] = None,
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, each with its 95 % interval.
 
@@ -41,8 +47,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     and those of other classes (blasts, smudge cells), are left out and counted. The page, `report.html`, shows the
     most frequent confusions and the labels that deserve a second look, with pictures; it stays on this machine. In a
     manifest, `label2` or `code2` holds the labels of a second annotator: agreement is then measured as Cohen's kappa.
-    With `--transfer`, models are trained in some laboratories and tested in the others; what is finished is kept, and
-    the same command goes on. Examples:
+    With `--transfer`, models are trained in some laboratories and tested in the others; with `--open-set`, without one
+    class each, whose cells they should find strange; what is finished is kept, and the same command goes on. Examples:
 
         leukopy evaluate pbc --root data/PBC_dataset_normal_DIB --split all --out results/pbc
 
@@ -51,14 +57,21 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
         leukopy evaluate results/mine/run.json --model runs/other/bundle --out results/other
 
         leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer --arm pbc
+
+        leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
     """
     if transfer:
         from leukopy.cli.transfer import run_transfer
 
         run_transfer(Path(data), out, arm or [])
         return
+    if open_set:
+        from leukopy.cli.open_set import run_left_out
+
+        run_left_out(Path(data), out, arm or [])
+        return
     if arm:
-        raise typer.BadParameter("goes with --transfer.", param_hint="--arm")
+        raise typer.BadParameter("goes with --transfer or --open-set.", param_hint="--arm")
     from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 
     changes = {"root": root, "model": model, "split": split, "examples": examples}

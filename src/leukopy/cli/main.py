@@ -19,6 +19,7 @@ from leukopy.cli.draw import draw
 from leukopy.cli.evaluate import evaluate
 from leukopy.cli.explain import explain
 from leukopy.cli.explore import explore
+from leukopy.cli.open_set import fit_open_set
 from leukopy.cli.predict import predict
 from leukopy.cli.train import train
 
@@ -49,6 +50,7 @@ app.command()(explore)
 app.command()(train)
 app.command()(adapt)
 app.command()(fit_attributes)
+app.command()(fit_open_set)
 app.command()(compare)
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")

@@ -47,9 +47,9 @@ def threshold_keeping(strangeness: NDArray[np.floating], share: float) -> float:
     return float(np.sort(strangeness)[place - 1])
 
 
-def beyond(strangeness: NDArray[np.floating], threshold: float) -> Estimate:
-    """Share of cells (N,) that are stranger than the threshold, with exact limits; all None where there is no cell."""
-    count, total = int((strangeness > threshold).sum()), len(strangeness)
+def share_of(flagged: NDArray[np.bool_]) -> Estimate:
+    """Share of the cells (N,) that are flagged, with exact limits; all None where there is no cell."""
+    count, total = int(flagged.sum()), len(flagged)
     return Estimate.of(count / total, *clopper_pearson(count, total)) if total else Estimate(None, None, None)
 
 
@@ -68,6 +68,6 @@ def score_open_set(strangeness: NDArray[np.floating], unknown: NDArray[np.bool_]
         known=int((~unknown).sum()),
         unknown=int(unknown.sum()),
         auroc=delong_interval(unknown, strangeness),
-        false=beyond(strangeness[~unknown], threshold),
-        found=beyond(strangeness[unknown], threshold),
+        false=share_of(strangeness[~unknown] > threshold),
+        found=share_of(strangeness[unknown] > threshold),
     )

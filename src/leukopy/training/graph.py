@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from leukopy.bundle.head import linear_head
+from leukopy.bundle.head import Head, linear_head
 from leukopy.core.errors import TrainingError
-from leukopy.taxonomy import FINE
+from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "attributes"
+STRANGENESS = "strangeness"
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -132,13 +134,71 @@ def with_attributes(model: onnx.ModelProto, maps: Mapping[str, int], layers: Seq
     return extended
 
 
+def with_strangeness(model: onnx.ModelProto, head: Head, temperature: float, doubt: float) -> onnx.ModelProto:
+    """Add ``strangeness`` (N,): `training.open_set.strangeness_of` the embedding.
+
+    It has a copy of the head of its own, so that it means the same when the head is fitted to a laboratory.
+
+    Args:
+        model: a network without strangeness, as `without_strangeness` gives it.
+        head: weights (11, D) and bias (11,).
+        temperature: as in `training.open_set.StrangenessSettings`.
+        doubt: likewise.
+    """
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    graph = extended.graph
+    constants: dict[str, NDArray[Any]] = {
+        "weight": (head[0].T / temperature).astype(np.float32),
+        "bias": (head[1] / temperature).astype(np.float32),
+        "classes": coarse_matrix().astype(np.float32),
+        "every": np.ones(len(COARSE), np.float32),
+        "doubt": np.array(doubt, np.float32),
+        "one": np.array([1], np.int64),
+    }
+    graph.initializer.extend(
+        numpy_helper.from_array(value, f"{STRANGENESS}.{name}") for name, value in constants.items()
+    )
+    for operator, inputs, outputs in (
+        ("Gemm", ["embedding", "weight", "bias"], ["evidence"]),
+        ("Exp", ["evidence"], ["fine"]),
+        ("MatMul", ["fine", "classes"], ["coarse"]),
+        ("MatMul", ["coarse", "every"], ["total"]),
+        ("TopK", ["coarse", "one"], ["highest", "place"]),
+        ("Squeeze", ["highest", "one"], ["best"]),
+        ("Div", ["best", "total"], ["probability"]),
+        ("Pow", ["probability", "doubt"], ["sureness"]),
+        ("Mul", ["total", "sureness"], ["familiarity"]),
+        ("Reciprocal", ["familiarity"], [STRANGENESS]),
+    ):
+        read, made = ([_inner(name) for name in names] for names in (inputs, outputs))
+        graph.node.append(helper.make_node(operator, read, made, name=made[0]))
+    graph.output.append(helper.make_tensor_value_info(STRANGENESS, TensorProto.FLOAT, ["batch"]))
+    return extended
+
+
+def _inner(name: str) -> str:
+    """Of what `with_strangeness` adds."""
+    return name if name in ("embedding", STRANGENESS) else f"{STRANGENESS}.{name}"
+
+
 def without_attributes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Take out what `with_attributes` added, so that attributes can be fitted again."""
+    return _without(model, STATISTICS, ATTRIBUTES)
+
+
+def without_strangeness(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what `with_strangeness` added, so that it can be fitted again."""
+    return _without(model, STRANGENESS)
+
+
+def _without(model: onnx.ModelProto, *added: str) -> onnx.ModelProto:
+    """The network without the parts whose name begins with one of ``added``."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph
     for field in (graph.node, graph.initializer, graph.output):
-        kept = [part for part in field if part.name.split(".")[0] not in (STATISTICS, ATTRIBUTES)]
+        kept = [part for part in field if part.name.split(".")[0] not in added]
         del field[:]
         field.extend(kept)
     return extended

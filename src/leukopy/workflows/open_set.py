@@ -1,0 +1,217 @@
+"""Let a bundle's network tell which cells are unlike all that it has learnt; the rest of it stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from leukopy.core.errors import BundleError, TrainingError
+from leukopy.core.files import atomic_path, write_json
+from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import begin, finish, record
+from leukopy.core.settings import Settings
+from leukopy.workflows.train import build_recipe, require_torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from leukopy.bundle import Bundle, Card, Metric, Thresholds
+    from leukopy.bundle.head import Head
+    from leukopy.evaluation.intervals import Estimate
+    from leukopy.training.open_set import Seen, StrangenessSettings
+    from leukopy.training.settings import TrainSettings
+
+REPORT_FILE = "open_set.json"
+
+
+class OpenSetSettings(Settings):
+    """All that decides what `fit_open_set` writes."""
+
+    model: str = "default"
+    """Name of a bundled model, or a bundle folder."""
+    kept: float = Field(default=0.97, gt=0.5, lt=1)
+    """Share of the known cells that the threshold keeps."""
+    strangeness: dict[str, Any] = Field(default_factory=dict)
+    """Changes to `training.open_set.StrangenessSettings`."""
+
+
+@dataclass(frozen=True)
+class OpenSetResult:
+    """Where the new bundle is, and what it says of cells that it should know."""
+
+    bundle: Path
+    card: Card
+    false: dict[str, Estimate]
+    """Source -> share of the cells of its test split that are taken for unidentified."""
+    failures: int
+
+
+def fit_open_set(
+    settings: OpenSetSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> OpenSetResult:
+    """Add the strangeness to a bundle's network, and set its threshold on the cells that the bundle validated on.
+
+    The classes stay bit for bit as they are. A card without `Thresholds.set_from` gets it too, from the same cells.
+
+    Args:
+        settings: what to do.
+        out: receives ``bundle/``, ``open_set.json`` (all figures), ``failures.csv`` and ``run.json``.
+        overwrite: replace the run that ``out`` holds.
+        progress: told of the cells looked at.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        BundleError: the model is absent, broken or foreign, its recipe is no network's, or its head is not linear.
+        TrainingError: too few cells validate, or the network would change.
+        InputError: the pictures of the recipe's sources are not there.
+        OutputError: ``out`` holds something else, or cannot be written.
+    """
+    require_torch()
+    import polars as pl
+
+    from leukopy.bundle import OpenSet, open_bundle, write_bundle
+    from leukopy.training.attributes import card_for
+    from leukopy.training.open_set import StrangenessSettings, look, strangeness_of
+    from leukopy.training.sources import with_test
+
+    how = StrangenessSettings.build(settings.strangeness, where="strangeness")
+    bundle = open_bundle(settings.model)
+    cells = with_test(recipe_of(bundle), data_folder())
+    run = record("fit-open-set", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
+    begin(out, run, overwrite=overwrite)
+    val, test = (look(bundle, cells.filter(split=split), cache_folder(), progress) for split in ("val", "test"))
+    failures = pl.concat([val.failures, test.failures])
+    _write(out / "failures.csv", failures)
+    content, head = _extended(bundle, how, val)
+    threshold = _threshold(strangeness_of(head, val.outputs["embedding"], how), settings.kept)
+    false = _false(test, strangeness_of(head, test.outputs["embedding"], how) > threshold)
+    sources = ", ".join(val.cells["source"].unique(maintain_order=True))
+    open_set = OpenSet(
+        threshold=threshold,
+        kept=settings.kept,
+        fitted_on=f"validation split of {sources}, {len(val.cells):,} images",
+        method=how.method,
+        metrics=_metrics(false, test),
+        recipe=how.model_dump(mode="json"),
+    )
+    card = card_for(bundle.card, content, open_set=open_set, thresholds=_thresholds(bundle, head, val))
+    written = write_bundle(out / "bundle", card, content)
+    _keep_index(bundle, written)
+    figures = {name: asdict(share) for name, share in false.items()}
+    write_json(out / REPORT_FILE, {"threshold": threshold, "kept": settings.kept, "false": figures})
+    finish(out, run, failures=len(failures))
+    return OpenSetResult(written.path, card, false, len(failures))
+
+
+def recipe_of(bundle: Bundle) -> TrainSettings:
+    """The recipe that a bundle was trained by.
+
+    Raises:
+        BundleError: its card holds none of a network.
+    """
+    if not bundle.card.recipe.get("backbone"):
+        raise BundleError(f"{bundle.path}: its card holds no recipe of a network, so what it has learnt is not known.")
+    return build_recipe(bundle.card.recipe, where=f"the card of {bundle.path}")
+
+
+def _extended(bundle: Bundle, how: StrangenessSettings, val: Seen) -> tuple[bytes, Head]:
+    """The network with its strangeness, and the head that this is computed by.
+
+    Raises:
+        TrainingError: the classes would change, or the network computes something else than what is measured here.
+    """
+    import tempfile
+
+    import numpy as np
+    import onnx
+
+    from leukopy.bundle import write_bundle
+    from leukopy.bundle.head import linear_head
+    from leukopy.inference import activations
+    from leukopy.training.attributes import card_for
+    from leukopy.training.graph import with_strangeness, without_strangeness
+    from leukopy.training.open_set import strangeness_of
+
+    model = without_strangeness(onnx.load(bundle.model_path))
+    head = linear_head(model)
+    content = with_strangeness(model, head, how.temperature, how.doubt).SerializeToString()
+    some = np.linspace(0, len(val.cells) - 1, min(64, len(val.cells))).astype(int)
+    pictures, embeddings = val.pictures(some), val.outputs["embedding"][some]
+    with tempfile.TemporaryDirectory() as scratch:
+        after = write_bundle(Path(scratch), card_for(bundle.card, content), content)
+        found = activations(after, pictures, ["logits", "strangeness"])
+    if not np.array_equal(found["logits"], activations(bundle, pictures, ["logits"])["logits"]):
+        raise TrainingError("the network's class logits changed when strangeness was added; not exported.")
+    if not np.allclose(found["strangeness"], strangeness_of(head, embeddings, how), rtol=1e-3):
+        raise TrainingError("the network's strangeness differs from what was measured; not exported.")
+    return content, head
+
+
+def _threshold(strangeness: NDArray[np.float64], kept: float) -> float:
+    from leukopy.evaluation.open_set import threshold_keeping
+
+    try:
+        return threshold_keeping(strangeness, kept)
+    except ValueError as error:
+        raise TrainingError(f"{error}; validate on more cells, or keep fewer of them.") from error
+
+
+def _false(test: Seen, flagged: NDArray[np.bool_]) -> dict[str, Estimate]:
+    """By source: share of its test cells that are flagged."""
+    from leukopy.evaluation.open_set import share_of
+
+    sources = test.cells["source"].to_numpy()
+    return {str(name): share_of(flagged[sources == name]) for name in test.cells["source"].unique(maintain_order=True)}
+
+
+def _metrics(false: dict[str, Estimate], test: Seen) -> tuple[Metric, ...]:
+    from leukopy.bundle import Metric
+
+    counts = test.cells["source"].value_counts()
+    images = dict(counts.iter_rows())
+    return tuple(
+        Metric(
+            name="known cells taken for unidentified",
+            value=share.value or 0.0,
+            low=share.low,
+            high=share.high,
+            data=f"{name}, split test, {images[name]:,} images: kept apart from training, of a laboratory it saw",
+        )
+        for name, share in false.items()
+    )
+
+
+def _thresholds(bundle: Bundle, head: Head, val: Seen) -> Thresholds:
+    """The bundle's own; with the limit of the sets of classes, where it had none."""
+    from leukopy.evaluation.classification import member_mask
+    from leukopy.evaluation.conformal import set_threshold
+    from leukopy.inference.adaptation import logits_of
+    from leukopy.inference.classifier import softmax
+
+    thresholds = bundle.card.thresholds
+    members = member_mask(val.cells["code"].to_list())
+    known = members.sum(axis=1) == 1  # NEU and IG say nothing about the fine class
+    if thresholds.set_from is not None or not known.any():
+        return thresholds
+    logits = logits_of(head, val.outputs["embedding"][known])
+    set_from = set_threshold(softmax(logits / bundle.card.calibration.temperature), members[known].argmax(axis=1))
+    return thresholds.model_copy(update={"set_from": set_from})
+
+
+def _write(path: Path, table: pl.DataFrame) -> None:
+    with atomic_path(path) as temporary:
+        table.write_csv(temporary)
+
+
+def _keep_index(bundle: Bundle, written: Bundle) -> None:
+    """The neighbours of the old bundle, whose embeddings the new one shares."""
+    index = bundle.path / "neighbours.npz"
+    if index.exists():
+        with atomic_path(written.path / index.name) as temporary:
+            temporary.write_bytes(index.read_bytes())

@@ -1,0 +1,115 @@
+"""A bundle that is taught what it does not know: its classes stay, its threshold keeps what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import leukopy
+from leukopy import taxonomy
+from leukopy.bundle import open_bundle, write_bundle
+from leukopy.cli.main import app
+from leukopy.core.errors import BundleError, TrainingError
+from leukopy.inference import file_activations
+from leukopy.inference.reasons import NO_CELL
+from leukopy.inference.rows import STRANGENESS_SCHEMA
+from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
+
+PER_SPLIT = 88
+
+
+@pytest.fixture
+def model(colour_model, tmp_path, monkeypatch) -> Path:
+    """The colours, as if trained by a recipe on a manifest whose cells are a little off their class colour."""
+    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
+    monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    rows = ["path,label,split"]
+    for split in ("train", "val", "test"):
+        for number in range(PER_SPLIT):
+            code = taxonomy.FINE[number % 11].code
+            path = colour_model.draw(tmp_path / "cells" / split / f"{number}.png", code)
+            pixels = np.asarray(Image.open(path)) + rng.integers(-20, 21, 3)
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+            rows.append(f"{path.relative_to(tmp_path)},{code},{split}")
+    (tmp_path / "cells" / "val" / "5.png").write_text("no picture")
+    (tmp_path / "cells.csv").write_text("\n".join(rows))
+    bundle = open_bundle(colour_model.path)
+    recipe = {
+        "name": "r", "title": "R", "description": "For tests.", "backbone": {"name": "lenet"},
+        "preprocess": {"size": 32}, "sources": [{"dataset": "manifest", "root": "cells.csv", "share": 1}],
+    }  # fmt: skip
+    card = bundle.card.model_copy(update={"recipe": recipe})
+    return write_bundle(tmp_path / "model", card, bundle.model_path.read_bytes()).path
+
+
+@pytest.fixture
+def fitted(model, tmp_path):
+    return fit_open_set(OpenSetSettings(model=str(model), kept=0.9), tmp_path / "run")
+
+
+def test_the_threshold_keeps_its_share_and_the_card_says_so(fitted, tmp_path) -> None:
+    card = open_bundle(fitted.bundle).card
+    assert card.open_set is not None
+    assert card.open_set.kept == 0.9
+    assert "validation split of manifest, 87 images" in card.open_set.fitted_on
+    paths = [str(path) for path in (tmp_path / "cells" / "val").iterdir() if path.name != "5.png"]
+    strangeness, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness")
+    assert (strangeness > card.open_set.threshold * 1.0001).sum() == 7  # all but ceil(88 x .9) of 87
+    assert 0 <= fitted.false["manifest"].value < 0.25
+    assert card.open_set.metrics[0].value == fitted.false["manifest"].value
+    assert json.loads((fitted.bundle.parent / "open_set.json").read_text())["threshold"] == card.open_set.threshold
+
+
+def test_the_classes_stay_and_the_sets_come(fitted, model, tmp_path) -> None:
+    paths = sorted((tmp_path / "cells" / "test").iterdir())
+    before, after = (leukopy.load(str(bundle)).predict(paths).cells for bundle in (model, fitted.bundle))
+    assert before.drop("flags").equals(after.select(before.columns).drop("flags"))
+    assert "set11" in after.columns  # the card had no threshold for the sets
+    assert "set11" not in before.columns
+
+
+def test_what_is_like_no_class_comes_out_as_unidentified(fitted, colour_model, tmp_path) -> None:
+    known = colour_model.draw(tmp_path / "known.png", "LY")
+    Image.new("RGB", (64, 64), (127, 127, 127)).save(tmp_path / "grey.png")  # amid all class colours
+    cells = leukopy.load(str(fitted.bundle)).predict([known, tmp_path / "grey.png", tmp_path / "gone.png"]).cells
+    assert set(STRANGENESS_SCHEMA) <= set(cells.columns)
+    first, grey = cells.rows(named=True)
+    assert first["strangeness"] <= 1
+    assert (first["flags"], first["unidentified_reason"]) == ("", None)
+    assert grey["strangeness"] > 1
+    assert grey["flags"].split(";")[0] == "unidentified"
+    assert grey["unidentified_reason"] == NO_CELL
+    assert grey["class11"] in {cell.code for cell in taxonomy.FINE}  # the best guess stays
+
+
+def test_a_picture_that_cannot_be_read_is_told(fitted) -> None:
+    assert fitted.failures == 1
+    failures = pl.read_csv(fitted.bundle.parent / "failures.csv")
+    assert failures["cell_id"][0].endswith("val/5.png")
+
+
+def test_fitting_again_replaces_what_was_there(fitted, tmp_path) -> None:
+    again = fit_open_set(OpenSetSettings(model=str(fitted.bundle), kept=0.9), tmp_path / "again")
+    assert again.card == fitted.card
+    assert (again.bundle / "model.onnx").read_bytes() == (fitted.bundle / "model.onnx").read_bytes()
+
+
+def test_what_cannot_be_fitted_is_refused(model, colour_model, tmp_path) -> None:
+    with pytest.raises(BundleError, match="holds no recipe of a network"):
+        fit_open_set(OpenSetSettings(model=str(colour_model.path)), tmp_path / "a")
+    with pytest.raises(TrainingError, match="87 known cells are too few"):
+        fit_open_set(OpenSetSettings(model=str(model), kept=0.999), tmp_path / "b")
+
+
+def test_the_command(model, tmp_path) -> None:
+    result = CliRunner().invoke(app, ["fit-open-set", "--model", str(model), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 3, result.output  # one picture is broken
+    assert "Known test cells of manifest taken for unidentified" in result.output
+    assert open_bundle(tmp_path / "run" / "bundle").card.open_set is not None
