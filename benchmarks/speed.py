@@ -1,6 +1,6 @@
 """Images per second, and processor time per image, from JPEG files on disk to rows, as ratios in one run.
 
-    python benchmarks/speed.py [--rounds 5] [--images 1000] [--model default ...]
+    [LEUKOPY_RUNTIME=openvino] python benchmarks/speed.py [--rounds 5] [--images 1000] [--model default ...]
 
 Every contender runs once per round, in turn; each round gives one ratio, and the medians are reported. Where other work
 shares the machine, the processor time is what tells: of it the smallest round is reported beside the median.
@@ -175,7 +175,8 @@ def main() -> None:
         for path in files[:10]:
             (ten / path.name).write_bytes(path.read_bytes())
         times = dict(start_up(ten, options.rounds))
-    figures: dict[str, object] = {"images": what, "cores": CORES, "start_up": times}
+    runtime = os.environ.get("LEUKOPY_RUNTIME", "onnxruntime")
+    figures: dict[str, object] = {"images": what, "cores": CORES, "runtime": runtime, "start_up": times}
     for model, measured in rounds.items():
         bundle = models[model].bundle
         print(f"{model}: images/s, best; CPU ms per image, least; leukopy is times as fast, as cheap")

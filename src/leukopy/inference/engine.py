@@ -25,6 +25,7 @@ from leukopy.bundle import Bundle, PatientBundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.decode import CellImage, read_cell
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
 from leukopy.taxonomy import FINE
@@ -74,6 +75,8 @@ class Engine:
         Raises:
             BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
                 none of ``outputs``.
+            SettingsError: the environment asks for a runtime that is none.
+            MissingExtraError: or for one that is not installed.
         """
         self.threads = threads or available_cores()
         self._path, sha256, self._spec = _network(bundle)
@@ -86,6 +89,8 @@ class Engine:
                 "Use a bundle that does, or export this one again."
             )
         self._empty = {name: np.empty((0, *shapes[name]), np.float32) for name in outputs}
+        if openvino.asked_for():
+            self._session = openvino.open_network(self._path, sha256, tuple(outputs), BATCH, self.threads)
 
     def shape(self, output: str) -> tuple[int, ...]:
         """Shape of one row of an output."""

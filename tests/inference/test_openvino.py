@@ -1,0 +1,50 @@
+"""OpenVINO answers as ONNX Runtime does, and only where it is asked to."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from leukopy.bundle import open_bundle
+from leukopy.core.errors import MissingExtraError, SettingsError
+from leukopy.inference import openvino
+from leukopy.inference.engine import BATCH, Engine
+
+
+@pytest.fixture
+def bundle(colour_model):
+    openvino.open_network.cache_clear()
+    return open_bundle(colour_model.path)
+
+
+def test_it_is_used_where_the_environment_says_so(bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
+    Engine(bundle)
+    monkeypatch.setenv(openvino.VARIABLE, "onnxruntime")
+    Engine(bundle)
+    monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    with pytest.raises(MissingExtraError, match=r"leukopy\[openvino\]"):
+        Engine(bundle)
+
+
+def test_an_unknown_runtime_is_refused(bundle, monkeypatch):
+    monkeypatch.setenv(openvino.VARIABLE, "tensorrt")
+    with pytest.raises(SettingsError, match="tensorrt: no such runtime"):
+        Engine(bundle)
+
+
+@pytest.mark.parametrize("count", [1, BATCH, 2 * BATCH + 3])
+def test_its_answers_are_those_of_onnx_runtime(bundle, monkeypatch, count):
+    pytest.importorskip("openvino")
+    size = bundle.card.preprocess.size
+    pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    names = ("logits", "feature_map")
+    expected = Engine(bundle, outputs=names).compute(pixels)
+    monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    found = Engine(bundle, outputs=names).compute(pixels)
+    for name in names:
+        assert found[name].dtype == np.float32
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(found[name], expected[name], atol=0.02 * scale)  # bfloat16 keeps two to three digits
