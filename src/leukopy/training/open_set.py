@@ -36,7 +36,7 @@ CHUNK = 512
 class StrangenessSettings(Settings):
     """How strangeness is computed."""
 
-    temperature: float = Field(default=2.0, gt=0)
+    temperature: float = Field(default=3.0, gt=0)
     """Divides the logits."""
     doubt: float = Field(default=2.0, ge=0)
     """Weight of the divided evidence; 0: energy alone."""
