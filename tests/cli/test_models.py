@@ -45,7 +45,7 @@ def test_show_tells_what_must_be_known():
 @pytest.mark.usefixtures("shipped")
 def test_show_as_json_is_the_card():
     result = CliRunner().invoke(app, ["models", "show", "colours", "--json"])
-    assert json.loads(result.stdout)["thresholds"] == {"uncertain_below": 0.6}
+    assert json.loads(result.stdout)["thresholds"]["uncertain_below"] == 0.6
 
 
 def test_show_takes_a_folder_too(colour_model):

@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -132,7 +133,8 @@ def stream(browser, path: str, body: Endless, content_type: str) -> int:
             headers = {"Content-Type": content_type, "X-CSRF-Token": browser.csrf or ""}
             return (await client.post(f"/api/v1{path}", content=body, headers=headers)).status_code
 
-    return asyncio.run(send())
+    with ThreadPoolExecutor(1) as pool:  # a browser's test may have left an event loop in this thread
+        return pool.submit(lambda: asyncio.run(send())).result()
 
 
 @pytest.mark.parametrize("path", ["/cases/search", "/session"])
