@@ -10,6 +10,7 @@ from leukopy.core.errors import BundleError, InputError
 from leukopy.imaging.decode import read_cell
 from leukopy.inference import activations, embeddings
 from leukopy.inference.engine import BATCH
+from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE
 
 
@@ -78,3 +79,11 @@ def test_a_network_that_was_replaced_is_loaded_again(build_bundle, tmp_path):
     soft = activations(open_bundle(build_bundle(tmp_path / "model", sharpness=1.0)), grey, ["logits"])["logits"]
     sharp = activations(open_bundle(build_bundle(tmp_path / "model", sharpness=2.0)), grey, ["logits"])["logits"]
     np.testing.assert_allclose(sharp - sharp.max(), 2 * (soft - soft.max()), rtol=1e-4, atol=1e-4)
+
+
+def test_the_default_network_answers_the_same_whatever_comes_together():
+    default = open_bundle("default")
+    size = default.card.preprocess.size
+    pixels = np.stack([draw_cell(FINE[index % 11].code, seed=index, size=size).image for index in range(BATCH + 3)])
+    alone = np.concatenate([activations(default, pixels[i : i + 1], ["logits"])["logits"] for i in range(len(pixels))])
+    np.testing.assert_array_equal(activations(default, pixels, ["logits"])["logits"], alone)
