@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.inference.openvino import OpenVinoNetwork
 from leukopy.models.cell_net import CellNet
 from leukopy.training.export import _to_onnx
 from leukopy.training.graph import inputs_of, with_attributes, with_class_activation
@@ -81,3 +82,13 @@ def test_attributes_stay_in_floating_point(network) -> None:
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.99
     names = [node.name for node in onnx.load_from_string(found).graph.node if node.op_type == "QuantizeLinear"]
     assert not [name for name in names if name.startswith("statistics")]
+
+
+def test_openvino_computes_it_alike(rounded, tmp_path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "model.onnx").write_bytes(rounded)
+    network = OpenVinoNetwork(tmp_path / "model.onnx", ["embedding"], batch=8, threads=1)
+    found, exact = network.run(["embedding"], {"images": IMAGES[40:]})[0], run(rounded, "embedding")
+    assert found.shape == exact.shape
+    lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(found, axis=1)
+    assert ((exact * found).sum(axis=1) / lengths).min() > 0.98
