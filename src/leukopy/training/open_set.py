@@ -34,7 +34,11 @@ CHUNK = 512
 
 
 class StrangenessSettings(Settings):
-    """How strangeness is computed."""
+    """How strangeness is computed.
+
+    Both were set on validation cells of four networks trained without one class each (one by ``configs/open_set.yaml``,
+    three more shortly), and so that blurred, empty and paired pictures come out, and other laboratories' cells do not.
+    """
 
     temperature: float = Field(default=3.0, gt=0)
     """Divides the logits."""
