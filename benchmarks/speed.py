@@ -31,6 +31,7 @@ from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.classifier import Classifier
 from leukopy.inference.cores import available_cores
+from leukopy.inference.engine import BATCH
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
 from results_file import write
@@ -45,8 +46,10 @@ def engine(classifier: Classifier, paths: list[Path]) -> None:
 
 
 def decode_only(spec: Preprocess, paths: list[Path]) -> None:
+    """What the engine does without its network: as many threads, each with a batch at a time."""
+    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     with ThreadPoolExecutor(CORES) as pool:
-        for _ in pool.map(lambda path: read_cell(path, spec), paths):
+        for _ in pool.map(lambda batch: [read_cell(path, spec) for path in batch], batches):
             pass
 
 
