@@ -5,8 +5,10 @@ out-of-distribution detection", NeurIPS 2020), and what does speak is divided be
 of Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution examples in neural networks",
 ICLR 2017), both softened by a temperature (Liang et al., "Enhancing the reliability of out-of-distribution image
 detection in neural networks", ICLR 2018). Distances in feature space (Mahalanobis with shrinkage, of normalised
-features or relative; nearest neighbours; ViM) found the cells of a class that was left out worse: such cells have small
-features, and lie nearer to the middle than the known ones.
+features or relative; nearest neighbours; ViM) found the cells of a class worse in the four networks that the settings
+were chosen on, where such cells have small features, and flagged most cells of other laboratories. But platelets can be
+taken for another class with more certainty than known cells have: a network half trained without them gave them an
+AUROC of .43 by this score, and .85 by the Mahalanobis distance of normalised features.
 """
 
 from __future__ import annotations
