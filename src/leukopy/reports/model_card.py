@@ -30,6 +30,10 @@ def _lines(card: Card) -> Iterator[str]:
         yield "\n## What it says of a cell in words\n"
         yield f"{card.attributes.method}\n"
         yield from _measured(card.attributes.metrics)
+    if card.open_set:
+        yield "\n## Cells that it takes for none that it knows\n"
+        yield f"{card.open_set.method} {card.open_set.kept:.0%} of these stay below it: {card.open_set.fitted_on}.\n"
+        yield from _measured(card.open_set.metrics)
     yield "\n## Data and licences\n"
     yield from _used((*card.trained_on, *([card.attributes.trained_on] if card.attributes else [])))
     yield "\n## The network\n"

@@ -19,11 +19,12 @@ router = APIRouter()
 
 @router.get("/cases/{case_id}/cells/{cell}/heat", response_class=Response, responses=PICTURE)
 def heat(case_id: Id, cell: CellNumber, user: Reader, here: Here) -> Response:
-    """Where the model looked for the class that it gave: a PNG to be laid over the picture."""
+    """Where the model looked for its most probable class: a PNG to be laid over the picture."""
     found = here.store.cell_detail(user, case_id, cell)
+    seen_as = max(found.probabilities, key=found.probabilities.__getitem__, default=found.model_code)
     path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
     try:
-        return Response(here.aids.heat(path, found.model_code), media_type="image/png", headers=KEEP)
+        return Response(here.aids.heat(path, seen_as), media_type="image/png", headers=KEEP)
     except (BundleError, SettingsError) as error:
         raise NotFound(str(error)) from error
 
