@@ -91,19 +91,20 @@ class CellReader:
 
         Args:
             cells: the images.
-            measured: what `measure` gave for them; None: they are measured now.
+            measured: what `measure` gave for them; None: they are measured now, while the network runs.
 
         Raises:
             BundleError: the network fails on an image.
         """
-        batches = list(self._engine.run(cells))
+        with ThreadPoolExecutor(1) as beside:
+            measuring = beside.submit(self.measure, [cell.path for cell in cells]) if measured is None else None
+            batches = list(self._engine.run(cells))
         read = [cell for batch in batches for cell in batch.cells]
         failed = [failure for batch in batches for failure in batch.failures]
         parts = [_joined(self._engine, batches, name) for name in self._network.outputs]
         if self._network.measures:
-            paths = [cell.path for cell in read]
-            known = self.measure(paths) if measured is None else measured
-            parts.append(np.array([known[path] for path in paths], np.float32).reshape(-1, len(MEASURES)))
+            known = measuring.result() if measuring else measured or {}
+            parts.append(np.array([known[cell.path] for cell in read], np.float32).reshape(-1, len(MEASURES)))
         values = np.concatenate(parts, axis=1)
         if self._classifier is not None:
             batches = list(self._classifier.run(read))

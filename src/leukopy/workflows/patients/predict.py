@@ -145,7 +145,8 @@ def predict_patients(
 def _judge_all(tools: _Tools, cohort: Cohort, found: _Found, progress: Progress) -> None:
     """Judge each patient, in the order of the cohort."""
     bags = {key[0]: cells for key, cells in cohort.cells.group_by("patient_id", maintain_order=True)}
-    measured = tools.reader.measure(cohort.cells["path"].to_list(), progress)
+    # Of several patients all cells are measured first, in processes, which start slowly; of one, as the network runs.
+    measured = tools.reader.measure(cohort.cells["path"].to_list(), progress) if len(bags) > 1 else None
     progress("judging patients", 0, cohort.patients.height)
     for done, patient in enumerate(cohort.patients.iter_rows(named=True), start=1):
         _judge(tools, patient, bags[patient["patient_id"]], measured, found)
@@ -153,7 +154,7 @@ def _judge_all(tools: _Tools, cohort: Cohort, found: _Found, progress: Progress)
 
 
 def _judge(
-    tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, measured: Mapping[str, Any], found: _Found
+    tools: _Tools, patient: Mapping[str, Any], cells: pl.DataFrame, measured: Mapping[str, Any] | None, found: _Found
 ) -> None:
     import polars as pl
 
