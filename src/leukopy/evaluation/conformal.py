@@ -8,11 +8,13 @@ chance holds for cells like those that the threshold was set on; in another labo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.evaluation.intervals import Estimate, clopper_pearson
+if TYPE_CHECKING:
+    from leukopy.evaluation.intervals import Estimate
 
 COVERAGE = 0.9
 
@@ -55,6 +57,8 @@ def prediction_sets(probabilities: NDArray[np.floating], threshold: float) -> ND
 
 def score_sets(sets: NDArray[np.bool_], truth: NDArray[np.intp]) -> SetScore:
     """Score sets (N, C) against the classes (N,) of at least one image."""
+    from leukopy.evaluation.intervals import Estimate, clopper_pearson  # noqa: PLC0415 (scipy: no classifying needs it)
+
     held = int(sets[np.arange(len(truth)), truth].sum())
     sizes = sets.sum(axis=1)
     coverage = Estimate.of(held / len(truth), *clopper_pearson(held, len(truth)))

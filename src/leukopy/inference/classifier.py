@@ -15,7 +15,6 @@ from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
-from leukopy.inference.reasons import reasons
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
@@ -115,6 +114,8 @@ class Classifier:
         if self.card.attributes:
             columns |= attribute_columns(outputs["attributes"], columns["class8"], self.card.attributes)
         if self.card.open_set:
+            from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
+
             strangeness = outputs["strangeness"] / self.card.open_set.threshold
             columns["strangeness"] = strangeness
             columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])
