@@ -5,7 +5,7 @@ Needs the models that ``leukopy evaluate configs/transfer.yaml --transfer --out 
     python benchmarks/adapt.py runs/transfer
 
 The labelled cells are drawn five times; all other cells of the laboratory are judged, but those that share a slide or
-field with a labelled one wherever enough remain.
+field with a labelled one wherever enough remain. Chula shows some cells in several fields, which its list does not say.
 """
 
 from __future__ import annotations

@@ -35,9 +35,6 @@ class _Reader:
         batch = next(self._batches, None)
         return None if batch is None else {"images": batch}
 
-    def set_range(self, start_index: int, end_index: int) -> None:
-        raise NotImplementedError("the pictures are few enough to be read at one go")
-
 
 def quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
     """The network with its convolutions in 8-bit integers; its outputs stay float32.

@@ -14,6 +14,8 @@ def upgrade() -> None:
     """From an empty database."""
     _people_and_log()
     _cases()
+    _cells()
+    _jobs()
     _signing()
     op.execute(sa.text("INSERT INTO audit_head (id, number, hash, seal) VALUES (1, 0, '', '')"))
     _sqlite_triggers() if op.get_bind().dialect.name == "sqlite" else _postgresql_triggers()
@@ -118,6 +120,9 @@ def _cases() -> None:
         sa.PrimaryKeyConstraint("case_id", "user_id", name="pk_shares"),
     )
     op.create_index("ix_shares_user_id", "shares", ["user_id"])
+
+
+def _cells() -> None:
     op.create_table(
         "cells",
         sa.Column("case_id", sa.String(32), nullable=False),
@@ -143,6 +148,9 @@ def _cases() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name="fk_cells_case_id"),
         sa.PrimaryKeyConstraint("case_id", "number", name="pk_cells"),
     )
+
+
+def _jobs() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(32), nullable=False),
