@@ -12,19 +12,20 @@ import torch
 from PIL import Image
 
 import leukopy
-from leukopy.bundle import open_bundle
-from leukopy.core.errors import SettingsError, TrainingError
+from leukopy.bundle import DatasetUse, open_bundle
+from leukopy.core.errors import InputError, SettingsError, TrainingError
 from leukopy.core.progress import silent
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.backbones import BACKBONES
+from leukopy.models.checkpoints import load_net
 from leukopy.synthesis import draw_cell
 from leukopy.training.cache import decode_all
 from leukopy.training.data import CellData
-from leukopy.training.lightning_module import shrink, validation_figures
+from leukopy.training.lightning_module import CellModule, shrink, validation_figures
 from leukopy.training.settings import Source, TrainSettings
 from leukopy.training.shallow_settings import ShallowSettings
-from leukopy.training.sources import gather, member_matrix, sampling_weights
+from leukopy.training.sources import gather, member_matrix, sampling_weights, uses
 from leukopy.workflows.recipes import read
 from leukopy.workflows.train import read_recipe, train
 
@@ -158,6 +159,26 @@ def test_pictures_of_another_look_are_not_taken_from_the_cache(
     other = decode_all(cells, spec, tmp_path, silent)
     assert np.array_equal(other.pictures[0], read_cell(path, spec).pixels)
     assert not np.array_equal(other.pictures, plain.pictures)
+
+
+def test_a_run_starts_from_the_network_of_another(tmp_path: Path, laboratory: Path) -> None:
+    first = {"name": "lenet"}
+    train(recipe(optimisation={"epochs": 1, "batch_size": 8}), tmp_path / "a")
+    begun = CellModule(recipe(backbone={**first, "run": str(tmp_path / "a")})).net.state_dict()
+    for name, tensor in load_net(tmp_path / "a").state_dict().items():
+        assert torch.equal(tensor, begun[name]), name
+    with pytest.raises(InputError, match="of another network"):
+        CellModule(recipe(backbone={"name": "resnet18", "run": str(tmp_path / "a")}))
+    with pytest.raises(SettingsError, match="give one of pretrained, weights and run"):
+        recipe(backbone={**first, "pretrained": True, "run": str(tmp_path / "a")})
+
+
+def test_a_card_lists_what_the_earlier_run_was_trained_on_too(laboratory: Path) -> None:
+    cells = gather(recipe(), laboratory)
+    other = DatasetUse(name="Elsewhere", licence="MIT", citation="-", images=7)
+    (own,) = uses(cells)
+    assert uses(cells, (other, own.model_copy(update={"images": 1}))) == (own, other)
+    assert uses(cells, (own.model_copy(update={"images": 99}),))[0].images == 99
 
 
 def test_shrinking_keeps_colours() -> None:

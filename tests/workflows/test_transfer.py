@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
+from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import SettingsError
 from leukopy.synthesis import draw_cell
@@ -85,6 +86,29 @@ def test_only_the_pictures_change_where_an_arm_takes_the_models_of_another(setti
     assert not plain.equals(lit)
 
 
+def test_arms_start_from_one_base_and_only_where_it_saw_no_other_laboratory(settings_file, tmp_path):
+    values = yaml.safe_load(settings_file.read_text())
+    recipe = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({**recipe, "name": "b", "sources": recipe["sources"][:1]}))
+    here = {**values, "base": "base.yaml", "arms": values["arms"][:1]}
+    settings_file.write_text(yaml.safe_dump(here))
+    out = tmp_path / "out"
+    transfer(read_transfer(settings_file), out, only=("base",))
+    assert not (out / "here").exists()
+    transfer(read_transfer(settings_file), out)
+    card = open_bundle(out / "here/seed0/model/bundle").card
+    assert card.recipe["backbone"]["run"] == str(out / "base/seed0")
+    assert card.model.pretrained is not None
+    assert card.model.pretrained.startswith("the training run 'b', network sha256")
+    assert [use.images for use in card.trained_on] == [
+        use.images for use in open_bundle(out / "base/seed0/bundle").card.trained_on
+    ]
+
+    settings_file.write_text(yaml.safe_dump({**here, "arms": [{"name": "there", "train": ["manifest"]}]}))
+    with pytest.raises(SettingsError, match="base of arm 'there' is trained on 'folders'"):
+        read_transfer(settings_file)
+
+
 @pytest.mark.parametrize(
     ("arm", "message"),
     [
@@ -92,6 +116,7 @@ def test_only_the_pictures_change_where_an_arm_takes_the_models_of_another(setti
         ({"name": "x", "train": ["folders"], "model_of": "y"}, "no arm before it"),
         ({"name": "here", "train": ["folders"]}, "two arms have one name"),
         ({"name": "../x", "train": ["folders"]}, "name"),
+        ({"name": "base", "train": ["folders"]}, "as the folder of the base"),
     ],
 )
 def test_a_wrong_arm_is_named(settings_file, arm, message):

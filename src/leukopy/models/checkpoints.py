@@ -49,6 +49,18 @@ def load_net(run: Path) -> CellNet:
     return net.eval()
 
 
+def load_run(net: CellNet, run: Path) -> None:
+    """Give a network the weights of an earlier run, head included; the size of the pictures may differ.
+
+    Raises:
+        InputError: as `load_net`; or the run is of another backbone.
+    """
+    try:
+        net.load_state_dict(load_net(run).state_dict())
+    except RuntimeError as error:
+        raise InputError(f"{run}: is of another network. Start from a run of the same backbone.") from error
+
+
 def fresh_net(run: Path, seed: int) -> CellNet:
     """A network of the same architecture with fresh random weights: what a run begins with, without pretrained ones.
 

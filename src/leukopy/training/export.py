@@ -161,7 +161,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
     set_from = set_threshold(probability[known], members[known].argmax(axis=1)) if known.any() else None
     validation = f"validation split of {', '.join(data.val_set.cells['source'].unique(maintain_order=True))}"
     validation += f", {len(members)} images; the epoch was chosen on it"
-    entry = BACKBONES[settings.backbone.name]
+    entry, earlier = BACKBONES[settings.backbone.name], settings.backbone.earlier
     return Card(
         name=settings.name,
         title=settings.title,
@@ -181,7 +181,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
         thresholds=Thresholds(
             uncertain_below=float(np.quantile(confidence, settings.uncertain_share)), set_from=set_from
         ),
-        trained_on=uses(data.train_set.cells),
+        trained_on=uses(data.train_set.cells, earlier.trained_on if earlier else ()),
         metrics=tuple(
             Metric(name=f"{name} (validation)", value=value, data=validation)
             for name, value in validation_figures(logits, members, settings.level).items()

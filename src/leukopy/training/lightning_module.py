@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from leukopy.models.cell_net import CellNet
+from leukopy.models.checkpoints import load_run
 from leukopy.models.losses import balanced_weights, mix, partial_label_loss
 from leukopy.models.weights import load_file
 from leukopy.taxonomy import FINE, coarse_matrix, fine_members
@@ -29,6 +30,8 @@ class CellModule(lightning.LightningModule):
         self.net = CellNet(backbone.name, settings.preprocess, pretrained=backbone.pretrained, dropout=backbone.dropout)
         if backbone.weights:
             load_file(self.net.backbone, backbone.weights)
+        if backbone.run:
+            load_run(self.net, backbone.run)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.minutes = 0.0
         """Wall time of the fit, resumed parts included; set by ``fit``."""

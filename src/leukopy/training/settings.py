@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from leukopy.bundle import Card, open_bundle
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.core.files import file_digest
 from leukopy.core.settings import Settings
@@ -40,22 +41,33 @@ class BackboneChoice(Settings):
     """Start from the published weights of its card. False, and no ``weights``: it is trained from scratch."""
     weights: Path | None = None
     """Start from the weights of this file, under timm's names (``leukopy.models.weights.load_file``)."""
+    run: Path | None = None
+    """Start from the network of this earlier run of `leukopy train`, head included: its folder."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
-        if self.pretrained and self.weights:
-            raise ValueError("give pretrained or weights, not both")
+        if sum(map(bool, (self.pretrained, self.weights, self.run))) > 1:
+            raise ValueError("give one of pretrained, weights and run")
         return self
 
     @property
     def first_weights(self) -> str | None:
         """Where its first weights come from, for the card; None: from scratch."""
+        earlier = self.earlier
+        if earlier:
+            before = f", which starts from {earlier.model.pretrained}" if earlier.model.pretrained else ""
+            return f"the training run {earlier.name!r}, network sha256 {earlier.model.sha256[:16]}{before}"
         if self.weights:
             if not self.weights.is_file():
                 raise TrainingError(f"{self.weights}: there is no such file of weights. Check the path.")
             return f"the file {self.weights.name}, sha256 {file_digest(self.weights)[:16]}"
         return BACKBONES[self.name].pretrained if self.pretrained else None
+
+    @property
+    def earlier(self) -> Card | None:
+        """The card of the run that it starts from; None: of none."""
+        return open_bundle(self.run / "bundle").card if self.run else None
 
 
 class Optimisation(Settings):

@@ -105,13 +105,21 @@ def sampling_weights(cells: pl.DataFrame, settings: TrainSettings) -> NDArray[np
     )
 
 
-def uses(cells: pl.DataFrame) -> tuple[DatasetUse, ...]:
-    """What the model card says of the images a model was trained on."""
-    rows = []
+def uses(cells: pl.DataFrame, earlier: tuple[DatasetUse, ...] = ()) -> tuple[DatasetUse, ...]:
+    """What the model card says of the images a model was trained on.
+
+    Args:
+        cells: the training cells.
+        earlier: what the run that it started from was trained on.
+    """
+    rows: list[DatasetUse] = []
     for source, count in cells.group_by("source", maintain_order=True).agg(pl.len()).iter_rows():
         if source == DRAWN:
             rows.append(DatasetUse(name="drawn by leukopy", licence="Apache-2.0", citation="leukopy", images=count))
         else:
             card = DATASETS[source].card
             rows.append(DatasetUse(name=card.title, licence=card.licence, citation=card.citation, images=count))
-    return tuple(rows)
+    now = {row.name: row for row in rows}
+    # Of a data set of both runs the larger share: they are mostly the same images.
+    both = [row for row in earlier if row.name not in now or row.images > now[row.name].images]
+    return tuple({**now, **{row.name: row for row in both}}.values())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leukopy.reports.transfer import TransferRow
 
 DRAWN = "drawn"
+BASE = "base"
 
 
 class Arm(Settings):
@@ -50,6 +51,8 @@ class TransferSettings(Settings):
     title: str
     recipe: dict[str, Any]
     """A training recipe that lists every laboratory as a source; each arm trains on some of them."""
+    base: dict[str, Any] | None = None
+    """A recipe that is trained once a seed; every arm starts from its network, and trains on all of its sources."""
     arms: tuple[Arm, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = (0,)
     replicates: int = Field(default=2000, ge=100, le=100_000)
@@ -65,16 +68,16 @@ class TransferResult:
 
 
 def read_transfer(path: Path) -> TransferSettings:
-    """Read a transfer file; its ``recipe`` is a mapping, or the path of a recipe beside the file.
+    """Read a transfer file; its ``recipe`` and ``base`` are mappings, or paths of recipes beside the file.
 
     Raises:
         SettingsError: a name or value is wrong.
     """
     values = read_mapping(path)
     values = values.get("settings", values)
-    recipe = values.get("recipe")
-    if isinstance(recipe, str):
-        values["recipe"] = read_mapping(path.parent / recipe)
+    for name in ("recipe", "base"):
+        if isinstance(values.get(name), str):
+            values[name] = read_mapping(path.parent / values[name])
     settings = TransferSettings.build(values, where=str(path))
     _check(settings, str(path))
     return settings
@@ -83,7 +86,12 @@ def read_transfer(path: Path) -> TransferSettings:
 def _check(settings: TransferSettings, where: str) -> None:
     known = [source["dataset"] for source in settings.recipe.get("sources", ())]
     names = [arm.name for arm in settings.arms]
+    if BASE in names:
+        raise SettingsError(f"{where}: an arm is named {BASE!r}, as the folder of the base. Name it otherwise.")
+    in_base = [source["dataset"] for source in (settings.base or {}).get("sources", ())]
     for arm in settings.arms:
+        if unseen := [name for name in in_base if name not in arm.train]:
+            raise SettingsError(f"{where}: the base of arm {arm.name!r} is trained on {unseen[0]!r}, the arm is not.")
         if unknown := [name for name in arm.train if name not in known]:
             raise SettingsError(f"{where}: arm {arm.name!r} trains on {unknown[0]!r}; the recipe has {known}.")
         if arm.model_of is not None and arm.model_of not in names[: names.index(arm.name)]:
@@ -109,7 +117,7 @@ def transfer(
         settings: the arms.
         out: receives ``<arm>/seed<n>/`` (training run and one evaluation for each laboratory), ``transfer.csv``,
             ``recalls.csv``, ``transfer.json``, ``summary.md`` and ``transfer.png``.
-        only: names of the arms to do now; none: all.
+        only: names of the arms to do now, or ``base``; none: all. Processes that share a base start once it is trained.
         progress: told of the training and testing.
         show_progress: draw the epochs' bar.
 
@@ -119,8 +127,12 @@ def transfer(
     """
     from leukopy.reports.transfer import write_transfer
 
-    if unknown := set(only) - {arm.name for arm in settings.arms}:
-        raise SettingsError(f"--arm {sorted(unknown)[0]}: no such arm; known: {[arm.name for arm in settings.arms]}.")
+    known = [arm.name for arm in settings.arms] + ([BASE] if settings.base else [])
+    if unknown := set(only) - set(known):
+        raise SettingsError(f"--arm {min(unknown)}: no such arm; known: {known}.")
+    if settings.base and BASE in only:
+        for seed in settings.seeds:
+            _base(settings.base, seed, out, progress, show_progress)
     for arm in settings.arms:
         if not only or arm.name in only:
             for seed in arm.seeds or settings.seeds:
@@ -128,7 +140,8 @@ def transfer(
                 for laboratory in _targets(settings, arm):
                     _test(laboratory, bundle, _folder(out, arm, seed) / laboratory.data, progress)
     rows = tuple(_rows(settings, out))
-    write_transfer(out, settings.title, rows, {"settings": settings.model_dump(mode="json"), **provenance()})
+    if rows:  # none yet where only the base is trained
+        write_transfer(out, settings.title, rows, {"settings": settings.model_dump(mode="json"), **provenance()})
     return TransferResult(rows, out)
 
 
@@ -147,14 +160,24 @@ def _model(settings: TransferSettings, arm: Arm, seed: int, out: Path, progress:
         return _prepared_otherwise(out / arm.model_of / f"seed{seed}" / "model" / "bundle", arm, folder / "bundle")
     values = apply_changes(settings.recipe, {**arm.changes, "seed": seed})
     values["sources"] = [source for source in values["sources"] if source["dataset"] in arm.train]
-    recipe = build_recipe(values, where=f"arm {arm.name!r}")
-    run = folder / "model"
-    if _finished(run):
-        if read_json(run / RUN_FILE)["settings"] != recipe.model_dump(mode="json"):
-            raise SettingsError(f"{run}: was trained with other settings. Remove it, or choose another --out.")
-    else:
+    if settings.base is not None:
+        base = _base(settings.base, seed, out, progress, show_progress)
+        values = apply_changes(values, {"backbone.pretrained": False, "backbone.run": str(base)})
+    return _trained(values, arm.name, folder / "model", progress, show_progress) / "bundle"
+
+
+def _base(recipe: dict[str, Any], seed: int, out: Path, progress: Progress, show_progress: bool) -> Path:
+    return _trained({**recipe, "seed": seed}, BASE, out / BASE / f"seed{seed}", progress, show_progress)
+
+
+def _trained(values: dict[str, Any], name: str, run: Path, progress: Progress, show_progress: bool) -> Path:
+    """A training run, made now or earlier by the same settings."""
+    recipe = build_recipe(values, where=f"arm {name!r}")
+    if not _finished(run):
         train(recipe, run, resume=run.exists(), progress=progress, show_progress=show_progress)
-    return run / "bundle"
+    elif build_recipe(read_json(run / RUN_FILE)["settings"], where=str(run / RUN_FILE)) != recipe:
+        raise SettingsError(f"{run}: was trained with other settings. Remove it, or choose another --out.")
+    return run
 
 
 def _prepared_otherwise(bundle: Path, arm: Arm, folder: Path) -> Path:
