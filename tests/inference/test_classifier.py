@@ -97,8 +97,7 @@ def test_the_fine_class_lies_within_the_coarse_one(classifier):
     fine = np.full(11, 1e-6)
     fine[[cell.code in ("MMY", "MY", "PMY") for cell in taxonomy.FINE]] = (0.2, 0.22, 0.2)
     fine[taxonomy.fine_members("LY")[0]] = 0.38
-    logits = np.log(fine)[None].astype(np.float32) * classifier.card.calibration.temperature
-    columns = classifier._columns(logits, np.array([[64, 64]], np.int32))
+    columns = classifier._columns(fine[None].astype(np.float32), np.array([[64, 64]], np.int32))
     assert (columns["class8"][0], columns["class11"][0]) == ("IG", "MY")
 
 
@@ -123,7 +122,7 @@ def test_flags_of_size(classifier, width, height, flags):
     """The model takes 32 px: below 16 nothing is read at all, so ``low_resolution`` needs a larger one (below)."""
     logits = np.zeros((1, 11), np.float32)
     logits[0, 0] = 0 if "uncertain" in flags else 20
-    assert classifier._columns(logits, np.array([[width, height]], np.int32))["flags"][0] == flags
+    assert classifier._columns(softmax(logits), np.array([[width, height]], np.int32))["flags"][0] == flags
 
 
 def test_low_resolution_is_less_than_half_of_what_the_network_takes(build_bundle, colour_model, tmp_path):

@@ -17,9 +17,12 @@ from leukopy.core.errors import InputError, SettingsError, TrainingError
 from leukopy.core.progress import silent
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.inference import activations
+from leukopy.inference.classifier import softmax
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.checkpoints import load_net
 from leukopy.synthesis import draw_cell
+from leukopy.taxonomy import FINE
 from leukopy.training.cache import decode_all
 from leukopy.training.data import CellData
 from leukopy.training.lightning_module import CellModule, shrink, validation_figures
@@ -179,6 +182,28 @@ def test_a_card_lists_what_the_earlier_run_was_trained_on_too(laboratory: Path) 
     (own,) = uses(cells)
     assert uses(cells, (other, own.model_copy(update={"images": 1}))) == (own, other)
     assert uses(cells, (own.model_copy(update={"images": 99}),))[0].images == 99
+
+
+def test_the_temperature_of_cells_from_elsewhere_is_higher(tmp_path: Path, laboratory: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    other = sorted((laboratory / "lab").rglob("*.png"))[::2]
+    table = {"path": [str(path) for path in other], "label": [path.parent.name for path in other]}
+    pl.DataFrame(table | {"split": ["train"] * len(other)}).write_csv(manifest)
+    sources = [
+        {"dataset": "folders", "root": "lab", "share": 0.5, "validation_share": 0.3},
+        {"dataset": "manifest", "root": str(manifest), "share": 0.5},
+    ]
+    result = train(recipe(sources=sources, elsewhere=1.5), tmp_path / "run")
+    assert result.card.calibration.elsewhere == 1.5
+    cells = leukopy.load(result.bundle).predict(other[:5]).cells
+    seen = activations(
+        open_bundle(result.bundle),
+        np.stack([read_cell(path, result.card.preprocess).pixels for path in other[:5]]),
+        ["logits", "elsewhere"],
+    )
+    warmer = 1 + 0.5 * seen["elsewhere"][:, None]
+    expected = softmax(seen["logits"] / result.card.calibration.temperature / warmer)
+    assert cells.select(f"p_{cell.code}" for cell in FINE).to_numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_shrinking_keeps_colours() -> None:

@@ -31,6 +31,14 @@ class Calibration(Settings):
     temperature: float = Field(gt=0)
     fitted_on: str
     """The images the temperature was fitted on; never a test split."""
+    elsewhere: float | None = Field(default=None, ge=1)
+    """How many times higher the temperature is for a cell whose ``elsewhere`` output is 1; None: it has no such output,
+    and the temperature is the same for all."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The network's outputs from which calibrated probabilities are computed."""
+        return ("logits",) if self.elsewhere is None else ("logits", "elsewhere")
 
 
 class Thresholds(Settings):
@@ -106,6 +114,35 @@ class OpenSet(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
+class LaboratoryLook(Settings):
+    """How the cells of a laboratory look, with what their classes do to it taken out."""
+
+    name: str
+    images: int
+    mean: tuple[float, ...]
+    """Of each of `SlideCheck.measures`."""
+    covariance: tuple[tuple[float, ...], ...]
+    """Between cells."""
+
+
+class SlideCheck(Settings):
+    """What tells a slide that looks unlike the laboratories of the training (`leukopy.inference.slides`)."""
+
+    measures: tuple[str, ...]
+    """What is measured of each picture: ``leukopy.imaging.looks.MEASURES`` of the leukopy that fitted it."""
+    laboratories: tuple[LaboratoryLook, ...]
+    classes: dict[str, tuple[float, ...]]
+    """Coarse code -> how its cells differ from the mean class."""
+    between: float = Field(gt=0)
+    """Variance between the slides of a laboratory, in units of that between its cells."""
+    limit: float = Field(gt=0)
+    """Squared distance, in deviations, that counts as 1."""
+    method: str
+    """What the distance is."""
+    metrics: tuple[Metric, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
 class Card(Settings):
     """The whole of ``card.json``."""
 
@@ -131,6 +168,8 @@ class Card(Settings):
     """Of the network's ``attributes`` output; None where it has none."""
     open_set: OpenSet | None = None
     """Of the network's ``strangeness`` output; None where it has none."""
+    slide_check: SlideCheck | None = None
+    """None: nothing is said of whole slides."""
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The training settings, whole."""
     provenance: dict[str, Any] = Field(default_factory=dict)

@@ -11,6 +11,7 @@ from leukopy import taxonomy
 from leukopy.bundle.card import Card, Metric
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
+from leukopy.imaging.looks import MEASURES
 
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
@@ -29,7 +30,9 @@ class Bundle:
         ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
         feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits;
         and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads;
-        and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how far a cell is from every class.
+        and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how far a cell is from every class;
+        and where ``card.calibration`` says so, ``elsewhere`` float32 (N,), the chance that a cell is from elsewhere
+        than the laboratory that validated the network.
         """
         return self.path / MODEL_FILE
 
@@ -70,6 +73,7 @@ def open_bundle(model: str | Path = "default") -> Bundle:
             "Train it again with this version of leukopy, or install the version that made it."
         )
     _check_attributes(folder, card)
+    _check_slide_check(folder, card)
     bundle = Bundle(folder, card)
     try:
         digest = file_digest(bundle.model_path)
@@ -89,6 +93,15 @@ def _check_attributes(folder: Path, card: Card) -> None:
                 f"{folder}: made for other attributes ({head.name}: {', '.join(head.values)}). Fit them again with "
                 "'leukopy attributes fit', or install the version of leukopy that made it."
             )
+
+
+def _check_slide_check(folder: Path, card: Card) -> None:
+    """Refuse a check of slides whose measures are not those that this leukopy takes."""
+    if card.slide_check and card.slide_check.measures != MEASURES:
+        raise BundleError(
+            f"{folder}: its check of slides was made for other measures ({', '.join(card.slide_check.measures)}). Fit "
+            "it again with 'leukopy fit-slide-check', or install the version of leukopy that made it."
+        )
 
 
 def add_metrics(bundle: Bundle, metrics: Sequence[Metric]) -> Card:

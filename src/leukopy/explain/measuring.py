@@ -23,7 +23,7 @@ from leukopy.explain.faithfulness import (
 )
 from leukopy.explain.heat import Heat, Pictures
 from leukopy.inference import activations
-from leukopy.inference.classifier import softmax
+from leukopy.inference.classifier import calibrated
 
 BASELINES: tuple[str, ...] = ("centre", "random")
 """What any heat map has to beat: the middle of the picture, where the cell of a crop is, and chance."""
@@ -88,8 +88,8 @@ def class_probability(bundle: Bundle, target: int) -> Probability:
     """The calibrated probability that a bundle gives to one fine class."""
 
     def probability(pictures: Pictures) -> NDArray[np.float32]:
-        logits = activations(bundle, pictures, ["logits"])["logits"]
-        return softmax(logits / bundle.card.calibration.temperature)[:, target]
+        calibration = bundle.card.calibration
+        return calibrated(calibration, activations(bundle, pictures, calibration.outputs))[:, target]
 
     return probability
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import Bundle, Card, open_bundle
+from leukopy.bundle import Bundle, Calibration, Card, open_bundle
 from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
+from leukopy.inference.slides import class_free
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -37,9 +38,13 @@ class Classifier:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.bundle = bundle
         self._schema = cell_schema(bundle.card)
-        wanted = {"logits": True, "attributes": bundle.card.attributes, "strangeness": bundle.card.open_set}
+        wanted = {
+            **dict.fromkeys(bundle.card.calibration.outputs, True),
+            "attributes": bundle.card.attributes,
+            "strangeness": bundle.card.open_set,
+        }
         self._outputs = [name for name, there in wanted.items() if there]
-        self._engine = Engine(bundle, threads, self._outputs)
+        self._engine = Engine(bundle, threads, self._outputs, looks=bundle.card.slide_check is not None)
 
     @classmethod
     def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
@@ -71,15 +76,17 @@ class Classifier:
             tell) and of ``FAILURE_SCHEMA``, each in the order of ``paths``.
         """
         inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
-        cells, failures, done = [], [], 0
+        cells, failures, looks, done = [], [], [], 0
         for part in self.stream(inputs):
             cells.append(part.cells)
             failures.append(part.failures)
+            looks += [] if part.looks is None else [part.looks]
             done += len(part.cells) + len(part.failures)
             progress("classifying", done, len(inputs))
         return Predictions(
             pl.concat([pl.DataFrame(schema=self._schema), *cells]),
             pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *failures]),
+            pl.concat(looks) if looks else None,
         )
 
     def stream(self, cells: Iterable[CellInput]) -> Generator[Predictions, None, None]:
@@ -106,7 +113,7 @@ class Classifier:
         columns: dict[str, Any] = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
-            **self._columns(outputs["logits"], sizes),
+            **self._columns(calibrated(self.card.calibration, outputs), sizes),
             "width": sizes[:, 0],
             "height": sizes[:, 1],
             "digest": [digest for batch in batches for digest in batch.digests],
@@ -125,11 +132,16 @@ class Classifier:
         return Predictions(
             pl.DataFrame({name: columns[name] for name in self._schema}, schema=self._schema),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
+            self._looks(batches, columns["class8"]),
         )
 
-    def _columns(self, logits: NDArray[np.float32], sizes: NDArray[np.int32]) -> dict[str, NDArray[np.generic]]:
-        """Classes, probabilities and flags of N cells from logits (N, 11) and widths and heights (N, 2)."""
-        fine = softmax(logits / self.card.calibration.temperature)
+    def _looks(self, batches: Sequence[Batch], classes: Sequence[str]) -> pl.DataFrame | None:
+        if self.card.slide_check is None:
+            return None
+        return class_free(np.concatenate([batch.looks for batch in batches]), classes, self.card.slide_check)
+
+    def _columns(self, fine: NDArray[np.float32], sizes: NDArray[np.int32]) -> dict[str, NDArray[np.generic]]:
+        """Classes, probabilities and flags of N cells from fine probabilities (N, 11), widths and heights (N, 2)."""
         coarse = (fine @ _TO_COARSE).clip(max=1)
         class8 = coarse.argmax(axis=1)
         # The fine class is sought within the coarse one, so that the two never contradict each other.
@@ -158,6 +170,24 @@ class Classifier:
 def _with_flag(name: str, up: NDArray[np.bool_], flags: NDArray[np.str_]) -> list[str]:
     """Flags with one more, where it is up, before the others."""
     return [";".join(filter(None, (name, own))) if is_up else own for own, is_up in zip(flags, up, strict=True)]
+
+
+def calibrated(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Calibrated probabilities (N, 11) of the fine classes.
+
+    Args:
+        calibration: of the model's card.
+        outputs: of its network, those that ``calibration.outputs`` names.
+    """
+    return softmax(outputs["logits"] / temperatures(calibration, outputs))
+
+
+def temperatures(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """What divides the logits: (1, 1), or (N, 1) where cells from elsewhere have a higher temperature."""
+    if calibration.elsewhere is None:
+        return np.full((1, 1), calibration.temperature, np.float32)
+    warmer: NDArray[np.float32] = 1 + (np.float32(calibration.elsewhere) - 1) * outputs["elsewhere"].reshape(-1, 1)
+    return np.asarray(calibration.temperature * warmer, np.float32)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

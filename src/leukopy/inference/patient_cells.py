@@ -16,7 +16,7 @@ from leukopy.core.errors import BundleError, ImageError
 from leukopy.core.progress import Progress, silent
 from leukopy.imaging.decode import read_cell
 from leukopy.inference.bags import open_network
-from leukopy.inference.classifier import softmax
+from leukopy.inference.classifier import calibrated
 from leukopy.inference.engine import BATCH, Batch, Engine
 from leukopy.inference.measures import MEASURES, cell_measures
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
@@ -61,9 +61,10 @@ class CellReader:
         own = bundle.cells_path is not None
         self._cells = open_bundle(CLASSIFIER) if own else open_network(self._network)
         self._source: Bundle | PatientBundle = bundle if own else self._cells
-        extra = () if own else ("logits",)
+        judging = self._cells.card.calibration.outputs
+        extra = () if own else judging
         self._engine = Engine(self._source, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
-        self._classifier = Engine(self._cells, threads) if own else None
+        self._classifier = Engine(self._cells, threads, judging) if own else None
         features = sum(_width(self._engine, name) for name in self._network.outputs)
         features += len(MEASURES) if self._network.measures else 0
         if features != bundle.card.model.features:
@@ -112,7 +113,7 @@ class CellReader:
             still = {cell for batch in batches for cell in batch.cells}
             values = values[[cell in still for cell in read]]
             read = [cell for cell in read if cell in still]
-        codes, confidence = self._classes(_joined(self._classifier or self._engine, batches, "logits"))
+        codes, confidence = self._classes(batches)
         return CellReading(
             pl.DataFrame(
                 {
@@ -189,9 +190,11 @@ class CellReader:
         except BundleError:  # the network is whole, as `_engine` found: it only lacks such an output
             return None
 
-    def _classes(self, logits: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
-        """Coarse class and calibrated probability from fine logits (N, 11)."""
-        coarse = (softmax(logits / self._cells.card.calibration.temperature) @ coarse_matrix()).clip(max=1)
+    def _classes(self, batches: Sequence[Batch]) -> tuple[list[str], NDArray[np.float32]]:
+        """Coarse class and calibrated probability of the N cells of some batches."""
+        calibration, engine = self._cells.card.calibration, self._classifier or self._engine
+        outputs = {name: _joined(engine, batches, name) for name in calibration.outputs}
+        coarse = (calibrated(calibration, outputs) @ coarse_matrix()).clip(max=1)
         return [COARSE[index].code for index in coarse.argmax(axis=1)], coarse.max(axis=1)
 
 

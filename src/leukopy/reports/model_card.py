@@ -34,6 +34,10 @@ def _lines(card: Card) -> Iterator[str]:
         yield "\n## Cells that it takes for none that it knows\n"
         yield f"{card.open_set.method} {card.open_set.kept:.0%} of these stay below it: {card.open_set.fitted_on}.\n"
         yield from _measured(card.open_set.metrics)
+    if card.slide_check:
+        yield "\n## Slides that look unlike its laboratories\n"
+        yield f"{card.slide_check.method} Known: {', '.join(one.name for one in card.slide_check.laboratories)}.\n"
+        yield from _measured(card.slide_check.metrics)
     yield "\n## Data and licences\n"
     yield from _used((*card.trained_on, *([card.attributes.trained_on] if card.attributes else [])))
     yield "\n## The network\n"
@@ -69,12 +73,18 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("input", f"{side} x {side} px, RGB, the centred {card.preprocess.crop:.0%} of the side; (x - {mean}) / {std}"),
         ("classes", " ".join(card.classes)),
         ("calibration", f"temperature {card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}"),
+        *_warmth(card),
         ("flagged uncertain", f"below a probability of {card.thresholds.uncertain_below:.3f}"),
         *_sets(card),
         ("licence of the model", card.licence),
         ("file", f"model.onnx, sha256 `{card.model.sha256}`"),
         ("made", f"{card.provenance.get('created', 'unknown')}, commit {card.provenance.get('commit', 'unknown')}"),
     ]
+
+
+def _warmth(card: Card) -> list[tuple[str, str]]:
+    factor = card.calibration.elsewhere
+    return [] if factor is None else [("temperature of cells unlike those", f"up to {factor:g} times as high")]
 
 
 def _sets(card: Card) -> list[tuple[str, str]]:

@@ -54,6 +54,7 @@ class CellData(lightning.LightningDataModule):
         super().__init__()
         cells = gather(settings, data)
         self.settings = settings
+        self._cache, self._progress = cache, progress
         train, val = (cells.filter(pl.col("split") == split) for split in ("train", "val"))
         spec = settings.preprocess
         # Augmentation turns and moves the picture, so it starts from the whole square at the same magnification.
@@ -65,6 +66,11 @@ class CellData(lightning.LightningDataModule):
     def failures(self) -> pl.DataFrame:
         """Cells left out because their picture cannot be decoded: ``cell_id`` and ``message``."""
         return pl.concat([self.train_set.failures, self.val_set.failures])
+
+    def as_served(self, cells: pl.DataFrame) -> Pictures:
+        """Some of the cells, prepared as a bundle prepares them."""
+        spec = self.settings.preprocess
+        return Pictures(cells, decode_all(cells, spec, self._cache, self._progress), spec)
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Sources by their shares, classes balanced within each."""

@@ -23,7 +23,8 @@ from leukopy.evaluation.calibration import fit_temperature
 from leukopy.evaluation.conformal import set_threshold
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
-from leukopy.training.data import CellData
+from leukopy.training.data import CellData, Pictures
+from leukopy.training.elsewhere import ELSEWHERE, cells_to_tell, fit_boundary, with_elsewhere
 from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.quantise import quantised
@@ -58,6 +59,8 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             path.write_bytes(quantised(path.read_bytes(), _training_pictures(data)))
             logits = _logits(path, data)
             checked["int8_against_float32"] = _agreement(logits, exact, data.val_set.members, settings.level)
+        if settings.elsewhere > 1:
+            logits = logits / _warmer_elsewhere(path, settings, data)
         card = _card(settings, data, net, logits, file_digest(path))
         card = card.model_copy(update={"provenance": card.provenance | checked})
         return write_bundle(folder, card, path.read_bytes())
@@ -145,9 +148,23 @@ def _agreement(
 
 def _logits(path: Path, data: CellData) -> NDArray[np.float32]:
     """Validation logits by the deployed engine, so that the temperature is fitted on what is served."""
+    return _output(path, data.val_set, "logits")
+
+
+def _output(path: Path, pictures: Pictures, name: str) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    batches = DataLoader(data.val_set, batch_size=64)
-    return np.concatenate([session.run(["logits"], {"images": images.numpy()})[0] for images, _ in batches])
+    batches = DataLoader(pictures, batch_size=64)
+    return np.concatenate([session.run([name], {"images": images.numpy()})[0] for images, _ in batches])
+
+
+def _warmer_elsewhere(path: Path, settings: TrainSettings, data: CellData) -> NDArray[np.float32]:
+    """Add ``elsewhere`` to the network; by how much it makes the temperature of the validation cells higher, (N, 1)."""
+    pictures = data.as_served(cells_to_tell(data.train_set.cells, settings.seed))
+    home = data.val_set.cells["source"].unique().to_list()
+    elsewhere = ~pictures.cells["source"].is_in(home).to_numpy()
+    boundary = fit_boundary(_output(path, pictures, "embedding"), elsewhere)
+    onnx.save(with_elsewhere(onnx.load(path), boundary), path)
+    return 1 + np.float32(settings.elsewhere - 1) * _output(path, data.val_set, ELSEWHERE)[:, None]
 
 
 def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:
@@ -177,7 +194,11 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
             sha256=sha256,
             pretrained=settings.backbone.first_weights,
         ),
-        calibration=Calibration(temperature=temperature, fitted_on=validation),
+        calibration=Calibration(
+            temperature=temperature,
+            fitted_on=validation,
+            elsewhere=settings.elsewhere if settings.elsewhere > 1 else None,
+        ),
         thresholds=Thresholds(
             uncertain_below=float(np.quantile(confidence, settings.uncertain_share)), set_from=set_from
         ),

@@ -172,6 +172,9 @@ class TrainSettings(Recipe):
     optimisation: Optimisation = Optimisation()
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
+    elsewhere: float = Field(default=1.0, ge=1)
+    """How many times higher the temperature is for cells unlike those of the laboratory that validates
+    (`leukopy.training.elsewhere`); 1: one temperature for all. It is measured on laboratories left out."""
     deploy: Literal["float32", "int8"] = "float32"
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
     tenth of a point of accuracy."""

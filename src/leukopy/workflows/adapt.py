@@ -125,8 +125,9 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
             f"{len(train.embeddings):,} cells, each judged by a model fitted without its part ({parts} parts, by group)"
         )
     rows = table.filter(test) if test.any() else table
-    temperature = _temperature(out_of_fold, train, bundle.card.calibration.temperature)
-    before = logits_of(head, judged.embeddings) / bundle.card.calibration.temperature
+    usual = _usual(bundle, rows["path"].to_list(), progress)
+    temperature = _temperature(out_of_fold, train, float(usual.mean()))
+    before = logits_of(head, judged.embeddings) / usual
     result = _judge(rows, before, after / temperature)
     card = _write(bundle, (adapted, temperature), settings, out, (how, len(train.embeddings), result))
     report = {
@@ -206,6 +207,16 @@ def _check(path: Path, labelled: Labelled, test: NDArray[np.bool_]) -> None:
             f"{path}: all cells are of one group, so that none can be held out. Give cells of two slides, or a column "
             "'split' with some 'test'."
         )
+
+
+def _usual(bundle: Bundle, paths: list[str], progress: Progress) -> NDArray[np.float32]:
+    """The temperatures that the model has before, (1, 1), or (N, 1) where they differ between cells."""
+    from leukopy.inference import file_activations
+    from leukopy.inference.classifier import temperatures
+
+    calibration = bundle.card.calibration
+    further = [name for name in calibration.outputs if name != "logits"]
+    return temperatures(calibration, {name: file_activations(bundle, paths, name, progress)[0] for name in further})
 
 
 def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> float:
