@@ -21,6 +21,7 @@ from leukopy.cli.explain import explain
 from leukopy.cli.explore import explore
 from leukopy.cli.open_set import fit_open_set
 from leukopy.cli.predict import predict
+from leukopy.cli.slide_check import fit_slide_check
 from leukopy.cli.train import train
 
 
@@ -51,6 +52,7 @@ app.command()(train)
 app.command()(adapt)
 app.command()(fit_attributes)
 app.command()(fit_open_set)
+app.command()(fit_slide_check)
 app.command()(compare)
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")

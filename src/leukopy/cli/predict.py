@@ -39,6 +39,8 @@ def predict(
     settings = PredictSettings.build({"input": path, "model": model, "threads": threads})
     with progress_bar() as progress:
         result = predict(settings, sys.stdout.buffer if out == "-" else Path(out), progress=progress)
+    if result.slide and result.slide.note:
+        say(result.slide.note)
     for message in result.failures["message"]:
         say(message)
     if len(result.failures):

@@ -24,6 +24,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from leukopy.bundle import Bundle, PatientBundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.decode import CellImage, read_cell
+from leukopy.imaging.looks import measure_looks
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores
@@ -57,13 +58,20 @@ class Batch:
     outputs: dict[str, NDArray[np.float32]]
     """By name, each with N rows."""
     failures: list[tuple[CellInput, ImageError]]
+    looks: NDArray[np.float32]
+    """(N, 8), as `measure_looks` gives them; (N, 0) where they were not asked for."""
 
 
 class Engine:
     """A bundle's network of cells, loaded."""
 
     def __init__(
-        self, bundle: Bundle | PatientBundle, threads: int | None = None, outputs: Sequence[str] = ("logits",)
+        self,
+        bundle: Bundle | PatientBundle,
+        threads: int | None = None,
+        outputs: Sequence[str] = ("logits",),
+        *,
+        looks: bool = False,
     ) -> None:
         """Load the network.
 
@@ -71,6 +79,7 @@ class Engine:
             bundle: an opened bundle; of a patient model, one that has a cell network of its own.
             threads: worker threads; by default one for each core that this process may use.
             outputs: what to read from the network, as `Bundle.model_path` names it.
+            looks: measure how the pictures look, too.
 
         Raises:
             BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
@@ -79,6 +88,7 @@ class Engine:
             MissingExtraError: or for one that is not installed.
         """
         self.threads = threads or available_cores()
+        self._looks = looks
         self._path, sha256, self._spec = _network(bundle)
         self._session = _open(self._path, sha256)
         _check_contract(self._session, self._spec, self._path, classifies=isinstance(bundle, Bundle))
@@ -123,12 +133,15 @@ class Engine:
                 read.append((cell, read_cell(Path(cell.path), self._spec)))
             except ImageError as error:
                 failures.append((cell, error))
+        side = self._spec.size
+        pixels = np.stack([image.pixels for _, image in read]) if read else np.empty((0, side, side, 3), np.uint8)
         return Batch(
             cells=[cell for cell, _ in read],
             sizes=[(image.width, image.height) for _, image in read],
             digests=[image.digest for _, image in read],
-            outputs=self.compute(np.stack([image.pixels for _, image in read])) if read else self._empty,
+            outputs=self.compute(pixels),
             failures=failures,
+            looks=measure_looks(pixels) if self._looks else np.empty((len(read), 0), np.float32),
         )
 
     def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

@@ -8,10 +8,12 @@ import shutil
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from leukopy.core.files import atomic_path
-from leukopy.inference.rows import FAILURE_SCHEMA, Predictions
+from leukopy.inference.rows import FAILURE_SCHEMA, LOOK_SCHEMA, Predictions
+from leukopy.inference.slides import SlideLook
 
 PART_ROWS = 2048
 """Rows per part: a few seconds of work, some hundred kilobytes."""
@@ -20,7 +22,8 @@ PART_ROWS = 2048
 class Parts:
     """A folder of ``part-00000.parquet``, ``part-00001.parquet`` …, each whole or absent.
 
-    A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``.
+    A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``. How the
+    cells look is kept beside them, for what is said of the slide.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +52,8 @@ class Parts:
         Raises:
             OutputError: the disk is full, or not permitted.
         """
-        rows = pl.concat([predictions.cells, predictions.failures], how="diagonal")
+        cells, looks = predictions.cells, predictions.looks
+        rows = pl.concat([cells if looks is None else cells.hstack(looks), predictions.failures], how="diagonal")
         self._waiting.append(rows)
         self.rows += len(rows)
         if sum(map(len, self._waiting)) >= PART_ROWS:
@@ -76,7 +80,8 @@ class Parts:
         Raises:
             OutputError: the disk is full, or not permitted.
         """
-        _sink(self._rows().filter(pl.col("reason").is_null()).select(pl.exclude("reason", "message")), path)
+        cells = self._rows().filter(pl.col("reason").is_null())
+        _sink(cells.select(pl.exclude("reason", "message", *LOOK_SCHEMA)), path)
 
     def write_failures(self, path: Path) -> None:
         """Write the failures of all parts likewise.
@@ -85,6 +90,15 @@ class Parts:
             OutputError: the disk is full, or not permitted.
         """
         _sink(self._rows().filter(pl.col("reason").is_not_null()).select(list(FAILURE_SCHEMA)), path)
+
+    def look(self) -> SlideLook:
+        """The looks of all classified cells, summed as a stream; none where the bundle has no check of slides."""
+        rows = self._rows()
+        if not set(LOOK_SCHEMA) <= set(rows.collect_schema()):
+            return SlideLook()
+        looks = [pl.col(name).cast(pl.Float64) for name in LOOK_SCHEMA]
+        found = rows.select(*(look.sum() for look in looks), cells=looks[0].count()).collect(engine="streaming").row(0)
+        return SlideLook(np.array(found[:-1]), found[-1])
 
     def remove(self) -> None:
         """Delete the folder, once its rows are merged."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from leukopy.bundle import Card
+from leukopy.imaging.looks import MEASURES
 from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
 PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))
@@ -44,6 +45,10 @@ STRANGENESS_SCHEMA: dict[str, pl.DataType] = {
     "unidentified_reason": pl.String(),  # in words; null for cells that are not unidentified
 }
 """More columns of a classified cell, where the bundle knows what it does not know."""
+
+LOOK_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for measure in MEASURES}
+"""How each cell's picture looks, its class accounted for: what slides are judged by. Kept in the parts of a run, never
+in its tables."""
 
 UNIDENTIFIED = "unidentified"
 """The flag of a cell that is stranger than the threshold. Its classes stay the best guess; no count relies on them."""
@@ -87,6 +92,8 @@ class Predictions:
 
     cells: pl.DataFrame
     failures: pl.DataFrame
+    looks: pl.DataFrame | None = None
+    """``LOOK_SCHEMA``, one row for each of ``cells``; None where the bundle has no check of slides."""
 
 
 def printable(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.parts import Parts
     from leukopy.inference.rows import CellInput
+    from leukopy.inference.slides import SlideDistance
 
 CELLS_FILE = "cells.parquet"
 FAILURES_FILE = "failures.csv"
@@ -60,6 +61,8 @@ class AnalyzeResult:
     cells: int
     failures: int
     differential: Differential
+    slide: SlideDistance | None
+    """How far the slide is from the laboratories of the training; None where nothing can be said."""
 
 
 def analyze(
@@ -93,6 +96,7 @@ def analyze(
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.inputs import gather
     from leukopy.inference.parts import Parts
+    from leukopy.inference.slides import SlideDistance, judge
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
@@ -100,16 +104,17 @@ def analyze(
     classifier = Classifier.open(settings.model, settings.threads)
     run = _begin(settings, out, inputs, classifier, resume=resume, overwrite=overwrite)
     if run["status"] == FINISHED:
-        return _result(out, len(inputs), ranges)
+        known = run.get("slide")
+        return _result(out, len(inputs), ranges, SlideDistance(**known) if known else None)
     parts = Parts(out / "parts")
     _classify(parts, inputs, classifier, progress)
     parts.write_cells(out / CELLS_FILE)
     parts.write_cells(out / "cells.csv")
     parts.write_failures(out / FAILURES_FILE)
-    result = _result(out, len(inputs), ranges)
+    result = _result(out, len(inputs), ranges, judge(parts.look(), classifier.card.slide_check))
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
-    finish(out, run, counts=counts)
+    finish(out, run, counts=counts, slide=asdict(result.slide) if result.slide else None)
     parts.remove()
     return result
 
@@ -154,14 +159,17 @@ def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier,
         parts.flush()
 
 
-def _result(out: Path, inputs: int, ranges: ReferenceRanges) -> AnalyzeResult:
+def _result(out: Path, inputs: int, ranges: ReferenceRanges, slide: SlideDistance | None) -> AnalyzeResult:
     import polars as pl
 
     from leukopy.reports.differential import count_cells
 
     cells = pl.scan_parquet(out / CELLS_FILE)
     classified = int(cells.select(pl.len()).collect().item())
-    return AnalyzeResult(out, out / REPORT_FILE, inputs, classified, inputs - classified, count_cells(cells, ranges))
+    count = count_cells(cells, ranges)
+    if slide and slide.note:
+        count = replace(count, notes=(slide.note, *count.notes))
+    return AnalyzeResult(out, out / REPORT_FILE, inputs, classified, inputs - classified, count, slide)
 
 
 def _report(settings: AnalyzeSettings, run: Record, result: AnalyzeResult, card: Card) -> None:

@@ -102,7 +102,7 @@ def fit_open_set(
     )
     card = card_for(bundle.card, content, open_set=open_set, thresholds=_thresholds(bundle, head, val))
     written = write_bundle(out / "bundle", card, content)
-    _keep_index(bundle, written)
+    keep_index(bundle, written)
     figures = {name: asdict(share) for name, share in false.items()}
     write_json(out / REPORT_FILE, {"threshold": threshold, "kept": settings.kept, "false": figures})
     finish(out, run, failures=len(failures))
@@ -209,7 +209,7 @@ def _write(path: Path, table: pl.DataFrame) -> None:
         table.write_csv(temporary)
 
 
-def _keep_index(bundle: Bundle, written: Bundle) -> None:
+def keep_index(bundle: Bundle, written: Bundle) -> None:
     """The neighbours of the old bundle, whose embeddings the new one shares."""
     index = bundle.path / "neighbours.npz"
     if index.exists():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from leukopy.inference.rows import Predictions
+    from leukopy.inference.slides import SlideDistance
 
 
 class PredictSettings(Settings):
@@ -41,6 +42,8 @@ class PredictResult:
     cells: int
     failures: pl.DataFrame
     """Rows of ``FAILURE_SCHEMA``."""
+    slide: SlideDistance | None
+    """How far the slide is from the laboratories of the training; None where nothing can be said."""
 
 
 def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progress = silent) -> PredictResult:
@@ -62,21 +65,23 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.inputs import gather
     from leukopy.inference.rows import FAILURE_SCHEMA
+    from leukopy.inference.slides import SlideLook, judge
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
     inputs = gather(settings.input)
     classifier = Classifier.open(settings.model, settings.threads)
-    done = 0
+    done, look = 0, SlideLook()
     failures = [pl.DataFrame(schema=FAILURE_SCHEMA)]
     with _writer(out) as write, closing(classifier.stream(inputs)) as stream:
         for predictions in stream:
             write(predictions)
             failures.append(predictions.failures)
+            look.add(predictions.looks)
             done += len(predictions.cells) + len(predictions.failures)
             progress("classifying", done, len(inputs))
     failed = pl.concat(failures)
-    return PredictResult(done - len(failed), failed)
+    return PredictResult(done - len(failed), failed, judge(look, classifier.card.slide_check))
 
 
 @contextmanager

@@ -1,0 +1,143 @@
+"""Let a bundle say when a whole slide looks unlike the laboratories that it learnt from; its network stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from leukopy.core.errors import InputError
+from leukopy.core.files import atomic_path, write_json
+from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import begin, finish, record
+from leukopy.core.settings import Settings
+from leukopy.workflows.open_set import keep_index, recipe_of
+from leukopy.workflows.train import require_torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from leukopy.bundle import Card, Metric
+    from leukopy.imaging.preprocess import Preprocess
+    from leukopy.inference.slides import SlideDistance
+
+REPORT_FILE = "slide_check.json"
+
+
+class SlideCheckFit(Settings):
+    """All that decides what `fit_slide_check` writes."""
+
+    model: str = "default"
+    """Name of a bundled model, or a bundle folder."""
+    images: int = Field(default=1500, ge=50)
+    """Training images of each laboratory that are looked at, at most: evenly over its list."""
+    check: dict[str, Any] = Field(default_factory=dict)
+    """Changes to `training.slides.SlideCheckSettings`."""
+
+
+@dataclass(frozen=True)
+class SlideCheckResult:
+    """Where the new bundle is, and how far each of its laboratories is from the others."""
+
+    bundle: Path
+    card: Card
+    left_out: dict[str, SlideDistance]
+    failures: int
+
+
+def fit_slide_check(
+    settings: SlideCheckFit, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> SlideCheckResult:
+    """Write into a bundle's card how the laboratories of its training look.
+
+    Args:
+        settings: what to do.
+        out: receives ``bundle/``, ``slide_check.json`` (all figures), ``failures.csv`` and ``run.json``.
+        overwrite: replace the run that ``out`` holds.
+        progress: told of the images decoded.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        BundleError: the model is absent, broken or foreign, or its recipe is no network's.
+        TrainingError: no laboratory has images enough.
+        InputError: the pictures of the recipe's sources are not there, or none of them can be read.
+        OutputError: ``out`` holds something else, or cannot be written.
+    """
+    require_torch()
+    import numpy as np
+    import polars as pl
+
+    from leukopy.bundle import open_bundle, write_bundle
+    from leukopy.taxonomy import find
+    from leukopy.training import slides
+    from leukopy.training.sources import DRAWN, gather
+
+    how = slides.SlideCheckSettings.build(settings.check, where="check")
+    bundle = open_bundle(settings.model)
+    cells = gather(recipe_of(bundle), data_folder()).filter(pl.col("source") != DRAWN, split="train")
+    run = record("fit-slide-check", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
+    begin(out, run, overwrite=overwrite)
+    cells, looks, failures = _looks(_some(cells, settings.images), bundle.card.preprocess, progress)
+    with atomic_path(out / "failures.csv") as temporary:
+        failures.write_csv(temporary)
+    classes = np.array([find(code).coarse for code in cells["code"]])
+    laboratories = np.array([_name(source) for source in cells["source"]])
+    check = slides.fit_slide_check(looks, classes, laboratories, how)
+    left_out = slides.distances_left_out(looks, classes, laboratories, how)
+    card = bundle.card.model_copy(
+        update={"slide_check": check.model_copy(update={"metrics": tuple(map(_metric, left_out, left_out.values()))})}
+    )
+    written = write_bundle(out / "bundle", card, bundle.model_path.read_bytes())
+    keep_index(bundle, written)
+    write_json(out / REPORT_FILE, {"left_out": {name: asdict(found) for name, found in left_out.items()}})
+    finish(out, run, failures=len(failures))
+    return SlideCheckResult(written.path, card, left_out, len(failures))
+
+
+def _some(cells: pl.DataFrame, images: int) -> pl.DataFrame:
+    """At most so many of each source, evenly over its list: every class and slide is met."""
+    import numpy as np
+    import polars as pl
+
+    parts = cells.partition_by("source", maintain_order=True)
+    return pl.concat(part[np.linspace(0, len(part) - 1, min(images, len(part))).astype(int)] for part in parts)
+
+
+def _looks(
+    cells: pl.DataFrame, spec: Preprocess, progress: Progress
+) -> tuple[pl.DataFrame, NDArray[np.float32], pl.DataFrame]:
+    """The cells that can be read, their looks, and the message for each of the others."""
+    import numpy as np
+    import polars as pl
+
+    from leukopy.imaging.looks import measure_looks
+    from leukopy.training.cache import decode_all
+
+    decoded = decode_all(cells, spec, cache_folder(), progress)
+    rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
+    if not len(rows):
+        raise InputError(f"{data_folder()}: none of the images of the recipe can be read. Set LEUKOPY_DATA.")
+    looks = [measure_looks(np.asarray(decoded.pictures[part])) for part in np.array_split(rows, 1 + len(rows) // 64)]
+    failures = pl.Series("message", decoded.failures.values(), dtype=pl.String)
+    return cells[rows], np.concatenate(looks), cells[list(decoded.failures)].select("cell_id", failures)
+
+
+def _name(source: str) -> str:
+    from leukopy.datasets import DATASETS
+
+    return DATASETS[source].card.title.split(":")[0]
+
+
+def _metric(name: str, found: SlideDistance) -> Metric:
+    from leukopy.bundle import Metric
+
+    return Metric(
+        name=f"distance of {name} when its look is not known",
+        value=found.distance,
+        data=f"{found.cells:,} training images taken for one slide; nearest: {found.nearest}",
+    )
