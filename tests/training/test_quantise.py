@@ -8,11 +8,12 @@ import onnxruntime
 import pytest
 import torch
 
+from leukopy.bundle.head import linear_head
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.openvino import OpenVinoNetwork
 from leukopy.models.cell_net import CellNet
 from leukopy.training.export import _to_onnx
-from leukopy.training.graph import inputs_of, with_attributes, with_class_activation
+from leukopy.training.graph import inputs_of, with_attributes, with_class_activation, with_statistics, with_strangeness
 from leukopy.training.quantise import quantised
 
 RNG = np.random.default_rng(0)
@@ -82,6 +83,31 @@ def test_attributes_stay_in_floating_point(network) -> None:
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.99
     names = [node.name for node in onnx.load_from_string(found).graph.node if node.op_type == "QuantizeLinear"]
     assert not [name for name in names if name.startswith("statistics")]
+
+
+def test_what_a_layer_reads_is_found_by_the_same_name(network, rounded) -> None:
+    stages = ["blocks.2.0.conv_pw", "blocks.4.0.conv_dw", "conv_head"]
+    models = [onnx.load_from_string(content) for content in (network, rounded)]
+    maps = [inputs_of(model, stages) for model in models]
+    assert [list(found.values()) for found in maps] == [[24, 480, 320]] * 2
+    exact, found = (
+        run(with_statistics(model, own).SerializeToString(), "statistics")
+        for model, own in zip(models, maps, strict=True)
+    )
+    assert np.corrcoef(exact.ravel(), found.ravel())[0, 1] > 0.99
+
+
+def test_what_is_added_afterwards_leaves_every_bit_as_it_was(rounded) -> None:
+    """A map that one more part reads could be computed otherwise: the integers are the same, whoever reads them."""
+    model = onnx.load_from_string(rounded)
+    maps = inputs_of(model, ["blocks.2.0.conv_pw", "blocks.3.0.conv_pw", "blocks.6.0.conv_pw"])
+    layer = (RNG.normal(size=(3, 2 * sum(maps.values()))).astype(np.float32), np.zeros(3, np.float32))
+    extended = with_strangeness(with_attributes(model, maps, [layer]), linear_head(model), 2.0, 2.0)
+    content = extended.SerializeToString()
+    for output in model.graph.output:
+        assert np.array_equal(run(rounded, output.name), run(content, output.name)), output.name
+    assert np.isfinite(run(content, "attributes")).all()
+    assert np.isfinite(run(content, "strangeness")).all()
 
 
 def test_openvino_computes_it_alike(rounded, tmp_path) -> None:

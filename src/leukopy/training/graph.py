@@ -52,25 +52,31 @@ def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
 def inputs_of(model: onnx.ModelProto, convolutions: Sequence[str]) -> dict[str, int]:
     """The maps that convolutions read, with their number of channels.
 
+    In a network in 8-bit integers these are the maps in floating point that integers were read back into, so that what
+    reads them too leaves the integers, and with them the classes, as they were.
+
     Args:
-        model: a network.
+        model: a network, in floating point or as `quantise.quantised` gives it.
         convolutions: by the end of the name of their weights, as ``blocks.2.0.conv_pw``.
 
     Raises:
         TrainingError: the network has no such convolution, or several.
     """
     sizes = {weights.name: weights.dims for weights in model.graph.initializer}
+    rounded = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    layers = [(rounded.get(node.input[1], node.input[1]), node) for node in model.graph.node if node.op_type == "Conv"]
     maps = {}
     for wanted in convolutions:
         found = [
-            node
-            for node in model.graph.node
-            if node.op_type == "Conv" and f".{node.input[1]}".endswith(f".{wanted}.weight")
+            (weights, node)
+            for weights, node in layers
+            if f".{weights}".removesuffix("_quantized").endswith(f".{wanted}.weight")
         ]
         if len(found) != 1:
             raise TrainingError(f"the network has {len(found)} convolutions named {wanted!r}, not one. Name others.")
-        groups = next((attribute.i for attribute in found[0].attribute if attribute.name == "group"), 1)
-        maps[found[0].input[0]] = sizes[found[0].input[1]][1] * groups
+        weights, node = found[0]
+        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        maps[node.input[0]] = sizes[weights][1] * groups
     return maps
 
 
