@@ -34,8 +34,10 @@ def measure_looks(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         float32 (N, 8), one number for each of ``MEASURES``. They depend on S.
     """
     step = max(1, pictures.shape[1] // _SAMPLES)
-    points = pictures[:, step // 2 :: step, step // 2 :: step].transpose(0, 3, 1, 2)
-    levels = np.sort(points.reshape(len(pictures), 3, -1), axis=2, kind="stable")  # bytes are sorted by counting
+    points = pictures[:, step // 2 :: step, step // 2 :: step]
+    count, rows, columns, _ = points.shape
+    by_channel = points.transpose(0, 3, 1, 2).reshape(count, 3, rows * columns)
+    levels = np.sort(by_channel, axis=2, kind="stable")  # bytes are sorted by counting
     background = _DENSITY[levels[:, :, int(_BACKGROUND * levels.shape[2])]]
     stain = _DENSITY[levels].mean(axis=2) - background
     green = pictures[:, step // 2 :: 2 * step, :, 1].astype(np.int16)

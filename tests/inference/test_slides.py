@@ -1,0 +1,91 @@
+"""A slide is held against each known laboratory by the mean look of its cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from leukopy.bundle import LaboratoryLook, SlideCheck
+from leukopy.imaging.looks import MEASURES
+from leukopy.inference.rows import LOOK_SCHEMA
+from leukopy.inference.slides import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
+
+SIZE = len(MEASURES)
+
+
+def laboratory(name: str, mean: float, deviation: float) -> LaboratoryLook:
+    covariance = tuple(tuple(row) for row in (deviation**2 * np.eye(SIZE)).tolist())
+    return LaboratoryLook(name=name, images=100, mean=(mean,) * SIZE, covariance=covariance)
+
+
+CHECK = SlideCheck(
+    measures=MEASURES,
+    laboratories=(laboratory("near", 0, 1), laboratory("far", 10, 2)),
+    classes={"LY": (1.0,) * SIZE, "EO": (-1.0,) * SIZE},
+    between=0.4,
+    limit=20,
+    method="for tests",
+)
+
+
+def slide(value: float, cells: int) -> SlideLook:
+    return SlideLook(np.full(SIZE, value * cells), cells)
+
+
+def distance(look: SlideLook) -> float:
+    found = judge(look, CHECK)
+    assert found is not None
+    return found.distance
+
+
+def test_the_distance_is_that_of_the_formula() -> None:
+    found = judge(slide(3, 25), CHECK)
+    # Nine times eight squared deviations, against 20 x (0.4 + 1 / 25).
+    assert found == SlideDistance(round((72 / (20 * 0.44)) ** 0.5, 2), "near", 25)
+
+
+def test_the_nearest_laboratory_counts_in_its_own_deviations() -> None:
+    found = judge(slide(6, 1000), CHECK)  # 6 deviations from one, 4 / 2 = 2 from the other
+    assert found is not None
+    assert found.nearest == "far"
+    assert found.distance == pytest.approx((8 * 4 / (20 * 0.401)) ** 0.5, abs=0.01)
+
+
+def test_more_cells_make_a_distance_surer_but_not_without_bound() -> None:
+    few, more, many = (distance(slide(3, cells)) for cells in (20, 200, 20_000))
+    assert few < more < many < 1.07 * few
+
+
+def test_nothing_is_said_of_few_cells_or_without_a_check() -> None:
+    assert judge(slide(3, ENOUGH_CELLS - 1), CHECK) is None
+    assert judge(slide(3, ENOUGH_CELLS), CHECK) is not None
+    assert judge(slide(3, 1000), None) is None
+    assert judge(SlideLook(), CHECK) is None
+
+
+def test_only_an_unusual_slide_has_a_note() -> None:
+    assert SlideDistance(1.0, "near", 50).note is None
+    note = SlideDistance(3.14, "PBC Barcelona", 50).note
+    assert note is not None
+    assert "distance 3.1 (1 is usual at most), nearest PBC Barcelona" in note
+
+
+def test_what_a_class_does_to_the_look_is_taken_out() -> None:
+    looks = np.full((3, SIZE), 5, np.float32)
+    free = class_free(looks, ["LY", "EO", "MO"], CHECK)
+    assert free.schema == pl.Schema(LOOK_SCHEMA)
+    assert free.to_numpy()[:, 0].tolist() == [4, 6, 5]  # of MO, the check knows nothing
+    assert class_free(np.empty((0, SIZE), np.float32), [], CHECK).schema == pl.Schema(LOOK_SCHEMA)
+
+
+def test_sums_grow_table_by_table() -> None:
+    looks = np.arange(5 * SIZE, dtype=np.float32).reshape(5, SIZE)
+    whole, parts = SlideLook(), SlideLook()
+    whole.add(class_free(looks, ["LY"] * 5, CHECK))
+    for rows in (slice(0, 2), slice(2, 5)):
+        parts.add(class_free(looks[rows], ["LY"] * len(looks[rows]), CHECK))
+    parts.add(None)
+    assert parts.cells == whole.cells == 5
+    assert np.array_equal(parts.total, whole.total)
+    assert whole.total[0] == pytest.approx(looks[:, 0].sum() - 5)
