@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from leukopy.inference.adaptation import Labelled, fit_head, held_out, logits_of
+from leukopy.bundle import open_bundle
+from leukopy.inference.adaptation import Labelled, fit_head, held_out, logits_of, variants
 from leukopy.inference.classifier import softmax
 
 LY, MO, NEU = 4, 5, [0, 1]
@@ -75,3 +76,27 @@ def test_a_cell_is_held_out_from_the_head_that_judges_it() -> None:
         rows = labelled.folds == part
         expected = logits_of(fit_head(HEAD, labelled[~rows], 0.1), labelled.embeddings[rows])
         assert np.array_equal(found[rows], expected)
+
+
+def test_variants_are_fitted_to_but_not_judged() -> None:
+    plain = cells()
+    rng = np.random.default_rng(3)
+    near = plain.embeddings[:, None] + rng.normal(0, 0.1, (40, 3, 6)).astype(np.float32)
+    varied = Labelled(plain.embeddings, plain.members, plain.folds, near)
+    embeddings, members = varied.examples()
+    assert embeddings.shape == (160, 6)
+    assert (members[40:43] == plain.members[0]).all()
+    assert np.array_equal(embeddings[40:43], near[0])
+    alike = fit_head(HEAD, Labelled(embeddings, members, np.zeros(160, int)), 0.1)
+    assert fit_head(HEAD, varied, 0.1)[0] == pytest.approx(alike[0])
+    assert held_out(HEAD, varied, 0.1).shape == (40, 11)
+    assert varied[np.arange(40) < 5].examples()[0].shape == (20, 6)
+
+
+def test_variants_of_a_picture_are_the_same_again_and_unlike_each_other(colour_model, tmp_path) -> None:
+    paths = [str(colour_model.draw(tmp_path / f"{code}.png", code)) for code in ("LY", "EO")]
+    bundle = open_bundle(colour_model.path)
+    found = variants(bundle, paths, 4, seed=0)
+    assert found.shape == (2, 4, 3)
+    assert np.array_equal(found, variants(bundle, paths, 4, seed=0))
+    assert np.unique(found[0], axis=0).shape == (4, 3)

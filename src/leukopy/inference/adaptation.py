@@ -3,19 +3,27 @@
 The network stays as it is. The new head minimises the partial-label loss of the labelled cells plus what it costs to
 leave the head that was learnt from thousands of cells elsewhere: maximum a posteriori, with the old head as the mean of
 a Gaussian prior (Chelba and Acero, "Adaptation of maximum entropy capitalizer", EMNLP 2004). With few labels it stays
-near the old head; a class without a label keeps what it had.
+near the old head; a class without a label keeps what it had. Each cell is fitted to as it is served, and turned, moved,
+and in other light and focus: a few labels then say more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from leukopy.bundle import Bundle
 from leukopy.bundle.head import Head
+from leukopy.core.progress import Progress, silent
+from leukopy.imaging.augmentation import Augmentation
+from leukopy.imaging.decode import read_cell
 from leukopy.inference.classifier import softmax
+from leukopy.inference.features import activations
 
 _TINY = 1e-12
 
@@ -31,8 +39,46 @@ class Labelled:
     folds: NDArray[np.intp]
     """(N,): the part of each cell where the cells are split; a slide or field is in one part only."""
 
+    variants: NDArray[np.float32] | None = None
+    """(N, V, D): the embeddings of V variants of each cell's picture, which are fitted to as well."""
+
     def __getitem__(self, rows: NDArray[np.bool_]) -> Labelled:
-        return Labelled(self.embeddings[rows], self.members[rows], self.folds[rows])
+        variants = None if self.variants is None else self.variants[rows]
+        return Labelled(self.embeddings[rows], self.members[rows], self.folds[rows], variants)
+
+    def examples(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Embeddings and members of all that is fitted to: (N (1 + V), D) and (N (1 + V), 11)."""
+        if self.variants is None:
+            return self.embeddings, self.members
+        count, size = self.variants.shape[1:]
+        embeddings = np.concatenate([self.embeddings, self.variants.reshape(-1, size)])
+        return embeddings, np.concatenate([self.members, np.repeat(self.members, count, axis=0)])
+
+
+def variants(
+    bundle: Bundle, paths: Sequence[str], count: int, seed: int, progress: Progress = silent
+) -> NDArray[np.float32]:
+    """Embeddings (N, count, D) of each picture turned, moved, and in other light, stain and focus.
+
+    Args:
+        bundle: an opened bundle.
+        paths: N images that can be read.
+        count: of variants, 1 or more.
+        seed: of the variants.
+        progress: told how many images are done.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    rng, spec, vary = np.random.default_rng(seed), bundle.card.preprocess, Augmentation()
+    whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0})  # it turns within the whole square
+    found = []
+    for done, path in enumerate(paths, start=1):
+        picture = read_cell(Path(path), whole).pixels
+        pictures = np.stack([vary(picture, spec.size, spec.crop, rng) for _ in range(count)])
+        found.append(activations(bundle, pictures, ["embedding"])["embedding"])
+        progress("varying pictures", done, len(paths))
+    return np.stack(found)
 
 
 def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
@@ -44,12 +90,11 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
         penalty: of the squared change of the weights, for embeddings scaled to a deviation of about 1.
     """
     weights, bias = (np.asarray(part, np.float64) for part in head)
-    embeddings = cells.embeddings.astype(np.float64)
+    examples, members = cells.examples()
+    embeddings = examples.astype(np.float64)
     centre = embeddings.mean(axis=0)
     scale = (embeddings - centre).std() or 1.0
-    # The best change lies in the span of the cells (representer theorem): N numbers a class in place of D.
-    _, sizes, axes = np.linalg.svd((embeddings - centre) / scale, full_matrices=False)
-    axes = axes[sizes > 1e-6 * max(sizes.max(initial=0), _TINY)]
+    axes = _axes((embeddings - centre) / scale)
     reduced = (embeddings - centre) / scale @ axes.T
     before = embeddings @ weights.T + bias
     count = len(axes)
@@ -57,7 +102,7 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         change, shift = flat[: 11 * count].reshape(11, count), flat[11 * count :]
         chance = softmax(before + reduced @ change.T + shift)
-        within = chance * cells.members
+        within = chance * members
         total = within.sum(axis=1, keepdims=True) + _TINY
         slope = (chance - within / total) / len(embeddings)
         # The constants are cheap to move, but not free: else a class without a label would be lost.
@@ -69,6 +114,17 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     found = minimize(loss, np.zeros(11 * (count + 1)), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
     change, shift = found[: 11 * count].reshape(11, count) @ axes / scale, found[11 * count :]
     return (weights + change).astype(np.float32), (bias + shift - change @ centre).astype(np.float32)
+
+
+def _axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal axes (K, D) in which the best change lies: the span of the rows (N, D), by the representer theorem.
+
+    K numbers a class are sought in place of D. Where rows abound they span all, and finding that out costs more.
+    """
+    if len(rows) >= rows.shape[1]:
+        return np.eye(rows.shape[1])
+    _, sizes, axes = np.linalg.svd(rows, full_matrices=False)
+    return np.asarray(axes[sizes > 1e-6 * max(sizes.max(initial=0), _TINY)])
 
 
 def logits_of(head: Head, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
