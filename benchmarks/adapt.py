@@ -1,8 +1,8 @@
 """What 20 labels per class of a new laboratory bring: each is left out of the training in turn, then adapted to.
 
-Needs the models that ``leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer`` trains:
+Needs the models that ``leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out`` trains:
 
-    python benchmarks/adapt.py runs/transfer
+    python benchmarks/adapt.py runs/leave_one_out
 
 The labelled cells are drawn five times; all other cells of the laboratory are judged, but those that share a slide or
 field with a labelled one wherever enough remain. Chula shows some cells in several fields, which its list does not say.

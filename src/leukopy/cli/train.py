@@ -45,7 +45,7 @@ def train(
     from leukopy.workflows.recipes import read
     from leukopy.workflows.train import train
 
-    start = {"backbone.pretrained": False, "backbone.weights": str(weights)} if weights else {}
+    start = {"backbone.pretrained": False, "backbone.run": None, "backbone.weights": str(weights)} if weights else {}
     settings = read(config, dict(change(text) for text in changes or []) | start)
     from leukopy.training.shallow_settings import ShallowSettings  # needs torch: read says so where it is missing
 
