@@ -59,3 +59,27 @@ def test_hue_stays_mild(picture: np.ndarray) -> None:
         granule = varied[43:48, 60:65].reshape(-1, 3).mean(axis=0)
         red += granule[0] > granule[2]
     assert red >= 98
+
+
+def test_stray_light_takes_contrast_and_keeps_the_mean(picture: np.ndarray) -> None:
+    veiled = OFF.model_copy(update={"veil": 0.8})
+    plain = OFF(picture, 72, 0.8, np.random.default_rng(0)).astype(float)
+    found = [veiled(picture, 72, 0.8, np.random.default_rng(seed)).astype(float) for seed in range(40)]
+    deviations = np.array([one.std() for one in found]) / plain.std()
+    assert (deviations > 0.99).sum() in range(10, 31)  # about half are left alone
+    assert deviations.min() < 0.5
+    assert np.abs([one.mean(axis=(0, 1)) - plain.mean(axis=(0, 1)) for one in found]).max() < 2
+
+
+def test_a_share_of_the_pictures_moves_no_further_than_by_default(picture: np.ndarray) -> None:
+    far = Augmentation(light=1, cast=0.5, mild=0.5)
+    mild = [np.array_equal(far(picture, 48, 0.8, np.random.default_rng(seed)), expected(picture, seed))
+            for seed in range(40)]  # fmt: skip
+    assert sum(mild) in range(10, 31)
+
+
+def expected(picture: np.ndarray, seed: int) -> np.ndarray:
+    """By the defaults, after the chance that decided for them."""
+    rng = np.random.default_rng(seed)
+    rng.random()
+    return Augmentation()(picture, 48, 0.8, rng)

@@ -23,6 +23,9 @@ _DENSITY = -np.log((_LEVELS + 1.0) / 256.0)  # optical density of each 8-bit lev
 class Augmentation(Settings):
     """How far each property may move. Zero switches it off."""
 
+    mild: float = Field(default=0.0, ge=0, le=1)
+    """Share of the pictures that move only as far as the defaults below: where all others move further, for the sake of
+    laboratories that are not at hand, the details of the one that is are still seen."""
     rotate: bool = True
     """Any angle, and mirror images."""
     scale: tuple[float, float] = (0.8, 1.25)
@@ -39,6 +42,8 @@ class Augmentation(Settings):
     """Deviation of the light's intensity."""
     cast: float = Field(default=0.05, ge=0, le=1)
     """Deviation of the light's colour, per channel."""
+    veil: float = Field(default=0.0, ge=0, lt=1)
+    """Largest share of the light that is stray light, even over the picture: half of the pictures lose contrast."""
     gamma: float = Field(default=0.15, ge=0, le=1)
     """Deviation of the logarithm of gamma."""
     blur: float = Field(default=0.2, ge=0, le=1)
@@ -64,6 +69,8 @@ class Augmentation(Settings):
         Returns:
             uint8 (size, size, 3).
         """
+        if self.mild and rng.random() < self.mild:
+            return Augmentation()(picture, size, crop, rng)
         image = self._warp(picture, size, crop, rng)
         if rng.random() < self.blur:
             image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, max(0.2, self.blur_radius))))
@@ -100,6 +107,9 @@ class Augmentation(Settings):
         gamma = np.exp(rng.normal(0, self.gamma))
         density = _DENSITY[pixels].reshape(-1, 3) @ (gamma * stain.T).astype(np.float32)
         levels = np.exp((gamma * np.clip(light, -0.9, 0.3)).astype(np.float32) - density) * 255
+        if self.veil and rng.random() < 0.5:
+            share = rng.uniform(0, self.veil)
+            levels = (1 - share) * levels + share * levels.mean(axis=0)
         varied: NDArray[np.uint8] = np.minimum(levels, 255).astype(np.uint8).reshape(pixels.shape)
         return varied
 
