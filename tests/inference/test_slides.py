@@ -9,7 +9,7 @@ import pytest
 from leukopy.bundle import LaboratoryLook, SlideCheck
 from leukopy.imaging.looks import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
-from leukopy.inference.slides import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
+from leukopy.inference.slides import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge, with_laboratory
 
 SIZE = len(MEASURES)
 
@@ -89,3 +89,18 @@ def test_sums_grow_table_by_table() -> None:
     assert parts.cells == whole.cells == 5
     assert np.array_equal(parts.total, whole.total)
     assert whole.total[0] == pytest.approx(looks[:, 0].sum() - 5)
+
+
+def test_a_laboratory_is_known_from_a_few_of_its_cells_on() -> None:
+    rng = np.random.default_rng(0)
+    looks = rng.normal(-20, 1, (ENOUGH_CELLS, SIZE)).astype(np.float32)
+    assert distance(slide(-20, 50)) > 5
+    first = with_laboratory(CHECK, "new", looks, ["MO"] * ENOUGH_CELLS)
+    found = judge(slide(-20, 50), first)
+    assert found is not None
+    assert found.nearest == "new"
+    assert found.distance < 1
+    again = with_laboratory(first, "new", looks, ["LY"] * ENOUGH_CELLS)  # known anew, not twice
+    assert [one.name for one in again.laboratories] == ["near", "far", "new"]
+    assert np.subtract(first.laboratories[-1].mean, again.laboratories[-1].mean) == pytest.approx(np.ones(SIZE))
+    assert judge(slide(0, 50), again) == judge(slide(0, 50), CHECK)

@@ -19,6 +19,7 @@ from leukopy.core.errors import BundleError, InputError
 from leukopy.inference import parts
 from leukopy.inference.rows import LOOK_SCHEMA
 from leukopy.reports.model_card import model_card
+from leukopy.workflows.adapt import AdaptSettings, adapt
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.predict import PredictSettings, predict
 from leukopy.workflows.slide_check import SlideCheckFit, fit_slide_check
@@ -159,6 +160,18 @@ def test_predict_says_it_too(laboratory, slides, tmp_path) -> None:
     assert NOTE in shown.stderr
     assert NOTE not in shown.stdout
     assert NOTE not in CliRunner().invoke(app, ["predict", str(slides / "usual"), "--model", bundle]).stderr
+
+
+def test_a_model_adapted_to_a_laboratory_knows_its_slides(laboratory, colour_model, slides, tmp_path) -> None:
+    codes = draw(tmp_path / "cells", colour_model, 46, light=0.6)
+    rows = [f"cells/{number:03d}.png,{code},slide {number // 11}" for number, code in enumerate(codes)]
+    (tmp_path / "corrected.csv").write_text("\n".join(["path,code,group", *rows]))
+    settings = AdaptSettings(labels=tmp_path / "corrected.csv", model=str(laboratory[2].bundle), variants=0)
+    adapted = adapt(settings, tmp_path / "adapted").bundle
+    found = predict(PredictSettings(input=slides / "dim", model=str(adapted)), tmp_path / "rows.csv").slide
+    assert found is not None
+    assert found.nearest == "the laboratory of corrected.csv"
+    assert found.distance < 1
 
 
 def test_fitting_again_gives_the_same_card(laboratory, tmp_path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import SlideCheck
+from leukopy.bundle import LaboratoryLook, SlideCheck
 from leukopy.imaging.looks import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
 
@@ -75,6 +75,29 @@ def class_free(looks: NDArray[np.float32], classes: Sequence[str], check: SlideC
     nothing = (0.0,) * len(MEASURES)
     by_class = np.array([check.classes.get(code, nothing) for code in classes]).reshape(-1, len(MEASURES))
     return pl.DataFrame((looks - by_class).astype(np.float32), schema=LOOK_SCHEMA)
+
+
+def with_laboratory(check: SlideCheck, name: str, looks: NDArray[np.float32], classes: Sequence[str]) -> SlideCheck:
+    """A check that knows one more laboratory, or knows it anew.
+
+    Args:
+        check: of the bundle.
+        name: of the laboratory.
+        looks: (N, 8) of some of its cells, ``ENOUGH_CELLS`` or more.
+        classes: their coarse codes.
+    """
+    free = class_free(looks, classes, check).to_numpy().astype(np.float64)
+    # So few cells do not tell a covariance: it is held to the mean of those that are known.
+    usual = np.mean([one.covariance for one in check.laboratories], axis=0)
+    own = (len(free) * np.cov(free.T) + ENOUGH_CELLS * usual) / (len(free) + ENOUGH_CELLS)
+    new = LaboratoryLook(
+        name=name,
+        images=len(free),
+        mean=tuple(free.mean(axis=0).tolist()),
+        covariance=tuple(map(tuple, own.tolist())),
+    )
+    others = (one for one in check.laboratories if one.name != name)
+    return check.model_copy(update={"laboratories": (*others, new)})
 
 
 def judge(look: SlideLook, check: SlideCheck | None) -> SlideDistance | None:

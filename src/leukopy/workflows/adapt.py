@@ -135,6 +135,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     temperature = _temperature(out_of_fold, train, float(usual.mean()))
     before = logits_of(head, judged.embeddings) / usual
     result = _judge(rows, before, after / temperature)
+    bundle = _knowing(bundle, table.filter(~test), settings.labels.name)
     card = _write(bundle, (adapted, temperature), settings, out, (how, len(train.embeddings), result))
     report = {
         "cells": len(train.embeddings),
@@ -284,6 +285,27 @@ def _numbers(judged: Judged) -> dict[str, object]:
         "ece": asdict(judged.calibration.ece),
         "recall": {score.code: score.recall.value for score in judged.classes.classes if score.support},
     }
+
+
+def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
+    """The bundle, whose check of slides knows this laboratory too: its slides are no longer strange."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from leukopy.imaging.decode import read_cell
+    from leukopy.imaging.looks import measure_looks
+    from leukopy.inference.slides import ENOUGH_CELLS, with_laboratory
+    from leukopy.taxonomy import find
+
+    check, spec = bundle.card.slide_check, bundle.card.preprocess
+    if check is None or len(cells) < ENOUGH_CELLS:
+        return bundle
+    looks = np.concatenate([measure_looks(read_cell(Path(path), spec).pixels[None]) for path in cells["path"]])
+    check = with_laboratory(
+        check, f"the laboratory of {labels}", looks, [str(find(code).coarse) for code in cells["code"]]
+    )
+    return replace(bundle, card=bundle.card.model_copy(update={"slide_check": check}))
 
 
 def _write(
