@@ -1,0 +1,77 @@
+"""Write what was measured of the default model's recipe into its card, and the card as a page of the documentation.
+
+Reads ``benchmarks/results``; run it after the other benchmarks:
+
+    python benchmarks/default_card.py
+
+The figures on the PBC test split are not read here: ``leukopy evaluate … --into-card`` writes them itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from leukopy.bundle import Metric, open_bundle
+from leukopy.bundle.store import add_metrics
+from leukopy.core.files import read_json
+from leukopy.reports.model_card import model_card
+from results_file import RESULTS
+
+PAGE = Path(__file__).parents[1] / "docs" / "models" / "default.md"
+
+
+def left_out_laboratories() -> Iterator[Metric]:
+    """Of the recipe, each laboratory left out in turn; answers of the classes that it holds."""
+    rows = pl.read_csv(RESULTS / "leave-one-out" / "transfer.csv").filter(split="all", answers="held")
+    command = "leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out"
+    for row in rows.iter_rows(named=True):
+        data = f"{row['laboratory']}, {row['images']:,} images, by this recipe without that laboratory"
+        for name, title in (("balanced_accuracy", "balanced accuracy"), ("ece", "ECE")):
+            low, high = row[f"{name}_low95"], row[f"{name}_high95"]
+            yield Metric(name=f"{title}, classes that the laboratory holds", value=row[name], low=low, high=high,
+                         data=data, command=command)  # fmt: skip
+
+
+def left_out_classes() -> Iterator[Metric]:
+    """Of networks trained without one class each."""
+    command = "leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set"
+    for row in pl.read_csv(RESULTS / "open-set" / "open_set.csv").iter_rows(named=True):
+        data = (
+            f"{row['unknown']:,} cells among {row['known']:,} of known classes, by a network that never saw the class"
+        )
+        yield Metric(name=f"AUROC of strangeness, {row['left_out']}", value=row["auroc"], low=row["auroc_low95"],
+                     high=row["auroc_high95"], data=data, command=command)  # fmt: skip
+
+
+def few_labels() -> Iterator[Metric]:
+    """Of the recipe without a laboratory, adapted to it."""
+    result = read_json(RESULTS / "adapt.json")
+    for laboratory, found in result["figures"].items():
+        if isinstance(found, dict):
+            data = f"{laboratory}, by this recipe without it, adapted by {found['labelled']} labels; judged: "
+            yield Metric(name="balanced accuracy, 8 classes, adapted", value=found["balanced_accuracy_after"],
+                         data=data + found["judged"], command=result["command"])  # fmt: skip
+
+
+def speed() -> Iterator[Metric]:
+    """Images a second, and what they are of other ways."""
+    result = read_json(RESULTS / "speed.json")
+    machine = result["provenance"]["machine"]
+    for name, found in result["figures"].items():
+        if isinstance(found, dict) and "images_per_s" in found:
+            yield Metric(name=f"images/s: {name}", value=found["images_per_s"], data=machine, command=result["command"])
+
+
+def main() -> None:
+    bundle = open_bundle("default")
+    metrics = [*left_out_laboratories(), *left_out_classes(), *few_labels(), *speed()]
+    card = add_metrics(bundle, metrics)
+    PAGE.write_text(model_card(card), encoding="utf-8")
+    print(f"{len(metrics)} figures written into the card of {card.name!r}; page: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
