@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-models clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
@@ -16,8 +16,24 @@ check: .venv/ready  ## linters and types
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: .venv/ready  ## speed and memory; takes some minutes
+bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the default model's figures
 	.venv/bin/python benchmarks/speed.py
+	.venv/bin/python benchmarks/memory.py
+	$(if $(LEUKOPY_DATA),$(MAKE) bench-models)
+
+# Trainings that are finished are kept in runs/, and an interrupted one goes on; all of them take a night.
+RESULTS := benchmarks/results
+bench-models: .venv/ready  ## what the default model can do, known laboratories and others; needs LEUKOPY_DATA
+	.venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --examples 0 --out runs/default-on-pbc --overwrite --into-card
+	.venv/bin/leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out
+	.venv/bin/leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
+	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
+	cd runs/default-on-pbc && cp confusion* per_class.csv reliability.png report.json summary.md $(CURDIR)/$(RESULTS)/default-on-pbc
+	cp $$(find runs/leave_one_out -maxdepth 1 -type f) $(RESULTS)/leave-one-out
+	cp $$(find runs/open_set -maxdepth 1 -type f) $(RESULTS)/open-set
+	.venv/bin/python benchmarks/adapt.py runs/leave_one_out
+	.venv/bin/python benchmarks/slide_check.py runs/leave_one_out
+	.venv/bin/python benchmarks/default_card.py
 
 clean:
 	rm -rf .venv .venv-serve demo
