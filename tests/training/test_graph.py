@@ -10,16 +10,25 @@ import pytest
 from leukopy.bundle import open_bundle
 from leukopy.bundle.head import linear_head, with_head
 from leukopy.core.errors import BundleError, TrainingError
-from leukopy.taxonomy import COARSE, fine_members
 from leukopy.training.export import averages_its_map
 from leukopy.training.graph import (
+    CENTRE,
     inputs_of,
     with_attributes,
+    with_centre,
     with_class_activation,
     with_statistics,
     with_strangeness,
     without_attributes,
     without_strangeness,
+)
+from leukopy.training.open_set import (
+    Familiar,
+    StrangenessSettings,
+    fit_familiar,
+    parts_of,
+    scaled,
+    strangeness_of,
 )
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
@@ -116,27 +125,58 @@ def test_attributes_can_be_taken_out_again(network) -> None:
     assert without_attributes(with_attributes(network, {"channels": 3}, [layer])) == network
 
 
-def test_strangeness_is_what_the_formula_says_and_changes_nothing_else(network) -> None:
+def test_the_centre_is_what_maps_hold_of_the_middle(network) -> None:
+    extended = with_centre(network, {"channels": 3, "feature_map": 3}, 0.2)
+    onnx.checker.check_model(extended, full_check=True)
+    (centre,) = run(extended, [CENTRE])
+    pixels = (IMAGES.astype(np.float64) - 127) / 128
+    literal = []
+    for values in (pixels, pixels.reshape(5, 4, 8, 4, 8, 3).mean(axis=(2, 4))):  # the network pools squares of 8 px
+        places = (np.arange(values.shape[1]) + 0.5) / values.shape[1] - 0.5
+        bell = np.exp(-(places[:, None] ** 2 + places**2) / (2 * 0.2**2))[None, :, :, None]
+        mean = (values * bell).sum(axis=(1, 2)) / bell.sum()
+        deviation = np.sqrt(((values - mean[:, None, None]) ** 2 * bell).sum(axis=(1, 2)) / bell.sum())
+        both = np.concatenate([mean, deviation], axis=1)
+        literal.append(both / np.linalg.norm(both, axis=1, keepdims=True))
+    np.testing.assert_allclose(centre, np.concatenate(literal, axis=1), atol=1e-3)
+    flat = run(extended, [CENTRE], np.full((1, 32, 32, 3), 127, np.uint8))[0]
+    assert np.isfinite(flat).all()  # a picture of one colour deviates nowhere
+
+
+def test_a_map_of_unknown_size_is_refused(network) -> None:
+    with pytest.raises(TrainingError, match="does not tell the size of its map 'embedding'"):
+        with_centre(network, {"embedding": 3}, 0.2)
+
+
+@pytest.fixture(scope="module")
+def familiar(network) -> Familiar:
+    """Learnt from noise, three classes of it, by a network of colours."""
+    rng = np.random.default_rng(4)
+    centre, codes = rng.normal(size=(60, 6)).astype(np.float32), np.arange(60) % 3
+    learnt = fit_familiar(centre + codes[:, None], codes, np.ones(60), linear_head(network), StrangenessSettings())
+    return scaled(learnt, rng.normal(size=(50, 3)) * [9, 0.2, 3], 0.9)
+
+
+def test_strangeness_is_what_was_measured_and_changes_nothing_else(network, familiar) -> None:
     network = with_attributes(
         with_class_activation(network), {"channels": 3}, [(np.ones((4, 6), "f4"), np.ones(4, "f4"))]
     )
-    head = linear_head(network)
-    extended = with_strangeness(network, head, 2.0, 3.0)
+    extended = with_strangeness(network, {"channels": 3}, 0.2, familiar)
     onnx.checker.check_model(extended, full_check=True)
     names = [output.name for output in network.graph.output]
+    assert [output.name for output in extended.graph.output] == [*names, "strangeness"]
     for before, after in zip(run(network, names), run(extended, names), strict=True):
         assert np.array_equal(before, after)
-    logits, strangeness = run(extended, ["logits", "strangeness"])
-    for own, found in zip(logits.astype(float), strangeness, strict=True):
-        evidence = np.exp(own / 2)
-        best = max(sum(evidence[index] for index in fine_members(cell.code)) for cell in COARSE)
-        assert found == pytest.approx(1 / (evidence.sum() * (best / evidence.sum()) ** 3), rel=1e-4)
+    centre, embedding = run(with_centre(network, {"channels": 3}, 0.2), [CENTRE, "embedding"])
+    (strangeness,) = run(extended, ["strangeness"])
+    expected = strangeness_of(familiar, parts_of(familiar, centre, embedding))
+    np.testing.assert_allclose(strangeness, expected, rtol=1e-3)
     assert strangeness.shape == (len(IMAGES),)
 
 
-def test_strangeness_keeps_its_meaning_under_another_head_and_can_be_taken_out(network) -> None:
+def test_strangeness_keeps_its_meaning_under_another_head_and_can_be_taken_out(network, familiar) -> None:
     weights, bias = linear_head(network)
-    extended = with_strangeness(network, (weights, bias), 2.0, 2.0)
+    extended = with_strangeness(network, {"channels": 3}, 0.2, familiar)
     other = onnx.load_from_string(with_head(extended.SerializeToString(), (weights + 1, bias - 1)))
     assert np.array_equal(run(extended, ["strangeness"])[0], run(other, ["strangeness"])[0])
     assert not np.array_equal(run(extended, ["logits"])[0], run(other, ["logits"])[0])

@@ -1,4 +1,4 @@
-"""Strangeness grows as less speaks for any class, and as what speaks is divided between classes."""
+"""A cell is strange when it is far from every class, in a new direction, or when its class is doubtful."""
 
 from __future__ import annotations
 
@@ -10,35 +10,105 @@ import pytest
 from PIL import Image
 
 from leukopy.bundle import open_bundle
+from leukopy.core.errors import TrainingError
 from leukopy.core.progress import silent
 from leukopy.taxonomy import FINE
-from leukopy.training.open_set import StrangenessSettings, look, strangeness_of
+from leukopy.training.open_set import (
+    Familiar,
+    StrangenessSettings,
+    fit_familiar,
+    look,
+    parts_of,
+    scaled,
+    some_of,
+    strangeness_of,
+)
 
 HEAD = (np.eye(11, dtype=np.float32), np.zeros(11, np.float32))
 """The embedding is the logits."""
 INDEX = {cell.code: index for index, cell in enumerate(FINE)}
+CLASSES = np.array([[6, 0, 0, 0], [0, 6, 0, 0], [0, 0, 6, 0]], np.float32)
+"""Where three classes lie; the fourth of the statistics varies, and tells nothing."""
+STRAY = np.array([1, 1, 1, 20], np.float32)
+RNG = np.random.default_rng(0)
+CODES = np.arange(600) % 3
+KNOWN = (CLASSES[CODES] + RNG.normal(size=(600, 4)) * STRAY).astype(np.float32)
+SURE = np.full((1, 11), -2, np.float32)
+SURE[0, INDEX["LY"]] = 8
 
 
-def of(**values: float) -> float:
-    """Strangeness of a cell with these logits, and -2 for the other classes."""
-    row = np.full((1, 11), -2, np.float32)
-    for code, value in values.items():
+@pytest.fixture(scope="module")
+def familiar() -> Familiar:
+    return fit_familiar(KNOWN, CODES, np.ones(600), HEAD, StrangenessSettings())
+
+
+def parts(familiar: Familiar, centre: list[float], **logits: float) -> np.ndarray:
+    """Of a cell with these statistics and these logits; sure of its class where none are given."""
+    row = np.full((1, 11), -2, np.float32) if logits else SURE
+    for code, value in logits.items():
         row[0, INDEX[code]] = value
-    return float(strangeness_of(HEAD, row, StrangenessSettings())[0])
+    return parts_of(familiar, np.array([centre], np.float32), row)[0]
 
 
-def test_strange_is_what_little_speaks_for_and_what_is_divided() -> None:
-    plain = of(LY=8)
-    assert of(LY=3) > 1.5 * plain
-    assert of(LY=7, MO=7) > plain
-    assert of(LY=12) < plain
-    assert of(SNE=7, BNE=7) < of(LY=7, MO=7)  # two kinds of one coarse class: no doubt about that
+def test_far_is_the_distance_to_the_nearest_class_by_the_covariance_within(familiar) -> None:
+    usual = parts(familiar, [6, 0, 0, 0])[0]
+    assert usual < 0.1
+    assert parts(familiar, [6, 0, 0, 20])[0] == pytest.approx(1, abs=0.2)  # one deviation of what varies much
+    assert parts(familiar, [6, 0, 5, 0])[0] == pytest.approx(25, rel=0.2)  # five of what does not
+    assert parts(familiar, [0, 6, 0, 0])[0] < 0.1  # another class is as near
 
 
-def test_energy_alone_where_doubt_weighs_nothing() -> None:
-    logits = np.random.default_rng(0).normal(0, 3, (20, 11)).astype(np.float32)
-    found = strangeness_of(HEAD, logits, StrangenessSettings(temperature=2, doubt=0))
-    assert found == pytest.approx(1 / np.exp(logits.astype(float) / 2).sum(axis=1))
+def test_new_is_a_direction_in_which_no_training_cell_lies(familiar) -> None:
+    known, between, further = ([6, 0, 0, 0], [5, 5, 0, 0], [12, 0, 0, 0])
+    assert parts(familiar, known)[1] < -0.99
+    assert parts(familiar, between)[1] > parts(familiar, known)[1] + 0.01
+    assert parts(familiar, further)[1] < -0.99  # far, but nothing new
+
+
+def test_doubtful_is_what_little_speaks_for_and_what_is_divided(familiar) -> None:
+    def doubtful(**logits: float) -> float:
+        return float(parts(familiar, [6, 0, 0, 0], **logits)[2])
+
+    plain = doubtful(LY=8)
+    assert doubtful(LY=3) > plain + 0.5
+    assert doubtful(LY=7, MO=7) > plain
+    assert doubtful(LY=12) < plain
+    assert doubtful(SNE=7, BNE=7) < doubtful(LY=7, MO=7)  # two kinds of one coarse class: no doubt about that
+
+
+def test_the_parts_count_alike_and_a_rise_elsewhere_makes_them_count_less(familiar) -> None:
+    known = RNG.normal(size=(2000, 3)) * [5, 1, 0.1] + [9, 0, 1]
+    even = scaled(familiar, known, 0.97)
+    for part in range(3):
+        barely_kept = even.middles.copy()
+        barely_kept[part] += even.spreads[part]
+        assert strangeness_of(even, barely_kept[None])[0] == pytest.approx(np.log1p(np.e), rel=1e-5)
+    assert np.mean(known[:, 0] > even.middles[0] + even.spreads[0]) == pytest.approx(0.03, abs=0.002)
+    tolerant = scaled(familiar, known, 0.97, np.array([40, 0, 0]))
+    assert tolerant.spreads[0] == 40
+    assert np.array_equal(tolerant.spreads[1:], even.spreads[1:])
+
+
+def test_cells_that_weigh_nothing_are_not_learnt_from() -> None:
+    weights = np.r_[np.ones(600), np.zeros(50)]
+    strays = np.full((50, 4), 99, np.float32)
+    found = fit_familiar(np.r_[KNOWN, strays], np.r_[CODES, np.zeros(50, int)], weights, HEAD, StrangenessSettings())
+    assert parts(found, [6, 0, 0, 0])[0] < 0.1
+
+
+def test_one_class_alone_is_refused() -> None:
+    with pytest.raises(TrainingError, match="of one class"):
+        fit_familiar(KNOWN, np.zeros(600, int), np.ones(600), HEAD, StrangenessSettings())
+
+
+def test_some_cells_of_every_source_and_class() -> None:
+    rows = [("a", "LY")] * 9 + [("a", "EO")] * 2 + [("b", "LY")] * 5
+    cells = pl.DataFrame(rows, schema=["source", "code"], orient="row").with_row_index()
+    some = some_of(cells, 4, 0)
+    assert some.group_by("source", "code", maintain_order=True).len()["len"].to_list() == [4, 2, 4]
+    assert some["index"].is_sorted()
+    assert some.equals(some_of(cells, 4, 0))
+    assert not some.equals(some_of(cells, 4, 1))
 
 
 def test_looking_skips_what_cannot_be_read_and_draws_what_is_drawn(colour_model, tmp_path: Path) -> None:

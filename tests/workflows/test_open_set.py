@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
+import yaml
+from onnx import helper, numpy_helper
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -19,14 +22,20 @@ from leukopy.core.errors import BundleError, TrainingError
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import STRANGENESS_SCHEMA
+from leukopy.training.attributes import card_for
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
 
 PER_SPLIT = 88
+LOOK = {"stages": ["look"]}
+"""The convolution whose input is looked at."""
 
 
 @pytest.fixture
 def model(colour_model, tmp_path, monkeypatch) -> Path:
-    """The colours, as if trained by a recipe on a manifest whose cells are a little off their class colour."""
+    """The colours, as if trained by a recipe on a manifest whose cells are a little off their class colour.
+
+    A convolution reads the colours; what it makes of them, nothing reads.
+    """
     monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
     monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
@@ -41,17 +50,21 @@ def model(colour_model, tmp_path, monkeypatch) -> Path:
     (tmp_path / "cells" / "val" / "5.png").write_text("no picture")
     (tmp_path / "cells.csv").write_text("\n".join(rows))
     bundle = open_bundle(colour_model.path)
+    network = onnx.load(bundle.model_path)
+    network.graph.initializer.append(numpy_helper.from_array(np.ones((1, 3, 1, 1), np.float32), "look.weight"))
+    network.graph.node.append(helper.make_node("Conv", ["channels", "look.weight"], ["looked"], name="look"))
+    content = network.SerializeToString()
     recipe = {
         "name": "r", "title": "R", "description": "For tests.", "backbone": {"name": "lenet"},
         "preprocess": {"size": 32}, "sources": [{"dataset": "manifest", "root": "cells.csv", "share": 1}],
     }  # fmt: skip
-    card = bundle.card.model_copy(update={"recipe": recipe})
-    return write_bundle(tmp_path / "model", card, bundle.model_path.read_bytes()).path
+    card = card_for(bundle.card.model_copy(update={"recipe": recipe}), content)
+    return write_bundle(tmp_path / "model", card, content).path
 
 
 @pytest.fixture
 def fitted(model, tmp_path):
-    return fit_open_set(OpenSetSettings(model=str(model), kept=0.9), tmp_path / "run")
+    return fit_open_set(OpenSetSettings(model=str(model), kept=0.9, strangeness=LOOK), tmp_path / "run")
 
 
 def test_the_threshold_keeps_its_share_and_the_card_says_so(fitted, tmp_path) -> None:
@@ -59,6 +72,7 @@ def test_the_threshold_keeps_its_share_and_the_card_says_so(fitted, tmp_path) ->
     assert card.open_set is not None
     assert card.open_set.kept == 0.9
     assert "validation split of manifest, 87 images" in card.open_set.fitted_on
+    assert "They are 88, of manifest." in card.open_set.method
     paths = [str(path) for path in (tmp_path / "cells" / "val").iterdir() if path.name != "5.png"]
     strangeness, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness")
     assert (strangeness > card.open_set.threshold * 1.0001).sum() == 7  # all but ceil(88 x .9) of 87
@@ -96,7 +110,7 @@ def test_a_picture_that_cannot_be_read_is_told(fitted) -> None:
 
 
 def test_fitting_again_replaces_what_was_there(fitted, tmp_path) -> None:
-    again = fit_open_set(OpenSetSettings(model=str(fitted.bundle), kept=0.9), tmp_path / "again")
+    again = fit_open_set(OpenSetSettings(model=str(fitted.bundle), kept=0.9, strangeness=LOOK), tmp_path / "again")
     assert again.card == fitted.card
     assert (again.bundle / "model.onnx").read_bytes() == (fitted.bundle / "model.onnx").read_bytes()
 
@@ -105,11 +119,15 @@ def test_what_cannot_be_fitted_is_refused(model, colour_model, tmp_path) -> None
     with pytest.raises(BundleError, match="holds no recipe of a network"):
         fit_open_set(OpenSetSettings(model=str(colour_model.path)), tmp_path / "a")
     with pytest.raises(TrainingError, match="87 known cells are too few"):
-        fit_open_set(OpenSetSettings(model=str(model), kept=0.999), tmp_path / "b")
+        fit_open_set(OpenSetSettings(model=str(model), kept=0.999, strangeness=LOOK), tmp_path / "b")
+    with pytest.raises(TrainingError, match="0 convolutions named 'blocks"):
+        fit_open_set(OpenSetSettings(model=str(model)), tmp_path / "c")
 
 
 def test_the_command(model, tmp_path) -> None:
-    result = CliRunner().invoke(app, ["fit-open-set", "--model", str(model), "--out", str(tmp_path / "run")])
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump({"model": str(model), "strangeness": LOOK}))
+    result = CliRunner().invoke(app, ["fit-open-set", "--config", str(settings), "--out", str(tmp_path / "run")])
     assert result.exit_code == 3, result.output  # one picture is broken
     assert "Known test cells of manifest taken for unidentified" in result.output
     assert open_bundle(tmp_path / "run" / "bundle").card.open_set is not None

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnx.shape_inference
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from leukopy.bundle.head import Head, linear_head
+from leukopy.bundle.head import linear_head
 from leukopy.core.errors import TrainingError
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "attributes"
-STRANGENESS = "strangeness"
+STRANGENESS, CENTRE = "strangeness", "strangeness.centre"
+
+if TYPE_CHECKING:
+    from leukopy.training.open_set import Familiar
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -140,47 +144,129 @@ def with_attributes(model: onnx.ModelProto, maps: Mapping[str, int], layers: Seq
     return extended
 
 
-def with_strangeness(model: onnx.ModelProto, head: Head, temperature: float, doubt: float) -> onnx.ModelProto:
-    """Add ``strangeness`` (N,): `training.open_set.strangeness_of` the embedding.
+def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) -> onnx.ModelProto:
+    """Add ``strangeness.centre`` (N, F): what maps hold of the middle of the picture.
 
-    It has a copy of the head of its own, so that it means the same when the head is fitted to a laboratory.
+    Of each map the mean and the deviation of its channels, weighted by a bell around the middle, and together brought
+    to length 1.
 
     Args:
         model: a network without strangeness, as `without_strangeness` gives it.
-        head: weights (11, D) and bias (11,).
-        temperature: as in `training.open_set.StrangenessSettings`.
-        doubt: likewise.
+        maps: of it, as `inputs_of` gives them.
+        window: deviation of the bell, in sides of the map.
+
+    Raises:
+        TrainingError: the size of a map is not told by the network.
     """
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
-    graph = extended.graph
-    constants: dict[str, NDArray[Any]] = {
-        "weight": (head[0].T / temperature).astype(np.float32),
-        "bias": (head[1] / temperature).astype(np.float32),
-        "classes": coarse_matrix().astype(np.float32),
-        "every": np.ones(len(COARSE), np.float32),
-        "doubt": np.array(doubt, np.float32),
-        "one": np.array([1], np.int64),
+    sides = _sides(model)
+    _constants(extended.graph, rows=np.array([0, 0, -1], np.int64), epsilon=np.array(1e-5, np.float32))
+    for index, name in enumerate(maps):
+        if name not in sides:
+            raise TrainingError(f"the network does not tell the size of its map {name!r}. Name other stages.")
+        _constants(extended.graph, **{f"{index}.window": _bell(*sides[name], window)})
+        outside = {name: name, "rows": _inner("rows"), "epsilon": _inner("epsilon")}
+        for operator, inputs, output, settings in (
+            ("Reshape", [name, "rows"], "flat", {}),
+            ("Mul", ["flat", "flat"], "square", {}),
+            ("MatMul", ["flat", "window"], "mean", {}),
+            ("MatMul", ["square", "window"], "mean_square", {}),
+            ("Mul", ["mean", "mean"], "square_mean", {}),
+            ("Sub", ["mean_square", "square_mean"], "variance", {}),
+            ("Relu", ["variance"], "positive", {}),  # rounding can bring a constant channel below zero
+            ("Add", ["positive", "epsilon"], "raised", {}),
+            ("Sqrt", ["raised"], "deviation", {}),
+            ("Concat", ["mean", "deviation"], "both", {"axis": 1}),
+            ("LpNormalization", ["both"], "unit", {"axis": 1, "p": 2}),
+        ):
+            read = [outside.get(part, _inner(f"{index}.{part}")) for part in inputs]
+            made = _inner(f"{index}.{output}")
+            extended.graph.node.append(helper.make_node(operator, read, [made], name=made, **settings))
+    units = [_inner(f"{index}.unit") for index in range(len(maps))]
+    extended.graph.node.append(helper.make_node("Concat", units, [CENTRE], name=CENTRE, axis=1))
+    shape: list[str | int | None] = ["batch", 2 * sum(maps.values())]
+    extended.graph.output.append(helper.make_tensor_value_info(CENTRE, TensorProto.FLOAT, shape))
+    return extended
+
+
+def _sides(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
+    """Height and width of the maps in a network."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
     }
-    graph.initializer.extend(
-        numpy_helper.from_array(value, f"{STRANGENESS}.{name}") for name, value in constants.items()
-    )
-    for operator, inputs, outputs in (
-        ("Gemm", ["embedding", "weight", "bias"], ["evidence"]),
-        ("Exp", ["evidence"], ["fine"]),
-        ("MatMul", ["fine", "classes"], ["coarse"]),
-        ("MatMul", ["coarse", "every"], ["total"]),
-        ("TopK", ["coarse", "one"], ["highest", "place"]),
-        ("Squeeze", ["highest", "one"], ["best"]),
-        ("Div", ["best", "total"], ["probability"]),
-        ("Pow", ["probability", "doubt"], ["sureness"]),
-        ("Mul", ["total", "sureness"], ["familiarity"]),
-        ("Reciprocal", ["familiarity"], [STRANGENESS]),
+    return {name: (shape[2], shape[3]) for name, shape in shapes.items() if len(shape) == 4 and all(shape[2:])}
+
+
+def _bell(height: int, width: int, deviation: float) -> NDArray[np.float32]:
+    """Weights (height * width,) of the positions, sum 1: a Gaussian around the middle."""
+    rows, columns = ((np.arange(side) + 0.5) / side - 0.5 for side in (height, width))
+    weights = np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * deviation**2)).ravel()
+    return np.asarray(weights / weights.sum(), np.float32)
+
+
+def with_strangeness(
+    model: onnx.ModelProto, maps: Mapping[str, int], window: float, familiar: Familiar
+) -> onnx.ModelProto:
+    """Add ``strangeness`` (N,): `training.open_set.strangeness_of` the `with_centre` of ``maps`` and the embedding.
+
+    Raises:
+        TrainingError: the size of a map is not told by the network.
+    """
+    extended = with_centre(model, maps, window)
+    graph = extended.graph
+    del graph.output[-1]  # the statistics stay inside
+    weights, bias = (part / familiar.temperature for part in familiar.head)
+    signs = np.array([[1], [-1], [-1], [-familiar.doubt]]) / familiar.spreads[[0, 1, 2, 2], None]
+    _constants(
+        graph,
+        projection=familiar.projection, offset=familiar.offset,
+        towards=-2 * familiar.means.T, lengths=(familiar.means**2).sum(axis=1),
+        features=np.ones((len(familiar.offset), 1), np.float32),
+        discriminants=familiar.discriminants, cells=familiar.cells.T,
+        one=np.array([1], np.int64), neighbours=np.array([familiar.neighbours], np.int64),
+        last=np.array([familiar.neighbours - 1], np.int64),
+        weights=weights.T, bias=bias, classes=coarse_matrix(), every=np.ones((len(COARSE), 1), np.float32),
+        signs=signs, middle=-np.sum(familiar.middles / familiar.spreads, keepdims=True),
+    )  # fmt: skip
+    for operator, inputs, outputs, settings in (
+        ("Gemm", ["centre", "projection", "offset"], ["projected"], {}),
+        ("Gemm", ["projected", "towards", "lengths"], ["apart"], {}),
+        ("TopK", ["apart", "one"], ["nearest", "class"], {"largest": 0}),
+        ("Mul", ["projected", "projected"], ["squares"], {}),
+        ("MatMul", ["squares", "features"], ["length"], {}),
+        ("Add", ["nearest", "length"], ["far"], {}),
+        ("MatMul", ["projected", "discriminants"], ["discriminated"], {}),
+        ("LpNormalization", ["discriminated"], ["direction"], {"axis": 1, "p": 2}),
+        ("MatMul", ["direction", "cells"], ["alike"], {}),
+        ("TopK", ["alike", "neighbours"], ["most_alike", "cell"], {}),
+        ("Gather", ["most_alike", "last"], ["old"], {"axis": 1}),
+        ("Gemm", ["embedding", "weights", "bias"], ["evidence"], {}),
+        ("Exp", ["evidence"], ["fine"], {}),
+        ("MatMul", ["fine", "classes"], ["coarse"], {}),
+        ("MatMul", ["coarse", "every"], ["total"], {}),
+        ("TopK", ["coarse", "one"], ["highest", "place"], {}),
+        ("Div", ["highest", "total"], ["probability"], {}),
+        ("Log", ["total"], ["energy"], {}),
+        ("Log", ["probability"], ["sureness"], {}),
+        ("Concat", ["far", "old", "energy", "sureness"], ["parts"], {"axis": 1}),
+        ("Gemm", ["parts", "signs", "middle"], ["sum"], {}),
+        ("Softplus", ["sum"], ["positive"], {}),
+        ("Squeeze", ["positive", "one"], [STRANGENESS], {}),
     ):
         read, made = ([_inner(name) for name in names] for names in (inputs, outputs))
-        graph.node.append(helper.make_node(operator, read, made, name=made[0]))
+        graph.node.append(helper.make_node(operator, read, made, name=made[0], **settings))
     graph.output.append(helper.make_tensor_value_info(STRANGENESS, TensorProto.FLOAT, ["batch"]))
     return extended
+
+
+def _constants(graph: onnx.GraphProto, **values: NDArray[Any]) -> None:
+    """Put numbers that `with_strangeness` reads into the graph: whole ones as they are, others in single precision."""
+    for name, value in values.items():
+        single = value if value.dtype == np.int64 else value.astype(np.float32)
+        graph.initializer.append(numpy_helper.from_array(single, _inner(name)))
 
 
 def _inner(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from leukopy.bundle import Bundle, Card, Metric, Thresholds
     from leukopy.bundle.head import Head
     from leukopy.evaluation.intervals import Estimate
-    from leukopy.training.open_set import Seen, StrangenessSettings
+    from leukopy.training.open_set import Familiar, Seen, StrangenessSettings
     from leukopy.training.settings import TrainSettings
 
 REPORT_FILE = "open_set.json"
@@ -68,7 +69,8 @@ def fit_open_set(
     Raises:
         MissingExtraError: torch is not installed.
         BundleError: the model is absent, broken or foreign, its recipe is no network's, or its head is not linear.
-        TrainingError: too few cells validate, or the network would change.
+        TrainingError: the network has no stages of the names given, the cells are too few or of one class, or the
+            network would change.
         InputError: the pictures of the recipe's sources are not there.
         OutputError: ``out`` holds something else, or cannot be written.
     """
@@ -76,27 +78,31 @@ def fit_open_set(
     import polars as pl
 
     from leukopy.bundle import OpenSet, open_bundle, write_bundle
+    from leukopy.bundle.head import read_head
     from leukopy.training.attributes import card_for
-    from leukopy.training.open_set import StrangenessSettings, look, strangeness_of
-    from leukopy.training.sources import with_test
+    from leukopy.training.graph import CENTRE
+    from leukopy.training.open_set import StrangenessSettings, learn, parts_of, rise_elsewhere, scaled, strangeness_of
 
     how = StrangenessSettings.build(settings.strangeness, where="strangeness")
     bundle = open_bundle(settings.model)
-    cells = with_test(recipe_of(bundle), data_folder())
+    recipe, head = recipe_of(bundle), read_head(bundle.model_path.read_bytes())
     run = record("fit-open-set", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
     begin(out, run, overwrite=overwrite)
-    val, test = (look(bundle, cells.filter(split=split), cache_folder(), progress) for split in ("val", "test"))
-    failures = pl.concat([val.failures, test.failures])
+    train, val, test = _look(bundle, recipe, how, progress)
+    failures = pl.concat([train.failures, val.failures, test.failures])
     _write(out / "failures.csv", failures)
-    content, head = _extended(bundle, how, val)
-    threshold = _threshold(strangeness_of(head, val.outputs["embedding"], how), settings.kept)
-    false = _false(test, strangeness_of(head, test.outputs["embedding"], how) > threshold)
-    sources = ", ".join(val.cells["source"].unique(maintain_order=True))
+    familiar = learn(head, recipe, train, how)
+    of_val, of_test = (parts_of(familiar, seen.outputs[CENTRE], seen.outputs["embedding"]) for seen in (val, test))
+    familiar = scaled(familiar, of_val, settings.kept, rise_elsewhere(head, recipe, train, val, how))
+    strangeness = strangeness_of(familiar, of_val)
+    threshold = _threshold(strangeness, settings.kept)
+    false = _false(test, strangeness_of(familiar, of_test) > threshold)
+    content = _extended(bundle, how, familiar, val, strangeness)
     open_set = OpenSet(
         threshold=threshold,
         kept=settings.kept,
-        fitted_on=f"validation split of {sources}, {len(val.cells):,} images",
-        method=how.method,
+        fitted_on=f"validation split of {_sources(val)}, {len(val.cells):,} images",
+        method=f"{how.method} They are {len(train.cells):,}, of {_sources(train)}.",
         metrics=_metrics(false, test),
         recipe=how.model_dump(mode="json"),
     )
@@ -107,6 +113,36 @@ def fit_open_set(
     write_json(out / REPORT_FILE, {"threshold": threshold, "kept": settings.kept, "false": figures})
     finish(out, run, failures=len(failures))
     return OpenSetResult(written.path, card, false, len(failures))
+
+
+def _look(bundle: Bundle, recipe: TrainSettings, how: StrangenessSettings, progress: Progress) -> Iterator[Seen]:
+    """Some training cells, and those of validation and of test of the same classes, as the network sees them.
+
+    Raises:
+        TrainingError: the network has no such stages.
+    """
+    import tempfile
+
+    import polars as pl
+
+    from leukopy.taxonomy import fine_members
+    from leukopy.training.graph import CENTRE
+    from leukopy.training.open_set import look, looking, some_of
+    from leukopy.training.sources import with_test
+
+    cells = with_test(recipe, data_folder())
+    unseen = {index for code in recipe.without for index in fine_members(code)}
+    cells = cells.filter(pl.Series([unseen.isdisjoint(fine_members(code)) for code in cells["code"]], dtype=pl.Boolean))
+    with tempfile.TemporaryDirectory() as scratch:
+        network = looking(bundle, how, Path(scratch))
+        for split in ("train", "val", "test"):
+            part = cells.filter(split=split)
+            part = some_of(part, how.cells, how.seed) if split == "train" else part
+            yield look(network, part, cache_folder(), progress, ("embedding", CENTRE))
+
+
+def _sources(seen: Seen) -> str:
+    return ", ".join(seen.cells["source"].unique(maintain_order=True))
 
 
 def recipe_of(bundle: Bundle) -> TrainSettings:
@@ -120,8 +156,10 @@ def recipe_of(bundle: Bundle) -> TrainSettings:
     return build_recipe(bundle.card.recipe, where=f"the card of {bundle.path}")
 
 
-def _extended(bundle: Bundle, how: StrangenessSettings, val: Seen) -> tuple[bytes, Head]:
-    """The network with its strangeness, and the head that this is computed by.
+def _extended(
+    bundle: Bundle, how: StrangenessSettings, familiar: Familiar, val: Seen, strangeness: NDArray[np.float64]
+) -> bytes:
+    """The network with its strangeness.
 
     Raises:
         TrainingError: the classes would change, or the network computes something else than what is measured here.
@@ -132,25 +170,23 @@ def _extended(bundle: Bundle, how: StrangenessSettings, val: Seen) -> tuple[byte
     import onnx
 
     from leukopy.bundle import write_bundle
-    from leukopy.bundle.head import linear_head
     from leukopy.inference import activations
     from leukopy.training.attributes import card_for
-    from leukopy.training.graph import with_strangeness, without_strangeness
-    from leukopy.training.open_set import strangeness_of
+    from leukopy.training.graph import inputs_of, with_strangeness, without_strangeness
 
     model = without_strangeness(onnx.load(bundle.model_path))
-    head = linear_head(model)
-    content = with_strangeness(model, head, how.temperature, how.doubt).SerializeToString()
+    maps = inputs_of(model, how.stages)
+    content = with_strangeness(model, maps, how.window, familiar).SerializeToString()
     some = np.linspace(0, len(val.cells) - 1, min(64, len(val.cells))).astype(int)
-    pictures, embeddings = val.pictures(some), val.outputs["embedding"][some]
+    pictures = val.pictures(some)
     with tempfile.TemporaryDirectory() as scratch:
         after = write_bundle(Path(scratch), card_for(bundle.card, content), content)
         found = activations(after, pictures, ["logits", "strangeness"])
     if not np.array_equal(found["logits"], activations(bundle, pictures, ["logits"])["logits"]):
         raise TrainingError("the network's class logits changed when strangeness was added; not exported.")
-    if not np.allclose(found["strangeness"], strangeness_of(head, embeddings, how), rtol=1e-3):
+    if not np.allclose(found["strangeness"], strangeness[some], rtol=1e-2, atol=1e-2):
         raise TrainingError("the network's strangeness differs from what was measured; not exported.")
-    return content, head
+    return content
 
 
 def _threshold(strangeness: NDArray[np.float64], kept: float) -> float:
