@@ -109,7 +109,7 @@ class OpenSet(Settings):
     fitted_on: str
     """The cells the threshold was set on; never a test split."""
     method: str
-    """What strangeness is, and which cells it was learnt from."""
+    """What strangeness is, and how many cells of which sources it was learnt from."""
     metrics: tuple[Metric, ...] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
 

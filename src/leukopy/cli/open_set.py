@@ -56,7 +56,7 @@ def run_left_out(config: Path, out: Path, only: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leukopy.reports.evaluation import show
+    from leukopy.reports.open_set import shown
     from leukopy.workflows.left_out import leave_out, read_left_out
 
     settings = read_left_out(config)
@@ -65,6 +65,6 @@ def run_left_out(config: Path, out: Path, only: list[str]) -> None:
     table = Table("left out", "AUROC", "found", "false", title=settings.title, box=SIMPLE)
     for row in result.rows:
         score = row.score
-        table.add_row(row.code, show(score.auroc, 3), show(score.found, 3), show(score.false, 3))
+        table.add_row(row.code, shown(score.auroc), shown(score.found), shown(score.false))
     Console().print(table)
     say(f"Figures: {result.out / 'summary.md'}")

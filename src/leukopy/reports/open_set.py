@@ -65,8 +65,8 @@ def summary(title: str, rows: Sequence[LeftOut]) -> str:
     head = ["left out", "cells", "AUROC", *(f"AUROC, {name}" for name in names), "found", "false", "mostly taken for"]
     lines = [f"# {title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
-        figures = [_shown(row.score.auroc), *(f"{row.others[name].value:.3f}" for name in names)]
-        shares = [_shown(row.score.found), _shown(row.score.false)]
+        figures = [shown(row.score.auroc), *(f"{row.others[name].value:.3f}" for name in names)]
+        shares = [shown(row.score.found), shown(row.score.false)]
         taken_for = next((f"{find(code).name}, {count}" for code, count in row.taken_for.items()), "")
         cells = [find(row.code).name, f"{row.score.unknown:,}", *figures, *shares, taken_for]
         lines.append(f"| {' | '.join(cells)} |")
@@ -93,7 +93,8 @@ def _limits(name: str, estimate: Estimate) -> dict[str, float | None]:
     return {name: estimate.value, f"{name}_low95": estimate.low, f"{name}_high95": estimate.high}
 
 
-def _shown(estimate: Estimate) -> str:
+def shown(estimate: Estimate) -> str:
+    """``0.898 (0.850 to 0.930)``; without limits where there are none, as of an area of 1; nothing for nothing."""
     if estimate.value is None:
         return ""
     limits = "" if estimate.low is None else f" ({estimate.low:.3f} to {estimate.high:.3f})"

@@ -161,25 +161,27 @@ def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) 
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     sides = _sides(model)
-    _constants(extended.graph, rows=np.array([0, 0, -1], np.int64), epsilon=np.array(1e-5, np.float32))
+    _constants(extended.graph, epsilon=np.array(1e-5))
     for index, name in enumerate(maps):
         if name not in sides:
             raise TrainingError(f"the network does not tell the size of its map {name!r}. Name other stages.")
         _constants(extended.graph, **{f"{index}.window": _bell(*sides[name], window)})
-        outside = {name: name, "rows": _inner("rows"), "epsilon": _inner("epsilon")}
-        for operator, inputs, output, settings in (
-            ("Reshape", [name, "rows"], "flat", {}),
-            ("Mul", ["flat", "flat"], "square", {}),
-            ("MatMul", ["flat", "window"], "mean", {}),
-            ("MatMul", ["square", "window"], "mean_square", {}),
+        outside = {name: name, "epsilon": _inner("epsilon")}
+        steps: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (
+            ("Mul", [name, "window"], "weighted", {}),
+            ("Mul", [name, "weighted"], "square", {}),
+            ("GlobalAveragePool", ["weighted"], "mean", {}),
+            ("GlobalAveragePool", ["square"], "mean_square", {}),
             ("Mul", ["mean", "mean"], "square_mean", {}),
             ("Sub", ["mean_square", "square_mean"], "variance", {}),
             ("Relu", ["variance"], "positive", {}),  # rounding can bring a constant channel below zero
             ("Add", ["positive", "epsilon"], "raised", {}),
             ("Sqrt", ["raised"], "deviation", {}),
             ("Concat", ["mean", "deviation"], "both", {"axis": 1}),
-            ("LpNormalization", ["both"], "unit", {"axis": 1, "p": 2}),
-        ):
+            ("Flatten", ["both"], "row", {}),
+            ("LpNormalization", ["row"], "unit", {"axis": 1, "p": 2}),
+        )
+        for operator, inputs, output, settings in steps:
             read = [outside.get(part, _inner(f"{index}.{part}")) for part in inputs]
             made = _inner(f"{index}.{output}")
             extended.graph.node.append(helper.make_node(operator, read, [made], name=made, **settings))
@@ -201,10 +203,10 @@ def _sides(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
 
 
 def _bell(height: int, width: int, deviation: float) -> NDArray[np.float32]:
-    """Weights (height * width,) of the positions, sum 1: a Gaussian around the middle."""
+    """Weights (height, width) of the positions, 1 on average: a Gaussian around the middle."""
     rows, columns = ((np.arange(side) + 0.5) / side - 0.5 for side in (height, width))
-    weights = np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * deviation**2)).ravel()
-    return np.asarray(weights / weights.sum(), np.float32)
+    weights = np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * deviation**2))
+    return np.asarray(weights / weights.mean(), np.float32)
 
 
 def with_strangeness(
@@ -231,7 +233,7 @@ def with_strangeness(
         weights=weights.T, bias=bias, classes=coarse_matrix(), every=np.ones((len(COARSE), 1), np.float32),
         signs=signs, middle=-np.sum(familiar.middles / familiar.spreads, keepdims=True),
     )  # fmt: skip
-    for operator, inputs, outputs, settings in (
+    steps: tuple[tuple[str, list[str], list[str], dict[str, Any]], ...] = (
         ("Gemm", ["centre", "projection", "offset"], ["projected"], {}),
         ("Gemm", ["projected", "towards", "lengths"], ["apart"], {}),
         ("TopK", ["apart", "one"], ["nearest", "class"], {"largest": 0}),
@@ -255,7 +257,8 @@ def with_strangeness(
         ("Gemm", ["parts", "signs", "middle"], ["sum"], {}),
         ("Softplus", ["sum"], ["positive"], {}),
         ("Squeeze", ["positive", "one"], [STRANGENESS], {}),
-    ):
+    )
+    for operator, inputs, outputs, settings in steps:
         read, made = ([_inner(name) for name in names] for names in (inputs, outputs))
         graph.node.append(helper.make_node(operator, read, made, name=made[0], **settings))
     graph.output.append(helper.make_tensor_value_info(STRANGENESS, TensorProto.FLOAT, ["batch"]))

@@ -43,6 +43,9 @@ from leukopy.training.sources import DRAWN, member_matrix, sampling_weights
 CHUNK = 512
 """Pictures read at a time."""
 
+_LEAST_SPREAD = 1e-3
+"""Of a part that hardly differs between known cells, so that rounding is not taken for strangeness."""
+
 Array = NDArray[np.float32]
 
 
@@ -174,13 +177,13 @@ def scaled(
     that is more: the `rise_elsewhere`.
     """
     middles, ends = np.quantile(parts, [0.5, kept], axis=0)
-    spreads = np.maximum(ends - middles + 1e-6, 0 if least is None else least)
+    spreads = np.maximum(ends - middles, _LEAST_SPREAD if least is None else np.maximum(least, _LEAST_SPREAD))
     return replace(familiar, middles=_single(middles), spreads=_single(spreads))
 
 
 def strangeness_of(familiar: Familiar, parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Strangeness (N,), above 0, of the `parts_of` cells (N, 3): log(1 + exp(their scaled sum))."""
-    return np.logaddexp(0, ((parts - familiar.middles) / familiar.spreads).sum(axis=1))
+    return np.asarray(np.logaddexp(0, ((parts - familiar.middles) / familiar.spreads).sum(axis=1)))
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -176,7 +176,7 @@ def _extended(
 
     model = without_strangeness(onnx.load(bundle.model_path))
     maps = inputs_of(model, how.stages)
-    content = with_strangeness(model, maps, how.window, familiar).SerializeToString()
+    content = bytes(with_strangeness(model, maps, how.window, familiar).SerializeToString())
     some = np.linspace(0, len(val.cells) - 1, min(64, len(val.cells))).astype(int)
     pictures = val.pictures(some)
     with tempfile.TemporaryDirectory() as scratch:
