@@ -1,4 +1,4 @@
-"""The model that ships: whole, documented, within its size, and good at what it is for."""
+"""The models that ship: whole, documented, within their size, and good at what they are for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 import leukopy
 from leukopy.bundle import bundled_models, open_bundle
@@ -26,13 +27,14 @@ main()
 """
 
 
-def test_it_ships_and_fits() -> None:
-    assert "default" in bundled_models()
-    assert open_bundle("default").model_path.stat().st_size <= 20_000_000
+def test_both_ship_and_fit() -> None:
+    assert bundled_models() == ["default", "robust"]
+    assert all(open_bundle(name).model_path.stat().st_size <= 20_000_000 for name in bundled_models())
 
 
-def test_its_card_says_what_it_is() -> None:
-    card = open_bundle("default").card
+@pytest.mark.parametrize("name", bundled_models())
+def test_its_card_says_what_it_is(name: str) -> None:
+    card = open_bundle(name).card
     assert {"PBC", "drawn"} <= {word for data in card.trained_on for word in data.name.replace("(", " ").split()}
     assert all(data.licence and data.citation and data.images for data in card.trained_on)
     assert card.limits
@@ -49,6 +51,14 @@ def test_probabilities_are_coherent(tmp_path: Path) -> None:
     assert fine.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
     assert cells["p_NEU"].to_numpy() == pytest.approx((cells["p_SNE"] + cells["p_BNE"]).to_numpy(), abs=1e-5)
     assert all(find(fine).coarse == coarse for fine, coarse in cells.select("class11", "class8").iter_rows())
+
+
+def test_the_robust_model_reads_drawn_cells_and_says_what_it_does_not_know(tmp_path: Path) -> None:
+    result = demo(DemoSettings(cells=200, seed=11, model="robust"), tmp_path / "demo")
+    assert result.right8 >= 180
+    Image.fromarray(np.full((120, 120, 3), 225, np.uint8)).save(tmp_path / "empty.png")
+    cells = leukopy.load("robust").predict([tmp_path / "empty.png"]).cells
+    assert "unidentified" in cells["flags"][0]
 
 
 def test_drawn_cells_are_read(tmp_path: Path) -> None:
