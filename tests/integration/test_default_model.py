@@ -15,6 +15,8 @@ import leukopy
 from leukopy.bundle import bundled_models, open_bundle
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
+from leukopy.inference.slides import SlideLook, judge
+from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES, FINE, find
 from leukopy.workflows.demo import DemoSettings, demo
 
@@ -53,12 +55,18 @@ def test_probabilities_are_coherent(tmp_path: Path) -> None:
     assert all(find(fine).coarse == coarse for fine, coarse in cells.select("class11", "class8").iter_rows())
 
 
-def test_the_robust_model_reads_drawn_cells_and_says_what_it_does_not_know(tmp_path: Path) -> None:
+def test_the_robust_model_reads_drawn_cells_and_tells_a_slide_that_looks_like_none(tmp_path: Path) -> None:
     result = demo(DemoSettings(cells=200, seed=11, model="robust"), tmp_path / "demo")
     assert result.right8 >= 180
-    Image.fromarray(np.full((120, 120, 3), 225, np.uint8)).save(tmp_path / "empty.png")
-    cells = leukopy.load("robust").predict([tmp_path / "empty.png"]).cells
-    assert "unidentified" in cells["flags"][0]
+    for index in range(30):
+        drawn = draw_cell("LY", seed=index, size=120).image.astype(float)
+        Image.fromarray((drawn * (0.3, 0.9, 0.3)).astype(np.uint8)).save(tmp_path / f"{index}.png")
+    found = leukopy.load("robust").predict(sorted(tmp_path.glob("*.png")))
+    look = SlideLook()
+    look.add(found.looks)
+    distance = judge(look, open_bundle("robust").card.slide_check)
+    assert distance is not None
+    assert distance.distance > 2
 
 
 def test_drawn_cells_are_read(tmp_path: Path) -> None:
