@@ -17,7 +17,7 @@ check: .venv/ready  ## linters and types
 	.venv/bin/lint-imports
 
 bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of both models
-	.venv/bin/python benchmarks/speed.py
+	.venv/bin/python benchmarks/speed.py --model default robust
 	.venv/bin/python benchmarks/memory.py
 	$(if $(LEUKOPY_DATA),$(MAKE) bench-models)
 
