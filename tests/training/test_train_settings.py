@@ -74,7 +74,7 @@ def test_where_the_first_weights_come_from_is_said() -> None:
     assert "vgg16.tv_in1k" in str(BackboneChoice(name="vgg16", pretrained=True).first_weights)
     with pytest.raises(TrainingError, match=r"no\.pth: there is no such file"):
         _ = BackboneChoice(name="vgg16", weights=Path("no.pth")).first_weights
-    with pytest.raises(SettingsError, match="pretrained or weights, not both"):
+    with pytest.raises(SettingsError, match="give one of pretrained, weights and run"):
         BackboneChoice.build({"name": "vgg16", "pretrained": True, "weights": "w.pth"})
 
 
