@@ -35,17 +35,6 @@ def left_out_laboratories() -> Iterator[Metric]:
                          data=data, command=command)  # fmt: skip
 
 
-def left_out_classes() -> Iterator[Metric]:
-    """Of networks trained without one class each."""
-    command = "leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set"
-    for row in pl.read_csv(RESULTS / "open-set" / "open_set.csv").iter_rows(named=True):
-        data = (
-            f"{row['unknown']:,} cells among {row['known']:,} of known classes, by a network that never saw the class"
-        )
-        yield Metric(name=f"AUROC of strangeness, {row['left_out']}", value=row["auroc"], low=row["auroc_low95"],
-                     high=row["auroc_high95"], data=data, command=command)  # fmt: skip
-
-
 def few_labels() -> Iterator[Metric]:
     """Of the recipe without a laboratory, adapted to it."""
     result = read_json(RESULTS / "adapt.json")
@@ -67,7 +56,7 @@ def speed() -> Iterator[Metric]:
 
 def main() -> None:
     bundle = open_bundle("robust")
-    metrics = [*left_out_laboratories(), *left_out_classes(), *few_labels(), *speed()]
+    metrics = [*left_out_laboratories(), *few_labels(), *speed()]
     card = add_metrics(bundle, metrics)
     PAGE.write_text(model_card(card), encoding="utf-8")
     print(f"{len(metrics)} figures written into the card of {card.name!r}; page: {PAGE}")
