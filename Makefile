@@ -18,7 +18,7 @@ check: .venv/ready  ## linters and types
 
 bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of both models
 	.venv/bin/python benchmarks/speed.py --model default robust
-	.venv/bin/python benchmarks/memory.py
+	.venv/bin/python benchmarks/memory.py --model robust
 	$(if $(LEUKOPY_DATA),$(MAKE) bench-models)
 
 # Trainings that are finished are kept in runs/, and an interrupted one goes on; all of them take a night.
