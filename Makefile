@@ -34,7 +34,8 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	cp $$(find runs/leave_one_out -maxdepth 1 -type f) $(RESULTS)/leave-one-out
 	cp $$(find runs/open_set -maxdepth 1 -type f) $(RESULTS)/open-set
 	.venv/bin/python benchmarks/adapt.py runs/leave_one_out
-	.venv/bin/python benchmarks/slide_check.py runs/leave_one_out
+	.venv/bin/leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer
+	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/robust_card.py
 
 clean:
