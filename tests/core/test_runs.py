@@ -66,6 +66,8 @@ def test_a_resumed_run_keeps_its_record(tmp_path: Path) -> None:
         check_same(tmp_path, earlier, run(size=2, threads=2))
     with pytest.raises(OutputError, match="has other inputs"):
         check_same(tmp_path, earlier, run() | {"inputs": {"count": 4}})
+    with pytest.raises(OutputError, match=r"has engine None \(now 'fast 2'\)\."):  # which it did not record
+        check_same(tmp_path, earlier, run() | {"engine": "fast 2"})
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -24,9 +25,11 @@ def test_it_is_used_where_the_environment_says_so(bundle, monkeypatch):
     Engine(bundle)
     monkeypatch.setenv(openvino.VARIABLE, "onnxruntime")
     Engine(bundle)
+    assert openvino.runtime() == f"onnxruntime {metadata.version('onnxruntime')}"
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
-    with pytest.raises(MissingExtraError, match=r"leukopy\[openvino\]"):
-        Engine(bundle)
+    for use in (lambda: Engine(bundle), openvino.runtime):
+        with pytest.raises(MissingExtraError, match=r"leukopy\[openvino\]"):
+            use()
 
 
 def test_an_unknown_runtime_is_refused(bundle, monkeypatch):
@@ -43,6 +46,7 @@ def test_its_answers_are_those_of_onnx_runtime(bundle, monkeypatch, count):
     names = ("logits", "feature_map")
     expected = Engine(bundle, outputs=names).compute(pixels)
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    assert openvino.runtime().startswith("openvino 20")
     found = Engine(bundle, outputs=names).compute(pixels)
     for name in names:
         assert found[name].dtype == np.float32

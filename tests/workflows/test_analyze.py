@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
-from leukopy.inference import parts
+from leukopy.inference import openvino, parts
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 
@@ -97,6 +97,7 @@ def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
     assert run["status"] == "finished"
     assert run["counts"] == {"cells": CELLS - 3, "failures": 3}
     assert run["provenance"]["packages"]["leukopy"]
+    assert run["runtime"] == f"onnxruntime {run['provenance']['packages']['onnxruntime']}"
     again = analyze(AnalyzeSettings.read(whole.folder / "run.json"), tmp_path / "again")
     assert (tmp_path / "again" / "cells.parquet").read_bytes() == (whole.folder / "cells.parquet").read_bytes()
     assert again.differential == whole.differential
@@ -126,6 +127,12 @@ def test_a_finished_run_is_resumed_without_work(settings, whole):
     assert not told
     assert result == whole
     assert (whole.folder / "report.html").stat().st_mtime_ns == before
+
+
+def test_a_run_is_not_resumed_on_another_runtime(settings, whole, monkeypatch):
+    monkeypatch.setattr(openvino, "runtime", lambda: "openvino 2026.4")
+    with pytest.raises(OutputError, match=r"has runtime 'onnxruntime [\d.]+' \(now 'openvino 2026.4'\)"):
+        analyze(settings, whole.folder, resume=True)
 
 
 def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_path):

@@ -26,7 +26,7 @@ def record(command: str, settings: Settings, **facts: Any) -> Record:
     Args:
         command: the verb.
         settings: saved whole, so that ``--config run.json`` repeats the run.
-        facts: what else a resumed run must find unchanged (the model, the inputs).
+        facts: what else a resumed run must find unchanged (the model, the inputs); text is shown where it differs.
     """
     return {
         "command": command,
@@ -95,8 +95,10 @@ def check_same(out: Path, earlier: Record, run: Record, *, free: frozenset[str] 
         for name in now
         if name not in free and before.get(name) != now[name]
     ]
-    facts = run.keys() - {"settings", "provenance", "status"}
-    differing += [f"other {name}" for name in sorted(facts) if earlier.get(name) != run[name]]
+    for name in sorted(run.keys() - {"settings", "provenance", "status"}):
+        there, here = earlier.get(name), run[name]
+        if there != here:  # digests would tell a reader nothing
+            differing.append(f"{name} {there!r} (now {here!r})" if isinstance(here, str) else f"other {name}")
     if differing:
         raise OutputError(
             f"{out}: cannot be resumed, since the run there has {', '.join(differing)}. "

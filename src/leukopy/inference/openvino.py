@@ -36,6 +36,24 @@ def asked_for() -> bool:
     return runtime == "openvino"
 
 
+def runtime() -> str:
+    """Name and version of what runs the networks, as a run's record keeps it: ``onnxruntime 1.31.0``.
+
+    Raises:
+        SettingsError: as `asked_for`.
+        MissingExtraError: OpenVINO is asked for and not installed.
+    """
+    module: Any = _openvino() if asked_for() else importlib.import_module("onnxruntime")
+    return f"{module.__name__} {module.__version__}"
+
+
+def _openvino() -> Any:
+    try:
+        return importlib.import_module("openvino")
+    except ImportError as error:
+        raise MissingExtraError(f"{VARIABLE}=openvino", "openvino") from error
+
+
 class OpenVinoNetwork:
     """A network that is run as an ONNX Runtime session is, from several threads at once."""
 
@@ -53,10 +71,7 @@ class OpenVinoNetwork:
             MissingExtraError: OpenVINO is not installed.
             BundleError: it cannot read the network.
         """
-        try:
-            openvino: Any = importlib.import_module("openvino")
-        except ImportError as error:
-            raise MissingExtraError(f"{VARIABLE}=openvino", "openvino") from error
+        openvino = _openvino()
         self._path, self._batch = path, batch
         self._of_thread = threading.local()
         core = openvino.Core()

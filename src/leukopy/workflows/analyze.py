@@ -130,11 +130,13 @@ def _begin(
 ) -> Record:
     """Prepare ``out`` and return the content of its ``run.json``, new or of the run that is resumed."""
     from leukopy.inference.inputs import inputs_digest
+    from leukopy.inference.openvino import runtime
 
     run = record(
         "analyze",
         settings,
         model={"name": classifier.card.name, "sha256": classifier.card.model.sha256},
+        runtime=runtime(),
         inputs={"count": len(inputs), "digest": inputs_digest(inputs)},
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
@@ -191,7 +193,7 @@ def _report(settings: AnalyzeSettings, run: Record, result: AnalyzeResult, card:
         failures=pl.read_csv(result.folder / FAILURES_FILE, schema=FAILURE_SCHEMA, n_rows=FAILURES_SHOWN),
         failures_total=result.failures,
         card=card,
-        provenance={**run["provenance"], "model": run["model"], "inputs": run["inputs"]},
+        provenance={**run["provenance"], **{name: run[name] for name in ("model", "runtime", "inputs")}},
     )
     write_differential(result.folder, result.differential)
     write_report(result.report, content)
