@@ -6,10 +6,13 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from leukopy.bundle import LaboratoryLook, Metric, SlideCheck, Thresholds, add_metrics, open_bundle, write_bundle
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
+from leukopy.imaging.looks import MEASURES
 from leukopy.inference import openvino, parts
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
@@ -135,6 +138,27 @@ def test_a_run_is_not_resumed_on_another_runtime(settings, whole, monkeypatch):
         analyze(settings, whole.folder, resume=True)
 
 
+def test_a_run_is_resumed_only_with_the_card_that_it_began_with(settings, slide, build_bundle, tmp_path):
+    bundle, out = open_bundle(build_bundle(tmp_path / "model")), tmp_path / "out"
+    settings = settings.model_copy(update={"model": str(bundle.path)})
+    with pytest.raises(KeyboardInterrupt):
+        analyze(settings, out, progress=stop_after(256))
+    look = LaboratoryLook(name="here", images=9, mean=(0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
+    check = SlideCheck(measures=MEASURES, laboratories=(look,), classes={}, between=0.4, limit=20, method="for tests")
+    cards = {
+        "a check of slides": bundle.card.model_copy(update={"slide_check": check}),
+        "another threshold": bundle.card.model_copy(update={"thresholds": Thresholds(uncertain_below=0.9)}),
+    }
+    for what, card in cards.items():
+        write_bundle(bundle.path, card, bundle.model_path.read_bytes())
+        with pytest.raises(OutputError, match="Put back the bundle of that time"):
+            analyze(settings, out, resume=True)
+        assert list((out / "parts").iterdir()), f"{what}: what was done is kept"
+    write_bundle(bundle.path, bundle.card, bundle.model_path.read_bytes())
+    add_metrics(bundle, [Metric(name="accuracy", value=1, data="these cells")])  # as `leukopy evaluate` does
+    assert analyze(settings, out, resume=True).inputs == CELLS
+
+
 def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_path):
     with pytest.raises(OutputError, match=r"cannot be resumed, since the run there has per_class 24 \(now 5\)"):
         analyze(settings.model_copy(update={"per_class": 5}), whole.folder, resume=True)
@@ -143,7 +167,9 @@ def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_
     Path(settings.model).rename(moved)
     other.rename(settings.model)
     try:
-        with pytest.raises(OutputError, match="other model"):
+        with pytest.raises(
+            OutputError, match=r"is not, or .* what it was when .* Put back the bundle of that time"
+        ):
             analyze(settings, whole.folder, resume=True)
     finally:
         Path(settings.model).rename(other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
+from leukopy.core.errors import OutputError
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import FINISHED, Record, begin, check_same, finish, record
 from leukopy.core.settings import Settings
@@ -135,15 +138,31 @@ def _begin(
     run = record(
         "analyze",
         settings,
-        model={"name": classifier.card.name, "sha256": classifier.card.model.sha256},
+        model={
+            "name": classifier.card.name,
+            "sha256": classifier.card.model.sha256,
+            "card": _card_digest(classifier.card),
+        },
         runtime=runtime(),
         inputs={"count": len(inputs), "digest": inputs_digest(inputs)},
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
     if earlier is None:
         return run
+    if earlier["settings"].get("model") == settings.model and earlier.get("model") != run["model"]:
+        raise OutputError(
+            f"{out}: cannot be resumed, since the bundle {settings.model} is not, or not known to be, what it was when "
+            "the run there began: its network or its card is another. Put back the bundle of that time, add "
+            "--overwrite to begin anew with this one, or choose another output folder."
+        )
     check_same(out, earlier, run, free=frozenset({"threads"}))
     return earlier
+
+
+def _card_digest(card: Card) -> str:
+    """Of all that a card says but its figures, which `evaluate` adds to without changing an answer."""
+    content = card.model_dump(mode="json", exclude={"metrics"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> None:
