@@ -28,7 +28,7 @@ from leukopy.training.data import CellData
 from leukopy.training.lightning_module import CellModule, shrink, validation_figures
 from leukopy.training.settings import Source, TrainSettings
 from leukopy.training.shallow_settings import ShallowSettings
-from leukopy.training.sources import gather, member_matrix, sampling_weights, uses
+from leukopy.training.sources import check_classes, gather, member_matrix, sampling_weights, uses
 from leukopy.workflows.recipes import read
 from leukopy.workflows.train import read_recipe, train
 
@@ -40,12 +40,17 @@ CODES = ("LY", "EO", "PLT", "NEU")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders of drawn cells: 10 each of three classes and of one known only at the coarse level."""
     root = tmp_path_factory.mktemp("data")
-    for code in CODES:
+    draw(root, dict.fromkeys(CODES, 10))
+    return root
+
+
+def draw(root: Path, counts: dict[str, int]) -> None:
+    """Class folders of so many drawn cells, below ``root / "lab"``."""
+    for code, count in counts.items():
         (root / "lab" / code).mkdir(parents=True)
-        for index in range(10):
+        for index in range(count):
             drawn = draw_cell("SNE" if code == "NEU" else code, seed=index, size=80)
             Image.fromarray(drawn.image).save(root / "lab" / code / f"{index}.png")
-    return root
 
 
 def recipe(**changes: object) -> TrainSettings:
@@ -99,6 +104,46 @@ def test_test_images_never_reach_training(tmp_path: Path, laboratory: Path) -> N
 def test_no_validation_image_is_an_error(laboratory: Path) -> None:
     with pytest.raises(TrainingError, match="no validation image"):
         gather(recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0}]), laboratory)
+
+
+def test_images_of_one_class_are_refused_before_anything_is_decoded(laboratory: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"training images are LY: .* Add images of other classes"):
+        gather(recipe(without=["NEU", "EO", "PLT"]), laboratory)
+    for labels in (["NEU", "NEU"], ["NEU", "SNE"]):  # "segmented" is right for each
+        with pytest.raises(TrainingError, match=f"all 2 training images are {' or '.join(sorted(set(labels)))}:"):
+            check_classes(pl.Series(labels))
+    check_classes(pl.Series(["NEU", "IG"]))
+
+
+def test_a_training_that_is_left_with_one_class_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path, {"LY": 6, "EO": 6})
+    for picture in (tmp_path / "lab" / "EO").iterdir():
+        picture.write_text("no picture")
+    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
+    with pytest.raises(TrainingError, match="training images are LY:"):
+        train(recipe(), tmp_path / "run")
+    assert "not an image" in (tmp_path / "run" / "failures.csv").read_text()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_plain_pictures_are_told_before_the_training_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw(tmp_path, {"LY": 6, "EO": 6})
+    for picture in (tmp_path / "lab" / "EO").iterdir():
+        Image.new("RGB", (80, 80), (200, 150, 180)).save(picture, "JPEG")
+    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
+    plain = CellData(recipe(), tmp_path, tmp_path / "cache", silent).train_set.plain()
+    assert {name.split("/")[-2] for name in plain} == {"EO"}
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leukopy.training.fit.fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), tmp_path / "run")
+    (said,) = caplog.messages
+    assert said.startswith(f"{len(plain)} of the training pictures looked at, {plain[0]} for one, are of one plain colour")
 
 
 def test_classes_that_a_recipe_does_without_are_never_seen(laboratory: Path) -> None:

@@ -21,6 +21,9 @@ from leukopy.training.sources import gather, member_matrix, sampling_weights
 
 Item = tuple[Tensor, Tensor]
 
+LOOKED_AT = 1000
+"""Pictures, evenly chosen, that are looked at before a training starts: a second or so."""
+
 
 class Pictures(Dataset[Item]):
     """uint8 (S, S, 3) and bool (11,) for each decoded cell; one random variant a visit with an augmentation."""
@@ -45,6 +48,12 @@ class Pictures(Dataset[Item]):
             rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
             picture = self.augmentation(picture, self.spec.size, self.spec.crop, rng)
         return torch.from_numpy(picture), torch.from_numpy(self.members[index])
+
+    def plain(self) -> list[str]:
+        """Ids of cells, among up to ``LOOKED_AT`` of them, whose picture is one colour and nothing else."""
+        some = np.unique(np.linspace(0, len(self) - 1, min(LOOKED_AT, len(self)), dtype=np.intp))
+        plain = [row for row in some.tolist() if self._pictures[self._rows[row]].std(axis=(0, 1)).max() < 1]
+        return self.cells["cell_id"][plain].to_list()
 
 
 class CellData(lightning.LightningDataModule):

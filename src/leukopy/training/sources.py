@@ -25,7 +25,7 @@ def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
     once and for all.
 
     Raises:
-        TrainingError: a source has no image to train on.
+        TrainingError: a source has no image to train on, no image validates, or all are of one class.
     """
     return with_test(recipe, data).filter(pl.col("split") != "test")
 
@@ -47,7 +47,27 @@ def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
             raise TrainingError(f"source {source.dataset!r}: no labelled training image under {source.root or data}.")
     if cells.filter(pl.col("split") == "val").is_empty():
         raise TrainingError("no validation image: raise a source's validation_share, or give a split column.")
+    check_classes(cells.filter(pl.col("split") == "train")["code"])
     return cells
+
+
+def check_classes(codes: pl.Series) -> None:
+    """Refuse training images of which one class would be a right answer to all.
+
+    Args:
+        codes: their labels, fine or coarse.
+
+    Raises:
+        TrainingError: such images, or none.
+    """
+    if codes.is_empty():
+        raise TrainingError("no training image can be decoded: failures.csv says why.")
+    labels = codes.unique().sort()
+    if member_matrix(labels).all(axis=0).any():
+        raise TrainingError(
+            f"all {len(codes)} training images are {' or '.join(labels)}: one answer is right for every one, so that "
+            "there is nothing to learn. Add images of other classes."
+        )
 
 
 def _coarse_code(code: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from leukopy.core.settings import read_mapping
 if TYPE_CHECKING:
     from leukopy.bundle import Card
     from leukopy.training.settings import TrainSettings
+
+_LOG = logging.getLogger("leukopy.train")
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,13 @@ def train(
 
     Raises:
         OutputError: ``out`` holds something else.
-        TrainingError: no image to train on, or the training diverged.
+        TrainingError: no image to train on, images of one class only, or the training diverged.
     """
     from leukopy.reports.curves import write_curves
     from leukopy.training.data import CellData
     from leukopy.training.export import export
     from leukopy.training.fit import fit
+    from leukopy.training.sources import check_classes
 
     run = record("train", settings)
     begin(out, run, resume=resume, overwrite=overwrite)  # resumed with other settings: longer, or at another rate
@@ -117,6 +121,11 @@ def train(
     data = CellData(settings, data_folder(), cache_folder(), progress)
     with atomic_path(out / "failures.csv") as temporary:
         data.failures.write_csv(temporary)
+    check_classes(data.train_set.cells["code"])  # once more: pictures that could not be decoded are gone
+    if plain := data.train_set.plain():
+        # Without a handler Python prints the line alone, on standard error.
+        _LOG.warning("%s of the training pictures looked at, %s for one, are of one plain colour, without a cell. "
+                     "Check how they were made.", len(plain), plain[0])  # fmt: skip
     module = fit(settings, data, out, resume=resume, show_progress=show_progress)
     bundle = export(module, settings, data, out / "bundle")
     write_curves(out)
