@@ -143,7 +143,9 @@ def test_plain_pictures_are_told_before_the_training_starts(
     with pytest.raises(KeyboardInterrupt):
         train(recipe(), tmp_path / "run")
     (said,) = caplog.messages
-    assert said.startswith(f"{len(plain)} of the training pictures looked at, {plain[0]} for one, are of one plain colour")
+    assert said.startswith(
+        f"{len(plain)} of the training pictures looked at, {plain[0]} for one, are of one plain colour"
+    )
 
 
 def test_classes_that_a_recipe_does_without_are_never_seen(laboratory: Path) -> None:
