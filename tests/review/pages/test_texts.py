@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.imaging.decode import REASONS
 from leukopy.review import uploads
-from leukopy.review.pages import LANGUAGES, language, static_folder, texts
-from leukopy.review.records import JobState, Role, Status
+from leukopy.review.pages import LANGUAGES, language, server_sentences, static_folder, texts
+from leukopy.review.records import CaseDraft, JobState, NewUser, Role, Status
 from leukopy.taxonomy import ATTRIBUTES, Place
 
 PAGES = static_folder().parent
@@ -87,6 +89,69 @@ def test_little_is_left_in_english() -> None:
         "Place", "place", "Classes", "dense", "images", "lymphocytes", "sha256", "Vacuoles",
         "{name} · {width} × {height} px",
     }  # fmt: skip
+
+
+REFUSALS = {
+    "Conflict", "Damaged", "Forbidden", "HTTPException", "InputError", "NotAllowed", "NotFound", "NotSignedInError",
+    "AlreadyExists", "SettingsError",
+}  # fmt: skip
+"""What is raised with a sentence for whoever sits before a page."""
+
+ELSEWHERE = {"audit.py", "backup.py", "database.py", "page.py", "serving.py"}
+"""Raise what only the command line or a program that calls the API meets."""
+
+
+def sentence(node: ast.expr) -> str:
+    """A text of the program's; ``{}`` is where a value is put. Empty for anything else."""
+    if isinstance(node, ast.JoinedStr):
+        marks = {ord("r"): "'{}'"}  # {name!r}
+        return "".join(
+            marks.get(part.conversion, "{}") if isinstance(part, ast.FormattedValue) else str(part.value)
+            for part in node.values
+            if isinstance(part, ast.FormattedValue | ast.Constant)
+        )
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def refusals() -> Iterator[str]:
+    """What the station says when it refuses something."""
+    for path in sorted(PAGES.parent.rglob("*.py")):
+        if path.name in ELSEWHERE:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REFUSALS:
+                yield from (text for text in map(sentence, node.args) if " " in text)
+
+
+def test_all_that_the_station_refuses_is_said_in_french() -> None:
+    said = set(refusals())
+    known = {re.sub(r"\{\w+\}", "{}", english) for english in server_sentences("fr")}
+    assert len(said) > 40
+    assert sorted(text for text in said - known if not text.startswith("class {}, cell {}")) == []
+
+
+def test_what_is_said_in_french_holds_no_value_that_the_english_does_not() -> None:
+    assert server_sentences("en") == {}
+    for english, french in server_sentences("fr").items():
+        assert set(re.findall(r"\{\w+\}", french)) <= set(re.findall(r"\{\w+\}", english)), english
+        assert french != english
+
+
+@pytest.mark.parametrize(
+    ("record", "values"),
+    [
+        (CaseDraft, {"slide": " "}),
+        (CaseDraft, {"slide": "S1\0"}),
+        (CaseDraft, {"slide": "S" * 300}),
+        (NewUser, {"name": "ron", "full_name": "Ron", "role": "reader", "password": "short"}),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_said_in_french(record: type[BaseModel], values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        record.model_validate(values)
+    (message,) = (error["msg"] for error in refused.value.errors())
+    patterns = [re.sub(r"\\{\w+\\}", ".+", re.escape(english)) for english in server_sentences("fr")]
+    assert [pattern for pattern in patterns if re.fullmatch(pattern, message)], message
 
 
 @pytest.mark.parametrize(

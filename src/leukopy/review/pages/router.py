@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leukopy.review.pages.texts import Language, language, texts
+from leukopy.review.pages.texts import Language, language, server_sentences, texts
 from leukopy.review.records import Id, Role
 from leukopy.review.security import Who, find_session
 
@@ -74,7 +74,7 @@ def _administration(request: Request, who: Reader) -> Response:
 
 
 def _texts(tongue: Language) -> Response:
-    return JSONResponse(texts(tongue), headers={"Cache-Control": "no-cache"})
+    return JSONResponse(texts(tongue) | {"server": server_sentences(tongue)}, headers={"Cache-Control": "no-cache"})
 
 
 def _page(request: Request, name: str, who: Who | None, **values: Any) -> Response:

@@ -1,4 +1,7 @@
-"""All that the pages say, in English and French: one flat file of sentences for each."""
+"""All that the pages say, in English and French: one flat file of sentences for each.
+
+The API speaks English. What it says to people is put into the language of the page by the page: ``server.fr.json``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,17 @@ COOKIE = "language"
 @cache
 def texts(language: Language) -> dict[str, str]:
     """The sentences of a language by key; ``{name}`` is where a value is put."""
-    content = files("leukopy.review.pages").joinpath("texts", f"{language}.json").read_text(encoding="utf-8")
+    return _read(f"{language}.json")
+
+
+@cache
+def server_sentences(language: Language) -> dict[str, str]:
+    """What the station says in English when it refuses, by the English sentence; none in English."""
+    return {} if language == "en" else _read(f"server.{language}.json")
+
+
+def _read(name: str) -> dict[str, str]:
+    content = files("leukopy.review.pages").joinpath("texts", name).read_text(encoding="utf-8")
     return cast(dict[str, str], json.loads(content))
 
 

@@ -5,7 +5,7 @@ import { attempt, get, patch, post } from "./api.js";
 import { classes } from "./classes.js";
 import { ask, dot, element, find, say } from "./dom.js";
 import { entryRow } from "./history.js";
-import { counted, named, t, whole } from "./text.js";
+import { counted, named, t, translated, whole } from "./text.js";
 
 // ---------------------------------------------------------------- users
 
@@ -96,7 +96,7 @@ find("verify").addEventListener("click", () =>
     place.hidden = false;
     place.className = `verdict ${check.intact ? "intact" : "broken"}`;
     place.textContent = check.intact
-      ? counted("audit.intact", check.entries) : [t("audit.broken"), check.problem].join(" ");
+      ? counted("audit.intact", check.entries) : [t("audit.broken"), translated(check.problem)].join(" ");
   }),
 );
 

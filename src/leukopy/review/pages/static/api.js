@@ -1,20 +1,26 @@
 // The one place that talks to /api/v1.
 
 import { complain } from "./dom.js";
-import { t } from "./text.js";
+import { t, translated } from "./text.js";
 
 const ROOT = "/api/v1";
 const csrf = () => document.querySelector("meta[name=csrf]").content;
 
+/** Why, in the language of the page; of a form that is wrong, which values are. */
+function inWords({ errors, detail, title }) {
+  if (!errors) return translated(detail ?? title ?? "");
+  return errors.map((one) => `${one.where.replace(/^body\./, "")}: ${translated(one.message)}`).join("; ");
+}
+
 /** What the server would not do, and why (problem+json). */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail ?? body.title ?? "");
+    super(inWords(body));
     this.status = status;
     this.current = body.current ?? null;
   }
 
-  /** For people: what happened in their language, then the server's own words. */
+  /** For people: what happened, then why. */
   get sentence() {
     const known = [0, 400, 401, 403, 404, 409, 413, 415, 422, 429].includes(this.status) ? this.status : 500;
     return [t(`problem.${known}`), this.message].filter(Boolean).join(" ");

@@ -20,7 +20,13 @@ export function showHead(shown) {
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
   find("status").replaceChildren(status(shown.status));
+  find("unlike").hidden = !shown.slide_check?.strange;
+  find("unlike").textContent = shown.slide_check?.strange ? unlike(shown) : "";
 }
+
+/** That a slide looks unlike all that the model has learnt. */
+export const unlike = ({ slide_check: found }) =>
+  t("case.unlike", { distance: decimal(found.distance), nearest: found.nearest });
 
 export const status = (value) => element("span", { class: `status ${value}` }, t(`status.${value}`));
 

@@ -2,7 +2,7 @@
 
 import { post, upload } from "./api.js";
 import { element } from "./dom.js";
-import { counted, t, word } from "./text.js";
+import { counted, language, t, word } from "./text.js";
 
 /** Call `take` with files that are dropped anywhere on the page; a veil says that they may be. */
 export function dropped(take) {
@@ -45,6 +45,6 @@ export function outcome(result) {
 export function refusals(refused) {
   return refused.map((one) =>
     element("li", {}, element("strong", {}, one.name), " ", word("refused", one.reason),
-      element("small", { class: "quiet", lang: "en" }, one.message)),
+      language === "en" && element("small", { class: "quiet" }, one.message)),
   );
 }

@@ -12,7 +12,7 @@ import { dropped, outcome, refusals, send } from "./files.js";
 import { wire } from "./gestures.js";
 import { ready } from "./page.js";
 import { follow, latest, working } from "./progress.js";
-import { counted, plain, t } from "./text.js";
+import { counted, plain, t, translated } from "./text.js";
 
 const id = location.pathname.split("/")[2];
 const path = `/cases/${id}`;
@@ -67,7 +67,7 @@ async function state(cells) {
   find("empty").hidden = cells > 0 || running;
   find("failed-job").hidden = job?.state !== "failed" && job?.state !== "cancelled";
   if (!find("failed-job").hidden) {
-    find("failed-words").textContent = [t(`job.${job.state}`), job.message].filter(Boolean).join(" ");
+    find("failed-words").textContent = [t(`job.${job.state}`), translated(job.message)].filter(Boolean).join(" ");
   }
   if (running) watch();
 }

@@ -2,14 +2,28 @@
 
 export const language = document.documentElement.lang;
 
-const texts = await (await fetch(`/texts/${language}.json`)).json();
+const { server, ...texts } = await (await fetch(`/texts/${language}.json`)).json();
 const plural = new Intl.PluralRules(language);
 const SPACE = "\u202f"; // narrow, and no line is broken at it
 
 /** The sentence of a key, with `{name}` filled in. */
 export function t(key, values = {}) {
-  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  return fill(texts[key] ?? key, values);
 }
+
+const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+/** A sentence of the server's, which speaks English, in the language of the page; as it is where it is not known. */
+export function translated(sentence) {
+  for (const [english, own] of Object.entries(server)) {
+    const found = sentence.match(pattern(english));
+    if (found) return fill(own, found.groups ?? {});
+  }
+  return sentence;
+}
+
+const pattern = (english) =>
+  new RegExp(`^${english.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{(\w+)\}/g, "(?<$1>.+)")}$`);
 
 /** The sentence of a key that counts something: `key.one` or `key.other`. */
 export function counted(key, number, values = {}) {

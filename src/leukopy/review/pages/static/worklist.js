@@ -2,11 +2,11 @@
 
 import { ready } from "./page.js";
 import { attempt, post } from "./api.js";
-import { entries, status } from "./casehead.js";
+import { entries, status, unlike } from "./casehead.js";
 import { ask, complain, element, find, say } from "./dom.js";
 import { dropped, outcome, refusals, send } from "./files.js";
 import { follow, latest, working } from "./progress.js";
-import { counted, day, moment, t, whole } from "./text.js";
+import { counted, day, decimal, moment, t, translated, whole } from "./text.js";
 
 const PER_PAGE = 50;
 const wanted = { text: "", status: null, page: 1 };
@@ -49,7 +49,9 @@ function row(one) {
 function cells(one) {
   if (one.cells === 0 && one.failures === 0) return element("span", { class: "quiet" }, t("worklist.no_cells"));
   return element("span", {}, counted("cells", one.cells),
-    one.failures ? element("small", { class: "unsure" }, ` · ${counted("worklist.unreadable", one.failures)}`) : null);
+    one.failures ? element("small", { class: "unsure" }, ` · ${counted("worklist.unreadable", one.failures)}`) : null,
+    one.slide_check?.strange ? element("small", { class: "sure", title: unlike(one) },
+      ` · ${t("worklist.unlike", { distance: decimal(one.slide_check.distance) })}`) : null);
 }
 
 /** Show the progress of an analysis that goes on. */
@@ -68,7 +70,7 @@ function watch(caseId) {
   const shown = follow(caseId, (job) => {
     followed.delete(caseId);
     if (job.state === "finished" || job.state === "cancelled") say(t(`job.${job.state}`));
-    else complain([t(`job.${job.state}`), job.message].filter(Boolean).join(" "));
+    else complain([t(`job.${job.state}`), translated(job.message)].filter(Boolean).join(" "));
     attempt(load);
   });
   followed.set(caseId, shown);
