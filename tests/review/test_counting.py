@@ -84,6 +84,20 @@ def test_without_a_leukocyte_count_nothing_is_absolute() -> None:
     assert not [note for note in view.notes if "Absolute" in note]
 
 
+def test_the_first_note_is_that_the_slide_looks_unlike_what_the_model_has_learnt() -> None:
+    found = {"distance": 3.14, "nearest": "PBC", "cells": 100, "strange": True}
+    known = count(cells(LY=100)).notes
+    assert count(cells(LY=100), slide_check=found | {"distance": 0.9, "strange": False}).notes == known
+    assert count(cells(LY=100), slide_check=found).notes == (
+        "Stain or scanner unlike any that the model learnt from: distance 3.1 (1 is usual at most), nearest PBC. "
+        "Expect lower accuracy.",
+        *known,
+    )
+    french = count_case(cells(LY=100), (), case(slide_check=found), SETTINGS, "fr").notes
+    assert french[0].startswith("Coloration ou scanner")
+    assert "distance 3,1" in french[0]
+
+
 def test_notes_say_how_far_the_count_is_and_what_it_does_not_hold() -> None:
     rows = cells(SNE=70, NEU=2, UNIDENTIFIED=3)
     unsure = tuple(row.model_copy(update={"flags": ("uncertain",)}) for row in rows[:4])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from leukopy.inference.slides import SlideDistance
 from leukopy.review.importing import import_as_case
 from leukopy.review.records import CaseDraft, CaseSearch, JobState
 from leukopy.review.settings import ReviewSettings
@@ -66,6 +68,17 @@ def expected(result: Path) -> Answers:
     }
 
 
+def slide_of(store: Store, case_id: str) -> SlideDistance | None:
+    """How far the station says that the slide is from what the model has learnt."""
+    found = store.case(store.single_user(), case_id).slide_check
+    return found and SlideDistance(found.distance, found.nearest, found.cells)
+
+
+def slide_of_run(result: Path) -> SlideDistance:
+    """The same of an analysis; the default model knows it of as few cells as these."""
+    return SlideDistance(**json.loads((result / "run.json").read_text())["slide"])
+
+
 def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
     settings = ReviewSettings(folder=tmp_path / "station")
     store = Store.open(settings)
@@ -80,6 +93,7 @@ def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
     assert store.job(user, case.id).state == JobState.FINISHED  # type: ignore[union-attr]
     assert job.total == 22
     found, wanted = answers(store, case.id), expected(result)
+    assert slide_of(store, case.id) == slide_of_run(result)
     store.close()
     assert found == wanted
 
@@ -91,5 +105,6 @@ def test_an_imported_analysis_says_the_same(result, tmp_path):
     assert taken.added == 22
     (case,) = store.search(user, CaseSearch()).cases
     found = answers(store, case.id)
+    assert slide_of(store, case.id) == slide_of_run(result)
     store.close()
     assert found == expected(result)

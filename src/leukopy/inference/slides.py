@@ -35,9 +35,14 @@ class SlideDistance:
     """From how many cells it is known."""
 
     @property
+    def strange(self) -> bool:
+        """Whether the slide looks unlike those of the training."""
+        return self.distance > 1
+
+    @property
     def note(self) -> str | None:
         """What a reader must know; None where the slide looks like those of the training."""
-        if self.distance <= 1:
+        if not self.strange:
             return None
         return (
             f"Stain or scanner unlike any that the model learnt from: distance {self.distance:.1f} (1 is usual at "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from leukopy.core.errors import InputError
 from leukopy.core.files import read_json
 from leukopy.core.runs import FINISHED, RUN_FILE
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+from leukopy.inference.slides import SlideDistance
 from leukopy.review.records import CaseDraft, Refused, UploadResult, User
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, Store
@@ -36,7 +37,7 @@ def import_analysis(store: Store, user: User, case_id: str, folder: Path) -> Upl
         InputError: ``folder`` holds no finished analysis.
         NotFound, NotAllowed: of the store; or the case was begun with another model.
     """
-    return _add(store, user, case_id, _model(folder), *_tables(folder))
+    return _add(store, user, case_id, _run(folder), *_tables(folder))
 
 
 def import_as_case(store: Store, user: User, draft: CaseDraft, folder: Path) -> UploadResult:
@@ -45,28 +46,38 @@ def import_as_case(store: Store, user: User, draft: CaseDraft, folder: Path) -> 
     Raises:
         InputError: as `import_analysis`.
     """
-    model, tables = _model(folder), _tables(folder)
-    return _add(store, user, store.open_case(user, draft).id, model, *tables)
+    run, tables = _run(folder), _tables(folder)
+    return _add(store, user, store.open_case(user, draft).id, run, *tables)
 
 
 def _add(
-    store: Store, user: User, case_id: str, model: ModelFacts, rows: pl.DataFrame, failures: tuple[Refused, ...]
+    store: Store, user: User, case_id: str, run: _Run, rows: pl.DataFrame, failures: tuple[Refused, ...]
 ) -> UploadResult:
     limits = store.settings.limits
     result = keep(store, user, case_id, _images(rows, limits))
     numbers = {(image.name, image.digest): str(image.cell) for image in store.pending_images(case_id)}
     known = [numbers.get((shown(name), digest)) for name, digest in rows.select("cell_id", "digest").iter_rows()]
     cells = rows.with_columns(pl.Series("cell_id", known, pl.String)).filter(pl.col("cell_id").is_not_null())
-    store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), model)
+    store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
+    if run.slide is not None:
+        store.note_slide(case_id, run.slide)
     store.add_failures(user, case_id, failures)
     return UploadResult(added=result.added, refused=(*result.refused, *failures))
 
 
-def _model(folder: Path) -> ModelFacts:
+class _Run(NamedTuple):
+    """What an analysis says of all its cells."""
+
+    model: ModelFacts
+    slide: SlideDistance | None
+
+
+def _run(folder: Path) -> _Run:
     run: dict[str, Any] = read_json(folder / RUN_FILE)
     if run.get("command") != "analyze" or run.get("status") != FINISHED:
         raise InputError(f"{folder}: holds no finished analysis. Give the --out folder of `leukopy analyze`.")
-    return ModelFacts(str(run["model"]["name"]), str(run["model"]["sha256"]))
+    model, slide = run["model"], run.get("slide")
+    return _Run(ModelFacts(str(model["name"]), str(model["sha256"])), SlideDistance(**slide) if slide else None)
 
 
 def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:

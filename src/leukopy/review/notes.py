@@ -10,6 +10,8 @@ from leukopy.review.records import Case, CellRow
 
 _TEXTS = {
     "en": {
+        "strange": "Stain or scanner unlike any that the model learnt from: distance {distance} (1 is usual at most), "
+        "nearest {nearest}. Expect lower accuracy.",
         "none": "No leukocyte was counted: there is no differential.",
         "below": "{leukocytes} of {target} leukocytes counted.",
         "reached": "{leukocytes} leukocytes counted; the target is {target}.",
@@ -21,6 +23,8 @@ _TEXTS = {
         "nothing (not for erythroblasts either).",
     },
     "fr": {
+        "strange": "Coloration ou scanner différents de tout ce que le modèle a appris\u202f: distance {distance} "
+        "(d’ordinaire 1 au plus), le plus proche {nearest}. S’attendre à une exactitude moindre.",
         "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
         "below": "{leukocytes} leucocytes comptés sur {target}.",
         "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
@@ -40,7 +44,7 @@ def notes(
     """Notes on the count of a case.
 
     Args:
-        case: its target and entered leukocyte count (10⁹/L).
+        case: its target, entered leukocyte count (10⁹/L), and how far its slide is from what the model has learnt.
         cells: its cells.
         leukocytes: how many of them make the 100 %.
         language: of the notes.
@@ -52,6 +56,9 @@ def notes(
 
 def _said(case: Case, cells: Sequence[CellRow], leukocytes: int, point: str) -> Iterator[tuple[str, dict[str, object]]]:
     """Key of each sentence, and what it is filled with."""
+    if case.slide_check and case.slide_check.strange:
+        distance = f"{case.slide_check.distance:.1f}".replace(".", point)
+        yield "strange", {"distance": distance, "nearest": case.slide_check.nearest}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
     counts = Counter(cell.code for cell in cells)

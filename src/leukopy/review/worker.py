@@ -97,7 +97,7 @@ class Worker:
             some = waiting[begin : begin + IMAGES]
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
             for predictions in classifier.stream(cells):
-                self._store.write_predictions(job.case_id, predictions, model)
+                self._store.write_predictions(job.case_id, predictions, model, classifier.card.slide_check)
             self._done += len(some)
             if not self._store.progress(job.id, self._done, job.total):
                 return False

@@ -49,6 +49,22 @@ class Table(HTMLParser):
             self._row[-1] = f"{self._row[-1]} {data.strip()}".strip()
 
 
+def test_every_document_says_that_a_slide_is_unlike_what_the_model_has_learnt(
+    build_content: Callable[..., SignedContent],
+) -> None:
+    content = build_content(slide_check={"distance": 3.14, "nearest": "PBC", "cells": 99, "strange": True})
+    assert SignedContent.model_validate_json(content.model_dump_json()) == content  # as it is signed and kept
+    said = "unlike any that the model learnt from: distance 3.1 "
+    assert said in re.sub(r"\s+", " ", signed_html(content))
+    assert "scanner différents de tout ce que le modèle a appris" in signed_html(content, language="fr")
+    report = json.loads(fhir_bundle(content))["entry"][0]["resource"]
+    assert said in report["conclusion"]
+    assert said in report["text"]["div"]
+    lines = list(csv.DictReader(signed_csv(content).splitlines()))
+    assert {line["slide_distance"] for line in lines} == {"3.14"}
+    assert {line["slide_distance"] for line in csv.DictReader(signed_csv(build_content()).splitlines())} == {""}
+
+
 def expected(content: SignedContent) -> Numbers:
     def text(value: Decimal | int | None) -> str:
         return "" if value is None else str(value)

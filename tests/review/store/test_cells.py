@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import polars as pl
 import pytest
 
-from leukopy.review.records import ClassChoice, Refused, Status
+from leukopy.bundle import LaboratoryLook, SlideCheck
+from leukopy.imaging.looks import MEASURES
+from leukopy.inference.rows import LOOK_SCHEMA
+from leukopy.inference.slides import SlideDistance, SlideLook, judge
+from leukopy.review.records import ClassChoice, Refused, SlideView, Status
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, NotAllowed, NotFound
 
 from .conftest import CODES, MODEL, predictions
+
+HERE = LaboratoryLook(name="here", images=9, mean=(0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
+CHECK = SlideCheck(measures=MEASURES, laboratories=(HERE,), classes={}, between=0.4, limit=20, method="for tests")
 
 
 def picture(name: str, data: bytes = b"picture") -> NewImage:
@@ -96,6 +104,49 @@ def test_predictions_twice_change_nothing(station):
     assert (station.store.cells(station.reader, case.id), station.store.case(station.reader, case.id)) == before
     assert station.store.write_predictions(case.id, predictions([2, 3]), MODEL) == 1
     assert station.store.case(station.reader, case.id).cells == 3
+
+
+def write(station, case, first, last, look):
+    """Let the model speak of cells ``first`` to ``last``, all of which look alike."""
+    said = predictions(range(first, last + 1))
+    looks = pl.DataFrame(np.full((len(said.cells), len(MEASURES)), look, np.float32), schema=LOOK_SCHEMA)
+    return station.store.write_predictions(case.id, replace(said, looks=looks), MODEL, CHECK)
+
+
+def judged(look, cells):
+    return judge(SlideLook(np.full(len(MEASURES), float(look * cells)), cells), CHECK)
+
+
+def test_a_slide_is_judged_by_all_its_cells_each_counted_once(station):
+    case = station.draft()
+    station.add(case, [f"c{number}.png" for number in range(1, 41)])
+
+    def found():
+        return station.store.case(station.reader, case.id).slide_check
+
+    write(station, case, 1, 10, 9)
+    assert found() is None  # of so few cells nothing is said
+    write(station, case, 1, 20, 3)  # of the first ten the model has spoken before
+    assert found() == SlideView(**asdict(judged(6, 20)), strange=True)
+    write(station, case, 21, 40, -6)
+    assert found() == SlideView(**asdict(judged(0, 40)), strange=False)
+    assert found().distance == 0
+
+
+def test_what_is_known_of_a_slide_from_more_cells_stands(station):
+    far, near = SlideDistance(2.5, "elsewhere", 100), SlideDistance(0.4, "here", 30)
+    case = station.draft()
+    station.store.note_slide(case.id, far)
+    assert station.store.case(station.reader, case.id).slide_check is None  # a case without a cell
+    case = station.classified()
+    for later in (far, near, far):
+        station.store.note_slide(case.id, later)
+        after = station.store.case(station.reader, case.id)
+        assert after.slide_check == SlideView(distance=2.5, nearest="elsewhere", cells=100, strange=True)
+        assert after.version == case.version + 1
+    assert station.store.signed_content(station.reader, station.signed().id).case.slide_check is None
+    with pytest.raises(NotAllowed, match="signed"):
+        station.store.note_slide(station.signed().id, far)
 
 
 def test_an_image_that_the_model_cannot_read_is_a_failure_with_its_reason(station):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -62,6 +63,27 @@ def test_tables_are_made_from_nothing_too(tmp_path):
     store = Store.open(ReviewSettings(folder=tmp_path / "a folder with a % in its name"), quick_passwords())
     store.single_user()
     assert store.verify_audit().intact
+    store.close()
+
+
+def test_cases_of_before_the_check_of_slides_are_kept(tmp_path):
+    settings = ReviewSettings(folder=tmp_path)
+    database = open_database(settings)
+    with database.write() as db:
+        command.upgrade(migrations(db.connection()), "0001")
+        db.execute(sa.text("INSERT INTO users VALUES ('u', 'ron', 'Ron', 'reader', 1, NULL, '2026-01-01 00:00:00')"))
+        there = {
+            "id": "ab" * 16, "slide": "S1", "patient": "", "comment": "", "target": 100, "search": "s1",
+            "status": "draft", "version": 3, "revision": 1, "owner_id": "u", "created": "2026-01-01 00:00:00",
+            "changed": "2026-01-01 00:00:00", "cells": 2, "failures": 0, "corrected": 0, "pending": 0, "last_cell": 2,
+            "last_gesture": 0,
+        }  # fmt: skip
+        columns, values = ", ".join(there), ", ".join(f":{name}" for name in there)
+        db.execute(sa.text(f"INSERT INTO cases ({columns}) VALUES ({values})"), there)
+    database.close()
+    store = Store.open(settings, quick_passwords())
+    case = store.case(store.single_user(), there["id"])
+    assert (case.slide, case.version, case.slide_check) == ("S1", 3, None)
     store.close()
 
 

@@ -70,6 +70,7 @@ def _head(told: Issue) -> dict[str, Cell]:
         "signed": "; ".join(f"{one.user}, {one.at.isoformat(timespec='seconds')}" for one in told.signatures),
         "sha256": told.digest,
         "model": told.content.model,
+        "slide_distance": plain(case.slide_check.distance) if case.slide_check else None,
         "leukopy": told.content.leukopy,
     }
 

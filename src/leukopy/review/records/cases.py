@@ -71,6 +71,19 @@ class Signature(Settings):
     """sha256 of the signed content (`SignedContent`), so that a change is found."""
 
 
+class SlideView(Settings):
+    """How far a slide looks from what the model has learnt (`inference.slides.SlideDistance`)."""
+
+    distance: float
+    """1 is usual at most."""
+    nearest: str
+    """The laboratory of the training that it is nearest to."""
+    cells: int
+    """From how many cells it is known."""
+    strange: bool
+    """Expect lower accuracy: who signs must see it."""
+
+
 class Case(CaseDraft):
     """One slide of one patient."""
 
@@ -90,6 +103,8 @@ class Case(CaseDraft):
     """Cells that a reader gave another class than the model."""
     model: str | None = None
     """Name and first 12 digits of the sha256 of the cell model; None before the analysis."""
+    slide_check: SlideView | None = None
+    """None: too few cells, or a model that cannot tell."""
     signatures: tuple[Signature, ...] = ()
     amendment_reason: str | None = None
 

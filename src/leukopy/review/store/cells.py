@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
+from leukopy.bundle import SlideCheck
 from leukopy.inference.rows import UNIDENTIFIED, Predictions
+from leukopy.inference.slides import SlideDistance, SlideLook, judge
 from leukopy.review.records import CellDetail, CellRow, Refused, User
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
@@ -102,7 +107,9 @@ def pending_images(db: Session, case_id: str) -> list[PendingImage]:
     return [PendingImage(number, name, str(digest)) for number, name, digest in db.execute(query.order_by("number"))]
 
 
-def write_predictions(db: Session, case_id: str, predictions: Predictions, model: ModelFacts) -> int:
+def write_predictions(
+    db: Session, case_id: str, predictions: Predictions, model: ModelFacts, check: SlideCheck | None = None
+) -> int:
     """Keep what the model said of some images; of those that it has spoken of before nothing changes.
 
     Args:
@@ -110,6 +117,7 @@ def write_predictions(db: Session, case_id: str, predictions: Predictions, model
         case_id: whose images.
         predictions: rows of a Classifier whose ``cell_id`` is the number of the cell, as text.
         model: which one.
+        check: its check of slides, where it has one.
 
     Returns:
         Images that were waiting and no longer are.
@@ -136,11 +144,42 @@ def write_predictions(db: Session, case_id: str, predictions: Predictions, model
         case.cells += classified
         case.failures += len(waiting) - classified
         case.pending -= len(waiting)
+        _note_look(case, predictions, {cell.number for cell in waiting}, check)
         touch(case)
         numbers = [cell.number for cell in waiting]
         audit.append(db, None, "cells.classified", case.id, cells=len(waiting), first=min(numbers), last=max(numbers),
                      model=model.sha256)  # fmt: skip
     return len(waiting)
+
+
+def _note_look(case: t.Case, predictions: Predictions, new: set[int], check: SlideCheck | None) -> None:
+    """Add how the new cells look to what is known of their slide."""
+    if predictions.looks is None:
+        return
+    look = SlideLook(np.array(case.look["total"]), case.look["cells"]) if case.look else SlideLook()
+    look.add(predictions.looks.filter(predictions.cells["cell_id"].cast(pl.Int64).is_in(new)))
+    case.look = {"total": look.total.tolist(), "cells": look.cells}
+    _keep_check(case, judge(look, check))
+
+
+def note_slide(db: Session, case_id: str, found: SlideDistance) -> None:
+    """Keep what was found elsewhere of a case's slide.
+
+    Raises:
+        NotFound, NotAllowed: as `open_case`.
+    """
+    case = open_case(db, None, case_id)
+    if case.cells and _keep_check(case, found):
+        touch(case)
+
+
+def _keep_check(case: t.Case, found: SlideDistance | None) -> bool:
+    """Keep a finding, unless more is known already; whether anything changed."""
+    known = case.slide_check
+    if found is None or (known and known["cells"] > found.cells):
+        return False
+    case.slide_check = asdict(found) | {"strange": found.strange}
+    return case.slide_check != known
 
 
 def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from leukopy.bundle import SlideCheck
 from leukopy.core.files import output_error
 from leukopy.inference.rows import Predictions
+from leukopy.inference.slides import SlideDistance
 from leukopy.review import records as r
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import (
@@ -114,10 +116,17 @@ class Store:
         with self.database.read() as db:
             return cells.pending_images(db, case_id)
 
-    def write_predictions(self, case_id: str, predictions: Predictions, model: made.ModelFacts) -> int:
+    def write_predictions(
+        self, case_id: str, predictions: Predictions, model: made.ModelFacts, check: SlideCheck | None = None
+    ) -> int:
         """Keep a Classifier's rows, whose ``cell_id`` is the cell's number as text; writing them twice does no harm."""
         with self.database.write() as db:
-            return cells.write_predictions(db, case_id, predictions, model)
+            return cells.write_predictions(db, case_id, predictions, model, check)
+
+    def note_slide(self, case_id: str, found: SlideDistance) -> None:
+        """Keep what was found elsewhere of how far a case's slide looks from what the model has learnt."""
+        with self.database.write() as db:
+            cells.note_slide(db, case_id, found)
 
     def cells(self, user: r.User, case_id: str) -> tuple[r.CellRow, ...]:
         """The classified cells, in display order of the classes, least certain first."""

@@ -133,6 +133,10 @@ class Case(Base):
     """Images that the model has not seen."""
     model: Mapped[str | None]
     model_sha256: Mapped[str | None]
+    look: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """The sum of the looks of the cells that were classified here: an `inference.slides.SlideLook`."""
+    slide_check: Mapped[dict[str, Any] | None]
+    """A `records.SlideView`."""
     amendment_reason: Mapped[str | None] = mapped_column(Words)
     last_cell: Mapped[int] = mapped_column(default=0)
     """Highest number given to a cell."""
