@@ -51,11 +51,13 @@ def parts(familiar: Familiar, centre: list[float], **logits: float) -> np.ndarra
 
 
 def test_far_is_the_distance_to_the_nearest_class_by_the_covariance_within(familiar) -> None:
-    usual = parts(familiar, [6, 0, 0, 0])[0]
-    assert usual < 0.1
-    assert parts(familiar, [6, 0, 0, 20])[0] == pytest.approx(1, abs=0.2)  # one deviation of what varies much
-    assert parts(familiar, [6, 0, 5, 0])[0] == pytest.approx(25, rel=0.2)  # five of what does not
-    assert parts(familiar, [0, 6, 0, 0])[0] < 0.1  # another class is as near
+    def squared(*centre: float) -> float:
+        return float(np.expm1(parts(familiar, list(centre))[0]))
+
+    assert squared(6, 0, 0, 0) < 0.1
+    assert squared(6, 0, 0, 20) == pytest.approx(1, abs=0.2)  # one deviation of what varies much
+    assert squared(6, 0, 5, 0) == pytest.approx(25, rel=0.2)  # five of what does not
+    assert squared(0, 6, 0, 0) < 0.1  # another class is as near
 
 
 def test_new_is_a_direction_in_which_no_training_cell_lies(familiar) -> None:
@@ -76,7 +78,7 @@ def test_doubtful_is_what_little_speaks_for_and_what_is_divided(familiar) -> Non
     assert doubtful(SNE=7, BNE=7) < doubtful(LY=7, MO=7)  # two kinds of one coarse class: no doubt about that
 
 
-def test_the_parts_count_alike_and_a_rise_elsewhere_makes_them_count_less(familiar) -> None:
+def test_the_parts_count_alike(familiar) -> None:
     known = RNG.normal(size=(2000, 3)) * [5, 1, 0.1] + [9, 0, 1]
     even = scaled(familiar, known, 0.97)
     for part in range(3):
@@ -84,9 +86,6 @@ def test_the_parts_count_alike_and_a_rise_elsewhere_makes_them_count_less(famili
         barely_kept[part] += even.spreads[part]
         assert strangeness_of(even, barely_kept[None])[0] == pytest.approx(np.log1p(np.e), rel=1e-5)
     assert np.mean(known[:, 0] > even.middles[0] + even.spreads[0]) == pytest.approx(0.03, abs=0.002)
-    tolerant = scaled(familiar, known, 0.97, np.array([40, 0, 0]))
-    assert tolerant.spreads[0] == 40
-    assert np.array_equal(tolerant.spreads[1:], even.spreads[1:])
 
 
 def test_cells_that_weigh_nothing_are_not_learnt_from() -> None:

@@ -19,11 +19,14 @@ from leukopy import taxonomy
 from leukopy.bundle import open_bundle, write_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, TrainingError
+from leukopy.inference import classifier as classifier_module
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import STRANGENESS_SCHEMA
 from leukopy.training.attributes import card_for
+from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
+from leukopy.workflows.predict import PredictSettings, predict
 
 PER_SPLIT = 88
 LOOK = {"stages": ["look"]}
@@ -76,6 +79,7 @@ def test_the_threshold_keeps_its_share_and_the_card_says_so(fitted, tmp_path) ->
     paths = [str(path) for path in (tmp_path / "cells" / "val").iterdir() if path.name != "5.png"]
     strangeness, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness")
     assert (strangeness > card.open_set.threshold * 1.0001).sum() == 7  # all but ceil(88 x .9) of 87
+    assert card.open_set.usual == pytest.approx(np.quantile(strangeness, 0.25), rel=1e-2)
     assert 0 <= fitted.false["manifest"].value < 0.25
     assert card.open_set.metrics[0].value == fitted.false["manifest"].value
     assert json.loads((fitted.bundle.parent / "open_set.json").read_text())["threshold"] == card.open_set.threshold
@@ -101,6 +105,63 @@ def test_what_is_like_no_class_comes_out_as_unidentified(fitted, colour_model, t
     assert grey["flags"].split(";")[0] == "unidentified"
     assert grey["unidentified_reason"] == NO_CELL
     assert grey["class11"] in {cell.code for cell in taxonomy.FINE}  # the best guess stays
+
+
+@pytest.fixture
+def elsewhere(tmp_path) -> Path:
+    """The test cells as by another stain, which the model has not learnt."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for path in (tmp_path / "cells" / "test").iterdir():
+        pixels = np.asarray(Image.open(path)).astype(float)
+        Image.fromarray((pixels * 0.4 + 70).astype(np.uint8)).save(folder / path.name)
+    return folder
+
+
+def test_in_an_unknown_laboratory_a_cell_is_strange_among_its_slide(fitted, elsewhere) -> None:
+    classifier = leukopy.load(str(fitted.bundle))
+    paths = sorted(elsewhere.iterdir())
+    alone = pl.concat([classifier.predict([path]).cells for path in paths])
+    together = classifier.predict(paths).cells
+    assert (alone["strangeness"] > 1).mean() > 0.9
+    assert (together["strangeness"] > 1).mean() < 0.35
+    assert together["flags"].str.contains("unidentified").equals(together["strangeness"] > 1)
+    assert together["unidentified_reason"].is_not_null().equals(together["strangeness"] > 1)
+    same = ["class11", "confidence", "digest"]
+    assert together.select(same).equals(alone.select(same))
+
+
+def test_a_known_laboratory_is_judged_as_ever(fitted, tmp_path) -> None:
+    bundle = open_bundle(fitted.bundle)
+    paths = sorted((tmp_path / "cells" / "test").iterdir())
+    card = bundle.card.model_copy(update={"open_set": bundle.card.open_set.model_copy(update={"usual": None})})
+    older = write_bundle(tmp_path / "older", card, bundle.model_path.read_bytes())
+    own, absolute = (leukopy.load(str(path)).predict(paths).cells for path in (bundle.path, older.path))
+    assert own["flags"].equals(absolute["flags"])
+    np.testing.assert_allclose(own["strangeness"], absolute["strangeness"], atol=0.2)
+
+
+def test_an_interrupted_slide_is_judged_by_all_its_cells(fitted, elsewhere, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(classifier_module, "ROWS", 16)
+    settings = AnalyzeSettings(input=elsewhere, model=str(fitted.bundle), threads=1)
+
+    def stop(stage, done, total) -> None:
+        if done >= 48:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        analyze(settings, tmp_path / "stopped", progress=stop)
+    analyze(settings, tmp_path / "stopped", resume=True)
+    analyze(settings, tmp_path / "whole")
+    predict(PredictSettings(input=elsewhere, model=str(fitted.bundle)), tmp_path / "rows.parquet")
+    stopped, whole, rows = (
+        pl.read_parquet(path)
+        for path in (tmp_path / "stopped" / "cells.parquet", tmp_path / "whole" / "cells.parquet",
+                     tmp_path / "rows.parquet")
+    )  # fmt: skip
+    assert stopped.equals(whole)
+    assert rows.equals(whole)
+    assert (whole["strangeness"] > 1).mean() < 0.35
 
 
 def test_a_picture_that_cannot_be_read_is_told(fitted) -> None:

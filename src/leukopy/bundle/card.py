@@ -106,6 +106,9 @@ class OpenSet(Settings):
     """A cell whose strangeness is greater is flagged ``unidentified``."""
     kept: float = Field(gt=0, lt=1)
     """Share of the known cells that the threshold keeps."""
+    usual: float | None = Field(default=None, ge=0)
+    """Strangeness that a quarter of the known cells stay below: what a slide's own are held against
+    (`leukopy.inference.strangeness`). None: every cell is judged by itself."""
     fitted_on: str
     """The cells the threshold was set on; never a test split."""
     method: str

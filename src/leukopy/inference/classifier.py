@@ -17,6 +17,7 @@ from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
 from leukopy.inference.slides import class_free
+from leukopy.inference.strangeness import among, rise, sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -68,7 +69,7 @@ class Classifier:
         """Classify image files; a cell's id is its path as given.
 
         Args:
-            paths: image files.
+            paths: image files, of one slide: where they are enough, strangeness is told `among` them.
             progress: told how many are done.
 
         Returns:
@@ -77,7 +78,7 @@ class Classifier:
         """
         inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
         cells, failures, looks, done = [], [], [], 0
-        for part in self.stream(inputs):
+        for part in self.stream(inputs, self.rise(inputs)):
             cells.append(part.cells)
             failures.append(part.failures)
             looks += [] if part.looks is None else [part.looks]
@@ -89,8 +90,26 @@ class Classifier:
             pl.concat(looks) if looks else None,
         )
 
-    def stream(self, cells: Iterable[CellInput]) -> Generator[Predictions, None, None]:
+    def rise(self, slide: Sequence[CellInput]) -> float:
+        """How much stranger the cells of a slide are than known ones; a few batches of them are looked at.
+
+        0 where the bundle does not tell, where too few cells can be read, and where they are not stranger.
+
+        Args:
+            slide: all cells of the slide, in any order that is always the same.
+        """
+        knowing = self.card.open_set
+        if knowing is None or knowing.usual is None:
+            return 0.0
+        found = [batch.outputs["strangeness"] for batch in self._engine.run(sample_of(slide))]
+        return rise(np.concatenate(found), knowing.usual) if found else 0.0
+
+    def stream(self, cells: Iterable[CellInput], risen: float = 0.0) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
+
+        Args:
+            cells: image files.
+            risen: the `rise` of their slide.
 
         Yields:
             What became of the next ``ROWS`` cells or so. Inputs keep their order within each of the two tables, and
@@ -100,12 +119,12 @@ class Classifier:
         for batch in self._engine.run(cells):
             waiting.append(batch)
             if sum(len(one.cells) + len(one.failures) for one in waiting) >= ROWS:
-                yield self._rows(waiting)
+                yield self._rows(waiting, risen)
                 waiting = []
         if waiting:
-            yield self._rows(waiting)
+            yield self._rows(waiting, risen)
 
-    def _rows(self, batches: Sequence[Batch]) -> Predictions:
+    def _rows(self, batches: Sequence[Batch], risen: float) -> Predictions:
         cells = [cell for batch in batches for cell in batch.cells]
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
@@ -123,7 +142,7 @@ class Classifier:
         if self.card.open_set:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
 
-            strangeness = outputs["strangeness"] / self.card.open_set.threshold
+            strangeness = among(outputs["strangeness"], risen) / self.card.open_set.threshold
             columns["strangeness"] = strangeness
             columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])
             paths = [Path(cell.path) if strange else None for cell, strange in zip(cells, strangeness > 1, strict=True)]

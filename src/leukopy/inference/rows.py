@@ -41,7 +41,8 @@ SET_SCHEMA: dict[str, pl.DataType] = {
 """One more column of a classified cell, where the bundle's card holds the threshold."""
 
 STRANGENESS_SCHEMA: dict[str, pl.DataType] = {
-    "strangeness": pl.Float32(),  # how unlike every known class, in units of the threshold: above 1 it is unidentified
+    # How unlike every known class, among the cells of its slide, in units of the threshold: above 1 it is unidentified.
+    "strangeness": pl.Float32(),
     "unidentified_reason": pl.String(),  # in words; null for cells that are not unidentified
 }
 """More columns of a classified cell, where the bundle knows what it does not know."""

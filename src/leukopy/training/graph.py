@@ -225,7 +225,7 @@ def with_strangeness(
     _constants(
         graph,
         projection=familiar.projection, offset=familiar.offset,
-        towards=-2 * familiar.means.T, lengths=(familiar.means**2).sum(axis=1),
+        towards=-2 * familiar.means.T, lengths=1 + (familiar.means**2).sum(axis=1),
         features=np.ones((len(familiar.offset), 1), np.float32),
         discriminants=familiar.discriminants, cells=familiar.cells.T,
         one=np.array([1], np.int64), neighbours=np.array([familiar.neighbours], np.int64),
@@ -239,7 +239,8 @@ def with_strangeness(
         ("TopK", ["apart", "one"], ["nearest", "class"], {"largest": 0}),
         ("Mul", ["projected", "projected"], ["squares"], {}),
         ("MatMul", ["squares", "features"], ["length"], {}),
-        ("Add", ["nearest", "length"], ["far"], {}),
+        ("Add", ["nearest", "length"], ["distance"], {}),
+        ("Log", ["distance"], ["far"], {}),
         ("MatMul", ["projected", "discriminants"], ["discriminated"], {}),
         ("LpNormalization", ["discriminated"], ["direction"], {"axis": 1, "p": 2}),
         ("MatMul", ["direction", "cells"], ["alike"], {}),

@@ -5,7 +5,9 @@ Three things make a cell strange, each told in another way, and their sum tells 
 - *far*: the statistics of its early maps are far from those of every class, by the covariance within classes
   (Mahalanobis distance: Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS
   2018). The early maps have not been taught to forget what does not tell the known classes apart, as the last one has;
-  and they are looked at in the middle of the picture, where the cell is.
+  and they are looked at in the middle of the picture, where the cell is. The logarithm is taken, as another laboratory
+  multiplies the distances of all its cells: what it adds is the same for all then, and can be taken off again
+  (`leukopy.inference.strangeness`).
 - *new*: where the same statistics tell classes apart (linear discriminants: Fisher 1936), it lies in a direction in
   which no training cell lies: its traits are those of no class, or of several at once (angle to the k-th nearest cell:
   Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022).
@@ -38,7 +40,7 @@ from leukopy.training.attributes import card_for
 from leukopy.training.cache import Decoded, decode_all
 from leukopy.training.graph import CENTRE, inputs_of, with_centre, without_strangeness
 from leukopy.training.settings import TrainSettings
-from leukopy.training.sources import DRAWN, member_matrix, sampling_weights
+from leukopy.training.sources import member_matrix, sampling_weights
 
 CHUNK = 512
 """Pictures read at a time."""
@@ -78,9 +80,9 @@ class StrangenessSettings(Settings):
         """For the card."""
         return (
             "The sum of three: how far the cell is from every class in the statistics of "
-            f"{len(self.stages)} early maps, in the middle of the picture (Mahalanobis); how new the direction is in "
-            f"which it differs (angle to neighbour {self.neighbours} among training cells, in discriminant space); how "
-            "little, and how divided, is what the class logits say. Learnt from the training cells alone."
+            f"{len(self.stages)} early maps, in the middle of the picture (log Mahalanobis); how new the direction is "
+            f"in which it differs (angle to neighbour {self.neighbours} among training cells, in discriminant space); "
+            "how little, and how divided, is what the class logits say. Learnt from the training cells alone."
         )
 
 
@@ -159,7 +161,7 @@ def fit_familiar(
 def parts_of(familiar: Familiar, centre: Array, embeddings: Array) -> NDArray[np.float64]:
     """Far, new and doubtful (N, 3), of cells with these statistics (N, F) and embeddings (N, D)."""
     projected = centre.astype(np.float64) @ familiar.projection + familiar.offset
-    far = np.min([((projected - mean) ** 2).sum(axis=1) for mean in familiar.means], axis=0)
+    far = np.log1p(np.min([((projected - mean) ** 2).sum(axis=1) for mean in familiar.means], axis=0))
     alike = _unit(projected @ familiar.discriminants) @ familiar.cells.T
     new = -np.partition(alike, -familiar.neighbours, axis=1)[:, -familiar.neighbours]
     evidence = np.exp(logits_of(familiar.head, embeddings).astype(np.float64) / familiar.temperature) @ coarse_matrix()
@@ -168,17 +170,13 @@ def parts_of(familiar: Familiar, centre: Array, embeddings: Array) -> NDArray[np
     return np.stack([far, new, doubtful], axis=1)
 
 
-def scaled(
-    familiar: Familiar, parts: NDArray[np.float64], kept: float, least: NDArray[np.float64] | None = None
-) -> Familiar:
+def scaled(familiar: Familiar, parts: NDArray[np.float64], kept: float) -> Familiar:
     """``familiar``, with each part scaled by known cells (N, 3) that it was not learnt from.
 
-    Their median becomes 0; what a share ``kept`` of them stays below becomes 1, or what is higher by ``least`` (3,) if
-    that is more: the `rise_elsewhere`.
+    Their median becomes 0; what a share ``kept`` of them stays below becomes 1.
     """
     middles, ends = np.quantile(parts, [0.5, kept], axis=0)
-    spreads = np.maximum(ends - middles, _LEAST_SPREAD if least is None else np.maximum(least, _LEAST_SPREAD))
-    return replace(familiar, middles=_single(middles), spreads=_single(spreads))
+    return replace(familiar, middles=_single(middles), spreads=_single(np.maximum(ends - middles, _LEAST_SPREAD)))
 
 
 def strangeness_of(familiar: Familiar, parts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -252,7 +250,7 @@ def looking(bundle: Bundle, how: StrangenessSettings, folder: Path) -> Bundle:
     return write_bundle(folder, card_for(bundle.card, content), content)
 
 
-def learn(head: Head, recipe: TrainSettings, seen: Seen, how: StrangenessSettings, without: str = "") -> Familiar:
+def learn(head: Head, recipe: TrainSettings, seen: Seen, how: StrangenessSettings) -> Familiar:
     """`fit_familiar` to training cells, each weighing as it did in the training.
 
     Args:
@@ -260,35 +258,14 @@ def learn(head: Head, recipe: TrainSettings, seen: Seen, how: StrangenessSetting
         recipe: that it was trained by.
         seen: some of the training cells, with ``CENTRE`` and ``embedding``.
         how: the settings.
-        without: a source whose cells are passed over.
 
     Raises:
         TrainingError: they are of one class only.
     """
-    rows = (seen.cells["source"] != without).to_numpy()
-    cells, embeddings = seen.cells.filter(rows), seen.outputs["embedding"][rows]
+    embeddings = seen.outputs["embedding"]
     # A cell of which only the coarse class is known is of the fine one that the network finds in it.
-    codes = np.where(member_matrix(cells["code"]), logits_of(head, embeddings), -np.inf).argmax(axis=1)
-    return fit_familiar(seen.outputs[CENTRE][rows], codes, sampling_weights(cells, recipe), head, how)
-
-
-def rise_elsewhere(
-    head: Head, recipe: TrainSettings, train: Seen, val: Seen, how: StrangenessSettings
-) -> NDArray[np.float64]:
-    """How much each part (3,) is higher in a laboratory that nothing was learnt from; 0 where that cannot be told.
-
-    Each laboratory that does not validate is left out of what is learnt, in turn, and the median of its cells compared
-    with that of the validation cells: else a model of several laboratories finds all cells of the next one strange.
-    """
-    rises = []
-    sources = set(train.cells["source"]) - set(val.cells["source"]) - {DRAWN}
-    for source in sorted(sources):
-        familiar = learn(head, recipe, train, how, without=source)
-        there = (train.cells["source"] == source).to_numpy()
-        found = parts_of(familiar, train.outputs[CENTRE][there], train.outputs["embedding"][there])
-        usual = parts_of(familiar, val.outputs[CENTRE], val.outputs["embedding"])
-        rises.append(np.median(found, axis=0) - np.median(usual, axis=0))
-    return np.mean(rises, axis=0) if rises else np.zeros(3)
+    codes = np.where(member_matrix(seen.cells["code"]), logits_of(head, embeddings), -np.inf).argmax(axis=1)
+    return fit_familiar(seen.outputs[CENTRE], codes, sampling_weights(seen.cells, recipe), head, how)
 
 
 def some_of(cells: pl.DataFrame, each: int, seed: int) -> pl.DataFrame:

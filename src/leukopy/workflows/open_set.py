@@ -79,9 +79,10 @@ def fit_open_set(
 
     from leukopy.bundle import OpenSet, open_bundle, write_bundle
     from leukopy.bundle.head import read_head
+    from leukopy.inference.strangeness import usual
     from leukopy.training.attributes import card_for
     from leukopy.training.graph import CENTRE
-    from leukopy.training.open_set import StrangenessSettings, learn, parts_of, rise_elsewhere, scaled, strangeness_of
+    from leukopy.training.open_set import StrangenessSettings, learn, parts_of, scaled, strangeness_of
 
     how = StrangenessSettings.build(settings.strangeness, where="strangeness")
     bundle = open_bundle(settings.model)
@@ -93,7 +94,7 @@ def fit_open_set(
     _write(out / "failures.csv", failures)
     familiar = learn(head, recipe, train, how)
     of_val, of_test = (parts_of(familiar, seen.outputs[CENTRE], seen.outputs["embedding"]) for seen in (val, test))
-    familiar = scaled(familiar, of_val, settings.kept, rise_elsewhere(head, recipe, train, val, how))
+    familiar = scaled(familiar, of_val, settings.kept)
     strangeness = strangeness_of(familiar, of_val)
     threshold = _threshold(strangeness, settings.kept)
     false = _false(test, strangeness_of(familiar, of_test) > threshold)
@@ -101,6 +102,7 @@ def fit_open_set(
     open_set = OpenSet(
         threshold=threshold,
         kept=settings.kept,
+        usual=usual(strangeness),
         fitted_on=f"validation split of {_sources(val)}, {len(val.cells):,} images",
         method=f"{how.method} They are {len(train.cells):,}, of {_sources(train)}.",
         metrics=_metrics(false, test),
