@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from leukopy.bundle import open_bundle
-from leukopy.inference.adaptation import Labelled, fit_head, held_out, logits_of, variants
+from leukopy.inference.adaptation import Labelled, adaptable, fit_head, held_out, logits_of, variants, widened
 from leukopy.inference.classifier import softmax
 
 LY, MO, NEU = 4, 5, [0, 1]
@@ -67,6 +67,36 @@ def test_more_axes_than_cells_and_cells_all_alike() -> None:
     assert right(logits_of(fit_head(wide, few, 0.01), few.embeddings), few) == 1
     alike = Labelled(np.ones((4, 6), np.float32), few.members[:4], few.folds[:4])
     assert all(np.isfinite(part).all() for part in fit_head(HEAD, alike, 0.1))
+
+
+def test_details_of_any_scale_are_learnt_from_alike() -> None:
+    """They are three of the six columns here: the head that is held to read the other three alone."""
+    plain = cells(width=3)
+    rng = np.random.default_rng(5)
+    told = plain.members[:, LY] * 2.0 - plain.members[:, MO] + rng.normal(0, 0.2, (3, 40))
+    found = []
+    for unit in (1, 1000):
+        wide = np.concatenate([rng.normal(size=(40, 3)), told.T * unit], axis=1).astype(np.float32)
+        wide[:, :3] = np.random.default_rng(6).normal(size=(40, 3))
+        labelled = Labelled(wide, plain.members, plain.folds, details=3)
+        narrow = HEAD[0][:, :3], HEAD[1]
+        fitted = fit_head(narrow, labelled, 0.01)
+        found.append(logits_of(fitted, wide))
+        assert fitted[0].shape == (11, 6)
+        assert right(found[-1], labelled) > 0.9
+        assert held_out(narrow, labelled, 0.01).shape == (40, 11)
+    assert found[0] == pytest.approx(found[1], abs=1e-2)
+
+
+def test_a_widened_head_says_the_same() -> None:
+    rows = cells().embeddings
+    further = np.concatenate([rows, np.ones((40, 2), np.float32)], axis=1)
+    assert np.array_equal(logits_of(widened(HEAD, 8), further), logits_of(HEAD, rows))
+
+
+def test_a_network_without_the_maps_is_fitted_by_its_embedding(colour_model) -> None:
+    with adaptable(open_bundle(colour_model.path)) as network:
+        assert (network.details, network.output, network.head[0].shape) == (0, "embedding", (11, 3))
 
 
 def test_a_cell_is_held_out_from_the_head_that_judges_it() -> None:

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from leukopy.bundle import open_bundle
+from leukopy.bundle.wide_head import STAGES
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, ManifestError, OutputError
 from leukopy.inference.classifier import Classifier
@@ -63,6 +65,32 @@ def test_the_card_says_what_was_done_and_its_figures_are_those_of_the_new_head(l
     report = json.loads((tmp_path / "run" / "adapt.json").read_text())
     assert report["after"]["balanced_accuracy"]["value"] == 1
     assert report["before"]["recall"] == {"NEU": 1.0, "EO": 1.0, "LY": 0.0, "MO": 0.0}
+
+
+def sees_red_only(content: bytes) -> bytes:
+    """The colour network with the six convolutions of a wide head; the last lets nothing but red into the embedding."""
+    model = onnx.load_from_string(content)
+    at, pool = next((at, node) for at, node in enumerate(model.graph.node) if node.op_type == "AveragePool")
+    for index, stage in enumerate(STAGES):
+        kept = np.diag([1, 0, 0]) if stage == STAGES[-1] else np.eye(3)
+        weights = onnx.numpy_helper.from_array(kept.astype(np.float32)[:, :, None, None], f"net.{stage}.weight")
+        model.graph.initializer.append(weights)
+        made = onnx.helper.make_node("Conv", [pool.input[0], weights.name], [f"map{index}"], name=stage)
+        model.graph.node.insert(at + index, made)
+        pool.input[0] = made.output[0]
+    return model.SerializeToString()
+
+
+def test_what_the_embedding_does_not_hold_is_learnt_from_the_maps(laboratory, colour_model, build_bundle, tmp_path):
+    network = sees_red_only((colour_model.path / "model.onnx").read_bytes())
+    model = build_bundle(tmp_path / "red", network=network)
+    result = adapt(settings(laboratory, colour_model, model=str(model)), tmp_path / "run")
+    assert result.before.classes.balanced_accuracy.value < 0.6
+    assert result.after.classes.balanced_accuracy.value == 1
+    cells = Classifier.open(result.bundle).predict(sorted((laboratory / "cells").glob("c*.png"))).cells
+    assert sorted(cells["class8"].value_counts().rows()) == [("EO", 12), ("LY", 12), ("MO", 12), ("NEU", 12)]
+    again = adapt(settings(laboratory, colour_model, model=str(result.bundle)), tmp_path / "again")
+    assert again.before.classes.balanced_accuracy.value == 1
 
 
 def test_a_slide_is_never_on_both_sides(laboratory, colour_model, tmp_path, monkeypatch) -> None:

@@ -31,7 +31,8 @@ def adapt(
 ) -> None:
     """Fit a model to your laboratory, from 20 to 200 cells that you labelled or corrected.
 
-    Only the last layer changes: it takes seconds, and no GPU. What it brings is measured on cells held out. Examples:
+    Only the last layer changes, which then reads the network's earlier maps too, where it has them: it takes seconds,
+    and no GPU. What it brings is measured on cells held out. Examples:
 
         leukopy adapt --labels corrected.csv --out runs/ours
 

@@ -4,21 +4,26 @@ The network stays as it is. The new head minimises the partial-label loss of the
 leave the head that was learnt from thousands of cells elsewhere: maximum a posteriori, with the old head as the mean of
 a Gaussian prior (Chelba and Acero, "Adaptation of maximum entropy capitalizer", EMNLP 2004). With few labels it stays
 near the old head; a class without a label keeps what it had. Each cell is fitted to as it is served, and turned, moved,
-and in other light and focus: a few labels then say more.
+and in other light and focus: a few labels then say more. Where the network has the maps for it, the new head reads the
+details in them too (`leukopy.bundle.wide_head`), which the old one gives no weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from leukopy.bundle import Bundle
-from leukopy.bundle.head import Head
+from leukopy.bundle import Bundle, write_bundle
+from leukopy.bundle.head import Head, read_head, with_head
+from leukopy.bundle.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
 from leukopy.core.progress import Progress, silent
 from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.decode import read_cell
@@ -29,11 +34,50 @@ _TINY = 1e-12
 
 
 @dataclass(frozen=True)
+class Adaptable:
+    """A network whose head is to be fitted."""
+
+    content: bytes
+    """Of its ``model.onnx``, without what an earlier fit added."""
+    head: Head
+    """On all that may be read: weights (11, D) and bias (11,)."""
+    details: int
+    """How many of the D are not of the embedding; 0: the network has not the maps for them."""
+    bundle: Bundle
+    """The network with the output ``output``, (N, D): all that may be read."""
+    output: str
+
+    def with_head(self, head: Head) -> bytes:
+        """The content of the ``model.onnx`` with another head on all that may be read."""
+        return with_wide_head(self.content, head) if self.details else with_head(self.content, head)
+
+
+@contextmanager
+def adaptable(bundle: Bundle) -> Iterator[Adaptable]:
+    """What of a bundle's network a head may read; its own bundle lasts as long as the context.
+
+    Raises:
+        BundleError: the logits are no linear function of the embedding.
+        MissingExtraError: onnx is not installed.
+    """
+    content, head = without_wide_head(bundle.model_path.read_bytes())
+    if not has_stages(content):
+        yield Adaptable(content, head, 0, bundle, "embedding")
+        return
+    looking, width = with_wide_embedding(content)
+    file = bundle.card.model.model_copy(update={"sha256": hashlib.sha256(looking).hexdigest()})
+    with TemporaryDirectory() as folder:
+        shown = write_bundle(Path(folder), bundle.card.model_copy(update={"model": file}), looking)
+        details = width - read_head(content)[0].shape[1]
+        yield Adaptable(content, widened(head, width), details, shown, WIDE)
+
+
+@dataclass(frozen=True)
 class Labelled:
     """The cells that a head is fitted to."""
 
     embeddings: NDArray[np.float32]
-    """(N, D)."""
+    """(N, D): what the head reads; the last ``details`` columns are not of the embedding."""
     members: NDArray[np.bool_]
     """(N, 11): the fine classes that each label may stand for."""
     folds: NDArray[np.intp]
@@ -41,10 +85,11 @@ class Labelled:
 
     variants: NDArray[np.float32] | None = None
     """(N, V, D): the embeddings of V variants of each cell's picture, which are fitted to as well."""
+    details: int = 0
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> Labelled:
         variants = None if self.variants is None else self.variants[rows]
-        return Labelled(self.embeddings[rows], self.members[rows], self.folds[rows], variants)
+        return Labelled(self.embeddings[rows], self.members[rows], self.folds[rows], variants, self.details)
 
     def examples(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Embeddings and members of all that is fitted to: (N (1 + V), D) and (N (1 + V), 11)."""
@@ -56,7 +101,7 @@ class Labelled:
 
 
 def variants(
-    bundle: Bundle, paths: Sequence[str], count: int, seed: int, progress: Progress = silent
+    bundle: Bundle, paths: Sequence[str], count: int, seed: int, progress: Progress = silent, output: str = "embedding"
 ) -> NDArray[np.float32]:
     """Embeddings (N, count, D) of each picture turned, moved, and in other light, stain and focus.
 
@@ -66,6 +111,7 @@ def variants(
         count: of variants, 1 or more.
         seed: of the variants.
         progress: told how many images are done.
+        output: what to read in place of the embedding.
 
     Raises:
         ImageError: an image cannot be read.
@@ -76,7 +122,7 @@ def variants(
     for done, path in enumerate(paths, start=1):
         picture = read_cell(Path(path), whole).pixels
         pictures = np.stack([vary(picture, spec.size, spec.crop, rng) for _ in range(count)])
-        found.append(activations(bundle, pictures, ["embedding"])["embedding"])
+        found.append(activations(bundle, pictures, [output])[output])
         progress("varying pictures", done, len(paths))
     return np.stack(found)
 
@@ -85,15 +131,15 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     """The head that fits ``cells``, held to ``head``.
 
     Args:
-        head: weights (11, D) and bias (11,).
+        head: weights (11, D) and bias (11,); or of the embedding alone, where the cells have details beside it.
         cells: N of them.
         penalty: of the squared change of the weights, for embeddings scaled to a deviation of about 1.
     """
-    weights, bias = (np.asarray(part, np.float64) for part in head)
     examples, members = cells.examples()
     embeddings = examples.astype(np.float64)
+    weights, bias = (np.asarray(part, np.float64) for part in widened(head, embeddings.shape[1]))
     centre = embeddings.mean(axis=0)
-    scale = (embeddings - centre).std() or 1.0
+    scale = _scale(embeddings - centre, cells.details)
     axes = _axes((embeddings - centre) / scale)
     reduced = (embeddings - centre) / scale @ axes.T
     before = embeddings @ weights.T + bias
@@ -116,6 +162,26 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     return (weights + change).astype(np.float32), (bias + shift - change @ centre).astype(np.float32)
 
 
+def widened(head: Head, width: int) -> Head:
+    """The head with weights (11, width), nothing for what it did not read before."""
+    weights, bias = head
+    return np.pad(weights, ((0, 0), (0, width - weights.shape[1]))), bias
+
+
+def _scale(rows: NDArray[np.float64], details: int) -> NDArray[np.float64]:
+    """What divides the columns of centred rows (N, D): one number for the embedding, each detail its own deviation.
+
+    The embedding's channels are on one scale, and those that vary more say more. The details come from many maps.
+    """
+    own = rows.shape[1] - details
+    scale = np.full(rows.shape[1], rows[:, :own].std() or 1.0)
+    if details:
+        deviations = rows[:, own:].std(axis=0)
+        # What hardly varies among the labelled cells is not blown up.
+        scale[own:] = np.maximum(deviations, 0.1 * np.median(deviations)) + _TINY
+    return scale
+
+
 def _axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Orthonormal axes (K, D) in which the best change lies: the span of the rows (N, D), by the representer theorem.
 
@@ -123,8 +189,9 @@ def _axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if len(rows) >= rows.shape[1]:
         return np.eye(rows.shape[1])
-    _, sizes, axes = np.linalg.svd(rows, full_matrices=False)
-    return np.asarray(axes[sizes > 1e-6 * max(sizes.max(initial=0), _TINY)])
+    squares, sides = np.linalg.eigh(rows @ rows.T)
+    kept = squares > 1e-10 * max(squares.max(initial=0), _TINY)
+    return np.asarray((sides[:, kept] / np.sqrt(squares[kept])).T @ rows)
 
 
 def logits_of(head: Head, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -134,7 +201,7 @@ def logits_of(head: Head, embeddings: NDArray[np.float32]) -> NDArray[np.float32
 
 def held_out(head: Head, cells: Labelled, penalty: float) -> NDArray[np.float32]:
     """Logits (N, 11) of each cell by the head that is fitted without its part."""
-    found = logits_of(head, cells.embeddings)
+    found = logits_of(widened(head, cells.embeddings.shape[1]), cells.embeddings)
     for part in np.unique(cells.folds):
         outside = cells.folds != part
         if outside.any():

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leukopy.bundle import Bundle, Card, Metric
-    from leukopy.bundle.head import Head
     from leukopy.evaluation.calibration import CalibrationReport
     from leukopy.evaluation.classification import Classification
     from leukopy.evaluation.intervals import Estimate
-    from leukopy.inference.adaptation import Labelled
+    from leukopy.inference.adaptation import Adaptable, Labelled
 
 REPORT_FILE = "adapt.json"
 
@@ -106,21 +105,20 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         OutputError: ``out`` holds something else, or cannot be written.
     """
     from leukopy.bundle import open_bundle
-    from leukopy.bundle.head import read_head
-    from leukopy.inference.adaptation import fit_head, held_out, logits_of
+    from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
 
     bundle = open_bundle(settings.model)
-    head = read_head(bundle.model_path.read_bytes())
     listed, left_out = _labelled(settings.labels)
     run = record("adapt", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
     begin(out, run, overwrite=overwrite)
-    table, labelled, failures = _read(bundle, listed, settings, progress)
-    _write_failures(out / "failures.csv", failures)
-    test = (table["split"] == "test").fill_null(value=False).to_numpy()
-    _check(settings.labels, labelled, test)
-    train = _with_variants(bundle, labelled[~test], table.filter(~test)["path"].to_list(), settings, progress)
-    adapted = fit_head(head, train, settings.penalty)
-    out_of_fold = held_out(head, train, settings.penalty)
+    with adaptable(bundle) as network:
+        table, labelled, failures = _read(network, listed, settings, progress)
+        _write_failures(out / "failures.csv", failures)
+        test = (table["split"] == "test").fill_null(value=False).to_numpy()
+        _check(settings.labels, labelled, test)
+        train = _with_variants(network, labelled[~test], table.filter(~test)["path"].to_list(), settings, progress)
+    adapted = fit_head(network.head, train, settings.penalty)
+    out_of_fold = held_out(network.head, train, settings.penalty)
     if test.any():
         judged, after = labelled[test], logits_of(adapted, labelled[test].embeddings)
         how = f"{test.sum():,} cells of the manifest's test split"
@@ -133,9 +131,10 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     rows = table.filter(test) if test.any() else table
     usual = _usual(bundle, rows["path"].to_list(), progress)
     temperature = _temperature(out_of_fold, train, float(usual.mean()))
-    result = _judge(rows, logits_of(head, judged.embeddings) / usual, after / temperature)
+    result = _judge(rows, logits_of(network.head, judged.embeddings) / usual, after / temperature)
     bundle = _knowing(bundle, table.filter(~test), settings.labels.name)
-    card = _write(bundle, (adapted, temperature), settings, out, (how, len(train.embeddings), result))
+    content = network.with_head(adapted)
+    card = _write(bundle, (content, temperature), settings, out, (how, len(train.embeddings), result))
     report = {
         "cells": len(train.embeddings),
         "held_out": how,
@@ -163,24 +162,24 @@ def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
 
 
 def _read(
-    bundle: Bundle, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress
+    network: Adaptable, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress
 ) -> tuple[pl.DataFrame, Labelled, pl.DataFrame]:
     """The cells that could be read, what the network sees of them, and the others with their reason."""
     import polars as pl
 
     from leukopy.evaluation.classification import member_mask
-    from leukopy.inference import embeddings
+    from leukopy.inference import file_activations
     from leukopy.inference.adaptation import Labelled
 
-    seen, reasons = embeddings(bundle, cells["path"].to_list(), progress)
+    seen, reasons = file_activations(network.bundle, cells["path"].to_list(), network.output, progress)
     kept = [row for row in range(len(cells)) if row not in reasons]
     failures = pl.DataFrame(
         {"cell_id": cells["cell_id"][list(reasons)], "message": list(reasons.values())},
         schema={"cell_id": pl.String, "message": pl.String},
     )
     cells = cells[kept]
-    labelled = Labelled(seen[kept], member_mask(cells["code"].to_list()), _folds(cells, settings))
-    return cells, labelled, failures
+    members, folds = member_mask(cells["code"].to_list()), _folds(cells, settings)
+    return cells, Labelled(seen[kept], members, folds, details=network.details), failures
 
 
 def _folds(cells: pl.DataFrame, settings: AdaptSettings) -> NDArray[np.intp]:
@@ -216,7 +215,7 @@ def _check(path: Path, labelled: Labelled, test: NDArray[np.bool_]) -> None:
 
 
 def _with_variants(
-    bundle: Bundle, cells: Labelled, paths: list[str], settings: AdaptSettings, progress: Progress
+    network: Adaptable, cells: Labelled, paths: list[str], settings: AdaptSettings, progress: Progress
 ) -> Labelled:
     """The cells with variants of their pictures, as many as stay quick."""
     from dataclasses import replace
@@ -224,7 +223,10 @@ def _with_variants(
     from leukopy.inference.adaptation import variants
 
     count = min(settings.variants, _MOST_VARIANTS // len(paths))
-    return replace(cells, variants=variants(bundle, paths, count, settings.seed, progress)) if count else cells
+    if not count:
+        return cells
+    varied = variants(network.bundle, paths, count, settings.seed, progress, network.output)
+    return replace(cells, variants=varied)
 
 
 def _usual(bundle: Bundle, paths: list[str], progress: Progress) -> NDArray[np.float32]:
@@ -309,7 +311,7 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
 
 def _write(
     bundle: Bundle,
-    fitted: tuple[Head, float],
+    fitted: tuple[bytes, float],
     settings: AdaptSettings,
     out: Path,
     measured: tuple[str, int, tuple[Judged, Judged, Estimate]],
@@ -318,15 +320,13 @@ def _write(
     import hashlib
 
     from leukopy.bundle import Calibration, Card, DatasetUse, write_bundle
-    from leukopy.bundle.head import with_head
     from leukopy.core.provenance import provenance
 
-    (head, temperature), (how, count, (_, after, _)) = fitted, measured
-    content = with_head(bundle.model_path.read_bytes(), head)
+    (content, temperature), (how, count, (_, after, _)) = fitted, measured
     card = bundle.card
     use = DatasetUse(
         name=f"Labelled cells of {settings.labels.name}", licence="yours", citation="none: your own images",
-        images=count, note="Fitted to the last layer alone.",
+        images=count, note="Fitted to the last layer alone, which may read the maps inside the network too.",
     )  # fmt: skip
     limit = f"Its last layer was fitted to {count:,} cells of one laboratory; elsewhere the older model is safer."
     changes = {

@@ -1,0 +1,174 @@
+"""A head that reads the maps inside a network beside its embedding, added to a network that is ONNX already.
+
+The embedding has been taught to forget whatever does not tell the classes apart in the laboratories of the training; in
+another laboratory that may be what tells them apart. The maps on the way to it still hold it: the mean and deviation of
+each channel over the positions say what a picture is made of, in texture and colour (Gatys et al., CVPR 2016; Huang and
+Belongie, ICCV 2017). The new logits are those of the embedding plus a linear function of these *details*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leukopy.bundle.head import Head, read_head, with_head
+from leukopy.core.errors import BundleError, MissingExtraError
+
+if TYPE_CHECKING:
+    import onnx
+
+WIDE, _ADDED = "wide_embedding", "details"
+
+STAGES = ("blocks.2.0.conv_pw", "blocks.3.0.conv_pw", "blocks.4.0.conv_pw", "blocks.5.0.conv_pw",
+          "blocks.6.0.conv_pw", "conv_head")  # fmt: skip
+"""Convolutions, by the end of the name of their weights, whose inputs are looked at: those that follow a stage."""
+
+_EPSILON, _WEIGHT, _AXES = f"{_ADDED}.epsilon", f"{_ADDED}.weight", f"{_ADDED}.axes"
+
+
+def has_stages(content: bytes, stages: Sequence[str] = STAGES) -> bool:
+    """Whether the network of a ``model.onnx`` has these convolutions, each once."""
+    found = [stage for stage, _ in _convolutions(_load(content).graph, stages)]
+    return sorted(found) == sorted(stages)
+
+
+def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple[bytes, int]:
+    """Add the output ``wide_embedding`` (N, D + F): the embedding, then of each map the channels' means and deviations.
+
+    Args:
+        content: of a ``model.onnx`` without a wide head, that has the ``stages``.
+        stages: of it.
+
+    Returns:
+        Its content, and D + F.
+    """
+    from onnx import TensorProto, helper  # noqa: PLC0415
+
+    model = _load(content)
+    statistics = _add_statistics(model.graph, stages)
+    _add(model.graph, "Concat", ["embedding", statistics], WIDE, axis=1)
+    width = _width(model)
+    model.graph.output.append(helper.make_tensor_value_info(WIDE, TensorProto.FLOAT, ["batch", width]))
+    return bytes(model.SerializeToString()), width
+
+
+def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -> bytes:
+    """The network with a head on `with_wide_embedding`: in its logits and, where it has them, in its class activations.
+
+    The class activations still have the logits as their mean: what the details add is the same at all positions.
+
+    Args:
+        content: of a ``model.onnx`` without a wide head, that has the ``stages``.
+        head: weights (11, D + F) and bias (11,).
+        stages: of it.
+
+    Raises:
+        BundleError: the logits are no linear function of the embedding.
+        MissingExtraError: onnx is not installed.
+    """
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    weights, bias = (np.asarray(part, np.float32) for part in head)
+    width = read_head(content)[0].shape[1]
+    model = _load(with_head(content, (weights[:, :width], bias)))
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(weights[:, width:].T), _WEIGHT))
+    graph.initializer.append(numpy_helper.from_array(np.array([2, 3], np.int64), _AXES))
+    added = _add(graph, "MatMul", [_add_statistics(graph, stages), _WEIGHT], f"{_ADDED}.logits")
+    spread = _add(graph, "Unsqueeze", [added, _AXES], f"{_ADDED}.spread")
+    for output, addend in (("logits", added), ("class_activation", spread)):
+        node = next((node for node in graph.node if output in node.output), None)
+        if node is not None:
+            node.output[0] = f"{_ADDED}.without.{output}"
+            _add(graph, "Add", [node.output[0], addend], output, name=f"{_ADDED}.with.{output}")
+    return bytes(model.SerializeToString())
+
+
+def without_wide_head(content: bytes) -> tuple[bytes, Head]:
+    """The network without what `with_wide_head` added, and its whole head: (11, D + F), or (11, D) where it has none.
+
+    Raises:
+        BundleError: the logits are no linear function of the embedding.
+        MissingExtraError: onnx is not installed.
+    """
+    model = _load(content)
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    graph = model.graph
+    wide = [numpy_helper.to_array(one).T for one in graph.initializer if one.name == _WEIGHT]
+    for field in (graph.node, graph.initializer):
+        kept = [part for part in field if not part.name.startswith(f"{_ADDED}.")]
+        del field[:]
+        field.extend(kept)
+    for node in graph.node:
+        node.output[0] = node.output[0].removeprefix(f"{_ADDED}.without.")
+    plain = bytes(model.SerializeToString())
+    weights, bias = read_head(plain)
+    return plain, (np.concatenate([weights, *wide], axis=1), bias)
+
+
+def _load(content: bytes) -> onnx.ModelProto:
+    try:
+        from onnx import load_from_string  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError("changing a network's head", "adapt") from error
+    return load_from_string(content)
+
+
+def _convolutions(graph: onnx.GraphProto, stages: Sequence[str]) -> list[tuple[str, str]]:
+    """Each stage that is found, with the map that its convolution reads.
+
+    In a network in 8-bit integers these are the maps in floating point that integers were read back into.
+    """
+    rounded = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    return [
+        (stage, node.input[0])
+        for stage in stages
+        for node in graph.node
+        if node.op_type == "Conv"
+        and f".{rounded.get(node.input[1], node.input[1])}".removesuffix("_quantized").endswith(f".{stage}.weight")
+    ]
+
+
+def _add_statistics(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
+    """Put the statistics of the stages' maps into a graph; the name of the result, (N, F)."""
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    maps = dict(_convolutions(graph, stages))
+    if missing := [stage for stage in stages if stage not in maps]:
+        raise BundleError(f"the network has no convolution named {missing[0]!r}: its maps cannot be read.")
+    graph.initializer.append(numpy_helper.from_array(np.array(1e-5, np.float32), _EPSILON))
+    parts = []
+    for index, read in enumerate(maps.values()):
+        made = f"{_ADDED}.{index}"
+        square = _add(graph, "Mul", [read, read], f"{made}.square")
+        mean = _add(graph, "GlobalAveragePool", [read], f"{made}.mean")
+        mean_square = _add(graph, "GlobalAveragePool", [square], f"{made}.mean_square")
+        square_mean = _add(graph, "Mul", [mean, mean], f"{made}.square_mean")
+        variance = _add(graph, "Sub", [mean_square, square_mean], f"{made}.variance")
+        positive = _add(graph, "Relu", [variance], f"{made}.positive")  # rounding can bring it below zero
+        raised = _add(graph, "Add", [positive, _EPSILON], f"{made}.raised")
+        parts += [mean, _add(graph, "Sqrt", [raised], f"{made}.deviation")]
+    joined = _add(graph, "Concat", parts, f"{_ADDED}.all", axis=1)
+    return _add(graph, "Flatten", [joined], f"{_ADDED}.statistics")
+
+
+def _add(
+    graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, *, name: str = "", **settings: Any
+) -> str:
+    """Append a node; the name of what it makes."""
+    from onnx import helper  # noqa: PLC0415
+
+    graph.node.append(helper.make_node(operator, inputs, [output], name=name or output, **settings))
+    return output
+
+
+def _width(model: onnx.ModelProto) -> int:
+    """Of ``wide_embedding``, from the shapes that onnx infers."""
+    from onnx import shape_inference  # noqa: PLC0415
+
+    inferred = shape_inference.infer_shapes(model).graph
+    shape = next(value.type.tensor_type.shape for value in inferred.value_info if value.name == WIDE)
+    return int(shape.dim[1].dim_value)
