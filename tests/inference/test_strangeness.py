@@ -6,62 +6,74 @@ import numpy as np
 import pytest
 
 from leukopy.inference.slides import ENOUGH_CELLS
-from leukopy.inference.strangeness import SAMPLE, among, rise, sample_of, usual
+from leukopy.inference.strangeness import NO_RISE, SAMPLE, Rise, among, rise, sample_of, usual
 
 RNG = np.random.default_rng(0)
 
 
-def strangeness(evidence: np.ndarray) -> np.ndarray:
-    return np.log1p(np.exp(evidence))
+def cells(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Far, and all else that makes a cell strange, of known ones."""
+    return RNG.normal(2, 0.4, number), RNG.normal(-2, 0.8, number)
 
 
-KNOWN = strangeness(RNG.normal(size=4000))
+def strangeness(far: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    return np.log1p(np.exp(far + rest))
+
+
+KNOWN_FAR, KNOWN_REST = cells(4000)
+KNOWN = strangeness(KNOWN_FAR, KNOWN_REST)
+USUAL = usual(KNOWN, KNOWN_FAR)
 THRESHOLD = np.quantile(KNOWN, 0.97)
-HERE = RNG.normal(size=400)
-"""The evidence behind the strangeness of 400 cells like the known ones."""
+FAR, REST = cells(400)
+"""Of a slide whose cells are like the known ones."""
 
 
-def flagged(evidence: np.ndarray) -> np.ndarray:
+def flagged(far: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """Of the cells of one slide."""
-    found = strangeness(evidence)
-    return among(found, rise(found, usual(KNOWN))) > THRESHOLD
+    found = strangeness(far, rest)
+    return among(found, far, rise(found, far, USUAL)) > THRESHOLD
+
+
+def test_what_is_usual_is_what_a_quarter_stay_below() -> None:
+    assert (USUAL[0] > KNOWN_FAR).mean() == pytest.approx(0.25, abs=1e-3)
+    assert (USUAL[1] > KNOWN_REST).mean() == pytest.approx(0.25, abs=1e-3)
 
 
 def test_where_all_cells_are_stranger_by_as_much_the_same_are_flagged() -> None:
-    usual_slide = flagged(HERE)
-    assert 0.01 < usual_slide.mean() < 0.05
-    assert (strangeness(HERE + 8) > THRESHOLD).all()  # each by itself
-    found = strangeness(HERE + 8)
-    risen = rise(found, usual(KNOWN))
-    assert risen == pytest.approx(8, abs=0.15)
-    np.testing.assert_allclose(among(found, 8), strangeness(HERE), atol=1e-4)
-    assert flagged(HERE + 8).mean() < 0.05
+    assert 0.01 < flagged(FAR, REST).mean() < 0.05
+    found = strangeness(5 * FAR, REST + 2)
+    assert (found > THRESHOLD).all()  # each by itself
+    risen = rise(found, 5 * FAR, USUAL)
+    assert (risen.times, risen.more) == pytest.approx((5, 2), rel=0.1)
+    np.testing.assert_allclose(among(found, 5 * FAR, Rise(5, 2)), strangeness(FAR, REST), atol=1e-4)
+    assert flagged(5 * FAR, REST + 2).mean() < 0.06
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
-@pytest.mark.parametrize("elsewhere", [0, 8])
-def test_strange_cells_are_found_among_the_cells_of_their_slide(share, elsewhere) -> None:
+@pytest.mark.parametrize("times", [1, 5])
+def test_strange_cells_are_found_among_the_cells_of_their_slide(share, times) -> None:
     strange = np.arange(400) < 400 * share
-    found = flagged(HERE + elsewhere + 6 * strange)
+    found = flagged(times * FAR, REST + 6 * strange)
     assert found[strange].mean() > 0.9
-    assert found[~strange].mean() < 0.05
+    assert found[~strange].mean() < 0.06
 
 
 def test_a_slide_that_is_less_strange_is_judged_as_it_was() -> None:
-    less = strangeness(HERE - 3)
-    assert rise(less, usual(KNOWN)) == 0
-    assert np.array_equal(among(less, 0), less.astype(np.float32))
+    found = strangeness(FAR - 0.5, REST - 1)
+    assert rise(found, FAR - 0.5, USUAL) == NO_RISE
+    assert np.array_equal(among(found, FAR - 0.5, NO_RISE), found.astype(np.float32))
 
 
 def test_of_few_cells_nothing_is_said() -> None:
-    found = strangeness(HERE + 8)
-    assert rise(found[: ENOUGH_CELLS - 1], usual(KNOWN)) == 0
-    assert rise(found[:ENOUGH_CELLS], usual(KNOWN)) > 6
+    found = strangeness(5 * FAR, REST)
+    assert rise(found[: ENOUGH_CELLS - 1], 5 * FAR[: ENOUGH_CELLS - 1], USUAL) == NO_RISE
+    assert rise(found[:ENOUGH_CELLS], 5 * FAR[:ENOUGH_CELLS], USUAL).times > 4
 
 
 def test_no_strangeness_is_a_number_too() -> None:
-    assert np.isfinite(among(np.zeros(3, np.float32), 5)).all()
-    assert rise(np.zeros(50), 0.0) == 0
+    nothing = np.zeros(50, np.float32)
+    assert np.isfinite(among(nothing, nothing, Rise(2, 5))).all()
+    assert rise(nothing, nothing, (0, 0)) == NO_RISE
 
 
 def test_a_sample_is_spread_over_the_slide() -> None:

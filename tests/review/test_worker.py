@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from leukopy.inference.classifier import Classifier
+from leukopy.inference.strangeness import Rise
 from leukopy.review import worker as module
 from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
@@ -86,9 +87,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that takes a while for each batch."""
     stream = Classifier.stream
 
-    def slowly(self: Classifier, cells: Any) -> Any:
+    def slowly(self: Classifier, cells: Any, risen: Any) -> Any:
         time.sleep(0.15)
-        return stream(self, cells)
+        return stream(self, cells, risen)
 
     monkeypatch.setattr(Classifier, "stream", slowly)
 
@@ -213,3 +214,26 @@ def test_what_nobody_foresaw_fails_one_job_and_not_the_next(bench, monkeypatch, 
     assert any("RuntimeError" in line for line in told)
     assert not [line for line in told if "Muster" in line]
     assert "Muster" not in bench.job(first).message
+
+
+def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
+    """A batch is a few cells only, and after an interruption the last ones may be fewer yet."""
+    slides, told = [], set()
+    stream = Classifier.stream
+
+    def rise(self: Classifier, slide: Any) -> Rise:
+        slides.append([cell.path for cell in slide])
+        return Rise(times=len(slides) + 1)
+
+    def noted(self: Classifier, cells: Any, risen: Rise) -> Any:
+        told.add(risen)
+        return stream(self, cells, risen)
+
+    monkeypatch.setattr(Classifier, "rise", rise)
+    monkeypatch.setattr(Classifier, "stream", noted)
+    job = bench.queue(2 * IMAGES + 5)
+    bench.work()
+    bench.over(job)
+    assert [len(slide) for slide in slides] == [2 * IMAGES + 5]
+    assert all(Path(path).exists() for path in slides[0])
+    assert told == {Rise(times=2)}

@@ -13,6 +13,7 @@ from leukopy.core.errors import BundleError, TrainingError
 from leukopy.training.export import averages_its_map
 from leukopy.training.graph import (
     CENTRE,
+    FAR,
     inputs_of,
     with_attributes,
     with_centre,
@@ -25,6 +26,7 @@ from leukopy.training.graph import (
 from leukopy.training.open_set import (
     Familiar,
     StrangenessSettings,
+    far_of,
     fit_familiar,
     parts_of,
     scaled,
@@ -164,14 +166,15 @@ def test_strangeness_is_what_was_measured_and_changes_nothing_else(network, fami
     extended = with_strangeness(network, {"channels": 3}, 0.2, familiar)
     onnx.checker.check_model(extended, full_check=True)
     names = [output.name for output in network.graph.output]
-    assert [output.name for output in extended.graph.output] == [*names, "strangeness"]
+    assert [output.name for output in extended.graph.output] == [*names, "strangeness", FAR]
     for before, after in zip(run(network, names), run(extended, names), strict=True):
         assert np.array_equal(before, after)
     centre, embedding = run(with_centre(network, {"channels": 3}, 0.2), [CENTRE, "embedding"])
-    (strangeness,) = run(extended, ["strangeness"])
-    expected = strangeness_of(familiar, parts_of(familiar, centre, embedding))
-    np.testing.assert_allclose(strangeness, expected, rtol=1e-3)
-    assert strangeness.shape == (len(IMAGES),)
+    strangeness, far = run(extended, ["strangeness", FAR])
+    parts = parts_of(familiar, centre, embedding)
+    np.testing.assert_allclose(strangeness, strangeness_of(familiar, parts), rtol=1e-3)
+    np.testing.assert_allclose(far, far_of(familiar, parts), rtol=1e-3)
+    assert strangeness.shape == far.shape == (len(IMAGES),)
 
 
 def test_strangeness_keeps_its_meaning_under_another_head_and_can_be_taken_out(network, familiar) -> None:

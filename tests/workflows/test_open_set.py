@@ -23,6 +23,7 @@ from leukopy.inference import classifier as classifier_module
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import STRANGENESS_SCHEMA
+from leukopy.inference.strangeness import usual
 from leukopy.training.attributes import card_for
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
@@ -79,7 +80,8 @@ def test_the_threshold_keeps_its_share_and_the_card_says_so(fitted, tmp_path) ->
     paths = [str(path) for path in (tmp_path / "cells" / "val").iterdir() if path.name != "5.png"]
     strangeness, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness")
     assert (strangeness > card.open_set.threshold * 1.0001).sum() == 7  # all but ceil(88 x .9) of 87
-    assert card.open_set.usual == pytest.approx(np.quantile(strangeness, 0.25), rel=1e-2)
+    far, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness.far")
+    assert card.open_set.usual == pytest.approx(usual(strangeness, far), rel=1e-2)
     assert 0 <= fitted.false["manifest"].value < 0.25
     assert card.open_set.metrics[0].value == fitted.false["manifest"].value
     assert json.loads((fitted.bundle.parent / "open_set.json").read_text())["threshold"] == card.open_set.threshold

@@ -106,9 +106,10 @@ class OpenSet(Settings):
     """A cell whose strangeness is greater is flagged ``unidentified``."""
     kept: float = Field(gt=0, lt=1)
     """Share of the known cells that the threshold keeps."""
-    usual: float | None = Field(default=None, ge=0)
-    """Strangeness that a quarter of the known cells stay below: what a slide's own are held against
-    (`leukopy.inference.strangeness`). None: every cell is judged by itself."""
+    usual: tuple[float, float] | None = None
+    """What a quarter of the known cells stay below, of the ``strangeness.far`` output and of all else that makes them
+    strange: what a slide's cells are held against (`leukopy.inference.strangeness`). None: the network has no such
+    output, and every cell is judged by itself."""
     fitted_on: str
     """The cells the threshold was set on; never a test split."""
     method: str

@@ -30,7 +30,8 @@ class Bundle:
         ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
         feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits;
         and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads;
-        and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how far a cell is from every class;
+        and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how unlike every class a cell is, and
+        ``strangeness.far`` float32 (N,), that part of it;
         and where ``card.calibration`` says so, ``elsewhere`` float32 (N,), the chance that a cell is from elsewhere
         than the laboratory that validated the network.
         """

@@ -17,7 +17,7 @@ from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
 from leukopy.inference.slides import class_free
-from leukopy.inference.strangeness import among, rise, sample_of
+from leukopy.inference.strangeness import NO_RISE, Rise, among, rise, sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -25,6 +25,9 @@ ROWS = 256
 
 ELONGATED = 1.5
 """A picture whose long side exceeds this many short sides is flagged ``not_square``: much of it is not looked at."""
+
+FAR = "strangeness.far"
+"""The output of the network that is the first part of ``strangeness``."""
 
 _TO_COARSE = coarse_matrix()
 _FINE_CODES = np.array([cell.code for cell in FINE])
@@ -43,6 +46,7 @@ class Classifier:
             **dict.fromkeys(bundle.card.calibration.outputs, True),
             "attributes": bundle.card.attributes,
             "strangeness": bundle.card.open_set,
+            FAR: bundle.card.open_set and bundle.card.open_set.usual,
         }
         self._outputs = [name for name, there in wanted.items() if there]
         self._engine = Engine(bundle, threads, self._outputs, looks=bundle.card.slide_check is not None)
@@ -90,21 +94,24 @@ class Classifier:
             pl.concat(looks) if looks else None,
         )
 
-    def rise(self, slide: Sequence[CellInput]) -> float:
+    def rise(self, slide: Sequence[CellInput]) -> Rise:
         """How much stranger the cells of a slide are than known ones; a few batches of them are looked at.
 
-        0 where the bundle does not tell, where too few cells can be read, and where they are not stranger.
+        Nothing where the bundle does not tell, where too few cells can be read, and where they are not stranger.
 
         Args:
             slide: all cells of the slide, in any order that is always the same.
         """
         knowing = self.card.open_set
         if knowing is None or knowing.usual is None:
-            return 0.0
-        found = [batch.outputs["strangeness"] for batch in self._engine.run(sample_of(slide))]
-        return rise(np.concatenate(found), knowing.usual) if found else 0.0
+            return NO_RISE
+        batches = [batch.outputs for batch in self._engine.run(sample_of(slide))]
+        if not batches:
+            return NO_RISE
+        strangeness, far = (np.concatenate([batch[name] for batch in batches]) for name in ("strangeness", FAR))
+        return rise(strangeness, far, knowing.usual)
 
-    def stream(self, cells: Iterable[CellInput], risen: float = 0.0) -> Generator[Predictions, None, None]:
+    def stream(self, cells: Iterable[CellInput], risen: Rise = NO_RISE) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
 
         Args:
@@ -124,7 +131,7 @@ class Classifier:
         if waiting:
             yield self._rows(waiting, risen)
 
-    def _rows(self, batches: Sequence[Batch], risen: float) -> Predictions:
+    def _rows(self, batches: Sequence[Batch], risen: Rise) -> Predictions:
         cells = [cell for batch in batches for cell in batch.cells]
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
@@ -142,7 +149,10 @@ class Classifier:
         if self.card.open_set:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
 
-            strangeness = among(outputs["strangeness"], risen) / self.card.open_set.threshold
+            strangeness = outputs["strangeness"]
+            if self.card.open_set.usual is not None:
+                strangeness = among(strangeness, outputs[FAR], risen)
+            strangeness = strangeness / self.card.open_set.threshold
             columns["strangeness"] = strangeness
             columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])
             paths = [Path(cell.path) if strange else None for cell, strange in zip(cells, strangeness > 1, strict=True)]

@@ -1,14 +1,16 @@
 """How strange a cell is among the cells of its own slide.
 
 To a model that has not learnt a laboratory all cells of it are strange, whatever their class: its stain and its lens
-are. What a slide's usual cell has more of strangeness than a known cell is therefore taken off all its cells. The usual
-cell is the one that a quarter of the cells lie below, so that a slide is judged by its known cells as long as a quarter
-of them are known; and nothing is ever added, so that a slide of the training's laboratories is judged as it was.
+are. What the slide's usual cell has too much is therefore taken off all its cells. Elsewhere all distances are so many
+times larger, so *far* is divided; and the other parts of strangeness are higher, so they are lowered. The usual cell is
+the one that a quarter of the cells lie below: a slide is judged by its known cells as long as a quarter of them are
+known. Nothing is ever added, so that a slide of the training's laboratories is judged as it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -17,10 +19,24 @@ from numpy.typing import NDArray
 from leukopy.inference.slides import ENOUGH_CELLS
 
 SAMPLE = 64
-"""Cells of a slide that tell which strangeness is usual on it, at most."""
+"""Cells of a slide that tell what is usual on it, at most."""
 _QUANTILE = 0.25
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rise:
+    """What the usual cell of a slide has more than a known one."""
+
+    times: float = 1.0
+    """How many times further it is, 1 or more."""
+    more: float = 0.0
+    """By how much all else that makes it strange is higher, 0 or more."""
+
+
+NO_RISE = Rise()
+"""Of a slide that is usual, or that nothing is known of: each cell is judged by itself."""
 
 
 def sample_of(slide: Sequence[T]) -> list[T]:
@@ -29,32 +45,40 @@ def sample_of(slide: Sequence[T]) -> list[T]:
     return [slide[place] for place in places]
 
 
-def usual(strangeness: NDArray[np.floating]) -> float:
-    """What a quarter of cells (N,) stay below."""
-    return float(np.quantile(strangeness, _QUANTILE))
+def usual(strangeness: NDArray[np.floating], far: NDArray[np.floating]) -> tuple[float, float]:
+    """What a quarter of N cells stay below: of far (N,), and of the rest of the sum behind strangeness (N,)."""
+    return float(np.quantile(far, _QUANTILE)), float(np.quantile(_sum_of(strangeness) - far, _QUANTILE))
 
 
-def rise(strangeness: NDArray[np.floating], known: float) -> float:
-    """How much higher the strangeness of a slide lies than that of known cells; never below 0.
+def rise(strangeness: NDArray[np.floating], far: NDArray[np.floating], known: tuple[float, float]) -> Rise:
+    """The rise of a slide.
 
     Args:
-        strangeness: (N,), of a slide's cells; of fewer than ``ENOUGH_CELLS`` nothing is said: 0.
+        strangeness: (N,), of its cells; of fewer than ``ENOUGH_CELLS`` nothing is said.
+        far: (N,), that part of it.
         known: what is `usual` of known cells.
     """
     if len(strangeness) < ENOUGH_CELLS:
-        return 0.0
-    slide, cells = _evidence(np.array([usual(strangeness), known]))
-    return max(0.0, float(slide - cells))
+        return NO_RISE
+    slide = usual(strangeness, far)
+    return Rise(times=max(1.0, slide[0] / max(known[0], 1e-6)), more=max(0.0, slide[1] - known[1]))
 
 
-def among(strangeness: NDArray[np.floating], risen: float) -> NDArray[np.float32]:
-    """Strangeness (N,) as it would be on a slide of known cells, by the `rise` of its own."""
-    if not risen:
+def among(strangeness: NDArray[np.floating], far: NDArray[np.floating], risen: Rise) -> NDArray[np.float32]:
+    """Strangeness (N,) as it would be on a slide of known cells.
+
+    Args:
+        strangeness: (N,), by itself.
+        far: (N,), that part of it.
+        risen: of the slide.
+    """
+    if risen == NO_RISE:
         return np.asarray(strangeness, np.float32)
-    return np.logaddexp(0, _evidence(strangeness) - risen).astype(np.float32)
+    less = far.astype(np.float64) * (1 - 1 / risen.times) + risen.more
+    return np.logaddexp(0, _sum_of(strangeness) - less).astype(np.float32)
 
 
-def _evidence(strangeness: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The sum behind strangeness, which is log(1 + exp(sum)): what a strange laboratory adds, it adds to the sum."""
+def _sum_of(strangeness: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The sum of its parts: strangeness is log(1 + exp(sum))."""
     above = np.maximum(np.asarray(strangeness, np.float64), 1e-30)
     return np.asarray(above + np.log(-np.expm1(-above)))

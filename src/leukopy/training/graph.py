@@ -16,7 +16,7 @@ from leukopy.core.errors import TrainingError
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "attributes"
-STRANGENESS, CENTRE = "strangeness", "strangeness.centre"
+STRANGENESS, CENTRE, FAR = "strangeness", "strangeness.centre", "strangeness.far"
 
 if TYPE_CHECKING:
     from leukopy.training.open_set import Familiar
@@ -214,6 +214,8 @@ def with_strangeness(
 ) -> onnx.ModelProto:
     """Add ``strangeness`` (N,): `training.open_set.strangeness_of` the `with_centre` of ``maps`` and the embedding.
 
+    And ``strangeness.far`` (N,), `training.open_set.far_of` the same.
+
     Raises:
         TrainingError: the size of a map is not told by the network.
     """
@@ -225,13 +227,13 @@ def with_strangeness(
     _constants(
         graph,
         projection=familiar.projection, offset=familiar.offset,
-        towards=-2 * familiar.means.T, lengths=1 + (familiar.means**2).sum(axis=1),
+        towards=-2 * familiar.means.T, lengths=(familiar.means**2).sum(axis=1),
         features=np.ones((len(familiar.offset), 1), np.float32),
         discriminants=familiar.discriminants, cells=familiar.cells.T,
         one=np.array([1], np.int64), neighbours=np.array([familiar.neighbours], np.int64),
         last=np.array([familiar.neighbours - 1], np.int64),
         weights=weights.T, bias=bias, classes=coarse_matrix(), every=np.ones((len(COARSE), 1), np.float32),
-        signs=signs, middle=-np.sum(familiar.middles / familiar.spreads, keepdims=True),
+        unit=1 / familiar.spreads[:1], signs=signs, middle=-np.sum(familiar.middles / familiar.spreads, keepdims=True),
     )  # fmt: skip
     steps: tuple[tuple[str, list[str], list[str], dict[str, Any]], ...] = (
         ("Gemm", ["centre", "projection", "offset"], ["projected"], {}),
@@ -240,7 +242,8 @@ def with_strangeness(
         ("Mul", ["projected", "projected"], ["squares"], {}),
         ("MatMul", ["squares", "features"], ["length"], {}),
         ("Add", ["nearest", "length"], ["distance"], {}),
-        ("Log", ["distance"], ["far"], {}),
+        ("Mul", ["distance", "unit"], ["units"], {}),
+        ("Squeeze", ["units", "one"], [FAR], {}),
         ("MatMul", ["projected", "discriminants"], ["discriminated"], {}),
         ("LpNormalization", ["discriminated"], ["direction"], {"axis": 1, "p": 2}),
         ("MatMul", ["direction", "cells"], ["alike"], {}),
@@ -254,7 +257,7 @@ def with_strangeness(
         ("Div", ["highest", "total"], ["probability"], {}),
         ("Log", ["total"], ["energy"], {}),
         ("Log", ["probability"], ["sureness"], {}),
-        ("Concat", ["far", "old", "energy", "sureness"], ["parts"], {"axis": 1}),
+        ("Concat", ["distance", "old", "energy", "sureness"], ["parts"], {"axis": 1}),
         ("Gemm", ["parts", "signs", "middle"], ["sum"], {}),
         ("Softplus", ["sum"], ["positive"], {}),
         ("Squeeze", ["positive", "one"], [STRANGENESS], {}),
@@ -262,7 +265,8 @@ def with_strangeness(
     for operator, inputs, outputs, settings in steps:
         read, made = ([_inner(name) for name in names] for names in (inputs, outputs))
         graph.node.append(helper.make_node(operator, read, made, name=made[0], **settings))
-    graph.output.append(helper.make_tensor_value_info(STRANGENESS, TensorProto.FLOAT, ["batch"]))
+    for name in (STRANGENESS, FAR):
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]))
     return extended
 
 
@@ -275,7 +279,7 @@ def _constants(graph: onnx.GraphProto, **values: NDArray[Any]) -> None:
 
 def _inner(name: str) -> str:
     """Of what `with_strangeness` adds."""
-    return name if name in ("embedding", STRANGENESS) else f"{STRANGENESS}.{name}"
+    return name if name in ("embedding", STRANGENESS, FAR) else f"{STRANGENESS}.{name}"
 
 
 def without_attributes(model: onnx.ModelProto) -> onnx.ModelProto:

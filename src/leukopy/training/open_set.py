@@ -5,9 +5,8 @@ Three things make a cell strange, each told in another way, and their sum tells 
 - *far*: the statistics of its early maps are far from those of every class, by the covariance within classes
   (Mahalanobis distance: Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS
   2018). The early maps have not been taught to forget what does not tell the known classes apart, as the last one has;
-  and they are looked at in the middle of the picture, where the cell is. The logarithm is taken, as another laboratory
-  multiplies the distances of all its cells: what it adds is the same for all then, and can be taken off again
-  (`leukopy.inference.strangeness`).
+  and they are looked at in the middle of the picture, where the cell is. Another laboratory multiplies the distances
+  of all its cells, which is made up for where a slide is known (`leukopy.inference.strangeness`).
 - *new*: where the same statistics tell classes apart (linear discriminants: Fisher 1936), it lies in a direction in
   which no training cell lies: its traits are those of no class, or of several at once (angle to the k-th nearest cell:
   Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022).
@@ -80,7 +79,7 @@ class StrangenessSettings(Settings):
         """For the card."""
         return (
             "The sum of three: how far the cell is from every class in the statistics of "
-            f"{len(self.stages)} early maps, in the middle of the picture (log Mahalanobis); how new the direction is "
+            f"{len(self.stages)} early maps, in the middle of the picture (Mahalanobis); how new the direction is "
             f"in which it differs (angle to neighbour {self.neighbours} among training cells, in discriminant space); "
             "how little, and how divided, is what the class logits say. Learnt from the training cells alone."
         )
@@ -161,7 +160,7 @@ def fit_familiar(
 def parts_of(familiar: Familiar, centre: Array, embeddings: Array) -> NDArray[np.float64]:
     """Far, new and doubtful (N, 3), of cells with these statistics (N, F) and embeddings (N, D)."""
     projected = centre.astype(np.float64) @ familiar.projection + familiar.offset
-    far = np.log1p(np.min([((projected - mean) ** 2).sum(axis=1) for mean in familiar.means], axis=0))
+    far = np.min([((projected - mean) ** 2).sum(axis=1) for mean in familiar.means], axis=0)
     alike = _unit(projected @ familiar.discriminants) @ familiar.cells.T
     new = -np.partition(alike, -familiar.neighbours, axis=1)[:, -familiar.neighbours]
     evidence = np.exp(logits_of(familiar.head, embeddings).astype(np.float64) / familiar.temperature) @ coarse_matrix()
@@ -182,6 +181,11 @@ def scaled(familiar: Familiar, parts: NDArray[np.float64], kept: float) -> Famil
 def strangeness_of(familiar: Familiar, parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Strangeness (N,), above 0, of the `parts_of` cells (N, 3): log(1 + exp(their scaled sum))."""
     return np.asarray(np.logaddexp(0, ((parts - familiar.middles) / familiar.spreads).sum(axis=1)))
+
+
+def far_of(familiar: Familiar, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Far (N,), of the `parts_of` cells (N, 3), in units of its spread: what it adds to the sum, and a constant."""
+    return np.asarray(parts[:, 0] / familiar.spreads[0])
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:

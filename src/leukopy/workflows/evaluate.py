@@ -175,10 +175,11 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
 
     from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema
 
-    inputs = (CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows())
+    inputs = [CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows()]
     cells, failures = [pl.DataFrame(schema=cell_schema(classifier.card))], [pl.DataFrame(schema=FAILURE_SCHEMA)]
     done = 0
-    for part in classifier.stream(inputs):
+    # A data set counts as one slide: what is strange is told among its cells.
+    for part in classifier.stream(inputs, classifier.rise(inputs)):
         cells.append(part.cells)
         failures.append(part.failures)
         done += len(part.cells) + len(part.failures)

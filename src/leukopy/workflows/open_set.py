@@ -81,8 +81,8 @@ def fit_open_set(
     from leukopy.bundle.head import read_head
     from leukopy.inference.strangeness import usual
     from leukopy.training.attributes import card_for
-    from leukopy.training.graph import CENTRE
-    from leukopy.training.open_set import StrangenessSettings, learn, parts_of, scaled, strangeness_of
+    from leukopy.training.graph import CENTRE, FAR, STRANGENESS
+    from leukopy.training.open_set import StrangenessSettings, far_of, learn, parts_of, scaled, strangeness_of
 
     how = StrangenessSettings.build(settings.strangeness, where="strangeness")
     bundle = open_bundle(settings.model)
@@ -95,14 +95,14 @@ def fit_open_set(
     familiar = learn(head, recipe, train, how)
     of_val, of_test = (parts_of(familiar, seen.outputs[CENTRE], seen.outputs["embedding"]) for seen in (val, test))
     familiar = scaled(familiar, of_val, settings.kept)
-    strangeness = strangeness_of(familiar, of_val)
+    strangeness, far = strangeness_of(familiar, of_val), far_of(familiar, of_val)
     threshold = _threshold(strangeness, settings.kept)
     false = _false(test, strangeness_of(familiar, of_test) > threshold)
-    content = _extended(bundle, how, familiar, val, strangeness)
+    content = _extended(bundle, how, familiar, val, {STRANGENESS: strangeness, FAR: far})
     open_set = OpenSet(
         threshold=threshold,
         kept=settings.kept,
-        usual=usual(strangeness),
+        usual=usual(strangeness, far),
         fitted_on=f"validation split of {_sources(val)}, {len(val.cells):,} images",
         method=f"{how.method} They are {len(train.cells):,}, of {_sources(train)}.",
         metrics=_metrics(false, test),
@@ -159,9 +159,9 @@ def recipe_of(bundle: Bundle) -> TrainSettings:
 
 
 def _extended(
-    bundle: Bundle, how: StrangenessSettings, familiar: Familiar, val: Seen, strangeness: NDArray[np.float64]
+    bundle: Bundle, how: StrangenessSettings, familiar: Familiar, val: Seen, added: dict[str, NDArray[np.float64]]
 ) -> bytes:
-    """The network with its strangeness.
+    """The network with its strangeness; ``added`` is what it must give for the validation cells.
 
     Raises:
         TrainingError: the classes would change, or the network computes something else than what is measured here.
@@ -183,10 +183,10 @@ def _extended(
     pictures = val.pictures(some)
     with tempfile.TemporaryDirectory() as scratch:
         after = write_bundle(Path(scratch), card_for(bundle.card, content), content)
-        found = activations(after, pictures, ["logits", "strangeness"])
+        found = activations(after, pictures, ["logits", *added])
     if not np.array_equal(found["logits"], activations(bundle, pictures, ["logits"])["logits"]):
         raise TrainingError("the network's class logits changed when strangeness was added; not exported.")
-    if not np.allclose(found["strangeness"], strangeness[some], rtol=1e-2, atol=1e-2):
+    if not all(np.allclose(found[name], values[some], rtol=1e-2, atol=1e-2) for name, values in added.items()):
         raise TrainingError("the network's strangeness differs from what was measured; not exported.")
     return content
 

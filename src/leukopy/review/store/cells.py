@@ -107,6 +107,11 @@ def pending_images(db: Session, case_id: str) -> list[PendingImage]:
     return [PendingImage(number, name, str(digest)) for number, name, digest in db.execute(query.order_by("number"))]
 
 
+def digests(db: Session, case_id: str) -> list[str]:
+    """Of all images of a case, in the order in which they came."""
+    return list(db.scalars(sa.select(t.Cell.digest).where(t.Cell.case_id == case_id).order_by(t.Cell.number)))
+
+
 def write_predictions(
     db: Session, case_id: str, predictions: Predictions, model: ModelFacts, check: SlideCheck | None = None
 ) -> int:

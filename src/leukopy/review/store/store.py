@@ -116,6 +116,11 @@ class Store:
         with self.database.read() as db:
             return cells.pending_images(db, case_id)
 
+    def digests(self, case_id: str) -> list[str]:
+        """Of all images of a case, in the order in which they came (for workers: asks nobody's permission)."""
+        with self.database.read() as db:
+            return cells.digests(db, case_id)
+
     def write_predictions(
         self, case_id: str, predictions: Predictions, model: made.ModelFacts, check: SlideCheck | None = None
     ) -> int:
