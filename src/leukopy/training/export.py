@@ -177,7 +177,8 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
     known = members.sum(axis=1) == 1  # NEU and IG say nothing about the fine class
     set_from = set_threshold(probability[known], members[known].argmax(axis=1)) if known.any() else None
     validation = f"validation split of {', '.join(data.val_set.cells['source'].unique(maintain_order=True))}"
-    validation += f", {len(members)} images; the epoch was chosen on it"
+    chosen = "" if settings.optimisation.epoch == "last" else "; the epoch was chosen on it"
+    validation += f", {len(members)} images{chosen}"
     entry, earlier = BACKBONES[settings.backbone.name], settings.backbone.earlier
     return Card(
         name=settings.name,

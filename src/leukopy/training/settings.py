@@ -43,12 +43,17 @@ class BackboneChoice(Settings):
     """Start from the weights of this file, under timm's names (``leukopy.models.weights.load_file``)."""
     run: Path | None = None
     """Start from the network of this earlier run of `leukopy train`, head included: its folder."""
+    hold: float = Field(default=0.0, ge=0, lt=1)
+    """How much of that run's weights remains: the network that comes out is the mean of both, so weighted. It forgets
+    less of what the run knew (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
         if sum(map(bool, (self.pretrained, self.weights, self.run))) > 1:
             raise ValueError("give one of pretrained, weights and run")
+        if self.hold and not self.run:
+            raise ValueError("hold goes with run")
         return self
 
     @property
@@ -98,6 +103,9 @@ class Optimisation(Settings):
     average: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the exponential average of the weights; 0: none."""
     gradient_clip: float = Field(default=1.0, ge=0)
+    epoch: Literal["best", "last"] = "best"
+    """Whose weights are kept. best: of the lowest validation loss. last: where the laboratory that validates is one of
+    several, and would choose against the others."""
     patience: int = Field(default=0, ge=0)
     """Epochs without a better validation loss before it stops; 0: never."""
 
@@ -179,3 +187,9 @@ class TrainSettings(Recipe):
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
     tenth of a point of accuracy."""
     licence: str = "Apache-2.0"
+
+    @model_validator(mode="after")
+    def _held(self) -> Self:
+        if self.backbone.hold and self.optimisation.epoch != "last":
+            raise ValueError("backbone.hold goes with optimisation.epoch: last")
+        return self
