@@ -324,6 +324,15 @@ def test_resume_goes_on_where_it_stopped(laboratory: Path, tmp_path: Path) -> No
     assert last["global_step"] % 3 == 0
 
 
+def test_a_run_that_was_moved_is_exported_from_its_own_weights(laboratory: Path, tmp_path: Path) -> None:
+    train(recipe(seed=1), tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    train(recipe(seed=2), tmp_path / "a")
+    before = open_bundle(tmp_path / "b" / "bundle").card.model.sha256
+    train(recipe(seed=1), tmp_path / "b", resume=True)
+    assert open_bundle(tmp_path / "b" / "bundle").card.model.sha256 == before
+
+
 def test_small_epochs_freezing_averaging_and_resuming_work_together(laboratory: Path, tmp_path: Path) -> None:
     settings = recipe(
         backbone={"name": "tf_efficientnet_lite0", "pretrained": True},

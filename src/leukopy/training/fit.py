@@ -73,7 +73,7 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         raise KeyboardInterrupt from stop
     if checkpoint.best_model_path == "":
         raise TrainingError(f"{settings.name}: no epoch had a finite validation loss; lower the learning rate.")
-    best = Path(checkpoint.best_model_path)
+    best = folder / "best.ckpt"  # not the path that Lightning noted: the run may have been moved since
     chosen = last if settings.optimisation.epoch == "last" else best
     module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
     if settings.backbone.run and settings.backbone.hold:
