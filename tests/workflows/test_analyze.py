@@ -167,9 +167,7 @@ def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_
     Path(settings.model).rename(moved)
     other.rename(settings.model)
     try:
-        with pytest.raises(
-            OutputError, match=r"is not, or .* what it was when .* Put back the bundle of that time"
-        ):
+        with pytest.raises(OutputError, match=r"is not, or .* what it was when .* Put back the bundle of that time"):
             analyze(settings, whole.folder, resume=True)
     finally:
         Path(settings.model).rename(other)
