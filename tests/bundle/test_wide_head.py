@@ -85,5 +85,5 @@ def test_a_network_without_a_wide_head_comes_back_with_its_own(network) -> None:
 def test_a_network_without_the_stages_is_told(network) -> None:
     assert has_stages(network, STAGES)
     assert not has_stages(network)
-    with pytest.raises(BundleError, match=r"no convolution named 'third\.conv'"):
+    with pytest.raises(BundleError, match=r"0 convolutions named 'third\.conv'"):
         with_wide_embedding(network, ("first.conv", "third.conv"))

@@ -1,19 +1,19 @@
 """A head that reads the maps inside a network beside its embedding, added to a network that is ONNX already.
 
 The embedding has been taught to forget whatever does not tell the classes apart in the laboratories of the training; in
-another laboratory that may be what tells them apart. The maps on the way to it still hold it: the mean and deviation of
-each channel over the positions say what a picture is made of, in texture and colour (Gatys et al., CVPR 2016; Huang and
-Belongie, ICCV 2017). The new logits are those of the embedding plus a linear function of these *details*.
+another laboratory that may be what tells them apart. The maps on the way to it still hold it (`map_statistics`). The
+new logits are those of the embedding plus a linear function of these *details*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leukopy.bundle.head import Head, read_head, with_head
+from leukopy.bundle.map_statistics import add_node, add_statistics, convolutions
 from leukopy.core.errors import BundleError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ STAGES = ("blocks.2.0.conv_pw", "blocks.3.0.conv_pw", "blocks.4.0.conv_pw", "blo
           "blocks.6.0.conv_pw", "conv_head")  # fmt: skip
 """Convolutions, by the end of the name of their weights, whose inputs are looked at: those that follow a stage."""
 
-_EPSILON, _WEIGHT, _AXES = f"{_ADDED}.epsilon", f"{_ADDED}.weight", f"{_ADDED}.axes"
+_WEIGHT, _AXES = f"{_ADDED}.weight", f"{_ADDED}.axes"
 
 
 def has_stages(content: bytes, stages: Sequence[str] = STAGES) -> bool:
     """Whether the network of a ``model.onnx`` has these convolutions, each once."""
-    found = [stage for stage, _ in _convolutions(_load(content).graph, stages)]
-    return sorted(found) == sorted(stages)
+    graph = _load(content).graph
+    return all(len(convolutions(graph, stage)) == 1 for stage in stages)
 
 
 def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple[bytes, int]:
@@ -47,8 +47,8 @@ def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple
     from onnx import TensorProto, helper  # noqa: PLC0415
 
     model = _load(content)
-    statistics = _add_statistics(model.graph, stages)
-    _add(model.graph, "Concat", ["embedding", statistics], WIDE, axis=1)
+    statistics = _add_details(model.graph, stages)
+    add_node(model.graph, "Concat", ["embedding", statistics], WIDE, axis=1)
     width = _width(model)
     model.graph.output.append(helper.make_tensor_value_info(WIDE, TensorProto.FLOAT, ["batch", width]))
     return bytes(model.SerializeToString()), width
@@ -76,13 +76,13 @@ def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(weights[:, width:].T), _WEIGHT))
     graph.initializer.append(numpy_helper.from_array(np.array([2, 3], np.int64), _AXES))
-    added = _add(graph, "MatMul", [_add_statistics(graph, stages), _WEIGHT], f"{_ADDED}.logits")
-    spread = _add(graph, "Unsqueeze", [added, _AXES], f"{_ADDED}.spread")
+    added = add_node(graph, "MatMul", [_add_details(graph, stages), _WEIGHT], f"{_ADDED}.logits")
+    spread = add_node(graph, "Unsqueeze", [added, _AXES], f"{_ADDED}.spread")
     for output, addend in (("logits", added), ("class_activation", spread)):
         node = next((node for node in graph.node if output in node.output), None)
         if node is not None:
             node.output[0] = f"{_ADDED}.without.{output}"
-            _add(graph, "Add", [node.output[0], addend], output, name=f"{_ADDED}.with.{output}")
+            add_node(graph, "Add", [node.output[0], addend], output, name=f"{_ADDED}.with.{output}")
     return bytes(model.SerializeToString())
 
 
@@ -117,52 +117,17 @@ def _load(content: bytes) -> onnx.ModelProto:
     return load_from_string(content)
 
 
-def _convolutions(graph: onnx.GraphProto, stages: Sequence[str]) -> list[tuple[str, str]]:
-    """Each stage that is found, with the map that its convolution reads.
-
-    In a network in 8-bit integers these are the maps in floating point that integers were read back into.
-    """
-    rounded = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
-    return [
-        (stage, node.input[0])
-        for stage in stages
-        for node in graph.node
-        if node.op_type == "Conv"
-        and f".{rounded.get(node.input[1], node.input[1])}".removesuffix("_quantized").endswith(f".{stage}.weight")
-    ]
-
-
-def _add_statistics(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
+def _add_details(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
     """Put the statistics of the stages' maps into a graph; the name of the result, (N, F)."""
-    from onnx import numpy_helper  # noqa: PLC0415
-
-    maps = dict(_convolutions(graph, stages))
-    if missing := [stage for stage in stages if stage not in maps]:
-        raise BundleError(f"the network has no convolution named {missing[0]!r}: its maps cannot be read.")
-    graph.initializer.append(numpy_helper.from_array(np.array(1e-5, np.float32), _EPSILON))
-    parts = []
-    for index, read in enumerate(maps.values()):
-        made = f"{_ADDED}.{index}"
-        square = _add(graph, "Mul", [read, read], f"{made}.square")
-        mean = _add(graph, "GlobalAveragePool", [read], f"{made}.mean")
-        mean_square = _add(graph, "GlobalAveragePool", [square], f"{made}.mean_square")
-        square_mean = _add(graph, "Mul", [mean, mean], f"{made}.square_mean")
-        variance = _add(graph, "Sub", [mean_square, square_mean], f"{made}.variance")
-        positive = _add(graph, "Relu", [variance], f"{made}.positive")  # rounding can bring it below zero
-        raised = _add(graph, "Add", [positive, _EPSILON], f"{made}.raised")
-        parts += [mean, _add(graph, "Sqrt", [raised], f"{made}.deviation")]
-    joined = _add(graph, "Concat", parts, f"{_ADDED}.all", axis=1)
-    return _add(graph, "Flatten", [joined], f"{_ADDED}.statistics")
-
-
-def _add(
-    graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, *, name: str = "", **settings: Any
-) -> str:
-    """Append a node; the name of what it makes."""
-    from onnx import helper  # noqa: PLC0415
-
-    graph.node.append(helper.make_node(operator, inputs, [output], name=name or output, **settings))
-    return output
+    maps = []
+    for stage in stages:
+        found = convolutions(graph, stage)
+        if len(found) != 1:
+            raise BundleError(
+                f"the network has {len(found)} convolutions named {stage!r}, not one: its maps cannot be read."
+            )
+        maps.append(found[0][1].input[0])
+    return add_statistics(graph, maps, f"{_ADDED}.statistics")
 
 
 def _width(model: onnx.ModelProto) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from leukopy.bundle.head import linear_head
+from leukopy.bundle.map_statistics import add_statistics, convolutions
 from leukopy.core.errors import TrainingError
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
@@ -53,29 +54,20 @@ def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
     return extended
 
 
-def inputs_of(model: onnx.ModelProto, convolutions: Sequence[str]) -> dict[str, int]:
+def inputs_of(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, int]:
     """The maps that convolutions read, with their number of channels.
-
-    In a network in 8-bit integers these are the maps in floating point that integers were read back into, so that what
-    reads them too leaves the integers, and with them the classes, as they were.
 
     Args:
         model: a network, in floating point or as `quantise.quantised` gives it.
-        convolutions: by the end of the name of their weights, as ``blocks.2.0.conv_pw``.
+        names: of convolutions, the end of the name of their weights, as ``blocks.2.0.conv_pw``.
 
     Raises:
         TrainingError: the network has no such convolution, or several.
     """
     sizes = {weights.name: weights.dims for weights in model.graph.initializer}
-    rounded = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    layers = [(rounded.get(node.input[1], node.input[1]), node) for node in model.graph.node if node.op_type == "Conv"]
     maps = {}
-    for wanted in convolutions:
-        found = [
-            (weights, node)
-            for weights, node in layers
-            if f".{weights}".removesuffix("_quantized").endswith(f".{wanted}.weight")
-        ]
+    for wanted in names:
+        found = convolutions(model.graph, wanted)
         if len(found) != 1:
             raise TrainingError(f"the network has {len(found)} convolutions named {wanted!r}, not one. Name others.")
         weights, node = found[0]
@@ -85,34 +77,11 @@ def inputs_of(model: onnx.ModelProto, convolutions: Sequence[str]) -> dict[str, 
 
 
 def with_statistics(model: onnx.ModelProto, maps: Mapping[str, int]) -> onnx.ModelProto:
-    """Add ``statistics`` (N, F): of each map the mean of its channels over the positions, then their deviations.
-
-    What a picture is made of, whatever the place: texture and colour from the early maps, parts from the later ones
-    (channel statistics as in Gatys et al., CVPR 2016, and Huang and Belongie, ICCV 2017).
-    """
+    """Add ``statistics`` (N, F): `bundle.map_statistics` of the maps."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph
-    graph.initializer.append(numpy_helper.from_array(np.array(1e-5, np.float32), f"{STATISTICS}.epsilon"))
-    parts = []
-    for index, name in enumerate(maps):
-        made = [f"{STATISTICS}.{index}.{part}" for part in ("square", "mean", "mean_square", "square_mean", "variance",
-                                                            "positive", "raised", "deviation")]  # fmt: skip
-        square, mean, mean_square, square_mean, variance, positive, raised, deviation = made
-        for operator, inputs, output in (
-            ("Mul", [name, name], square),
-            ("GlobalAveragePool", [name], mean),
-            ("GlobalAveragePool", [square], mean_square),
-            ("Mul", [mean, mean], square_mean),
-            ("Sub", [mean_square, square_mean], variance),
-            ("Relu", [variance], positive),  # rounding can bring a constant channel below zero
-            ("Add", [positive, f"{STATISTICS}.epsilon"], raised),
-            ("Sqrt", [raised], deviation),
-        ):
-            graph.node.append(helper.make_node(operator, inputs, [output], name=output))
-        parts += [mean, deviation]
-    graph.node.append(helper.make_node("Concat", parts, [f"{STATISTICS}.all"], name=f"{STATISTICS}.all", axis=1))
-    graph.node.append(helper.make_node("Flatten", [f"{STATISTICS}.all"], [STATISTICS], name=STATISTICS))
+    add_statistics(graph, list(maps), STATISTICS)
     graph.output.append(helper.make_tensor_value_info(STATISTICS, TensorProto.FLOAT, ["batch", 2 * sum(maps.values())]))
     return extended
 
