@@ -26,6 +26,7 @@ RESULTS := benchmarks/results
 bench-models: .venv/ready  ## what the models can do, in known laboratories and others; needs LEUKOPY_DATA
 	for model in default robust; do .venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --model $$model --examples 0 \
 	  --out runs/$$model-on-pbc --overwrite --into-card; done
+	[ -e runs/base/bundle ] || .venv/bin/leukopy train configs/base.yaml --out runs/base
 	.venv/bin/leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out
 	.venv/bin/leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
 	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/robust-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
@@ -34,6 +35,9 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	cp $$(find runs/leave_one_out -maxdepth 1 -type f) $(RESULTS)/leave-one-out
 	cp $$(find runs/open_set -maxdepth 1 -type f) $(RESULTS)/open-set
 	.venv/bin/python benchmarks/adapt.py runs/leave_one_out
+	for lab in raabin chula bcisc cellavision; do .venv/bin/leukopy fit-open-set --kept 0.98 --overwrite \
+	  --model runs/leave_one_out/not-$$lab/seed0/model/bundle --out runs/leave_one_out/not-$$lab/seed0/open; done
+	.venv/bin/python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 	.venv/bin/leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/robust_card.py

@@ -4,7 +4,7 @@
     leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
     for lab in raabin chula bcisc cellavision; do
         run=runs/leave_one_out/not-$lab/seed0
-        leukopy fit-open-set --model $run/model/bundle --out $run/open
+        leukopy fit-open-set --kept 0.98 --model $run/model/bundle --out $run/open
     done
     LEUKOPY_DATA=... python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 

@@ -223,22 +223,12 @@ def test_a_run_starts_from_the_network_of_another(tmp_path: Path, laboratory: Pa
         recipe(backbone={**first, "pretrained": True, "run": str(tmp_path / "a")})
 
 
-def test_the_last_epoch_is_kept_and_held_to_the_network_that_it_began_with(tmp_path: Path, laboratory: Path) -> None:
-    optimisation = {"epochs": 1, "batch_size": 8}
-    train(recipe(optimisation=optimisation), tmp_path / "a")
-    start = load_net(tmp_path / "a").state_dict()
-    backbone = {"name": "lenet", "run": str(tmp_path / "a"), "hold": 0.25}
-    held = recipe(backbone=backbone, optimisation={**optimisation, "epoch": "last", "learning_rate": 0.01})
-    assert "chosen" not in train(held, tmp_path / "b").card.calibration.fitted_on
-    last = torch.load(tmp_path / "b" / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"]
-    for _ in range(2):  # a finished run that is resumed is not held twice
-        for name, tensor in load_net(tmp_path / "b").state_dict().items():
-            assert torch.allclose(tensor, 0.75 * last[f"net.{name}"] + 0.25 * start[name], atol=1e-6), name
-        train(held, tmp_path / "b", resume=True)
-    with pytest.raises(SettingsError, match=r"hold goes with optimisation\.epoch: last"):
-        recipe(backbone=backbone, optimisation=optimisation)
-    with pytest.raises(SettingsError, match="hold goes with run"):
-        recipe(backbone={"name": "lenet", "hold": 0.25}, optimisation={**optimisation, "epoch": "last"})
+def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path, laboratory: Path) -> None:
+    settings = recipe(optimisation={"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "epoch": "last"})
+    assert "chosen" not in train(settings, tmp_path).card.calibration.fitted_on
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"]
+    for name, tensor in load_net(tmp_path).state_dict().items():
+        assert torch.equal(tensor, last[f"net.{name}"]), name
 
 
 def test_a_card_lists_what_the_earlier_run_was_trained_on_too(laboratory: Path) -> None:

@@ -20,7 +20,6 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger
 
 from leukopy.core.errors import TrainingError
-from leukopy.models.checkpoints import load_net
 from leukopy.training.allocator import keep_large_blocks
 from leukopy.training.data import CellData
 from leukopy.training.lightning_module import CellModule
@@ -30,7 +29,7 @@ CHECKPOINTS = "checkpoints"
 
 
 def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, show_progress: bool) -> CellModule:
-    """Train, and return the module with the weights that ``optimisation.epoch`` and ``backbone.hold`` ask for.
+    """Train, and return the module with the weights of the epoch that ``optimisation.epoch`` asks for.
 
     Args:
         settings: the recipe.
@@ -76,20 +75,10 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
     best = folder / "best.ckpt"  # not the path that Lightning noted: the run may have been moved since
     chosen = last if settings.optimisation.epoch == "last" else best
     module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
-    if settings.backbone.run and settings.backbone.hold:
-        _hold(module.cpu(), settings.backbone.run, settings.backbone.hold)
     if chosen == last:  # best.ckpt is what `leukopy.models.checkpoints` reads
         torch.save({"state_dict": module.state_dict()}, best)
     module.minutes = timer.time_elapsed() / 60
     return module.cpu()
-
-
-def _hold(module: CellModule, run: Path, share: float) -> None:
-    """Move the weights a share of the way back to those of the run that they started from."""
-    start = load_net(run).state_dict()
-    for name, value in module.net.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(start[name], share)
 
 
 def _precision(settings: TrainSettings, cuda: bool) -> Literal["bf16-mixed", "32-true"]:

@@ -43,17 +43,12 @@ class BackboneChoice(Settings):
     """Start from the weights of this file, under timm's names (``leukopy.models.weights.load_file``)."""
     run: Path | None = None
     """Start from the network of this earlier run of `leukopy train`, head included: its folder."""
-    hold: float = Field(default=0.0, ge=0, lt=1)
-    """How much of that run's weights remains: the network that comes out is the mean of both, so weighted. It forgets
-    less of what the run knew (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
         if sum(map(bool, (self.pretrained, self.weights, self.run))) > 1:
             raise ValueError("give one of pretrained, weights and run")
-        if self.hold and not self.run:
-            raise ValueError("hold goes with run")
         return self
 
     @property
@@ -187,9 +182,3 @@ class TrainSettings(Recipe):
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
     tenth of a point of accuracy."""
     licence: str = "Apache-2.0"
-
-    @model_validator(mode="after")
-    def _held(self) -> Self:
-        if self.backbone.hold and self.optimisation.epoch != "last":
-            raise ValueError("backbone.hold goes with optimisation.epoch: last")
-        return self

@@ -108,8 +108,9 @@ def pending_images(db: Session, case_id: str) -> list[PendingImage]:
 
 
 def digests(db: Session, case_id: str) -> list[str]:
-    """Of all images of a case, in the order in which they came."""
-    return list(db.scalars(sa.select(t.Cell.digest).where(t.Cell.case_id == case_id).order_by(t.Cell.number)))
+    """Of all images of a case, in the order in which they came; what was no image has none."""
+    kept = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.digest.is_not(None))
+    return list(db.scalars(kept.order_by(t.Cell.number)))
 
 
 def write_predictions(
