@@ -224,11 +224,26 @@ def test_a_run_starts_from_the_network_of_another(tmp_path: Path, laboratory: Pa
 
 
 def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path, laboratory: Path) -> None:
-    settings = recipe(optimisation={"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "epoch": "last"})
-    assert "chosen" not in train(settings, tmp_path).card.calibration.fitted_on
-    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"]
-    for name, tensor in load_net(tmp_path).state_dict().items():
-        assert torch.equal(tensor, last[f"net.{name}"]), name
+    """Validation cells are labelled wrong, so that the longer it learns the higher is their loss."""
+    manifest = tmp_path / "manifest.csv"
+    files = sorted(path for code in ("LY", "EO") for path in (laboratory / "lab" / code).glob("*.png"))
+    right = [path.parent.name for path in files]
+    wrong = [{"LY": "EO", "EO": "LY"}[code] for code in right]
+    table = {
+        "cell_id": [str(number) for number in range(2 * len(files))],
+        "path": [str(path) for path in files] * 2,
+        "label": right + wrong,
+    }
+    pl.DataFrame(table | {"split": ["train"] * len(files) + ["val"] * len(files)}).write_csv(manifest)
+    sources = [{"dataset": "manifest", "root": str(manifest), "share": 1}]
+    optimisation = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01}
+    train(recipe(sources=sources, optimisation=optimisation), tmp_path / "best")
+    result = train(recipe(sources=sources, optimisation={**optimisation, "epoch": "last"}), tmp_path / "last")
+    assert "chosen" not in result.card.calibration.fitted_on
+    best, last = load_net(tmp_path / "best").state_dict(), load_net(tmp_path / "last").state_dict()
+    end = torch.load(tmp_path / "best" / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"]
+    assert all(torch.equal(tensor, end[f"net.{name}"]) for name, tensor in last.items())
+    assert not all(torch.equal(tensor, best[name]) for name, tensor in last.items())
 
 
 def test_a_card_lists_what_the_earlier_run_was_trained_on_too(laboratory: Path) -> None:
