@@ -117,7 +117,8 @@ def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) 
     """Add ``strangeness.centre`` (N, F): what maps hold of the middle of the picture.
 
     Of each map the mean and the deviation of its channels, weighted by a bell around the middle, and together brought
-    to length 1.
+    to length 1. What lies further out than two deviations of the bell is cut off: two thirds of the positions, and of
+    the time.
 
     Args:
         model: a network without strangeness, as `without_strangeness` gives it.
@@ -130,15 +131,24 @@ def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) 
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     sides = _sides(model)
-    _constants(extended.graph, epsilon=np.array(1e-5))
+    _constants(extended.graph, epsilon=np.array(1e-5), axes=np.array([2, 3], np.int64))
     for index, name in enumerate(maps):
         if name not in sides:
             raise TrainingError(f"the network does not tell the size of its map {name!r}. Name other stages.")
-        _constants(extended.graph, **{f"{index}.window": _bell(*sides[name], window)})
-        outside = {name: name, "epsilon": _inner("epsilon")}
+        (top, rows), (left, columns) = (_bell(side, window) for side in sides[name])
+        _constants(
+            extended.graph,
+            **{
+                f"{index}.window": np.outer(rows, columns),
+                f"{index}.from": np.array([top, left], np.int64),
+                f"{index}.to": np.array([top + len(rows), left + len(columns)], np.int64),
+            },
+        )
+        outside = {name: name, "epsilon": _inner("epsilon"), "axes": _inner("axes")}
         steps: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (
-            ("Mul", [name, "window"], "weighted", {}),
-            ("Mul", [name, "weighted"], "square", {}),
+            ("Slice", [name, "from", "to", "axes"], "middle", {}),
+            ("Mul", ["middle", "window"], "weighted", {}),
+            ("Mul", ["middle", "weighted"], "square", {}),
             ("GlobalAveragePool", ["weighted"], "mean", {}),
             ("GlobalAveragePool", ["square"], "mean_square", {}),
             ("Mul", ["mean", "mean"], "square_mean", {}),
@@ -171,11 +181,15 @@ def _sides(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
     return {name: (shape[2], shape[3]) for name, shape in shapes.items() if len(shape) == 4 and all(shape[2:])}
 
 
-def _bell(height: int, width: int, deviation: float) -> NDArray[np.float32]:
-    """Weights (height, width) of the positions, 1 on average: a Gaussian around the middle."""
-    rows, columns = ((np.arange(side) + 0.5) / side - 0.5 for side in (height, width))
-    weights = np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * deviation**2))
-    return np.asarray(weights / weights.mean(), np.float32)
+def _bell(side: int, deviation: float) -> tuple[int, NDArray[np.float64]]:
+    """Weights, 1 on average, of the places along a side that lie within two deviations of its middle: a Gaussian.
+
+    And which place is the first of them.
+    """
+    out = max(0, round(side * (0.5 - 2 * deviation)))
+    away = (np.arange(out, side - out) + 0.5) / side - 0.5
+    weights = np.exp(-(away**2) / (2 * deviation**2))
+    return out, weights / weights.mean()
 
 
 def with_strangeness(
