@@ -18,6 +18,7 @@ check: .venv/ready  ## linters and types
 
 bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of both models
 	.venv/bin/python benchmarks/speed.py --model default robust
+	LEUKOPY_RUNTIME=openvino .venv/bin/python benchmarks/speed.py --model default robust
 	.venv/bin/python benchmarks/memory.py --model robust
 	$(if $(LEUKOPY_DATA),$(MAKE) bench-models)
 
@@ -47,7 +48,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,dev]'
+	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,dev]'
 	touch $@
 
 .venv-serve/ready: pyproject.toml constraints.txt

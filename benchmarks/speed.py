@@ -32,6 +32,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.classifier import Classifier
 from leukopy.inference.cores import available_cores
 from leukopy.inference.engine import BATCH
+from leukopy.inference.openvino import RUNTIMES, VARIABLE
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
 from results_file import write
@@ -178,7 +179,7 @@ def main() -> None:
         for path in files[:10]:
             (ten / path.name).write_bytes(path.read_bytes())
         times = dict(start_up(ten, options.rounds))
-    runtime = os.environ.get("LEUKOPY_RUNTIME", "onnxruntime")
+    runtime = os.environ.get(VARIABLE, RUNTIMES[0])
     figures: dict[str, object] = {"images": what, "cores": CORES, "runtime": runtime, "start_up": times}
     for model, measured in rounds.items():
         bundle = models[model].bundle
@@ -189,7 +190,7 @@ def main() -> None:
             **table(measured["files to rows"], measured | {"VGG19 at 360 px, PyTorch eager + DataLoader": of_vgg}),
         }
     print(times)
-    print(write("speed", figures))
+    print(write("speed" if runtime == RUNTIMES[0] else f"speed_{runtime}", figures))
 
 
 if __name__ == "__main__":

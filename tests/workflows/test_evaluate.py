@@ -76,6 +76,7 @@ def test_every_file_is_written_and_says_what_made_it(manifest, colour_model):
         "confusions.csv", "label_errors.csv", "report.html",
     }  # fmt: skip
     run = json.loads((out / "run.json").read_text())
+    assert run["runtime"].startswith("onnxruntime ")
     assert run["provenance"]["command"].startswith(f"leukopy evaluate {manifest}")
     assert EvaluateSettings.build(run["settings"]).replicates == 200
     rows = pl.read_parquet(out / "predictions.parquet")

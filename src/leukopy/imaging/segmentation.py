@@ -63,13 +63,31 @@ def segment(picture: NDArray[np.uint8]) -> Masks:
     small = Image.fromarray(picture).resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
     density = density_against_glass(np.asarray(small))
     dye = ndimage.gaussian_filter(density[..., 1] - density[..., 2], 1)
-    seed = _seed(dye)
-    if seed.sum() < _SMALLEST or np.median(dye[seed]) - np.median(dye) < _FAINTEST:
+    seed = dyed_middle(dye)
+    if not seed.any():
         nothing = np.zeros((height, width), dtype=bool)
         return Masks(nothing, nothing.copy())
     cell = _cell(density, seed)
     nucleus = _nucleus(dye, cell)
     return Masks(_enlarged(nucleus, height, width), _enlarged(cell, height, width))
+
+
+def dyed_middle(dye: Plane) -> Mask:
+    """Find all that takes the nuclear dye in the middle of a crop: a nucleus with its lobes, or a platelet.
+
+    It is what ``segment`` starts from, in a tenth of its time.
+
+    Args:
+        dye: (H, W), optical density of green less that of blue, a little softened. What is the same in the whole
+            picture, such as the colour of the glass, makes no difference.
+
+    Returns:
+        (H, W); empty where there is no cell.
+    """
+    seed = _seed(dye)
+    if seed.sum() < _SMALLEST * _pixel(dye) ** 2 or np.median(dye[seed]) - np.median(dye) < _FAINTEST:
+        return np.zeros_like(seed)
+    return seed
 
 
 def remove_background(picture: NDArray[np.uint8], masks: Masks) -> NDArray[np.uint8]:
@@ -97,26 +115,41 @@ def box(mask: Mask) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def _pixel(plane: NDArray[np.generic]) -> float:
+    """Length of what is a pixel where the short side is ``_SIDE``."""
+    return min(plane.shape) / _SIDE
+
+
 def _seed(dye: Plane) -> Mask:
     """The dyed parts in the middle: a nucleus and its lobes, or a platelet."""
     if np.ptp(dye) < _FAINTEST:
         return np.zeros(dye.shape, dtype=bool)
-    labels, count = ndimage.label(ndimage.binary_opening(dye > _otsu(dye), iterations=2))
+    rounds = max(1, round(2 * _pixel(dye)))
+    labels, count = ndimage.label(ndimage.binary_opening(dye > _otsu(dye), iterations=rounds))
     if not count:
         return np.zeros(dye.shape, dtype=bool)
     height, width = dye.shape
     row, column = np.ogrid[:height, :width]
-    off = np.hypot(row - (height - 1) / 2, column - (width - 1) / 2) / (_SIDE / 2)
+    off = np.hypot(row - (height - 1) / 2, column - (width - 1) / 2) / (min(height, width) / 2)
     nearness = np.bincount(labels.ravel(), np.exp(-((off / 0.35) ** 2)).ravel())
     nearness[0] = 0
     main = labels == nearness.argmax()
-    every = np.arange(count + 1)
-    gap = ndimage.minimum(ndimage.distance_transform_edt(~main), labels, every)
-    keep = gap < max(0.5 * _radius(main), 4)
-    keep &= np.bincount(labels.ravel(), minlength=count + 1) > _SMALLEST
-    keep &= ndimage.mean(off, labels, every) < 0.65
+    if count > 1:
+        main |= _lobes(labels, main, off)
+    return _opened(main, 0.3)
+
+
+def _lobes(labels: NDArray[np.int32], main: Mask, off: NDArray[np.float64]) -> Mask:
+    """The parts close to the main one and not far off the middle."""
+    pixel = _pixel(labels)
+    near = ndimage.distance_transform_edt(~main) < max(0.5 * _radius(main), 4 * pixel)
+    area = np.bincount(labels.ravel())
+    keep = np.bincount(labels[near], minlength=len(area)) > 0
+    keep &= area > _SMALLEST * pixel**2
+    keep &= np.bincount(labels.ravel(), off.ravel()) < 0.65 * area
     keep[0] = False
-    return _opened(main | keep[labels], 0.3)
+    lobes: Mask = keep[labels]
+    return lobes
 
 
 def _cell(density: Plane, seed: Mask) -> Mask:

@@ -1,7 +1,8 @@
-"""Why a cell is unidentified, in words, from cheap measures of its picture: some 20 ms for each such cell.
+"""Why a cell is unidentified, in words, from cheap measures of its picture: some 2 ms for each such cell on one core.
 
-The limits were set on 150 validation cells of each of PBC Barcelona, Raabin, Chula and BCISC, and on the same cells
-blurred, paired and cut away.
+The cheap questions come first. Whether there is a cell is told by what takes the nuclear dye in the middle, without its
+cytoplasm; whether it is sharp, by the finest detail; and the whole cell is segmented, in five times all the rest, only
+where something dyed lies apart from the nucleus (one single cell in 18), to see whether it belongs to the cell.
 """
 
 from __future__ import annotations
@@ -17,20 +18,18 @@ from scipy import ndimage
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
-from leukopy.imaging.segmentation import Masks, segment
-from leukopy.imaging.stains import density_against_glass
+from leukopy.imaging.segmentation import Mask, Plane, dyed_middle, segment
 
 NO_CELL, OUT_OF_FOCUS, SEVERAL = "no cell", "out of focus", "two cells or more"
 UNLIKE = "unlike every class"
 """What is said where the picture itself is good: a class that the model does not know, or an artefact."""
 
-_SIDE = 128
-"""Short side, in pixels, of the picture that is measured."""
-_BLURRED = 0.16
-"""Deviation of the finest detail against that of coarser detail. Of 600 sharp cells the least had .18; cells blurred
-by a Gaussian of 2 pixels had .15 at most."""
-_SECOND = 0.4
-"""Area of the largest nucleus outside the cell, in units of its own: of single cells 1 in 100 has more."""
+_SIDE = 96
+"""Short side, in pixels, of the picture that is measured; lengths below are in these pixels."""
+_BLURRED = 0.19
+"""Deviation of the finest detail against that of coarser detail."""
+_SECOND = 0.3
+"""Area of the largest nucleus outside the cell, in units of its own."""
 
 
 def reasons(paths: Sequence[Path | None], threads: int) -> list[str | None]:
@@ -51,15 +50,15 @@ def reason(picture: NDArray[np.uint8]) -> str:
     scale = _SIDE / min(height, width)
     size = (round(width * scale), round(height * scale))
     small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
-    masks = segment(small)
-    if not masks.cell.any():
+    levels = small.astype(np.float32)
+    # The glass is left out of the densities: it adds the same to all pixels, and only their differences are looked at.
+    dye = ndimage.gaussian_filter(np.log10((levels[..., 2] + 1) / (levels[..., 1] + 1)), 0.75)
+    nucleus = dyed_middle(dye)
+    if not nucleus.any():
         return NO_CELL
-    density = density_against_glass(small)
-    if _sharpness(density.mean(axis=-1)) < _BLURRED:
+    if _sharpness(levels.sum(axis=-1)) < _BLURRED:
         return OUT_OF_FOCUS
-    if _second_nucleus(density[..., 1] - density[..., 2], masks) > _SECOND:
-        return SEVERAL
-    return UNLIKE
+    return SEVERAL if _several(small, dye, nucleus) else UNLIKE
 
 
 def _of_file(path: Path) -> str:
@@ -69,21 +68,31 @@ def _of_file(path: Path) -> str:
         return UNLIKE
 
 
-def _sharpness(grey: NDArray[np.float32]) -> float:
-    """Detail of 1 pixel against detail of 1 to 4 pixels: a lens out of focus takes the finest first."""
+def _sharpness(grey: Plane) -> float:
+    """Detail of 1 pixel against detail of 1 to 4 pixels: a lens out of focus takes the finest first.
+
+    Of grey levels, not of optical density: in a dark channel, density is coarse and looks like detail.
+    """
     soft = ndimage.gaussian_filter(grey, 1)
     coarse = soft - ndimage.gaussian_filter(grey, 4)
     return float((grey - soft).std() / (coarse.std() + 1e-6))
 
 
-def _second_nucleus(dye: NDArray[np.float32], masks: Masks) -> float:
-    """Area of the largest dyed part outside the cell, in units of the cell's nucleus; 0 where it has none."""
-    if not masks.nucleus.any() or masks.cell.all():
+def _several(picture: NDArray[np.uint8], dye: Plane, nucleus: Mask) -> bool:
+    """Whether there is a nucleus outside the cell; the cell is its nucleus alone, until that seems so."""
+    if _second(dye, nucleus, nucleus) <= _SECOND:
+        return False
+    masks = segment(picture)
+    return bool(masks.nucleus.any()) and _second(dye, masks.nucleus, masks.cell) > _SECOND
+
+
+def _second(dye: Plane, nucleus: Mask, cell: Mask) -> float:
+    """Area of the largest dyed part outside the cell, in units of its nucleus."""
+    if cell.all():
         return 0.0
-    soft = ndimage.gaussian_filter(dye, 1)
-    ground = np.median(soft[~masks.cell])
-    limit = ground + 0.6 * (np.median(soft[masks.nucleus]) - ground)
-    outside = (soft > limit) & ~ndimage.binary_dilation(masks.cell, iterations=2)
+    ground = np.median(dye[~cell])
+    dyed = dye > ground + 0.6 * (np.median(dye[nucleus]) - ground)
+    outside = dyed & ~ndimage.binary_dilation(cell, iterations=2)
     labels, _ = ndimage.label(ndimage.binary_opening(outside, iterations=2))
     largest = np.bincount(labels.ravel())[1:].max(initial=0)
-    return float(largest / masks.nucleus.sum())
+    return float(largest / nucleus.sum())

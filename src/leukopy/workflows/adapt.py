@@ -106,10 +106,16 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     """
     from leukopy.bundle import open_bundle
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
+    from leukopy.inference.openvino import runtime
 
     bundle = open_bundle(settings.model)
     listed, left_out = _labelled(settings.labels)
-    run = record("adapt", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
+    run = record(
+        "adapt",
+        settings,
+        model={"name": bundle.card.name, "sha256": bundle.card.model.sha256},
+        runtime=runtime(),
+    )
     begin(out, run, overwrite=overwrite)
     with adaptable(bundle) as network:
         table, labelled, failures = _read(network, listed, settings, progress)

@@ -163,7 +163,14 @@ def _into_card(evaluation: Evaluation, bundle: Bundle, relation: str, command: s
 
 def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, overwrite: bool) -> Record:
     """Prepare ``out``, write its ``run.json``, and return it."""
-    run = record("evaluate", settings, model={"name": classifier.card.name, "sha256": classifier.card.model.sha256})
+    from leukopy.inference.openvino import runtime
+
+    run = record(
+        "evaluate",
+        settings,
+        model={"name": classifier.card.name, "sha256": classifier.card.model.sha256},
+        runtime=runtime(),
+    )
     run["provenance"] = {"command": settings.command, **run["provenance"]}
     begin(out, run, overwrite=overwrite)
     return run

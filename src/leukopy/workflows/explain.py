@@ -123,10 +123,12 @@ def explain(
         MissingExtraError: a method needs torch.
         OutputError: ``out`` holds something else, or cannot be written.
     """
+    from leukopy.inference.openvino import runtime
+
     inputs = gather_all(settings.inputs)
     tools = _open(settings, {cell.cell_id: cell.path for cell in inputs})
     card = tools.subject.bundle.card
-    run = record("explain", settings, model={"name": card.name, "sha256": card.model.sha256})
+    run = record("explain", settings, model={"name": card.name, "sha256": card.model.sha256}, runtime=runtime())
     begin(out, run, overwrite=overwrite)
     found = _Found()
     try:
