@@ -28,7 +28,7 @@ _SIDE = 96
 """Short side, in pixels, of the picture that is measured; lengths below are in these pixels."""
 _BLURRED = 0.19
 """Deviation of the finest detail against that of coarser detail."""
-_SECOND = 0.3
+_SECOND = 0.35
 """Area of the largest nucleus outside the cell, in units of its own."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from PIL import Image
 
 from leukopy import synthesis
 from leukopy.core.errors import ImageError
@@ -32,33 +33,46 @@ class Decoded:
 
 
 def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Progress) -> Decoded:
-    """Decode the pictures of ``cells`` as ``spec`` says; made once, then read from ``folder``."""
-    key = _key(cells["path"].to_list(), spec)
+    """Decode the pictures of ``cells`` as ``spec`` says; made once, then read from ``folder``.
+
+    Args:
+        cells: with a ``path``; with a ``crop`` of their own, where it is not null, they are cropped so.
+        spec: what the network takes.
+        folder: of the cache.
+        progress: told of the decoding.
+    """
+    paths, specs = cells["path"].to_list(), [spec] * len(cells)
+    if "crop" in cells.columns:
+        own = {crop: spec.model_copy(update={"crop": crop}) for crop in cells["crop"].drop_nulls().unique()}
+        specs = [own.get(crop, spec) for crop in cells["crop"]]
+    key = _key(paths, spec, specs)
     path, reasons = folder / f"pictures-{key}.npy", folder / f"pictures-{key}.json"
     if not path.exists():
         with atomic_path(path) as temporary:
-            write_json(reasons, _fill(cells["path"].to_list(), spec, temporary, progress))
+            write_json(reasons, _fill(paths, specs, temporary, progress))
     return Decoded(np.load(path, mmap_mode="r"), {int(row): why for row, why in read_json(reasons).items()})
 
 
-def _key(paths: list[str], spec: Preprocess) -> str:
+def _key(paths: list[str], spec: Preprocess, specs: list[Preprocess]) -> str:
     """What the cached pictures depend on; those of drawn cells on the drawing code too."""
     look = spec.model_dump_json(exclude={"mean", "std"})  # these are applied by the network
     digest = hashlib.sha256(f"{look} {'|'.join(paths)}".encode())
+    if own := [f"{index}:{one.crop}" for index, one in enumerate(specs) if one is not spec]:
+        digest.update("|".join(own).encode())
     if any(path.startswith(f"{DRAWN}:") for path in paths):
         for source in sorted(Path(synthesis.__file__).parent.glob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _fill(paths: list[str], spec: Preprocess, target: Path, progress: Progress) -> dict[int, str]:
-    shape = (len(paths), spec.size, spec.size, 3)
+def _fill(paths: list[str], specs: list[Preprocess], target: Path, progress: Progress) -> dict[int, str]:
+    shape = (len(paths), specs[0].size, specs[0].size, 3)
     pictures = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
     failures: dict[int, str] = {}
 
     def fill(index: int) -> None:
         try:
-            pictures[index] = _picture(paths[index], spec)
+            pictures[index] = _picture(paths[index], specs[index])
         except ImageError as error:
             failures[index] = str(error)
 
@@ -76,4 +90,6 @@ def _picture(path: str, spec: Preprocess) -> NDArray[np.uint8]:
     _, code, seed = path.split(":")
     # Two in three in the look of a laboratory of its own, the others in the default look, which the demo has.
     look = random_appearance(int(seed)) if int(seed) % 3 else None
-    return draw_cell(code, seed=int(seed), appearance=look, size=spec.size).image
+    drawn = Image.fromarray(draw_cell(code, seed=int(seed), appearance=look, size=spec.short_side).image)
+    side = (spec.size, spec.size)
+    return np.asarray(drawn.resize(side, Image.Resampling.BILINEAR, box=spec.box(*drawn.size)))

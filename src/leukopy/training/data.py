@@ -35,6 +35,7 @@ class Pictures(Dataset[Item]):
         self._pictures = decoded.pictures
         self._rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
         self.cells = cells[self._rows]
+        self._crops = self.cells["crop"].fill_null(spec.crop).to_list()
         self.members = member_matrix(self.cells["code"])
         self.failures = cells[list(decoded.failures)].select("cell_id", message=pl.Series(decoded.failures.values()))
 
@@ -46,7 +47,7 @@ class Pictures(Dataset[Item]):
         if self.augmentation is not None:
             # torch seeds each worker anew for each epoch; numpy follows it.
             rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
-            picture = self.augmentation(picture, self.spec.size, self.spec.crop, rng)
+            picture = self.augmentation(picture, self.spec.size, self._crops[index], rng)
         return torch.from_numpy(picture), torch.from_numpy(self.members[index])
 
     def plain(self) -> list[str]:
@@ -68,7 +69,8 @@ class CellData(lightning.LightningDataModule):
         spec = settings.preprocess
         # Augmentation turns and moves the picture, so it starts from the whole square at the same magnification.
         whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0}) if settings.augmentation else spec
-        self.train_set = Pictures(train, decode_all(train, whole, cache, progress), spec, settings.augmentation)
+        as_cached = train.drop("crop") if settings.augmentation else train
+        self.train_set = Pictures(train, decode_all(as_cached, whole, cache, progress), spec, settings.augmentation)
         self.val_set = Pictures(val, decode_all(val, spec, cache, progress), spec)
 
     @property

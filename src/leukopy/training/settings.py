@@ -31,6 +31,9 @@ class Source(Settings):
     """For drawn cells: how many are drawn."""
     validation_share: float = Field(default=0.2, ge=0, lt=1)
     """Where the data set comes without a split: the share of its groups kept for validation."""
+    crop: float | None = Field(default=None, gt=0.1, le=1)
+    """Share of the short side of its pictures that is kept, so that its cells are as large as those of the others;
+    None: ``preprocess.crop``."""
 
 
 class BackboneChoice(Settings):

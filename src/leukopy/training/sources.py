@@ -19,7 +19,8 @@ DRAWN = "drawn"
 
 
 def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
-    """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split.
+    """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split; and
+    ``crop``, null where it is that of the model.
 
     Test images, images without label, classes outside the taxonomy and those of ``recipe.without`` are left out here,
     once and for all.
@@ -32,8 +33,12 @@ def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
 
 def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
     """As ``gather``, with the test images: for a run that trains and tests at one go."""
-    tables = [_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)
-              for source in recipe.sources]  # fmt: skip
+    tables = [
+        (_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)).with_columns(
+            crop=pl.lit(source.crop, pl.Float64)
+        )
+        for source in recipe.sources
+    ]
     cells = pl.concat(tables)
     unseen = {index for code in recipe.without for index in fine_members(code)}
     if unseen:
