@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from leukopy.inference.slides import ENOUGH_CELLS
-from leukopy.inference.strangeness import NO_RISE, SAMPLE, Rise, among, rise, sample_of, usual
+from leukopy.inference.strangeness import NO_RISE, Rise, among, rise, usual
 
 RNG = np.random.default_rng(0)
 
@@ -74,12 +74,3 @@ def test_no_strangeness_is_a_number_too() -> None:
     nothing = np.zeros(50, np.float32)
     assert np.isfinite(among(nothing, nothing, Rise(2, 5))).all()
     assert rise(nothing, nothing, (0, 0)) == NO_RISE
-
-
-def test_a_sample_is_spread_over_the_slide() -> None:
-    assert sample_of(range(7)) == list(range(7))
-    assert sample_of(range(0)) == []
-    some = sample_of(range(1000))
-    assert len(set(some)) == SAMPLE
-    assert (some[0], some[-1]) == (0, 999)
-    assert max(np.diff(some)) <= 17

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from leukopy.inference.classifier import Classifier
 from leukopy.inference.strangeness import Rise
+from leukopy.inference.survey import Survey
 from leukopy.review import worker as module
 from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
@@ -87,9 +88,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that takes a while for each batch."""
     stream = Classifier.stream
 
-    def slowly(self: Classifier, cells: Any, risen: Any) -> Any:
+    def slowly(self: Classifier, cells: Any, survey: Any) -> Any:
         time.sleep(0.15)
-        return stream(self, cells, risen)
+        return stream(self, cells, survey)
 
     monkeypatch.setattr(Classifier, "stream", slowly)
 
@@ -221,19 +222,19 @@ def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
     slides, told = [], set()
     stream = Classifier.stream
 
-    def rise(self: Classifier, slide: Any) -> Rise:
+    def surveyed(self: Classifier, slide: Any) -> Survey:
         slides.append([cell.path for cell in slide])
-        return Rise(times=len(slides) + 1)
+        return Survey(rise=Rise(times=len(slides) + 1))
 
-    def noted(self: Classifier, cells: Any, risen: Rise) -> Any:
-        told.add(risen)
-        return stream(self, cells, risen)
+    def noted(self: Classifier, cells: Any, survey: Survey) -> Any:
+        told.add(survey)
+        return stream(self, cells, survey)
 
-    monkeypatch.setattr(Classifier, "rise", rise)
+    monkeypatch.setattr(Classifier, "survey", surveyed)
     monkeypatch.setattr(Classifier, "stream", noted)
     job = bench.queue(2 * IMAGES + 5)
     bench.work()
     bench.over(job)
     assert [len(slide) for slide in slides] == [2 * IMAGES + 5]
     assert all(Path(path).exists() for path in slides[0])
-    assert told == {Rise(times=2)}
+    assert told == {Survey(rise=Rise(times=2))}

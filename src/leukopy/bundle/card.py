@@ -163,6 +163,9 @@ class Card(Settings):
     classes: tuple[str, ...]
     """Fine class codes, in the order of the ``logits`` output."""
     preprocess: Preprocess
+    cell_sizes: dict[str, float] | None = None
+    """Coarse code -> diameter of the usual cell in sides of the network's input: of each slide, as much of the pictures
+    is kept as makes its cells as large (`leukopy.inference.magnification`). None: ``preprocess.crop`` is for all."""
     model: ModelFile
     calibration: Calibration
     thresholds: Thresholds

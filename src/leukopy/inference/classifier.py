@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,9 +16,11 @@ from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.magnification import SAMPLE, crop_for, diameters
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
-from leukopy.inference.slides import class_free
-from leukopy.inference.strangeness import NO_RISE, Rise, among, rise, sample_of
+from leukopy.inference.slides import ENOUGH_CELLS, class_free
+from leukopy.inference.strangeness import NO_RISE, Rise, among, rise
+from leukopy.inference.survey import UNKNOWN, Survey, sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -73,7 +76,7 @@ class Classifier:
         """Classify image files; a cell's id is its path as given.
 
         Args:
-            paths: image files, of one slide: where they are enough, strangeness is told `among` them.
+            paths: image files, of one slide: where they are enough, it is surveyed.
             progress: told how many are done.
 
         Returns:
@@ -82,7 +85,7 @@ class Classifier:
         """
         inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
         cells, failures, looks, done = [], [], [], 0
-        for part in self.stream(inputs, self.rise(inputs)):
+        for part in self.stream(inputs, self.survey(inputs)):
             cells.append(part.cells)
             failures.append(part.failures)
             looks += [] if part.looks is None else [part.looks]
@@ -94,42 +97,57 @@ class Classifier:
             pl.concat(looks) if looks else None,
         )
 
-    def rise(self, slide: Sequence[CellInput]) -> Rise:
-        """How much stranger the cells of a slide are than known ones; a few batches of them are looked at.
-
-        Nothing where the bundle does not tell, where too few cells can be read, and where they are not stranger.
+    def survey(self, slide: Sequence[CellInput]) -> Survey:
+        """What a few cells of a slide tell of it: how large its cells are, and how much stranger than known ones.
 
         Args:
-            slide: all cells of the slide, in any order that is always the same.
+            slide: all cells of the slide, in any order that is always the same. Of fewer than ``ENOUGH_CELLS`` that can
+                be read nothing is said.
         """
+        crop = self._crop(slide)
+        return Survey(crop, self._rise(slide, crop))
+
+    def _crop(self, slide: Sequence[CellInput]) -> float | None:
+        sizes = self.card.cell_sizes
+        if sizes is None or len(slide) < ENOUGH_CELLS:
+            return None
+        batches = list(self._engine.run(sample_of(slide, SAMPLE)))
+        classes = [code for batch in batches for code in self._coarse(batch)]
+        found = diameters([Path(cell.path) for batch in batches for cell in batch.cells], self._engine.threads)
+        return crop_for(found, classes, sizes, self.card.preprocess.crop)
+
+    def _coarse(self, batch: Batch) -> list[str]:
+        """The coarse class of each cell."""
+        fine = calibrated(self.card.calibration, batch.outputs)
+        return [str(code) for code in _COARSE_CODES[(fine @ _TO_COARSE).argmax(axis=1)]]
+
+    def _rise(self, slide: Sequence[CellInput], crop: float | None) -> Rise:
         knowing = self.card.open_set
-        if knowing is None or knowing.usual is None:
+        if knowing is None or knowing.usual is None or len(slide) < ENOUGH_CELLS:
             return NO_RISE
-        batches = [batch.outputs for batch in self._engine.run(sample_of(slide))]
-        if not batches:
-            return NO_RISE
+        batches = [batch.outputs for batch in self._engine.run(sample_of(slide), crop)]
         strangeness, far = (np.concatenate([batch[name] for batch in batches]) for name in ("strangeness", FAR))
         return rise(strangeness, far, knowing.usual)
 
-    def stream(self, cells: Iterable[CellInput], risen: Rise = NO_RISE) -> Generator[Predictions, None, None]:
+    def stream(self, cells: Iterable[CellInput], survey: Survey = UNKNOWN) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
 
         Args:
             cells: image files.
-            risen: the `rise` of their slide.
+            survey: of their slide.
 
         Yields:
             What became of the next ``ROWS`` cells or so. Inputs keep their order within each of the two tables, and
             every input is in the yield of its own stretch.
         """
         waiting: list[Batch] = []
-        for batch in self._engine.run(cells):
+        for batch in self._engine.run(cells, survey.crop):
             waiting.append(batch)
             if sum(len(one.cells) + len(one.failures) for one in waiting) >= ROWS:
-                yield self._rows(waiting, risen)
+                yield self._rows(waiting, survey.rise)
                 waiting = []
         if waiting:
-            yield self._rows(waiting, risen)
+            yield self._rows(waiting, survey.rise)
 
     def _rows(self, batches: Sequence[Batch], risen: Rise) -> Predictions:
         cells = [cell for batch in batches for cell in batch.cells]
@@ -238,3 +256,20 @@ def _words(**flags: NDArray[np.bool_]) -> NDArray[np.str_]:
     codes: NDArray[np.intp] = np.sum([up.astype(np.intp) << bit for bit, up in enumerate(flags.values())], axis=0)
     rows: NDArray[np.str_] = np.array(every_set)[codes]
     return rows
+
+
+def magnified(bundle: Bundle, slide: Sequence[CellInput]) -> Bundle:
+    """The bundle as it looks at a slide: of each picture as much is kept as makes the cells as large as it learnt them.
+
+    Args:
+        bundle: an opened bundle.
+        slide: cells of one slide, or of one laboratory.
+
+    Returns:
+        The same bundle where the cells are too few, or as large as usual, or where it does not ask for their size.
+    """
+    crop = Classifier(bundle).survey(slide).crop
+    if crop is None or crop == bundle.card.preprocess.crop:
+        return bundle
+    preprocess = bundle.card.preprocess.model_copy(update={"crop": crop})
+    return replace(bundle, card=bundle.card.model_copy(update={"preprocess": preprocess}))

@@ -107,17 +107,22 @@ class Engine:
         shape: tuple[int, ...] = self._empty[output].shape[1:]
         return shape
 
-    def run(self, cells: Iterable[CellInput]) -> Iterator[Batch]:
+    def run(self, cells: Iterable[CellInput], crop: float | None = None) -> Iterator[Batch]:
         """Classify ``cells`` in their order; only some batches per thread are ever in memory.
+
+        Args:
+            cells: image files.
+            crop: share of their short side that is kept; by default that of the bundle's card.
 
         Raises:
             BundleError: the network fails on an image, or gives numbers that are none.
         """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="leukopy")
         running: deque[Future[Batch]] = deque()
+        spec = self._spec if crop is None else self._spec.model_copy(update={"crop": crop})
         try:
             for batch in _batches(cells):
-                running.append(pool.submit(self._classify, batch))
+                running.append(pool.submit(self._classify, batch, spec))
                 if len(running) > 2 * self.threads:
                     yield running.popleft().result()
             while running:
@@ -125,15 +130,15 @@ class Engine:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _classify(self, inputs: Sequence[CellInput]) -> Batch:
+    def _classify(self, inputs: Sequence[CellInput], spec: Preprocess) -> Batch:
         read: list[tuple[CellInput, CellImage]] = []
         failures: list[tuple[CellInput, ImageError]] = []
         for cell in inputs:
             try:
-                read.append((cell, read_cell(Path(cell.path), self._spec)))
+                read.append((cell, read_cell(Path(cell.path), spec)))
             except ImageError as error:
                 failures.append((cell, error))
-        side = self._spec.size
+        side = spec.size
         pixels = np.stack([image.pixels for _, image in read]) if read else np.empty((0, side, side, 3), np.uint8)
         return Batch(
             cells=[cell for cell, _ in read],

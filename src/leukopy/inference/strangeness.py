@@ -9,20 +9,14 @@ known. Nothing is ever added, so that a slide of the training's laboratories is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.inference.slides import ENOUGH_CELLS
 
-SAMPLE = 64
-"""Cells of a slide that tell what is usual on it, at most."""
 _QUANTILE = 0.25
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,12 +31,6 @@ class Rise:
 
 NO_RISE = Rise()
 """Of a slide that is usual, or that nothing is known of: each cell is judged by itself."""
-
-
-def sample_of(slide: Sequence[T]) -> list[T]:
-    """Up to ``SAMPLE`` of a slide's cells, evenly over the list: it may be sorted by class."""
-    places = np.linspace(0, len(slide) - 1, min(SAMPLE, len(slide))).round().astype(int)
-    return [slide[place] for place in places]
 
 
 def usual(strangeness: NDArray[np.floating], far: NDArray[np.floating]) -> tuple[float, float]:

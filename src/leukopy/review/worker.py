@@ -92,13 +92,13 @@ class Worker:
         waiting = self._store.pending_images(job.case_id)
         self._done = job.total - len(waiting)
         slide = [CellInput(digest, str(self._store.images.path(digest))) for digest in self._store.digests(job.case_id)]
-        risen = classifier.rise(slide)
+        survey = classifier.survey(slide)
         for begin in range(0, len(waiting), IMAGES):
             if self._stopping.is_set() or gone.is_set():
                 return False
             some = waiting[begin : begin + IMAGES]
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
-            for predictions in classifier.stream(cells, risen):
+            for predictions in classifier.stream(cells, survey):
                 self._store.write_predictions(job.case_id, predictions, model, classifier.card.slide_check)
             self._done += len(some)
             if not self._store.progress(job.id, self._done, job.total):

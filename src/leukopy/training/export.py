@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import onnx
 import onnxruntime
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
@@ -21,6 +22,8 @@ from leukopy.core.files import file_digest
 from leukopy.core.provenance import provenance
 from leukopy.evaluation.calibration import fit_temperature
 from leukopy.evaluation.conformal import set_threshold
+from leukopy.inference.cores import available_cores
+from leukopy.inference.magnification import diameters, usual_sizes
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.training.data import CellData, Pictures
@@ -29,10 +32,13 @@ from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.quantise import quantised
 from leukopy.training.settings import TrainSettings
-from leukopy.training.sources import uses
+from leukopy.training.sources import DRAWN, uses
 
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX and torch logits, on real images."""
+
+MEASURED_CELLS = 40
+"""Training cells of each class that tell how large the cells of the class are."""
 
 CALIBRATION_PICTURES = 400
 """Training pictures that show the quantiser which activations occur."""
@@ -62,7 +68,9 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
         if settings.elsewhere > 1:
             logits = logits / _warmer_elsewhere(path, settings, data)
         card = _card(settings, data, net, logits, file_digest(path))
-        card = card.model_copy(update={"provenance": card.provenance | checked})
+        card = card.model_copy(
+            update={"provenance": card.provenance | checked, "cell_sizes": _cell_sizes(settings, data)}
+        )
         return write_bundle(folder, card, path.read_bytes())
 
 
@@ -167,6 +175,18 @@ def _warmer_elsewhere(path: Path, settings: TrainSettings, data: CellData) -> ND
     return 1 + np.float32(settings.elsewhere - 1) * _output(path, data.val_set, ELSEWHERE)[:, None]
 
 
+def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | None:
+    """Of cells of the sources that have no crop of their own; None where no source has one: all are seen alike."""
+    if not any(source.crop for source in settings.sources):
+        return None
+    cells = data.train_set.cells.filter(pl.col("crop").is_null(), ~pl.col("path").str.starts_with(f"{DRAWN}:"))
+    cells = cells.with_columns(class8=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
+    parts = cells.partition_by("class8", maintain_order=True)
+    cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)
+    found = diameters([Path(path) for path in cells["path"]], available_cores())
+    return usual_sizes(found, cells["class8"].to_list(), settings.preprocess.crop)
+
+
 def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:
     members = data.val_set.members
     temperature = fit_temperature(logits, members)
@@ -189,6 +209,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
         taxonomy=taxonomy.digest(),
         classes=tuple(cell.code for cell in taxonomy.FINE),
         preprocess=settings.preprocess,
+        cell_sizes=_cell_sizes(settings, data),
         model=ModelFile(
             architecture=f"{settings.backbone.name} ({entry.paper})",
             parameters=sum(p.numel() for p in net.parameters()),

@@ -106,7 +106,9 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     """
     from leukopy.bundle import open_bundle
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
+    from leukopy.inference.classifier import magnified
     from leukopy.inference.openvino import runtime
+    from leukopy.inference.rows import CellInput
 
     bundle = open_bundle(settings.model)
     listed, left_out = _labelled(settings.labels)
@@ -117,6 +119,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         runtime=runtime(),
     )
     begin(out, run, overwrite=overwrite)
+    bundle = magnified(bundle, [CellInput(*cell) for cell in listed.select("cell_id", "path").iter_rows()])
     with adaptable(bundle) as network:
         table, labelled, failures = _read(network, listed, settings, progress)
         _write_failures(out / "failures.csv", failures)

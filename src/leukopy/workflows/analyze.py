@@ -168,7 +168,7 @@ def _card_digest(card: Card) -> str:
 def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> None:
     try:
         progress("classifying", parts.rows, len(inputs))
-        with closing(classifier.stream(inputs[parts.rows :], classifier.rise(inputs))) as stream:
+        with closing(classifier.stream(inputs[parts.rows :], classifier.survey(inputs))) as stream:
             for predictions in stream:
                 parts.add(predictions)
                 progress("classifying", parts.rows, len(inputs))

@@ -185,8 +185,8 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
     inputs = [CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows()]
     cells, failures = [pl.DataFrame(schema=cell_schema(classifier.card))], [pl.DataFrame(schema=FAILURE_SCHEMA)]
     done = 0
-    # A data set counts as one slide: what is strange is told among its cells.
-    for part in classifier.stream(inputs, classifier.rise(inputs)):
+    # A data set counts as one slide: how large and how strange its cells are is told once.
+    for part in classifier.stream(inputs, classifier.survey(inputs)):
         cells.append(part.cells)
         failures.append(part.failures)
         done += len(part.cells) + len(part.failures)

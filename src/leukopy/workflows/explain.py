@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -163,6 +163,8 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
 
     from leukopy.explain import METHODS, open_subject, read_index
     from leukopy.inference import activations
+    from leukopy.inference.classifier import magnified
+    from leukopy.inference.rows import CellInput
     from leukopy.taxonomy import FINE
 
     codes = [cell.code for cell in FINE]
@@ -170,6 +172,8 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
         raise SettingsError(f"--target {settings.target}: not a fine class; known: {', '.join(codes)}.")
     opened = {name: METHODS[name] for name in settings.methods}
     subject = open_subject(settings.model)
+    slide = [CellInput(*cell) for cell in paths.items()]
+    subject = replace(subject, bundle=magnified(subject.bundle, slide))
     side = subject.bundle.card.preprocess.size
     nothing = np.zeros((0, side, side, 3), np.uint8)
     grid = activations(subject.bundle, nothing, ["feature_map"])["feature_map"].shape[-1]
@@ -337,7 +341,6 @@ def _sanity(tools: _Tools, found: _Found) -> dict[str, NDArray[np.float64]]:
 
 def _write(tools: _Tools, found: _Found, out: Path, run: Record) -> ExplainResult:
     """Write the tables and what people read."""
-    from dataclasses import asdict
     from io import BytesIO
 
     import polars as pl

@@ -73,7 +73,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     classifier = Classifier.open(settings.model, settings.threads)
     done, look = 0, SlideLook()
     failures = [pl.DataFrame(schema=FAILURE_SCHEMA)]
-    with _writer(out) as write, closing(classifier.stream(inputs, classifier.rise(inputs))) as stream:
+    with _writer(out) as write, closing(classifier.stream(inputs, classifier.survey(inputs))) as stream:
         for predictions in stream:
             write(predictions)
             failures.append(predictions.failures)

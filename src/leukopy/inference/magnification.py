@@ -1,0 +1,87 @@
+"""How large cells are in the pictures of a slide, and how much of each picture to keep for it.
+
+Laboratories crop and magnify as they please: a cell takes .38 of the side of a picture in one, .57 in another, and a
+network takes a cell that is half as large again for another class. The size of cells is known, so that a few of a slide
+tell its magnification; each is held against the usual size of its class, since a slide of lymphocytes alone has small
+cells at any magnification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.core.errors import ImageError
+from leukopy.imaging.decode import read_image
+from leukopy.inference.slides import ENOUGH_CELLS
+
+SAMPLE = 32
+"""Cells of a slide that are measured, at most: 10 ms each."""
+_SIDE = 128
+"""Short side, in pixels, from which a cell is measured."""
+_SAME = 0.08
+"""Cells larger or smaller by this share are as large as usual: as much lies between slides of one laboratory."""
+_SMALLEST, _WHOLE = 0.3, 1.0
+"""Shares of the short side that are kept, at least and at most."""
+
+
+def diameters(paths: Sequence[Path], threads: int) -> NDArray[np.float64]:
+    """Diameter of the disc of each cell's area, (N,), in short sides of its picture; not-a-number where none is found.
+
+    Args:
+        paths: N image files.
+        threads: that measure them.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="leukopy") as pool:
+        return np.array(list(pool.map(_diameter, paths)), dtype=np.float64)
+
+
+def crop_for(found: NDArray[np.float64], classes: Sequence[str], usual: Mapping[str, float], crop: float) -> float:
+    """The share of the short side to keep of a slide's pictures, for its cells to be as large as those learnt from.
+
+    Args:
+        found: (N,), `diameters` of some of its cells; of fewer than ``ENOUGH_CELLS`` nothing is said.
+        classes: their coarse codes, as the network sees them so far.
+        usual: by coarse code, the diameter of the usual cell in sides of the network's input.
+        crop: that of the model, which stays where the cells are as large as usual.
+    """
+    expected = np.array([usual.get(code, np.nan) for code in classes])
+    larger = found / crop / expected
+    larger = larger[np.isfinite(larger)]
+    if len(larger) < ENOUGH_CELLS:
+        return crop
+    times = float(np.median(larger))
+    if abs(times - 1) <= _SAME:
+        return crop
+    return round(float(np.clip(crop * times, _SMALLEST, _WHOLE)), 2)
+
+
+def usual_sizes(found: NDArray[np.float64], classes: Sequence[str], crop: float) -> dict[str, float]:
+    """By coarse code, the diameter of the usual cell in sides of the network's input, for a model's card.
+
+    Args:
+        found: (N,), `diameters` of cells of the training.
+        classes: their coarse codes.
+        crop: of the model.
+    """
+    codes = np.array(classes)
+    measured = np.isfinite(found)
+    return {
+        code: round(float(np.median(found[measured & (codes == code)])) / crop, 3)
+        for code in np.unique(codes[measured]).tolist()
+    }
+
+
+def _diameter(path: Path) -> float:
+    from leukopy.imaging.segmentation import segment  # noqa: PLC0415 (scikit-image: half as long again to start)
+
+    try:
+        picture = read_image(path, short_side=_SIDE)
+    except ImageError:  # it becomes a failure where it is classified
+        return float("nan")
+    cell = segment(picture).cell
+    return float(2 * np.sqrt(cell.sum() / np.pi) / min(cell.shape)) if cell.any() else float("nan")

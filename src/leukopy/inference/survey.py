@@ -1,0 +1,36 @@
+"""What a few cells of a slide tell of all of it, before the first is classified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from leukopy.inference.strangeness import NO_RISE, Rise
+
+SAMPLE = 64
+"""Cells of a slide that are looked at, at most."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How the cells of a slide are to be looked at, and judged."""
+
+    crop: float | None = None
+    """Share of the short side of its pictures that the network gets; None: as its card says."""
+    rise: Rise = NO_RISE
+    """How much stranger its usual cell is than a known one."""
+
+
+UNKNOWN = Survey()
+"""Of a slide that nothing is known of: each cell is taken by itself."""
+
+
+def sample_of(slide: Sequence[T], size: int = SAMPLE) -> list[T]:
+    """Up to ``size`` of a slide's cells, evenly over the list: it may be sorted by class."""
+    places = np.linspace(0, len(slide) - 1, min(size, len(slide))).round().astype(int)
+    return [slide[place] for place in places]
