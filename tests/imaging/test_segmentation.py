@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from leukopy import taxonomy
 from leukopy.imaging.decode import read_image
-from leukopy.imaging.segmentation import remove_background, segment
+from leukopy.imaging.segmentation import dyed_middle, remove_background, segment
 from leukopy.synthesis import DrawnCell, draw_cell, random_appearance
 
 LEUKOCYTES = [cell.code for cell in taxonomy.FINE if cell.code != "PLT"]
@@ -57,6 +58,27 @@ def test_masks_have_the_picture_s_size_and_the_nucleus_lies_in_the_cell(size: in
     assert masks.cell.dtype == masks.nucleus.dtype == np.bool_
     assert not (masks.nucleus & ~masks.cell).any()
     assert dice(masks.cell, cell.cell_mask[:, 2:]) > 0.9
+
+
+def dye_of(picture: NDArray[np.uint8], blur: float) -> NDArray[np.float32]:
+    levels = picture.astype(np.float32) + 1
+    return ndimage.gaussian_filter(np.log10(levels[..., 2] / levels[..., 1]), blur)
+
+
+@pytest.mark.parametrize("size", [96, 128, 200])
+@pytest.mark.parametrize("code", ["SNE", "LY", "EO", "MO"])
+def test_the_dyed_middle_is_the_nucleus_with_its_lobes_at_any_size(code: str, size: int) -> None:
+    cell = draw_cell(code, seed=3, size=size)
+    dye = dye_of(cell.image, size / 128)
+    found = dyed_middle(dye)
+    assert dice(found, cell.nucleus_mask) > 0.85
+    np.testing.assert_array_equal(dyed_middle(dye + 0.5), found)  # the colour of the glass
+
+
+def test_where_there_is_no_cell_nothing_in_the_middle_is_dyed() -> None:
+    for picture in empty_pictures().values():
+        if min(picture.shape[:2]) > 16:
+            assert not dyed_middle(dye_of(picture, 1)).any()
 
 
 def empty_pictures() -> dict[str, NDArray[np.uint8]]:

@@ -117,7 +117,7 @@ def box(mask: Mask) -> tuple[slice, slice]:
 
 def _pixel(plane: NDArray[np.generic]) -> float:
     """Length of what is a pixel where the short side is ``_SIDE``."""
-    return min(plane.shape) / _SIDE
+    return float(min(plane.shape) / _SIDE)
 
 
 def _seed(dye: Plane) -> Mask:

@@ -1,8 +1,14 @@
-"""Why a cell is unidentified, in words, from cheap measures of its picture: some 2 ms for each such cell on one core.
+"""Why a cell is unidentified, in words, from cheap measures of its picture: some 3 ms for each such cell on one core.
 
-The cheap questions come first. Whether there is a cell is told by what takes the nuclear dye in the middle, without its
-cytoplasm; whether it is sharp, by the finest detail; and the whole cell is segmented, in five times all the rest, only
-where something dyed lies apart from the nucleus (one single cell in 18), to see whether it belongs to the cell.
+The cheap questions come first. Whether there is a cell is told by what takes the nuclear dye in the middle; whether it
+is sharp, by its finest detail. Only where something else takes the dye (in 1 picture of a single cell in 20) is the
+whole cell segmented, in four times the time, to see whether that lies outside it: an image of two cells takes 10 ms.
+
+The limits were set on 150 cells of each of PBC Barcelona (validation), Raabin, Chula and BCISC, and on the same cells
+blurred, paired and cut away. Of 100 further cells of each, in this order: blurred, 100, 100, 86 and 100 % are said to
+be out of focus; two cells are told in 73, 67, 23 and 70 % of their pictures; that there is none, in 80, 38, 85 and 86 %
+of enlarged corners (the rest hold red cells that look dyed). Of 1,821 sharp cells (among them those named), 11 are said
+to be no cell, 10 of them Chula's, and 16 to be several: 15 of these do have a part of another in their picture.
 """
 
 from __future__ import annotations
@@ -27,9 +33,11 @@ UNLIKE = "unlike every class"
 _SIDE = 96
 """Short side, in pixels, of the picture that is measured; lengths below are in these pixels."""
 _BLURRED = 0.19
-"""Deviation of the finest detail against that of coarser detail."""
-_SECOND = 0.35
-"""Area of the largest nucleus outside the cell, in units of its own."""
+"""Deviation of the finest detail against that of coarser detail: none of 1,821 sharp cells has less. Cells blurred by
+a Gaussian of 2 pixels or more, where the short side is 112, have less but for one in ten of Chula's."""
+_SECOND = 0.33
+"""Area of the largest nucleus outside the cell, in units of its own. The lobes of one nucleus reached .32 in 2 of
+1,821 cells."""
 
 
 def reasons(paths: Sequence[Path | None], threads: int) -> list[str | None]:
