@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from leukopy.inference.parts import Parts
     from leukopy.inference.rows import CellInput
     from leukopy.inference.slides import SlideDistance
+    from leukopy.inference.survey import Survey
 
 CELLS_FILE = "cells.parquet"
 FAILURES_FILE = "failures.csv"
@@ -110,14 +111,15 @@ def analyze(
         known = run.get("slide")
         return _result(out, len(inputs), ranges, SlideDistance(**known) if known else None)
     parts = Parts(out / "parts")
-    _classify(parts, inputs, classifier, progress)
+    survey = _classify(parts, inputs, classifier, progress)
     parts.write_cells(out / CELLS_FILE)
     parts.write_cells(out / "cells.csv")
     parts.write_failures(out / FAILURES_FILE)
     result = _result(out, len(inputs), ranges, judge(parts.look(), classifier.card.slide_check))
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
-    finish(out, run, counts=counts, slide=asdict(result.slide) if result.slide else None)
+    slide = asdict(result.slide) if result.slide else None
+    finish(out, run, counts=counts, slide=slide, survey=asdict(survey))
     parts.remove()
     return result
 
@@ -165,13 +167,15 @@ def _card_digest(card: Card) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> None:
+def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> Survey:
     try:
         progress("classifying", parts.rows, len(inputs))
-        with closing(classifier.stream(inputs[parts.rows :], classifier.survey(inputs))) as stream:
+        survey = classifier.survey(inputs)
+        with closing(classifier.stream(inputs[parts.rows :], survey)) as stream:
             for predictions in stream:
                 parts.add(predictions)
                 progress("classifying", parts.rows, len(inputs))
+        return survey
     except KeyboardInterrupt as interrupt:
         parts.flush()
         kept = f"{parts.rows} of {len(inputs)} cells are done and kept. Run the same command with --resume to continue."
