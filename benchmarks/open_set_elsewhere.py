@@ -30,8 +30,10 @@ from leukopy.core.progress import silent
 from leukopy.datasets import open_dataset
 from leukopy.evaluation.roc import delong_interval
 from leukopy.inference import activations
-from leukopy.inference.classifier import FAR
-from leukopy.inference.strangeness import among, rise, sample_of
+from leukopy.inference.classifier import FAR, magnified
+from leukopy.inference.rows import CellInput
+from leukopy.inference.strangeness import among, rise
+from leukopy.inference.survey import sample_of
 from leukopy.taxonomy import fine_members
 from leukopy.training.open_set import look
 from leukopy.training.sources import with_test
@@ -64,6 +66,11 @@ class Cells:
         strangeness, far = (self.outputs[name] for name in ("strangeness", FAR))
         some = np.array(sample_of(list(rows)))
         return among(strangeness[rows], far[rows], rise(strangeness[some], far[some], self.known)) / self.threshold
+
+
+def as_seen(bundle: Bundle, cells: pl.DataFrame) -> Bundle:
+    """The bundle at the magnification of a laboratory; all its cells count as one slide."""
+    return magnified(bundle, [CellInput(*cell) for cell in cells.select("cell_id", "path").iter_rows()])
 
 
 def see(bundle: Bundle, cells: pl.DataFrame) -> tuple[pl.DataFrame, Outputs, NDArray[np.uint8]]:
@@ -111,8 +118,9 @@ def shares(cells: Cells, strange: NDArray[np.bool_], share: float, rng: np.rando
 
 def unseen_laboratory(name: str, run: Path) -> dict[str, object]:
     """By a network that never saw the laboratory."""
-    bundle, rng = open_bundle(run), np.random.default_rng(0)
-    table, outputs, pictures = see(bundle, laboratory(name))
+    listed, rng = laboratory(name), np.random.default_rng(0)
+    bundle = as_seen(open_bundle(run), listed)
+    table, outputs, pictures = see(bundle, listed)
     cells, every = Cells(bundle, outputs), np.arange(len(table))
     figures: dict[str, object] = {
         "cells": len(table),
@@ -134,7 +142,7 @@ def unseen_class(code: str, run: Path) -> dict[str, object]:
     test = with_test(recipe_of(bundle).model_copy(update={"without": ()}), data_folder()).filter(split="test")
     figures: dict[str, object] = {}
     for name, table in {"pbc": test, **{name: laboratory(name) for name in LABORATORIES}}.items():
-        seen, outputs, _ = see(bundle, table)
+        seen, outputs, _ = see(as_seen(bundle, table), table)
         cells, rng = Cells(bundle, outputs), np.random.default_rng(0)
         strange = np.array([members.issuperset(fine_members(own)) for own in seen["code"]])
         found: dict[str, object] = {"cells": len(seen), "of the class": int(strange.sum())}
