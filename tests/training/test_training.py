@@ -211,6 +211,44 @@ def test_pictures_of_another_look_are_not_taken_from_the_cache(
     assert not np.array_equal(other.pictures, plain.pictures)
 
 
+def test_cells_with_a_crop_of_their_own_are_cropped_so(tmp_path: Path, laboratory: Path) -> None:
+    path, spec = laboratory / "lab" / "EO" / "0.png", Preprocess(size=48, crop=0.8)
+    drawn = "drawn:EO:3"
+    cells = pl.DataFrame({"path": [str(path), str(path), drawn, drawn], "crop": [None, 0.5, None, 0.5]})
+    found = decode_all(cells, spec, tmp_path, silent).pictures
+    nearer = spec.model_copy(update={"crop": 0.5})
+    assert np.array_equal(found[0], read_cell(path, spec).pixels)
+    assert np.array_equal(found[1], read_cell(path, nearer).pixels)
+    whole = Image.fromarray(draw_cell("EO", seed=3, size=96).image)
+    middle = whole.resize((48, 48), Image.Resampling.BILINEAR, box=(24, 24, 72, 72))
+    assert np.array_equal(found[3], np.asarray(middle))
+    assert not np.array_equal(found[2], found[3])
+    other = decode_all(cells.with_columns(crop=pl.lit(0.6)), spec, tmp_path, silent).pictures
+    assert not np.array_equal(other[1], found[1])  # the cache knows the crops apart
+
+
+@pytest.mark.parametrize("augmentation", [None, {"scale": (1, 1), "rotate": False}])
+def test_sources_of_another_magnification_are_seen_at_one_size(laboratory: Path, tmp_path: Path, augmentation) -> None:
+    sources = [
+        {"dataset": "folders", "root": "lab", "share": 0.5, "validation_share": 0.3},
+        {"dataset": "drawn", "share": 0.5, "images": 22, "crop": 0.9},
+    ]
+    settings = recipe(sources=sources, preprocess={"size": 48, "crop": 0.6}, augmentation=augmentation)
+    data = CellData(settings, laboratory, tmp_path / "cache", silent)
+    crops = dict(zip(data.train_set.cells["source"], data.train_set._crops, strict=True))
+    assert crops == {"folders": 0.6, "drawn": 0.9}
+    card = train(settings, tmp_path / "run").card
+    assert card.cell_sizes is not None
+    assert set(card.cell_sizes) == set(CODES)
+    assert all(0.2 < size < 1 for size in card.cell_sizes.values())  # a cell takes .3 to .5 of a drawn picture
+
+
+def test_models_of_one_magnification_ask_for_no_sizes(laboratory: Path, tmp_path: Path) -> None:
+    assert train(recipe(optimisation={"epochs": 1}), tmp_path / "run").card.cell_sizes is None
+    with pytest.raises(SettingsError, match="every source has a crop"):
+        recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "crop": 0.5}])
+
+
 def test_a_run_starts_from_the_network_of_another(tmp_path: Path, laboratory: Path) -> None:
     first = {"name": "lenet"}
     train(recipe(optimisation={"epochs": 1, "batch_size": 8}), tmp_path / "a")

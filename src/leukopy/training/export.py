@@ -179,7 +179,7 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     """Of cells of the sources that have no crop of their own; None where no source has one: all are seen alike."""
     if not any(source.crop for source in settings.sources):
         return None
-    cells = data.train_set.cells.filter(pl.col("crop").is_null(), ~pl.col("path").str.starts_with(f"{DRAWN}:"))
+    cells = data.train_set.cells.filter(pl.col("crop").is_null(), pl.col("source") != DRAWN)
     cells = cells.with_columns(class8=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
     parts = cells.partition_by("class8", maintain_order=True)
     cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)

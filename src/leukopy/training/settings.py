@@ -185,3 +185,10 @@ class TrainSettings(Recipe):
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
     tenth of a point of accuracy."""
     licence: str = "Apache-2.0"
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        crops = [source.crop for source in self.sources if source.dataset != "drawn"]
+        if any(source.crop for source in self.sources) and all(crops):
+            raise ValueError("every source has a crop: leave out that of the one whose cells the others are held to")
+        return self
