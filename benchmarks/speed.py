@@ -2,6 +2,8 @@
 
     [LEUKOPY_RUNTIME=openvino] python benchmarks/speed.py [--rounds 5] [--images 1000] [--model default ...]
 
+What is looked at once for a whole slide (`Classifier.survey`) is told apart, in seconds.
+
 Every contender runs once per round, in turn; each round gives one ratio, and the medians are reported. Where other work
 shares the machine, the processor time is what tells: of it the smallest round is reported beside the median.
 """
@@ -44,6 +46,13 @@ def engine(classifier: Classifier, paths: list[Path]) -> None:
     cells = (CellInput(str(index), str(path)) for index, path in enumerate(paths))
     rows = sum(len(part.cells) for part in classifier.stream(cells))
     assert rows == len(paths)
+
+
+def survey_s(classifier: Classifier, paths: list[Path]) -> float:
+    """Seconds of the survey of a slide, however many cells it has."""
+    cells, begin = [CellInput(str(index), str(path)) for index, path in enumerate(paths)], time.perf_counter()
+    classifier.survey(cells)
+    return round(time.perf_counter() - begin, 3)
 
 
 def decode_only(spec: Preprocess, paths: list[Path]) -> None:
@@ -187,6 +196,7 @@ def main() -> None:
         figures[Path(model).name] = {
             "input_px": bundle.card.preprocess.size,
             "network_mb": round(bundle.model_path.stat().st_size / 1e6, 1),
+            "survey_s": survey_s(models[model], many),
             **table(measured["files to rows"], measured | {"VGG19 at 360 px, PyTorch eager + DataLoader": of_vgg}),
         }
     print(times)
