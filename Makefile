@@ -27,7 +27,7 @@ RESULTS := benchmarks/results
 bench-models: .venv/ready  ## what the models can do, in known laboratories and others; needs LEUKOPY_DATA
 	for model in default robust; do .venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --model $$model --examples 0 \
 	  --out runs/$$model-on-pbc --overwrite --into-card; done
-	[ -e runs/base/bundle ] || .venv/bin/leukopy train configs/base.yaml --out runs/base
+	for base in base base_whole; do [ -e runs/$$base/bundle ] || .venv/bin/leukopy train configs/$$base.yaml --out runs/$$base; done
 	.venv/bin/leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out
 	.venv/bin/leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
 	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/robust-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
