@@ -16,23 +16,21 @@ check: .venv/ready  ## linters and types
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of both models
-	.venv/bin/python benchmarks/speed.py --model default robust
-	LEUKOPY_RUNTIME=openvino .venv/bin/python benchmarks/speed.py --model default robust
-	.venv/bin/python benchmarks/memory.py --model robust
+bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of the model
+	.venv/bin/python benchmarks/speed.py
+	LEUKOPY_RUNTIME=openvino .venv/bin/python benchmarks/speed.py
+	.venv/bin/python benchmarks/memory.py
 	$(if $(LEUKOPY_DATA),$(MAKE) bench-models)
 
 # Trainings that are finished are kept in runs/, and an interrupted one goes on; all of them take a night.
 RESULTS := benchmarks/results
 bench-models: .venv/ready  ## what the models can do, in known laboratories and others; needs LEUKOPY_DATA
-	for model in default robust; do .venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --model $$model --examples 0 \
-	  --out runs/$$model-on-pbc --overwrite --into-card; done
+	.venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --examples 0 --out runs/default-on-pbc --overwrite --into-card
 	for base in base base_whole; do [ -e runs/$$base/bundle ] || .venv/bin/leukopy train configs/$$base.yaml --out runs/$$base; done
 	.venv/bin/leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out
 	.venv/bin/leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
-	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/robust-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
-	for model in default robust; do (cd runs/$$model-on-pbc && cp confusion* per_class.csv reliability.png report.json summary.md \
-	  $(CURDIR)/$(RESULTS)/$$model-on-pbc); done
+	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
+	cd runs/default-on-pbc && cp confusion* per_class.csv reliability.png report.json summary.md $(CURDIR)/$(RESULTS)/default-on-pbc
 	cp $$(find runs/leave_one_out -maxdepth 1 -type f) $(RESULTS)/leave-one-out
 	cp $$(find runs/open_set -maxdepth 1 -type f) $(RESULTS)/open-set
 	.venv/bin/python benchmarks/adapt.py runs/leave_one_out
@@ -41,7 +39,7 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	.venv/bin/python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 	.venv/bin/leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
-	.venv/bin/python benchmarks/robust_card.py
+	.venv/bin/python benchmarks/default_card.py
 
 clean:
 	rm -rf .venv .venv-serve demo

@@ -22,7 +22,6 @@ EXAMPLES = [
 @pytest.mark.parametrize("examples", EXAMPLES, ids=lambda examples: " ".join(examples[0].split()[:3]))
 def test_examples_run_one_after_the_other(examples, build_bundle, colour_model, tmp_path, monkeypatch):
     build_bundle(tmp_path / "assets" / "default")
-    build_bundle(tmp_path / "assets" / "robust")
     build_bundle(tmp_path / "runs" / "new" / "bundle")
     colour_model.draw(tmp_path / "slide3" / "c17.jpg", "LY")
     (tmp_path / "slide3.csv").write_text("path\nslide3/c17.jpg\n")

@@ -1,4 +1,4 @@
-"""The models that ship: whole, documented, within their size, and good at what they are for."""
+"""The model that ships: whole, documented, within their size, and good at what they are for."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ main()
 """
 
 
-def test_both_ship_and_fit() -> None:
-    assert bundled_models() == ["default", "robust"]
-    assert all(open_bundle(name).model_path.stat().st_size <= 20_000_000 for name in bundled_models())
+def test_it_ships_and_fits() -> None:
+    assert bundled_models() == ["default"]
+    assert open_bundle("default").model_path.stat().st_size <= 20_000_000
 
 
-@pytest.mark.parametrize("name", bundled_models())
-def test_its_card_says_what_it_is(name: str) -> None:
-    card = open_bundle(name).card
+def test_its_card_says_what_it_is() -> None:
+    card = open_bundle("default").card
     assert {"PBC", "drawn"} <= {word for data in card.trained_on for word in data.name.replace("(", " ").split()}
     assert all(data.licence and data.citation and data.images for data in card.trained_on)
     assert card.limits
@@ -55,16 +54,14 @@ def test_probabilities_are_coherent(tmp_path: Path) -> None:
     assert all(find(fine).coarse == coarse for fine, coarse in cells.select("class11", "class8").iter_rows())
 
 
-def test_the_robust_model_reads_drawn_cells_and_tells_a_slide_that_looks_like_none(tmp_path: Path) -> None:
-    result = demo(DemoSettings(cells=200, seed=11, model="robust"), tmp_path / "demo")
-    assert result.right8 >= 180
+def test_a_slide_that_looks_like_none_is_told(tmp_path: Path) -> None:
     for index in range(30):
         drawn = draw_cell("LY", seed=index, size=120).image.astype(float)
         Image.fromarray((drawn * (0.3, 0.9, 0.3)).astype(np.uint8)).save(tmp_path / f"{index}.png")
-    found = leukopy.load("robust").predict(sorted(tmp_path.glob("*.png")))
+    found = leukopy.load("default").predict(sorted(tmp_path.glob("*.png")))
     look = SlideLook()
     look.add(found.looks)
-    distance = judge(look, open_bundle("robust").card.slide_check)
+    distance = judge(look, open_bundle("default").card.slide_check)
     assert distance is not None
     assert distance.distance > 2
 

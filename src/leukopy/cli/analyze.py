@@ -51,8 +51,6 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy analyze slide3/ --out results/slide3 --resume
 
-        leukopy analyze slide3/ --model robust --out results/slide3-robust
-
         leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
     """
     from rich.console import Console

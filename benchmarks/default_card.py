@@ -1,8 +1,8 @@
-"""Write what was measured of the robust model's recipe into its card, and the card as a page of the documentation.
+"""Write what was measured of the default model's recipe into its card, and the card as a page of the documentation.
 
 Reads ``benchmarks/results``; run it after the other benchmarks:
 
-    python benchmarks/robust_card.py
+    python benchmarks/default_card.py
 
 The figures on the PBC test split are not read here: ``leukopy evaluate … --into-card`` writes them itself.
 """
@@ -20,7 +20,7 @@ from leukopy.core.files import read_json
 from leukopy.reports.model_card import model_card
 from results_file import RESULTS
 
-PAGE = Path(__file__).parents[1] / "docs" / "models" / "robust.md"
+PAGE = Path(__file__).parents[1] / "docs" / "models" / "default.md"
 
 
 def left_out_laboratories() -> Iterator[Metric]:
@@ -49,13 +49,13 @@ def speed() -> Iterator[Metric]:
     """Images a second, and what they are of other ways."""
     result = read_json(RESULTS / "speed.json")
     machine = result["provenance"]["machine"]
-    for name, found in result["figures"]["robust"].items():
+    for name, found in result["figures"]["default"].items():
         if isinstance(found, dict):
             yield Metric(name=f"images/s: {name}", value=found["images_per_s"], data=machine, command=result["command"])
 
 
 def main() -> None:
-    bundle = open_bundle("robust")
+    bundle = open_bundle("default")
     metrics = [*left_out_laboratories(), *few_labels(), *speed()]
     card = add_metrics(bundle, metrics)
     PAGE.write_text(model_card(card), encoding="utf-8")
