@@ -15,6 +15,7 @@ import leukopy
 from leukopy.bundle import DatasetUse, open_bundle
 from leukopy.core.errors import InputError, SettingsError, TrainingError
 from leukopy.core.progress import silent
+from leukopy.explain.methods import Subject, open_net
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
@@ -353,6 +354,8 @@ def test_a_bundle_in_integers_says_what_the_rounding_cost(laboratory: Path, tmp_
     operators = {node.op_type for node in onnx.load(bundle.model_path).graph.node}
     assert "DequantizeLinear" in operators
     assert "the same class for" in bundle.card.provenance["int8_against_float32"]
+    explained = open_net(Subject(bundle, tmp_path / "run"), "grad-cam")  # rounding does not make it another network
+    assert sum(weights.numel() for weights in explained.parameters()) == bundle.card.model.parameters
     files = sorted((laboratory / "lab" / "LY").glob("*.png"))
     assert leukopy.load(result.bundle).predict(files).cells.height == len(files)
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-2
 """Largest difference between a bundle's logits and those of the checkpoint it was exported from."""
 
+_ROUNDING = 0.05
+"""The same for a bundle in 8-bit integers, as a share of the largest logit: rounding changed one by .013, and other weights
+of the same recipe give .37."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -117,7 +121,8 @@ def open_net(subject: Subject, method: str) -> CellNet:
     pictures = noise(subject.bundle.card.preprocess.size)
     with torch.inference_mode():
         logits = net(torch.from_numpy(pictures)).logits.numpy()
-    if not np.abs(activations(subject.bundle, pictures, ["logits"])["logits"] - logits).max() <= TOLERANCE:
+    allowed = _ROUNDING * np.abs(logits).max() if subject.bundle.card.recipe.get("deploy") == "int8" else TOLERANCE
+    if not np.abs(activations(subject.bundle, pictures, ["logits"])["logits"] - logits).max() <= allowed:
         raise BundleError(f"{subject.run}: its bundle and its checkpoint are not the same network. Train it again.")
     return net
 
