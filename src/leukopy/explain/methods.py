@@ -30,8 +30,8 @@ TOLERANCE = 1e-2
 """Largest difference between a bundle's logits and those of the checkpoint it was exported from."""
 
 _ROUNDING = 0.05
-"""The same for a bundle in 8-bit integers, as a share of the largest logit: rounding changed one by .013, and other weights
-of the same recipe give .37."""
+"""The same for a bundle in 8-bit integers, as a share of the largest logit: rounding changed one by .013, and other
+weights of the same recipe give .37."""
 
 
 @dataclass(frozen=True)
