@@ -311,7 +311,7 @@ def test_drawn_patients_and_the_default_cell_model(build_patient_model, tmp_path
     assert result.failures.is_empty()
     assert (result.patients["cells"] == 10).all()
     maps = pl.read_parquet(tmp_path / "out" / "cells.parquet")["heat"].drop_nulls()
-    assert all(np.array(each.to_list()).shape == (5, 5) for each in maps)
+    assert all(np.array(each.to_list()).shape == (4, 4) for each in maps)
     assert all(np.isclose(np.array(each.to_list()).max(), 1) for each in maps)
 
 
