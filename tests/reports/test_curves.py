@@ -65,6 +65,20 @@ def test_the_picture_is_the_same_each_time(tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_all_trainings_that_are_averaged_are_drawn(tmp_path):
+    _version(tmp_path / "seed0", 0, _FIRST)
+    one = write_curves(tmp_path).read_bytes()
+    _version(tmp_path / "seed1", 0, _RESUMED)
+    assert write_curves(tmp_path).read_bytes() != one
+
+
+def test_the_kept_epoch_is_the_one_that_the_recipe_asks_for(tmp_path):
+    _version(tmp_path, 0, f"{_HEADER}\n0,,1,,0.5,1.0\n1,,2,,0.4,2.0\n")
+    best = write_curves(tmp_path).read_bytes()
+    (tmp_path / "run.json").write_text('{"settings": {"optimisation": {"epoch": "last"}}}')
+    assert write_curves(tmp_path).read_bytes() != best
+
+
 @pytest.mark.parametrize("text", [None, f"{_HEADER}\n", f"{_HEADER}\n,1e-05,0,,,\n"])
 def test_no_finished_epoch_is_no_picture(tmp_path, text):
     if text is not None:

@@ -79,6 +79,20 @@ class TestHeat:
         assert aids.similar(eosinophil) == ()
 
 
+def test_a_slide_seen_nearer_is_looked_at_as_it_was_classified(aids: Aids, tmp_path: Path) -> None:
+    slide = []
+    for number in range(24):
+        picture = Image.fromarray(draw_cell(("LY", "EO", "MO")[number % 3], seed=number).image)
+        margin = picture.width // 6
+        slide.append(tmp_path / f"{number}.png")
+        picture.crop((margin, margin, picture.width - margin, picture.height - margin)).save(slide[-1])
+    usual, near = aids.spec(()), aids.spec(tuple(slide))
+    assert usual.crop == open_bundle("default").card.preprocess.crop
+    assert 1.2 < near.crop / usual.crop < 1.9  # the cells are half as large again
+    assert aids.heat(slide[0], "LY", near) != aids.heat(slide[0], "LY")
+    assert aids.similar(slide[0], 3, near) != aids.similar(slide[0], 3)
+
+
 def test_similar_cells_the_nearest_first(aids: Aids, eosinophil: Path) -> None:
     found = aids.similar(eosinophil, 5)
     assert [one.code for one in found] == ["EO"] * 5

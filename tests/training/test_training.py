@@ -285,6 +285,27 @@ def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path, laborat
     assert not all(torch.equal(tensor, best[name]) for name, tensor in last.items())
 
 
+def test_weights_are_averaged_over_trainings_and_with_their_start(tmp_path: Path, laboratory: Path) -> None:
+    optimisation = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}
+    train(recipe(optimisation=optimisation), tmp_path / "start")
+    settings = recipe(
+        seed=3,
+        backbone={"name": "lenet", "run": str(tmp_path / "start")},
+        optimisation=optimisation | {"runs": 2, "start_share": 0.25},
+    )
+    out = tmp_path / "out"
+    first = train(settings, out)
+    assert (out / "curves.png").is_file()
+    start, averaged = load_net(tmp_path / "start").state_dict(), load_net(out).state_dict()
+    ends = [torch.load(out / f"seed{seed}" / "checkpoints" / "last.ckpt", weights_only=False) for seed in (3, 4)]
+    for name, tensor in averaged.items():
+        a, b = (end["state_dict"][f"net.{name}"] for end in ends)
+        assert torch.allclose(tensor, 0.25 * start[name] + 0.375 * a + 0.375 * b, atol=1e-6), name
+    assert not torch.equal(a, b)  # another seed is another training
+    (out / "checkpoints" / "best.ckpt").unlink()
+    assert train(settings, out, resume=True).card.model.sha256 == first.card.model.sha256  # of the same trainings
+
+
 def test_a_card_lists_what_the_earlier_run_was_trained_on_too(laboratory: Path) -> None:
     cells = gather(recipe(), laboratory)
     other = DatasetUse(name="Elsewhere", licence="MIT", citation="-", images=7)

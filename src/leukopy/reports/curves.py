@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from leukopy.core.errors import InputError
-from leukopy.core.files import atomic_path
+from leukopy.core.files import atomic_path, read_json
+from leukopy.core.runs import RUN_FILE
 
 CURVES_FOLDER = "curves"
 """Where a run keeps them: ``curves/version_N/metrics.csv``, a version for each start."""
@@ -65,18 +66,26 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def best_epoch(curves: pl.DataFrame) -> int | None:
-    """The epoch, counted from 0, whose weights a run exports: the one of the lowest finite validation loss."""
+    """The epoch, counted from 0, of the lowest finite validation loss."""
     if "val/loss" not in curves.columns:
         return None
     known = curves.filter(pl.col("val/loss").is_finite())
     return None if known.is_empty() else int(known.sort("val/loss", "epoch")["epoch"][0])
 
 
+def _kept_epoch(run: Path, curves: pl.DataFrame) -> int | None:
+    """The epoch, counted from 0, whose weights a run exports, as its recipe says."""
+    record = read_json(run / RUN_FILE) if (run / RUN_FILE).is_file() else {}
+    if record.get("settings", {}).get("optimisation", {}).get("epoch") == "last":
+        return int(curves["epoch"][-1])
+    return best_epoch(curves)
+
+
 def write_curves(run: Path, path: Path | None = None) -> Path | None:
     """Draw loss, and accuracy and F1, by epoch, with the epoch whose weights were kept.
 
     Args:
-        run: the folder that ``leukopy train`` wrote.
+        run: the folder that ``leukopy train`` wrote; where its weights are averaged over trainings, all are drawn.
         path: the PNG file; ``curves.png`` in ``run`` if not given.
 
     Returns:
@@ -86,18 +95,20 @@ def write_curves(run: Path, path: Path | None = None) -> Path | None:
         InputError: a ``metrics.csv`` is no table of epochs.
         OutputError: the picture cannot be written.
     """
-    curves = read_curves(run)
-    if curves.is_empty():
+    trainings = [read_curves(folder) for folder in sorted(run.glob("seed*/")) or [run]]
+    trainings = [curves for curves in trainings if not curves.is_empty()]
+    if not trainings:
         return None
     path = path or run / "curves.png"
     figure = Figure(figsize=(9.6, 4), layout="constrained", dpi=150)
     loss, shares = figure.subplots(1, 2)
     for axes, names, label in ((loss, _LOSS, "loss"), (shares, _SHARES, "share")):
-        _lines(axes, curves, names)
+        for number, curves in enumerate(trainings):
+            _lines(axes, curves, names, labelled=number == 0)
+            _mark_kept(axes, _kept_epoch(run, curves))
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
-        _mark_best(axes, best_epoch(curves))
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
     shares.set_ylim(top=1)
@@ -106,7 +117,7 @@ def write_curves(run: Path, path: Path | None = None) -> Path | None:
     return path
 
 
-def _lines(axes: Axes, curves: pl.DataFrame, names: dict[str, str]) -> None:
+def _lines(axes: Axes, curves: pl.DataFrame, names: dict[str, str], *, labelled: bool) -> None:
     colours = iter(_VALIDATION)
     for name, label in names.items():
         if name not in curves.columns:
@@ -114,11 +125,11 @@ def _lines(axes: Axes, curves: pl.DataFrame, names: dict[str, str]) -> None:
         known = curves.drop_nulls(name)
         training = name.startswith("train/")
         colour, style = (_TRAIN, "--") if training else (next(colours), "-")
-        axes.plot(known["epoch"] + 1, known[name], style, color=colour, marker=".", label=label)
+        axes.plot(known["epoch"] + 1, known[name], style, color=colour, marker=".", label=label if labelled else None)
 
 
-def _mark_best(axes: Axes, best: int | None) -> None:
-    if best is not None:
-        axes.axvline(best + 1, color="#2b2435", linewidth=0.8, linestyle=":")
-        axes.annotate(f"kept: epoch {best + 1}", (best + 1, 1.01), xycoords=("data", "axes fraction"),
+def _mark_kept(axes: Axes, kept: int | None) -> None:
+    if kept is not None:
+        axes.axvline(kept + 1, color="#2b2435", linewidth=0.8, linestyle=":")
+        axes.annotate(f"kept: epoch {kept + 1}", (kept + 1, 1.01), xycoords=("data", "axes fraction"),
                       ha="center", va="bottom", fontsize=8)  # fmt: skip

@@ -24,6 +24,8 @@ from leukopy.imaging.decode import read_cell, read_image
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
 from leukopy.inference import activations
+from leukopy.inference.classifier import magnified
+from leukopy.inference.rows import CellInput
 from leukopy.reports.overlay import VIEW, jpeg, layer
 from leukopy.review.records import Similar
 from leukopy.review.settings import ReviewSettings
@@ -48,6 +50,7 @@ class Aids:
     def __init__(self, settings: ReviewSettings) -> None:
         self._settings = settings
         self._opening = Lock()
+        self.spec = lru_cache(maxsize=64)(self._spec)
         self.heat = lru_cache(maxsize=256)(self._heat)
         self.similar = lru_cache(maxsize=1024)(self._similar)
         self.reference = lru_cache(maxsize=64)(self._reference)
@@ -65,7 +68,17 @@ class Aids:
     def _index(self) -> NeighbourIndex | None:
         return read_index(self._bundle)
 
-    def _heat(self, source: Path | bytes, code: str) -> bytes:
+    def _spec(self, slide: tuple[Path, ...]) -> Preprocess:
+        """How the model looks at the cells of a slide: those of every slide are seen equally large.
+
+        Args:
+            slide: the pictures of all its cells, in the order in which they were analysed.
+        """
+        with self._opening:
+            bundle = self._bundle
+        return magnified(bundle, [CellInput(str(path), str(path)) for path in slide]).card.preprocess
+
+    def _heat(self, source: Path | bytes, code: str, spec: Preprocess | None = None) -> bytes:
         """The heat map of a class as a PNG to be laid over the picture of a cell, with the picture's proportions.
 
         The map is the evidence for the class in the network's last feature map (class activation, the mean of the
@@ -75,6 +88,7 @@ class Aids:
         Args:
             source: the picture's file, or its bytes.
             code: a fine class; a sum (NEU, IG) is shown for the first of its kinds.
+            spec: of its slide; None: the model's own.
 
         Raises:
             SettingsError: a class that the model does not know.
@@ -84,20 +98,21 @@ class Aids:
         members = fine_members(code)
         if not members:
             raise SettingsError(f"class {code}: the model does not know it, so that there is no heat map for it.")
-        spec = self._bundle.card.preprocess
         with self._opening:
             explain = self._explainer
+        spec = spec or self._bundle.card.preprocess
         heat = explain(read_cell(source, spec).pixels[None], np.array([members[0]]))[0]
         part = read_cell(source, Preprocess(size=VIEW, crop=spec.crop)).pixels
         height, width, _ = read_image(source, short_side=spec.short_side).shape  # upright, as a browser shows it
         return _png(_in_place(layer(segment(part), heat), spec, (width, height)))
 
-    def _similar(self, source: Path | bytes, count: int = 6) -> tuple[Similar, ...]:
+    def _similar(self, source: Path | bytes, count: int = 6, spec: Preprocess | None = None) -> tuple[Similar, ...]:
         """The training cells that look most alike to the model, the nearest first.
 
         Args:
             source: the picture's file, or its bytes.
             count: how many.
+            spec: of its slide; None: the model's own.
 
         Returns:
             None of them where the model has no index of its training cells.
@@ -109,7 +124,7 @@ class Aids:
             index = self._index
         if index is None:
             return ()
-        prepared = read_cell(source, self._bundle.card.preprocess).pixels
+        prepared = read_cell(source, spec or self._bundle.card.preprocess).pixels
         embedding = activations(self._bundle, prepared[None], ["embedding"])["embedding"]
         (near,) = nearest(index, embedding, count)
         return tuple(

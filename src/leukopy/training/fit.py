@@ -29,13 +29,14 @@ CHECKPOINTS = "checkpoints"
 
 
 def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, show_progress: bool) -> CellModule:
-    """Train, and return the module with the weights of the epoch that ``optimisation.epoch`` asks for.
+    """Train ``optimisation.runs`` times, and return the module with the average of their weights.
 
     Args:
         settings: the recipe.
-        data: its cells.
-        out: receives ``curves/version_N/metrics.csv`` (a folder a start, a row an epoch) and ``checkpoints/``.
-        resume: go on from ``checkpoints/last.ckpt`` where there is one.
+        data: its cells, the same for all the trainings.
+        out: receives ``curves/version_N/metrics.csv`` (a folder a start, a row an epoch) and ``checkpoints/``, in which
+            ``best.ckpt`` has the weights that are returned; trainings that are averaged have both below ``seedN/``.
+        resume: go on from ``last.ckpt`` where there is one.
         show_progress: draw a bar.
 
     Raises:
@@ -44,6 +45,35 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
     """
     keep_large_blocks()
     _quieten()
+    optimisation = settings.optimisation
+    if optimisation.runs == 1 and not optimisation.start_share:
+        module = _fit_once(settings, data, out, resume=resume, show_progress=show_progress)
+    else:
+        modules = []
+        for seed in range(settings.seed, settings.seed + optimisation.runs):
+            seeded, folder = settings.model_copy(update={"seed": seed}), out / f"seed{seed}"
+            modules.append(_fit_once(seeded, data, folder, resume=resume, show_progress=show_progress))
+        module = _averaged(CellModule(settings), modules, optimisation.start_share)
+    (out / CHECKPOINTS).mkdir(exist_ok=True)
+    torch.save({"state_dict": module.state_dict()}, out / CHECKPOINTS / "best.ckpt")
+    return module
+
+
+def _averaged(start: CellModule, modules: list[CellModule], start_share: float) -> CellModule:
+    """``start``, with the share of its own weights and the mean of the others' for the rest."""
+    own, others = start.net.state_dict(), [module.net.state_dict() for module in modules]
+    averaged = others[-1]  # BatchNorm's counts of batches have no mean
+    for name, weights in own.items():
+        if weights.is_floating_point():
+            mean = torch.stack([other[name] for other in others]).mean(dim=0)
+            averaged[name] = torch.lerp(mean, weights, start_share)
+    start.net.load_state_dict(averaged)
+    start.minutes = sum(module.minutes for module in modules)
+    return start
+
+
+def _fit_once(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, show_progress: bool) -> CellModule:
+    """One training: the module with the weights of the epoch that ``optimisation.epoch`` asks for."""
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     folder = out / CHECKPOINTS
     checkpoint = ModelCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False)
@@ -75,8 +105,6 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
     best = folder / "best.ckpt"  # not the path that Lightning noted: the run may have been moved since
     chosen = last if settings.optimisation.epoch == "last" else best
     module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
-    if chosen == last:  # best.ckpt is what `leukopy.models.checkpoints` reads
-        torch.save({"state_dict": module.state_dict()}, best)
     module.minutes = timer.time_elapsed() / 60
     return module.cpu()
 

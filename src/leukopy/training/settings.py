@@ -104,6 +104,10 @@ class Optimisation(Settings):
     epoch: Literal["best", "last"] = "best"
     """Whose weights are kept. best: of the lowest validation loss. last: where the laboratory that validates is one of
     several, and would choose against the others."""
+    runs: int = Field(default=1, ge=1, le=10)
+    """Trainings, each with the next seed, whose weights are averaged (model soup; Wortsman et al., ICML 2022)."""
+    start_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the weights that it starts from in that average: keeps what they knew (Wortsman et al., CVPR 2022)."""
     patience: int = Field(default=0, ge=0)
     """Epochs without a better validation loss before it stops; 0: never."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from leukopy.core.errors import BundleError, SettingsError
+from leukopy.imaging.preprocess import Preprocess
 from leukopy.review.api.cells import KEEP, PICTURE
 from leukopy.review.api.parts import MOST, CellNumber
 from leukopy.review.records import Code, Id, Similar
@@ -24,7 +25,7 @@ def heat(case_id: Id, cell: CellNumber, user: Reader, here: Here) -> Response:
     seen_as = max(found.probabilities, key=found.probabilities.__getitem__, default=found.model_code)
     path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
     try:
-        return Response(here.aids.heat(path, seen_as), media_type="image/png", headers=KEEP)
+        return Response(here.aids.heat(path, seen_as, _spec(case_id, here)), media_type="image/png", headers=KEEP)
     except (BundleError, SettingsError) as error:
         raise NotFound(str(error)) from error
 
@@ -35,7 +36,12 @@ def similar(
 ) -> tuple[Similar, ...]:
     """The cells of the model's training that look most like it."""
     path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
-    return here.aids.similar(path, count)
+    return here.aids.similar(path, count, _spec(case_id, here))
+
+
+def _spec(case_id: str, here: Here) -> Preprocess:
+    """How the model looked at the cells of a case."""
+    return here.aids.spec(tuple(here.store.images.path(digest) for digest in here.store.digests(case_id)))
 
 
 @router.get("/references/{code}")
