@@ -11,6 +11,7 @@ from leukopy.bundle.card import (
     ModelFile,
     OpenSet,
     SlideCheck,
+    SlideClasses,
     Thresholds,
 )
 from leukopy.bundle.patient_store import (
@@ -36,6 +37,7 @@ __all__ = [
     "OpenSet",
     "PatientBundle",
     "SlideCheck",
+    "SlideClasses",
     "Thresholds",
     "add_metrics",
     "bundled_models",

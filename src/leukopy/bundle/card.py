@@ -118,6 +118,18 @@ class OpenSet(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
+class SlideClasses(Settings):
+    """How the classes of a slide from elsewhere are found again, without a label, by the network's outputs ``traits`` and
+    ``class_traits`` (`leukopy.inference.slide_classes`)."""
+
+    weight: float = Field(gt=0)
+    """Of what the traits say, against the logits, on a slide whose cells scatter no more than known ones."""
+    spread: float = Field(gt=0)
+    """Mean squared distance, in traits, of known cells from the mean of their class."""
+    fitted_on: str
+    """The cells whose means and covariance these are; never a test split."""
+
+
 class LaboratoryLook(Settings):
     """How the cells of a laboratory look, with what their classes do to it taken out."""
 
@@ -175,6 +187,8 @@ class Card(Settings):
     """Of the network's ``attributes`` output; None where it has none."""
     open_set: OpenSet | None = None
     """Of the network's ``strangeness`` output; None where it has none."""
+    slide_classes: SlideClasses | None = None
+    """None: the classes look alike everywhere to it."""
     slide_check: SlideCheck | None = None
     """None: nothing is said of whole slides."""
     recipe: dict[str, Any] = Field(default_factory=dict)

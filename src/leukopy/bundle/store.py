@@ -33,7 +33,9 @@ class Bundle:
         and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how unlike every class a cell is, and
         ``strangeness.far`` float32 (N,), that part of it;
         and where ``card.calibration`` says so, ``elsewhere`` float32 (N,), the chance that a cell is from elsewhere
-        than the laboratory that validated the network.
+        than the laboratory that validated the network;
+        and where ``card.slide_classes`` says so, ``traits`` float32 (N, D), the embedding where the covariance within
+        classes is the identity, and ``class_traits`` float32 (8, D), the mean of each coarse class there, whatever N.
         """
         return self.path / MODEL_FILE
 

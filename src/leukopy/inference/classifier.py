@@ -18,6 +18,7 @@ from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.magnification import SAMPLE, crop_for, diameters
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
+from leukopy.inference.slide_classes import OwnClasses, find_classes
 from leukopy.inference.slides import ENOUGH_CELLS, class_free
 from leukopy.inference.strangeness import NO_RISE, Rise, among, rise
 from leukopy.inference.survey import UNKNOWN, Survey, sample_of
@@ -31,6 +32,9 @@ ELONGATED = 1.5
 
 FAR = "strangeness.far"
 """The output of the network that is the first part of ``strangeness``."""
+
+TRAITS = "traits"
+"""The output of the network in which the classes of a slide are found again."""
 
 _TO_COARSE = coarse_matrix()
 _FINE_CODES = np.array([cell.code for cell in FINE])
@@ -50,6 +54,7 @@ class Classifier:
             "attributes": bundle.card.attributes,
             "strangeness": bundle.card.open_set,
             FAR: bundle.card.open_set and bundle.card.open_set.usual,
+            TRAITS: bundle.card.slide_classes,
         }
         self._outputs = [name for name, there in wanted.items() if there]
         self._engine = Engine(bundle, threads, self._outputs, looks=bundle.card.slide_check is not None)
@@ -98,18 +103,24 @@ class Classifier:
         )
 
     def survey(self, slide: Sequence[CellInput]) -> Survey:
-        """What a few cells of a slide tell of it: how large its cells are, and how much stranger than known ones.
+        """What a few cells of a slide tell of it: how large its cells are, how strange, and how its classes look.
 
         Args:
             slide: all cells of the slide, in any order that is always the same. Of fewer than ``ENOUGH_CELLS`` that can
                 be read nothing is said.
         """
+        if len(slide) < ENOUGH_CELLS:
+            return UNKNOWN
         crop = self._crop(slide)
-        return Survey(crop, self._rise(slide, crop))
+        batches = [batch.outputs for batch in self._engine.run(sample_of(slide), crop)]
+        seen = {name: np.concatenate([batch[name] for batch in batches]) for name in self._outputs}
+        if len(seen["logits"]) < ENOUGH_CELLS:
+            return Survey(crop)
+        return Survey(crop, self._rise(seen), self._classes(seen))
 
     def _crop(self, slide: Sequence[CellInput]) -> float | None:
         sizes = self.card.cell_sizes
-        if sizes is None or len(slide) < ENOUGH_CELLS:
+        if sizes is None:
             return None
         batches = list(self._engine.run(sample_of(slide, SAMPLE)))
         classes = [code for batch in batches for code in self._coarse(batch)]
@@ -121,13 +132,18 @@ class Classifier:
         fine = calibrated(self.card.calibration, batch.outputs)
         return [str(code) for code in _COARSE_CODES[(fine @ _TO_COARSE).argmax(axis=1)]]
 
-    def _rise(self, slide: Sequence[CellInput], crop: float | None) -> Rise:
+    def _rise(self, seen: Mapping[str, NDArray[np.float32]]) -> Rise:
         knowing = self.card.open_set
-        if knowing is None or knowing.usual is None or len(slide) < ENOUGH_CELLS:
+        if knowing is None or knowing.usual is None:
             return NO_RISE
-        batches = [batch.outputs for batch in self._engine.run(sample_of(slide), crop)]
-        strangeness, far = (np.concatenate([batch[name] for batch in batches]) for name in ("strangeness", FAR))
-        return rise(strangeness, far, knowing.usual)
+        return rise(seen["strangeness"], seen[FAR], knowing.usual)
+
+    def _classes(self, seen: Mapping[str, NDArray[np.float32]]) -> OwnClasses | None:
+        how = self.card.slide_classes
+        if how is None:
+            return None
+        coarse = (softmax(seen["logits"]) @ _TO_COARSE).astype(np.float32)
+        return find_classes(seen[TRAITS], coarse, self._engine.constant("class_traits"), how)
 
     def stream(self, cells: Iterable[CellInput], survey: Survey = UNKNOWN) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
@@ -144,16 +160,19 @@ class Classifier:
         for batch in self._engine.run(cells, survey.crop):
             waiting.append(batch)
             if sum(len(one.cells) + len(one.failures) for one in waiting) >= ROWS:
-                yield self._rows(waiting, survey.rise)
+                yield self._rows(waiting, survey)
                 waiting = []
         if waiting:
-            yield self._rows(waiting, survey.rise)
+            yield self._rows(waiting, survey)
 
-    def _rows(self, batches: Sequence[Batch], risen: Rise) -> Predictions:
+    def _rows(self, batches: Sequence[Batch], survey: Survey) -> Predictions:
         cells = [cell for batch in batches for cell in batch.cells]
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
         outputs = {name: np.concatenate([batch.outputs[name] for batch in batches]) for name in self._outputs}
+        if survey.classes is not None:
+            said = survey.classes.evidence(outputs[TRAITS])
+            outputs["logits"] = outputs["logits"] + outputs["elsewhere"].reshape(-1, 1) * said
         columns: dict[str, Any] = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
@@ -169,7 +188,7 @@ class Classifier:
 
             strangeness = outputs["strangeness"]
             if self.card.open_set.usual is not None:
-                strangeness = among(strangeness, outputs[FAR], risen)
+                strangeness = among(strangeness, outputs[FAR], survey.rise)
             strangeness = strangeness / self.card.open_set.threshold
             columns["strangeness"] = strangeness
             columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])

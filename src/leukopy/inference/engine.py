@@ -90,7 +90,7 @@ class Engine:
         self.threads = threads or available_cores()
         self._looks = looks
         self._path, sha256, self._spec = _network(bundle)
-        self._session = _open(self._path, sha256)
+        self._session = self._network = _open(self._path, sha256)
         _check_contract(self._session, self._spec, self._path, classifies=isinstance(bundle, Bundle))
         shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
         if absent := [name for name in outputs if name not in shapes]:
@@ -106,6 +106,19 @@ class Engine:
         """Shape of one row of an output."""
         shape: tuple[int, ...] = self._empty[output].shape[1:]
         return shape
+
+    def constant(self, output: str) -> NDArray[np.float32]:
+        """An output that is the same whatever the pictures are.
+
+        Raises:
+            BundleError: the network has no such output, or fails.
+        """
+        side = self._spec.size
+        try:
+            found = self._network.run([output], {"images": np.zeros((1, side, side, 3), np.uint8)})[0]
+        except (ValueError, *_ORT_ERRORS) as error:
+            raise BundleError(f"{self._path}: gives no {output}. Export the bundle again.") from error
+        return np.asarray(found, np.float32)
 
     def run(self, cells: Iterable[CellInput], crop: float | None = None) -> Iterator[Batch]:
         """Classify ``cells`` in their order; only some batches per thread are ever in memory.

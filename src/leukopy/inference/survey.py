@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import numpy as np
 
+from leukopy.inference.slide_classes import OwnClasses
 from leukopy.inference.strangeness import NO_RISE, Rise
+from leukopy.taxonomy import COARSE
 
-SAMPLE = 64
+SAMPLE = 128
 """Cells of a slide that are looked at, at most."""
 
 T = TypeVar("T")
@@ -24,6 +26,15 @@ class Survey:
     """Share of the short side of its pictures that the network gets; None: as its card says."""
     rise: Rise = NO_RISE
     """How much stranger its usual cell is than a known one."""
+    classes: OwnClasses | None = None
+    """How its classes look; None: as everywhere."""
+
+    def facts(self) -> dict[str, object]:
+        """What of it is worth telling, for the record of a run."""
+        seen = None
+        if self.classes is not None:
+            seen = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
+        return {"crop": self.crop, "rise": asdict(self.rise), "cells_looked_at": seen}
 
 
 UNKNOWN = Survey()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from leukopy import taxonomy
-from leukopy.bundle import Bundle, Calibration, Card, Metric, ModelFile, Thresholds, write_bundle
+from leukopy.bundle import Bundle, Calibration, Card, Metric, ModelFile, SlideClasses, Thresholds, write_bundle
 from leukopy.core.errors import TrainingError
 from leukopy.core.files import file_digest
 from leukopy.core.provenance import provenance
@@ -32,6 +32,7 @@ from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.quantise import quantised
 from leukopy.training.settings import TrainSettings
+from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
 from leukopy.training.sources import DRAWN, uses
 
 TOLERANCE = 1e-4
@@ -67,9 +68,14 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             checked["int8_against_float32"] = _agreement(logits, exact, data.val_set.members, settings.level)
         if settings.elsewhere > 1:
             logits = logits / _warmer_elsewhere(path, settings, data)
+        classes = _slide_classes(path, settings, data) if settings.slide_classes else None
         card = _card(settings, data, net, logits, file_digest(path))
         card = card.model_copy(
-            update={"provenance": card.provenance | checked, "cell_sizes": _cell_sizes(settings, data)}
+            update={
+                "provenance": card.provenance | checked,
+                "cell_sizes": _cell_sizes(settings, data),
+                "slide_classes": classes,
+            }
         )
         return write_bundle(folder, card, path.read_bytes())
 
@@ -173,6 +179,16 @@ def _warmer_elsewhere(path: Path, settings: TrainSettings, data: CellData) -> ND
     boundary = fit_boundary(_output(path, pictures, "embedding"), elsewhere)
     onnx.save(with_elsewhere(onnx.load(path), boundary), path)
     return 1 + np.float32(settings.elsewhere - 1) * _output(path, data.val_set, ELSEWHERE)[:, None]
+
+
+def _slide_classes(path: Path, settings: TrainSettings, data: CellData) -> SlideClasses:
+    """Add ``traits`` to the network, learnt where it is validated, and say how they are to be weighed."""
+    home = data.val_set.cells["source"].unique(maintain_order=True).to_list()
+    pictures = data.as_served(known_cells(data.train_set.cells, home, settings.seed))
+    traits = fit_traits(_output(path, pictures, "embedding"), pictures.cells["code"].to_list())
+    onnx.save(with_traits(onnx.load(path), traits), path)
+    known = f"{len(pictures):,} training cells of {', '.join(home)}"
+    return SlideClasses(weight=settings.slide_classes, spread=traits.spread, fitted_on=known)
 
 
 def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | None:

@@ -185,13 +185,18 @@ class TrainSettings(Recipe):
     elsewhere: float = Field(default=1.0, ge=1)
     """How many times higher the temperature is for cells unlike those of the laboratory that validates
     (`leukopy.training.elsewhere`); 1: one temperature for all. It is measured on laboratories left out."""
+    slide_classes: float = Field(default=0.0, ge=0)
+    """How much is given to what a slide's own cells tell of its classes, for cells that are from elsewhere
+    (`leukopy.inference.slide_classes`); 0: nothing. It is measured on laboratories left out."""
     deploy: Literal["float32", "int8"] = "float32"
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
     tenth of a point of accuracy."""
     licence: str = "Apache-2.0"
 
     @model_validator(mode="after")
-    def _one_size(self) -> Self:
+    def _fitting_together(self) -> Self:
+        if self.slide_classes and self.elsewhere == 1:
+            raise ValueError("slide_classes: tells cells from elsewhere apart, so set elsewhere above 1 too")
         crops = [source.crop for source in self.sources if source.dataset != "drawn"]
         if any(source.crop for source in self.sources) and all(crops):
             raise ValueError("every source has a crop: leave out that of the one whose cells the others are held to")

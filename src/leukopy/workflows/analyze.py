@@ -119,7 +119,7 @@ def analyze(
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
     slide = asdict(result.slide) if result.slide else None
-    finish(out, run, counts=counts, slide=slide, survey=asdict(survey))
+    finish(out, run, counts=counts, slide=slide, survey=survey.facts())
     parts.remove()
     return result
 
