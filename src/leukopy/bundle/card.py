@@ -119,11 +119,13 @@ class OpenSet(Settings):
 
 
 class SlideClasses(Settings):
-    """How the classes of a slide from elsewhere are found again, without a label, by the network's outputs ``traits`` and
-    ``class_traits`` (`leukopy.inference.slide_classes`)."""
+    """How the classes of a slide from elsewhere are found again (`leukopy.inference.slide_classes`), without a
+    label, by the outputs ``traits`` and ``class_traits``."""
 
     weight: float = Field(gt=0)
     """Of what the traits say, against the logits, on a slide whose cells scatter no more than known ones."""
+    elsewhere: float = Field(ge=1)
+    """As `Calibration.elsewhere`, where the classes of the slide are found."""
     spread: float = Field(gt=0)
     """Mean squared distance, in traits, of known cells from the mean of their class."""
     fitted_on: str

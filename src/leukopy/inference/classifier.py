@@ -170,13 +170,15 @@ class Classifier:
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
         outputs = {name: np.concatenate([batch.outputs[name] for batch in batches]) for name in self._outputs}
+        calibration = self.card.calibration
         if survey.classes is not None:
             said = survey.classes.evidence(outputs[TRAITS])
             outputs["logits"] = outputs["logits"] + outputs["elsewhere"].reshape(-1, 1) * said
+            calibration = calibration.model_copy(update={"elsewhere": survey.classes.elsewhere})
         columns: dict[str, Any] = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
-            **self._columns(calibrated(self.card.calibration, outputs), sizes),
+            **self._columns(calibrated(calibration, outputs), sizes),
             "width": sizes[:, 0],
             "height": sizes[:, 1],
             "digest": [digest for batch in batches for digest in batch.digests],

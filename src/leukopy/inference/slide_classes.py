@@ -36,6 +36,8 @@ class OwnClasses:
     """(8, D): of the coarse classes, in traits."""
     weight: float
     """Of what they say, against the logits."""
+    elsewhere: float
+    """As `SlideClasses.elsewhere`."""
     cells: NDArray[np.float32]
     """(8,): how many of the cells that were looked at are of each class."""
 
@@ -68,7 +70,8 @@ def find_classes(
         together = (trust * moved).sum(axis=0) / (trust.sum() + 1)
         means = known + together + trust * (moved - together)
         scatter = ((traits - chances @ means) ** 2).sum(axis=1).mean() / how.spread
-        own = OwnClasses(means.astype(np.float32), how.weight / max(1.0, float(scatter)), cells.astype(np.float32))
+        weight = how.weight / max(1.0, float(scatter))
+        own = OwnClasses(means.astype(np.float32), weight, how.elsewhere, cells.astype(np.float32))
         chances = np.exp(prior + own.coarse_evidence(traits))
         chances /= chances.sum(axis=1, keepdims=True)
     return own

@@ -31,7 +31,7 @@ from leukopy.training.elsewhere import ELSEWHERE, cells_to_tell, fit_boundary, w
 from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.quantise import quantised
-from leukopy.training.settings import TrainSettings
+from leukopy.training.settings import OwnClassesChoice, TrainSettings
 from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
 from leukopy.training.sources import DRAWN, uses
 
@@ -68,7 +68,7 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             checked["int8_against_float32"] = _agreement(logits, exact, data.val_set.members, settings.level)
         if settings.elsewhere > 1:
             logits = logits / _warmer_elsewhere(path, settings, data)
-        classes = _slide_classes(path, settings, data) if settings.slide_classes else None
+        classes = _slide_classes(path, settings.slide_classes, data) if settings.slide_classes else None
         card = _card(settings, data, net, logits, file_digest(path))
         card = card.model_copy(
             update={
@@ -181,14 +181,14 @@ def _warmer_elsewhere(path: Path, settings: TrainSettings, data: CellData) -> ND
     return 1 + np.float32(settings.elsewhere - 1) * _output(path, data.val_set, ELSEWHERE)[:, None]
 
 
-def _slide_classes(path: Path, settings: TrainSettings, data: CellData) -> SlideClasses:
+def _slide_classes(path: Path, chosen: OwnClassesChoice, data: CellData) -> SlideClasses:
     """Add ``traits`` to the network, learnt where it is validated, and say how they are to be weighed."""
     home = data.val_set.cells["source"].unique(maintain_order=True).to_list()
-    pictures = data.as_served(known_cells(data.train_set.cells, home, settings.seed))
+    pictures = data.as_served(known_cells(data.train_set.cells, home, data.settings.seed))
     traits = fit_traits(_output(path, pictures, "embedding"), pictures.cells["code"].to_list())
     onnx.save(with_traits(onnx.load(path), traits), path)
     known = f"{len(pictures):,} training cells of {', '.join(home)}"
-    return SlideClasses(weight=settings.slide_classes, spread=traits.spread, fitted_on=known)
+    return SlideClasses(**chosen.model_dump(), spread=traits.spread, fitted_on=known)
 
 
 def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | None:

@@ -138,6 +138,18 @@ class Loss(Settings):
         return weights
 
 
+class OwnClassesChoice(Settings):
+    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.inference.slide_classes`).
+
+    Both are measured on laboratories left out.
+    """
+
+    weight: float = Field(gt=0)
+    """Of what they say of a cell, against the logits."""
+    elsewhere: float = Field(ge=1)
+    """As ``elsewhere`` of the recipe, where the classes of the slide are found."""
+
+
 class Recipe(Settings):
     """What every recipe says: its name, what it learns, and from which images."""
 
@@ -185,9 +197,8 @@ class TrainSettings(Recipe):
     elsewhere: float = Field(default=1.0, ge=1)
     """How many times higher the temperature is for cells unlike those of the laboratory that validates
     (`leukopy.training.elsewhere`); 1: one temperature for all. It is measured on laboratories left out."""
-    slide_classes: float = Field(default=0.0, ge=0)
-    """How much is given to what a slide's own cells tell of its classes, for cells that are from elsewhere
-    (`leukopy.inference.slide_classes`); 0: nothing. It is measured on laboratories left out."""
+    slide_classes: OwnClassesChoice | None = None
+    """None: the classes are taken to look alike everywhere."""
     deploy: Literal["float32", "int8"] = "float32"
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
     tenth of a point of accuracy."""

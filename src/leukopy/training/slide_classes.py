@@ -71,7 +71,7 @@ def fit_traits(embeddings: NDArray[np.float32], codes: list[str]) -> Traits:
         lacking = COARSE[int(counts.argmin())].code
         raise TrainingError(
             f"slide_classes: the laboratory that validates shows fewer than two training cells of {lacking}, so where "
-            "its classes lie is not known. Set slide_classes to 0."
+            "its classes lie is not known. Take slide_classes out of the recipe."
         )
     values = embeddings.astype(np.float64)
     means = np.stack([values[classes == index].mean(axis=0) for index in range(len(COARSE))])
