@@ -118,7 +118,8 @@ def _fitted(settings: LeftOutSettings, code: str, out: Path, progress: Progress,
     recipe = build_recipe({**settings.recipe, "without": [code]}, where=f"class {code!r}")
     if not _finished(run):
         train(recipe, run, resume=run.exists(), progress=progress, show_progress=show_progress)
-    elif read_json(run / RUN_FILE)["settings"] != recipe.model_dump(mode="json"):
+    # A run of before a setting was known has its usual value.
+    elif build_recipe(read_json(run / RUN_FILE)["settings"], where=str(run / RUN_FILE)) != recipe:
         raise SettingsError(f"{run}: was trained with other settings. Remove it, or choose another --out.")
     wanted = OpenSetSettings(model=str(run / "bundle"), kept=settings.kept, strangeness=settings.strangeness)
     if not (_finished(opened) and read_json(opened / RUN_FILE)["settings"] == wanted.model_dump(mode="json")):
