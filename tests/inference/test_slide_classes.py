@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
 from leukopy.bundle import SlideClasses
 from leukopy.inference.slide_classes import INERTIA, find_classes
@@ -84,27 +83,3 @@ def test_the_kinds_of_a_class_are_told_apart_as_before() -> None:
     for column in range(len(COARSE)):
         members = np.flatnonzero(coarse_matrix()[:, column])
         assert np.ptp(evidence[:, members], axis=1).max() == 0
-
-
-def test_a_head_says_itself_what_the_means_say() -> None:
-    rng = np.random.default_rng(2)
-    constants = {
-        "centre": rng.normal(size=6),
-        "down": rng.normal(size=(6, 2)),
-        "up": rng.normal(size=(2, 6)),
-        "scale": 2,
-    }
-    held = [
-        numpy_helper.from_array(np.asarray(value, np.float32), f"traits.{name}") for name, value in constants.items()
-    ]
-    graph = helper.make_graph([helper.make_node("Identity", ["images"], ["embedding"])], "net", [], [], held)
-    content = helper.make_model(graph).SerializeToString()
-    embeddings = rng.normal(size=(20, 6)).astype(np.float32)
-    centred = embeddings - constants["centre"]
-    traits = ((centred - centred @ constants["down"] @ constants["up"]) / 2).astype(np.float32)
-    own = find_classes(traits, as_known(traits), KNOWN, HOW)
-    head = rng.normal(size=(11, 6)).astype(np.float32), rng.normal(size=11).astype(np.float32)
-    weights, bias = own.added_to(head, content, share=0.5)
-    added = embeddings @ (weights - head[0]).T + (bias - head[1])
-    # Each cell's best class was brought to 0 in the evidence.
-    assert added - added.max(axis=1, keepdims=True) == pytest.approx(0.5 * own.evidence(traits), abs=1e-4)

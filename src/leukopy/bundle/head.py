@@ -37,29 +37,6 @@ def read_head(content: bytes) -> Head:
     return linear_head(_load(content))
 
 
-def read_class_directions(
-    content: bytes, means: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What class means in traits say of a cell, as a linear function of its embedding.
-
-    Args:
-        content: of a ``model.onnx`` that gives ``traits``.
-        means: (C, D), in traits.
-
-    Returns:
-        Weights (C, D) and bias (C,): traits @ means.T - half the squares of the means = embedding @ weights.T + bias.
-    """
-    from onnx import numpy_helper  # noqa: PLC0415
-
-    constants = {one.name: one for one in _load(content).graph.initializer if one.name.startswith("traits.")}
-    centre, down, up, scale = (
-        numpy_helper.to_array(constants[f"traits.{name}"]).astype(np.float64)
-        for name in ("centre", "down", "up", "scale")
-    )
-    weights = (means - (means @ up.T) @ down.T) / scale
-    return weights, -weights @ centre - 0.5 * (means.astype(np.float64) ** 2).sum(axis=1)
-
-
 def with_head(content: bytes, head: Head) -> bytes:
     """The same network with another head: in its logits and, where it has them, in its class activations.
 

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.bundle import SlideClasses
-from leukopy.bundle.head import Head, read_class_directions
 from leukopy.taxonomy import coarse_matrix
 
 INERTIA = 30.0
@@ -50,18 +49,6 @@ class OwnClasses:
         """The same of the coarse classes (N, 8), at most 0: the more, the nearer the mean of the class."""
         found = self.weight * (traits @ self.means.T - 0.5 * (self.means.astype(np.float64) ** 2).sum(axis=1))
         return np.asarray(found - found.max(axis=1, keepdims=True))
-
-    def added_to(self, head: Head, content: bytes, share: float) -> Head:
-        """The head of a network, on its embedding, that says itself what the means say of cells from elsewhere.
-
-        Args:
-            head: weights (11, D) and bias (11,).
-            content: of its ``model.onnx``.
-            share: how much the cells are from elsewhere, 0 to 1.
-        """
-        directions, bias = read_class_directions(content, self.means)
-        weights = head[0] + share * self.weight * _TO_COARSE @ directions
-        return weights.astype(np.float32), (head[1] + share * self.weight * _TO_COARSE @ bias).astype(np.float32)
 
 
 def find_classes(

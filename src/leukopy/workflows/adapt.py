@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leukopy.bundle import Bundle, Card, Metric
-    from leukopy.bundle.head import Head
     from leukopy.evaluation.calibration import CalibrationReport
     from leukopy.evaluation.classification import Classification
     from leukopy.evaluation.intervals import Estimate
@@ -127,9 +126,9 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         test = (table["split"] == "test").fill_null(value=False).to_numpy()
         _check(settings.labels, labelled, test)
         train = _with_variants(network, labelled[~test], table.filter(~test)["path"].to_list(), settings, progress)
-    start, before, usual = _as_served(served, network, table, progress)
-    adapted = fit_head(start, train, settings.penalty)
-    out_of_fold = held_out(start, train, settings.penalty)
+    before, usual = _as_served(served, table, progress)
+    adapted = fit_head(network.head, train, settings.penalty)
+    out_of_fold = held_out(network.head, train, settings.penalty)
     if test.any():
         after = logits_of(adapted, labelled[test].embeddings)
         how = f"{test.sum():,} cells of the manifest's test split"
@@ -239,41 +238,19 @@ def _with_variants(
     return replace(cells, variants=varied)
 
 
-def _as_served(
-    bundle: Bundle, network: Adaptable, cells: pl.DataFrame, progress: Progress
-) -> tuple[Head, NDArray[np.float32], float]:
-    """What the model makes of the cells before, taken for one slide.
-
-    Returns:
-        The head that is begun with, in which is what the slide's own cells tell of its classes; log-probabilities
-        (N, 11); and the mean temperature.
-    """
+def _as_served(bundle: Bundle, cells: pl.DataFrame, progress: Progress) -> tuple[NDArray[np.float32], float]:
+    """What the model makes of the cells, taken for one slide: log-probabilities (N, 11), and its mean temperature."""
     import numpy as np
 
     from leukopy.inference import file_activations
-    from leukopy.inference.adaptation import widened
     from leukopy.inference.classifier import Classifier, temperatures
-    from leukopy.inference.rows import CellInput
     from leukopy.taxonomy import FINE
 
-    classifier, paths = Classifier(bundle), cells["path"].to_list()
-    slide = [CellInput(str(row), path) for row, path in enumerate(paths)]
-    survey = classifier.survey(slide)
-    parts = []
-    for done in classifier.stream(slide, survey):
-        parts.append(done.cells.select(f"p_{cell.code}" for cell in FINE).to_numpy())
-        progress("classifying", sum(map(len, parts)), len(slide))
-    calibration = bundle.card.calibration
-    names = [name for name in calibration.outputs if name != "logits"]
-    further = {name: file_activations(bundle, paths, name, progress)[0] for name in names}
-    usual = float(temperatures(calibration, further).mean())
-    head = network.head
-    if survey.classes is not None:
-        width = head[0].shape[1]
-        own = head[0][:, : width - network.details], head[1]
-        found = survey.classes.added_to(own, network.content, share=float(further["elsewhere"].mean()))
-        head = widened(found, width)
-    return head, np.log(np.concatenate(parts).clip(min=1e-12)), usual
+    paths, calibration = cells["path"].to_list(), bundle.card.calibration
+    found = Classifier(bundle).predict(paths, progress).cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()
+    further = [name for name in calibration.outputs if name != "logits"]
+    usual = temperatures(calibration, {name: file_activations(bundle, paths, name, progress)[0] for name in further})
+    return np.log(found.clip(min=1e-12)), float(usual.mean())
 
 
 def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> float:
@@ -371,7 +348,7 @@ def _write(
         "limits": [*card.limits, limit],
         "model": card.model.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()}).model_dump(mode="json"),
         "calibration": Calibration(temperature=temperature, fitted_on=how).model_dump(mode="json"),
-        "slide_classes": None,  # the new head holds them
+        "slide_classes": None,  # labels say more of this laboratory
         "trained_on": [*(one.model_dump(mode="json") for one in card.trained_on), use.model_dump(mode="json")],
         "metrics": [metric.model_dump(mode="json") for metric in _metrics(after, how)],
         "provenance": {**provenance(), "adapted_from": {"name": card.name, "sha256": card.model.sha256}},
