@@ -74,6 +74,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("classes", " ".join(card.classes)),
         ("calibration", f"temperature {card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}"),
         *_warmth(card),
+        *_found_again(card),
         ("flagged uncertain", f"below a probability of {card.thresholds.uncertain_below:.3f}"),
         *_sets(card),
         ("licence of the model", card.licence),
@@ -85,6 +86,17 @@ def _facts(card: Card) -> list[tuple[str, str]]:
 def _warmth(card: Card) -> list[tuple[str, str]]:
     factor = card.calibration.elsewhere
     return [] if factor is None else [("temperature of cells unlike those", f"up to {factor:g} times as high")]
+
+
+def _found_again(card: Card) -> list[tuple[str, str]]:
+    how = card.slide_classes
+    if how is None:
+        return []
+    found = (
+        f"found again from its own cells, held to the means and the scatter of {how.fitted_on}; their weight against the "
+        f"logits is {how.weight:g}, and the temperature then up to {how.elsewhere:g} times as high"
+    )
+    return [("classes of a slide of such cells", found)]
 
 
 def _sets(card: Card) -> list[tuple[str, str]]:
