@@ -93,7 +93,7 @@ def _found_again(card: Card) -> list[tuple[str, str]]:
     if how is None:
         return []
     found = (
-        f"found again from its own cells, held to the means and the scatter of {how.fitted_on}; their weight against the "
+        f"found again from its own cells, held to the means of {how.fitted_on}; their weight against the "
         f"logits is {how.weight:g}, and the temperature then up to {how.elsewhere:g} times as high"
     )
     return [("classes of a slide of such cells", found)]
