@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ import leukopy
 from leukopy.bundle import bundled_models, open_bundle
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
+from leukopy.inference.classifier import Classifier
+from leukopy.inference.rows import CellInput
 from leukopy.inference.slides import SlideLook, judge
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES, FINE, find
@@ -64,6 +67,26 @@ def test_a_slide_that_looks_like_none_is_told(tmp_path: Path) -> None:
     distance = judge(look, open_bundle("default").card.slide_check)
     assert distance is not None
     assert distance.distance > 2
+
+
+def test_the_classes_of_a_slide_are_found_from_its_own_cells(tmp_path: Path) -> None:
+    paths = []
+    for index in range(24):
+        paths.append(tmp_path / f"{index}.png")
+        Image.fromarray(draw_cell(("LY", "EO", "SNE")[index % 3], seed=index).image).save(paths[-1])
+    classifier, slide = leukopy.load("default"), [CellInput(path.name, str(path)) for path in paths]
+    assert classifier.survey(slide[:19]).classes is None  # too few to tell
+    facts = classifier.survey(slide).facts()
+    assert sum(facts["cells_looked_at"].values()) == pytest.approx(24, abs=0.5)
+    assert {code for code, count in facts["cells_looked_at"].items() if count > 4} == {"LY", "EO", "NEU"}
+
+
+def test_in_a_laboratory_that_it_knows_a_cell_is_judged_by_itself(real_data: Path) -> None:
+    cells = open_dataset("pbc", real_data / "cells" / "pbc").filter(split="val")[::20]
+    bundle = open_bundle("default")
+    alone = Classifier(replace(bundle, card=bundle.card.model_copy(update={"slide_classes": None})))
+    whole, single = (one.predict(cells["path"].to_list()).cells["class8"] for one in (Classifier(bundle), alone))
+    assert (whole == single).mean() > 0.98
 
 
 def test_drawn_cells_are_read(tmp_path: Path) -> None:
