@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leukopy.inference.survey import SAMPLE, sample_of
+from leukopy.inference.slide_classes import OwnClasses
+from leukopy.inference.survey import SAMPLE, UNKNOWN, Survey, sample_of
 
 
 def test_a_sample_is_spread_over_the_slide() -> None:
@@ -14,3 +15,11 @@ def test_a_sample_is_spread_over_the_slide() -> None:
     assert len(set(some)) == SAMPLE
     assert (some[0], some[-1]) == (0, 999)
     assert max(np.diff(some)) <= 17
+
+
+def test_it_is_told_where_the_slide_itself_says_what_its_classes_are() -> None:
+    own = OwnClasses(np.zeros((8, 2), np.float32), 0.1, 2.0, np.full(8, 5, np.float32))
+    assert UNKNOWN.note == Survey(classes=own, elsewhere=0.2).note == ""
+    noted = Survey(classes=own, elsewhere=0.93).note
+    assert "(93%)" in noted
+    assert "from 40 cells of this slide" in noted

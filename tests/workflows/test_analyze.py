@@ -100,7 +100,9 @@ def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
     assert run["status"] == "finished"
     assert run["counts"] == {"cells": CELLS - 3, "failures": 3}
     assert run["provenance"]["packages"]["leukopy"]
-    assert run["survey"] == {"crop": None, "rise": {"times": 1.0, "more": 0.0}, "cells_looked_at": None}
+    assert run["survey"] == {
+        "crop": None, "rise": {"times": 1.0, "more": 0.0}, "cells_looked_at": None, "elsewhere": 0.0, "note": ""
+    }  # fmt: skip
     assert run["runtime"] == f"onnxruntime {run['provenance']['packages']['onnxruntime']}"
     again = analyze(AnalyzeSettings.read(whole.folder / "run.json"), tmp_path / "again")
     assert (tmp_path / "again" / "cells.parquet").read_bytes() == (whole.folder / "cells.parquet").read_bytes()

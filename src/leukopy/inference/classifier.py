@@ -116,7 +116,8 @@ class Classifier:
         seen = {name: np.concatenate([batch[name] for batch in batches]) for name in self._outputs}
         if len(seen["logits"]) < ENOUGH_CELLS:
             return Survey(crop)
-        return Survey(crop, self._rise(seen), self._classes(seen))
+        elsewhere = float(seen["elsewhere"].mean()) if "elsewhere" in seen else 0.0
+        return Survey(crop, self._rise(seen), self._classes(seen), elsewhere)
 
     def _crop(self, slide: Sequence[CellInput]) -> float | None:
         sizes = self.card.cell_sizes

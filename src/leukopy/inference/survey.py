@@ -15,6 +15,9 @@ from leukopy.taxonomy import COARSE
 SAMPLE = 128
 """Cells of a slide that are looked at, at most."""
 
+UNUSUAL = 0.5
+"""Of `Survey.elsewhere`: from here on the slide's own classes say as much as those learnt, and it is told."""
+
 T = TypeVar("T")
 
 
@@ -28,13 +31,27 @@ class Survey:
     """How much stranger its usual cell is than a known one."""
     classes: OwnClasses | None = None
     """How its classes look; None: as everywhere."""
+    elsewhere: float = 0.0
+    """How much its cells are unlike those of the laboratory that validated the model, 0 to 1."""
+
+    @property
+    def note(self) -> str:
+        """What whoever reads the slide's figures must know; nothing where it is a usual one."""
+        if self.classes is None or self.elsewhere < UNUSUAL:
+            return ""
+        return (
+            f"Its cells are unlike those of the laboratory that validated the model ({self.elsewhere:.0%}), so that its "
+            f"classes were found again from {self.classes.cells.sum():.0f} cells of this slide: what is said of a cell "
+            "depends on the others. Check more of them than usual."
+        )
 
     def facts(self) -> dict[str, object]:
         """What of it is worth telling, for the record of a run."""
         seen = None
         if self.classes is not None:
             seen = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
-        return {"crop": self.crop, "rise": asdict(self.rise), "cells_looked_at": seen}
+        rise, elsewhere = asdict(self.rise), round(self.elsewhere, 3)
+        return {"crop": self.crop, "rise": rise, "cells_looked_at": seen, "elsewhere": elsewhere, "note": self.note}
 
 
 UNKNOWN = Survey()

@@ -109,13 +109,14 @@ def analyze(
     run = _begin(settings, out, inputs, classifier, resume=resume, overwrite=overwrite)
     if run["status"] == FINISHED:
         known = run.get("slide")
-        return _result(out, len(inputs), ranges, SlideDistance(**known) if known else None)
+        noted = run.get("survey", {}).get("note", "")
+        return _result(out, len(inputs), ranges, SlideDistance(**known) if known else None, noted)
     parts = Parts(out / "parts")
     survey = _classify(parts, inputs, classifier, progress)
     parts.write_cells(out / CELLS_FILE)
     parts.write_cells(out / "cells.csv")
     parts.write_failures(out / FAILURES_FILE)
-    result = _result(out, len(inputs), ranges, judge(parts.look(), classifier.card.slide_check))
+    result = _result(out, len(inputs), ranges, judge(parts.look(), classifier.card.slide_check), survey.note)
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
     slide = asdict(result.slide) if result.slide else None
@@ -184,7 +185,8 @@ def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier,
         parts.flush()
 
 
-def _result(out: Path, inputs: int, ranges: ReferenceRanges, slide: SlideDistance | None) -> AnalyzeResult:
+def _result(out: Path, inputs: int, ranges: ReferenceRanges, slide: SlideDistance | None, noted: str) -> AnalyzeResult:
+    """What the rows in ``out`` say; ``noted`` of the survey stands with the figures."""
     import polars as pl
 
     from leukopy.reports.differential import count_cells
@@ -192,8 +194,7 @@ def _result(out: Path, inputs: int, ranges: ReferenceRanges, slide: SlideDistanc
     cells = pl.scan_parquet(out / CELLS_FILE)
     classified = int(cells.select(pl.len()).collect().item())
     count = count_cells(cells, ranges)
-    if slide and slide.note:
-        count = replace(count, notes=(slide.note, *count.notes))
+    count = replace(count, notes=(*filter(None, (slide.note if slide else "", noted)), *count.notes))
     return AnalyzeResult(out, out / REPORT_FILE, inputs, classified, inputs - classified, count, slide)
 
 
