@@ -40,9 +40,9 @@ class Survey:
         if self.classes is None or self.elsewhere < UNUSUAL:
             return ""
         return (
-            f"Its cells are unlike those of the laboratory that validated the model ({self.elsewhere:.0%}), so that its "
-            f"classes were found again from {self.classes.cells.sum():.0f} cells of this slide: what is said of a cell "
-            "depends on the others. Check more of them than usual."
+            f"Its cells are unlike those of the laboratory that validated the model ({self.elsewhere:.0%}), so its classes "
+            f"were found again from {self.classes.cells.sum():.0f} cells of this slide: what is said of one depends on the "
+            "others. Check more of them than usual."
         )
 
     def facts(self) -> dict[str, object]:
