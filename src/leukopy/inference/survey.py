@@ -39,10 +39,11 @@ class Survey:
         """What whoever reads the slide's figures must know; nothing where it is a usual one."""
         if self.classes is None or self.elsewhere < UNUSUAL:
             return ""
+        looked_at = self.classes.cells.sum()
         return (
-            f"Its cells are unlike those of the laboratory that validated the model ({self.elsewhere:.0%}), so its classes "
-            f"were found again from {self.classes.cells.sum():.0f} cells of this slide: what is said of one depends on the "
-            "others. Check more of them than usual."
+            f"Its cells are unlike those of the laboratory that validated the model ({self.elsewhere:.0%}), so its "
+            f"classes were found again from {looked_at:.0f} cells of this slide, and what is said of one depends on "
+            "the others. Check more of them than usual."
         )
 
     def facts(self) -> dict[str, object]:
