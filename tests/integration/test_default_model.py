@@ -77,8 +77,13 @@ def test_the_classes_of_a_slide_are_found_from_its_own_cells(tmp_path: Path) -> 
     classifier, slide = leukopy.load("default"), [CellInput(path.name, str(path)) for path in paths]
     assert classifier.survey(slide[:19]).classes is None  # too few to tell
     facts = classifier.survey(slide).facts()
-    assert sum(facts["cells_looked_at"].values()) == pytest.approx(24, abs=0.5)
+    known = sum(facts["cells_looked_at"].values())
+    assert 20 <= known <= 24  # those that it finds strange are left out
     assert {code for code, count in facts["cells_looked_at"].items() if count > 4} == {"LY", "EO", "NEU"}
+    for index in range(8):  # pictures without a cell are no part of any class
+        slide.append(CellInput(f"empty {index}", str(tmp_path / f"empty{index}.png")))
+        Image.fromarray(np.full((300, 300, 3), 225 + index, np.uint8)).save(slide[-1].path)
+    assert sum(classifier.survey(slide).facts()["cells_looked_at"].values()) == pytest.approx(known, abs=2)
 
 
 def test_in_a_laboratory_that_it_knows_a_cell_is_judged_by_itself(real_data: Path) -> None:

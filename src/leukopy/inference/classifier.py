@@ -116,8 +116,13 @@ class Classifier:
         seen = {name: np.concatenate([batch[name] for batch in batches]) for name in self._outputs}
         if len(seen["logits"]) < ENOUGH_CELLS:
             return Survey(crop)
+        risen = self._rise(seen)
+        known = self._strangeness(seen, risen) <= 1
+        if known.sum() < ENOUGH_CELLS:
+            return Survey(crop, risen)
+        seen = {name: values[known] for name, values in seen.items()}
         elsewhere = float(seen["elsewhere"].mean()) if "elsewhere" in seen else 0.0
-        return Survey(crop, self._rise(seen), self._classes(seen), elsewhere)
+        return Survey(crop, risen, self._classes(seen), elsewhere)
 
     def _crop(self, slide: Sequence[CellInput]) -> float | None:
         sizes = self.card.cell_sizes
@@ -138,6 +143,16 @@ class Classifier:
         if knowing is None or knowing.usual is None:
             return NO_RISE
         return rise(seen["strangeness"], seen[FAR], knowing.usual)
+
+    def _strangeness(self, seen: Mapping[str, NDArray[np.float32]], risen: Rise) -> NDArray[np.float32]:
+        """Of each cell among its slide, in units of the threshold; 0 where the model does not tell."""
+        knowing = self.card.open_set
+        if knowing is None:
+            return np.zeros(len(seen["logits"]), np.float32)
+        strangeness = seen["strangeness"]
+        if knowing.usual is not None:
+            strangeness = among(strangeness, seen[FAR], risen)
+        return np.asarray(strangeness / knowing.threshold, np.float32)
 
     def _classes(self, seen: Mapping[str, NDArray[np.float32]]) -> OwnClasses | None:
         how = self.card.slide_classes
@@ -189,11 +204,7 @@ class Classifier:
         if self.card.open_set:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
 
-            strangeness = outputs["strangeness"]
-            if self.card.open_set.usual is not None:
-                strangeness = among(strangeness, outputs[FAR], survey.rise)
-            strangeness = strangeness / self.card.open_set.threshold
-            columns["strangeness"] = strangeness
+            columns["strangeness"] = strangeness = self._strangeness(outputs, survey.rise)
             columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])
             paths = [Path(cell.path) if strange else None for cell, strange in zip(cells, strangeness > 1, strict=True)]
             columns["unidentified_reason"] = reasons(paths, self._engine.threads)
