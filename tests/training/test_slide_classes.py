@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from onnx import TensorProto, helper
 
+from leukopy.bundle import Card, open_bundle
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.taxonomy import COARSE, FINE
 from leukopy.training.settings import TrainSettings
@@ -81,3 +82,10 @@ def test_without_cells_from_elsewhere_there_is_nothing_to_find() -> None:
     with pytest.raises(SettingsError, match="set elsewhere above 1 too"):
         TrainSettings.build(values, where="x")
     assert TrainSettings.build(values | {"elsewhere": 1.5}, where="x").slide_classes is not None
+
+
+def test_a_card_needs_to_tell_which_cells_they_are_for() -> None:
+    card = open_bundle("default").card.model_dump(mode="json")
+    card["calibration"]["elsewhere"] = None
+    with pytest.raises(SettingsError, match="slide_classes: needs"):
+        Card.build(card, where="x")

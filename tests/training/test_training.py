@@ -302,6 +302,8 @@ def test_weights_are_averaged_over_trainings_and_with_their_start(tmp_path: Path
         a, b = (end["state_dict"][f"net.{name}"] for end in ends)
         assert torch.allclose(tensor, 0.25 * start[name] + 0.375 * a + 0.375 * b, atol=1e-6), name
     assert not torch.equal(a, b)  # another seed is another training
+    with pytest.raises(SettingsError, match="start_share: averages with the earlier run"):
+        recipe(optimisation=optimisation | {"start_share": 0.25})
     (out / "checkpoints" / "best.ckpt").unlink()
     assert train(settings, out, resume=True).card.model.sha256 == first.card.model.sha256  # of the same trainings
 

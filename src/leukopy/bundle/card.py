@@ -5,9 +5,9 @@ The fields follow Mitchell et al., "Model Cards for Model Reporting" (FAccT 2019
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.core.settings import Settings
@@ -196,3 +196,9 @@ class Card(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The training settings, whole."""
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fitting_together(self) -> Self:
+        if self.slide_classes and self.calibration.elsewhere is None:
+            raise ValueError("slide_classes: needs calibration.elsewhere, which tells the cells that they are for")
+        return self

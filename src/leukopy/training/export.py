@@ -31,7 +31,7 @@ from leukopy.training.elsewhere import ELSEWHERE, cells_to_tell, fit_boundary, w
 from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.quantise import quantised
-from leukopy.training.settings import OwnClassesChoice, TrainSettings
+from leukopy.training.settings import SlideClassesChoice, TrainSettings
 from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
 from leukopy.training.sources import DRAWN, uses
 
@@ -181,7 +181,7 @@ def _warmer_elsewhere(path: Path, settings: TrainSettings, data: CellData) -> ND
     return 1 + np.float32(settings.elsewhere - 1) * _output(path, data.val_set, ELSEWHERE)[:, None]
 
 
-def _slide_classes(path: Path, chosen: OwnClassesChoice, data: CellData) -> SlideClasses:
+def _slide_classes(path: Path, chosen: SlideClassesChoice, data: CellData) -> SlideClasses:
     """Add ``traits`` to the network, learnt where it is validated, and say how they are to be weighed."""
     home = data.val_set.cells["source"].unique(maintain_order=True).to_list()
     pictures = data.as_served(known_cells(data.train_set.cells, home, data.settings.seed))

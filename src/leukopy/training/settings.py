@@ -138,7 +138,7 @@ class Loss(Settings):
         return weights
 
 
-class OwnClassesChoice(Settings):
+class SlideClassesChoice(Settings):
     """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.inference.slide_classes`).
 
     Both are measured on laboratories left out.
@@ -197,7 +197,7 @@ class TrainSettings(Recipe):
     elsewhere: float = Field(default=1.0, ge=1)
     """How many times higher the temperature is for cells unlike those of the laboratory that validates
     (`leukopy.training.elsewhere`); 1: one temperature for all. It is measured on laboratories left out."""
-    slide_classes: OwnClassesChoice | None = None
+    slide_classes: SlideClassesChoice | None = None
     """None: the classes are taken to look alike everywhere."""
     deploy: Literal["float32", "int8"] = "float32"
     """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
@@ -206,6 +206,8 @@ class TrainSettings(Recipe):
 
     @model_validator(mode="after")
     def _fitting_together(self) -> Self:
+        if self.optimisation.start_share and not self.backbone.run:
+            raise ValueError("start_share: averages with the earlier run that backbone.run names; name one")
         if self.slide_classes and self.elsewhere == 1:
             raise ValueError("slide_classes: tells cells from elsewhere apart, so set elsewhere above 1 too")
         crops = [source.crop for source in self.sources if source.dataset != "drawn"]
