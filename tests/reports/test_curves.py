@@ -38,6 +38,13 @@ def test_starts_are_joined_and_the_later_wins(tmp_path):
     assert best_epoch(curves) == 1
 
 
+def test_a_start_that_was_stopped_within_its_first_epoch_is_joined(tmp_path):
+    _version(tmp_path, 0, "lr-AdamW/pg1,step\n1e-05,0\n")
+    assert read_curves(tmp_path).is_empty()
+    _version(tmp_path, 1, _FIRST)
+    assert read_curves(tmp_path)["epoch"].to_list() == [0, 1]
+
+
 def test_a_start_that_logged_other_figures_is_joined_too(tmp_path):
     _version(tmp_path, 0, _FIRST)
     _version(tmp_path, 1, "epoch,train/accuracy8,val/loss\n2,0.9,0.5\n")

@@ -55,6 +55,8 @@ def read_curves(run: Path) -> pl.DataFrame:
 def _read(path: Path) -> pl.DataFrame:
     try:
         table = pl.read_csv(path, infer_schema=False)
+        if "epoch" not in table.columns and "step" in table.columns:  # stopped within its first epoch
+            table = table.clear().with_columns(epoch=pl.lit(None, pl.String))
         return table.select(
             pl.col("epoch").cast(pl.Int64), pl.col("^(train|val)/.*$").replace("", None).cast(pl.Float64)
         )
