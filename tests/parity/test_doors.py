@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import leukopy
 from leukopy.cli.main import app
+from leukopy.inference.rows import CellInput
 from leukopy.workflows.draw import DrawSettings, draw
 
 
@@ -36,9 +37,12 @@ def test_api_predict_and_analyze_agree(slide: Path, tmp_path: Path) -> None:
 
 
 def test_one_cell_at_a_time_gives_the_same_classes(slide: Path) -> None:
-    """How cells are batched and on how many threads changes nothing that is read."""
+    """How cells are batched and on how many threads changes nothing that is read, once their slide is known."""
     files = sorted(slide.glob("*.png"))
     together = leukopy.load("default").predict(files).cells
-    alone = pl.concat([leukopy.load("default").predict([file]).cells for file in files[:6]])
+    one_by_one = leukopy.load("default")
+    cells = [CellInput(str(file), str(file)) for file in files]
+    survey = one_by_one.survey(cells)
+    alone = pl.concat([part.cells for cell in cells[:6] for part in one_by_one.stream([cell], survey)])
     assert alone["class11"].equals(together["class11"][:6])
     assert alone["confidence"].to_numpy() == pytest.approx(together["confidence"][:6].to_numpy(), abs=1e-4)
