@@ -84,6 +84,15 @@ def test_without_a_leukocyte_count_nothing_is_absolute() -> None:
     assert not [note for note in view.notes if "Absolute" in note]
 
 
+def test_it_is_noted_where_the_slide_itself_says_what_its_classes_are() -> None:
+    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "strange": False, "found_again": 57}
+    (own, *others) = count(cells(LY=100), slide_check=found).notes
+    assert "found again from 57 cells of this slide" in own
+    assert tuple(others) == count(cells(LY=100)).notes
+    french = count_case(cells(LY=100), (), case(slide_check=found), SETTINGS, "fr").notes
+    assert "à partir de 57 cellules" in french[0]
+
+
 def test_the_first_note_is_that_the_slide_looks_unlike_what_the_model_has_learnt() -> None:
     found = {"distance": 3.14, "nearest": "PBC", "cells": 100, "strange": True}
     known = count(cells(LY=100)).notes

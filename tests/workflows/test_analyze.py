@@ -101,7 +101,8 @@ def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
     assert run["counts"] == {"cells": CELLS - 3, "failures": 3}
     assert run["provenance"]["packages"]["leukopy"]
     assert run["survey"] == {
-        "crop": None, "rise": {"times": 1.0, "more": 0.0}, "cells_looked_at": None, "elsewhere": 0.0, "note": ""
+        "crop": None, "rise": {"times": 1.0, "more": 0.0}, "elsewhere": 0.0, "cells_looked_at": None,
+        "found_again": None, "note": "",
     }  # fmt: skip
     assert run["runtime"] == f"onnxruntime {run['provenance']['packages']['onnxruntime']}"
     again = analyze(AnalyzeSettings.read(whole.folder / "run.json"), tmp_path / "again")

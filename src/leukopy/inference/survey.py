@@ -35,15 +35,21 @@ class Survey:
     """How much its cells are unlike those of the laboratory that validated the model, 0 to 1."""
 
     @property
+    def found_again(self) -> int | None:
+        """From how many cells its classes were found again; None where that says little."""
+        if self.classes is None or self.elsewhere < UNUSUAL:
+            return None
+        return round(float(self.classes.cells.sum()))
+
+    @property
     def note(self) -> str:
         """What whoever reads the slide's figures must know; nothing where it is a usual one."""
-        if self.classes is None or self.elsewhere < UNUSUAL:
+        if self.found_again is None:
             return ""
-        looked_at = self.classes.cells.sum()
         return (
-            f"Its cells are unlike those of the laboratory that validated the model ({self.elsewhere:.0%}), so its "
-            f"classes were found again from {looked_at:.0f} cells of this slide, and what is said of one depends on "
-            "the others. Check more of them than usual."
+            "Its cells are unlike those of the laboratory that validated the model: its classes were found again from "
+            f"{self.found_again} cells of this slide, so that what is said of one depends on the others. Check more of "
+            "them than usual."
         )
 
     def facts(self) -> dict[str, object]:
@@ -51,8 +57,14 @@ class Survey:
         seen = None
         if self.classes is not None:
             seen = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
-        rise, elsewhere = asdict(self.rise), round(self.elsewhere, 3)
-        return {"crop": self.crop, "rise": rise, "cells_looked_at": seen, "elsewhere": elsewhere, "note": self.note}
+        return {
+            "crop": self.crop,
+            "rise": asdict(self.rise),
+            "elsewhere": round(self.elsewhere, 3),
+            "cells_looked_at": seen,
+            "found_again": self.found_again,
+            "note": self.note,
+        }
 
 
 UNKNOWN = Survey()

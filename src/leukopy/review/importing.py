@@ -61,6 +61,8 @@ def _add(
     store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
     if run.slide is not None:
         store.note_slide(case_id, run.slide)
+    if run.found_again is not None:
+        store.note_classes(case_id, run.found_again)
     store.add_failures(user, case_id, failures)
     return UploadResult(added=result.added, refused=(*result.refused, *failures))
 
@@ -70,6 +72,7 @@ class _Run(NamedTuple):
 
     model: ModelFacts
     slide: SlideDistance | None
+    found_again: int | None
 
 
 def _run(folder: Path) -> _Run:
@@ -77,7 +80,11 @@ def _run(folder: Path) -> _Run:
     if run.get("command") != "analyze" or run.get("status") != FINISHED:
         raise InputError(f"{folder}: holds no finished analysis. Give the --out folder of `leukopy analyze`.")
     model, slide = run["model"], run.get("slide")
-    return _Run(ModelFacts(str(model["name"]), str(model["sha256"])), SlideDistance(**slide) if slide else None)
+    return _Run(
+        ModelFacts(str(model["name"]), str(model["sha256"])),
+        SlideDistance(**slide) if slide else None,
+        run.get("survey", {}).get("found_again"),
+    )
 
 
 def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:

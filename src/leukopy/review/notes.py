@@ -12,6 +12,8 @@ _TEXTS = {
     "en": {
         "strange": "Stain or scanner unlike any that the model learnt from: distance {distance} (1 is usual at most), "
         "nearest {nearest}. Expect lower accuracy.",
+        "own": "Its cells are unlike those of the laboratory that validated the model: its classes were found again "
+        "from {cells} cells of this slide, so that what is said of one depends on the others.",
         "none": "No leukocyte was counted: there is no differential.",
         "below": "{leukocytes} of {target} leukocytes counted.",
         "reached": "{leukocytes} leukocytes counted; the target is {target}.",
@@ -25,6 +27,8 @@ _TEXTS = {
     "fr": {
         "strange": "Coloration ou scanner différents de tout ce que le modèle a appris\u202f: distance {distance} "
         "(d’ordinaire 1 au plus), le plus proche {nearest}. S’attendre à une exactitude moindre.",
+        "own": "Ses cellules diffèrent de celles du laboratoire qui a validé le modèle\u202f: ses classes ont été "
+        "retrouvées à partir de {cells} cellules de cette lame, si bien que ce qui est dit de l’une dépend des autres.",
         "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
         "below": "{leukocytes} leucocytes comptés sur {target}.",
         "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
@@ -59,6 +63,8 @@ def _said(case: Case, cells: Sequence[CellRow], leukocytes: int, point: str) -> 
     if case.slide_check and case.slide_check.strange:
         distance = f"{case.slide_check.distance:.1f}".replace(".", point)
         yield "strange", {"distance": distance, "nearest": case.slide_check.nearest}
+    if case.slide_check and case.slide_check.found_again is not None:
+        yield "own", {"cells": case.slide_check.found_again}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
     counts = Counter(cell.code for cell in cells)

@@ -133,6 +133,25 @@ def test_a_slide_is_judged_by_all_its_cells_each_counted_once(station):
     assert found().distance == 0
 
 
+def test_from_how_many_cells_the_classes_of_a_slide_were_found_again_is_kept(station):
+    case = station.draft()
+    station.add(case, [f"c{number}.png" for number in range(1, 41)])
+
+    def found():
+        return station.store.case(station.reader, case.id).slide_check
+
+    station.store.note_classes(case.id, 31)
+    assert found() is None  # before a cell is looked at
+    write(station, case, 1, 20, 3)
+    assert found().found_again is None
+    for _ in range(2):
+        station.store.note_classes(case.id, 31)
+    write(station, case, 21, 40, -6)
+    assert (found().found_again, found().cells) == (31, 40)
+    with pytest.raises(NotAllowed, match="signed"):
+        station.store.note_classes(station.signed().id, 31)
+
+
 def test_what_is_known_of_a_slide_from_more_cells_stands(station):
     far, near = SlideDistance(2.5, "elsewhere", 100), SlideDistance(0.4, "here", 30)
     case = station.draft()

@@ -82,6 +82,8 @@ class SlideView(Settings):
     """From how many cells it is known."""
     strange: bool
     """Expect lower accuracy: who signs must see it."""
+    found_again: int | None = None
+    """From how many of its cells its classes were found again (`inference.survey`); None: they were not."""
 
 
 class Case(CaseDraft):

@@ -179,12 +179,24 @@ def note_slide(db: Session, case_id: str, found: SlideDistance) -> None:
         touch(case)
 
 
+def note_classes(db: Session, case_id: str, looked_at: int) -> None:
+    """Keep from how many of its cells the classes of a case's slide were found again, once its look is known.
+
+    Raises:
+        NotFound, NotAllowed: as `open_case`.
+    """
+    case = open_case(db, None, case_id)
+    if case.slide_check and case.slide_check.get("found_again") != looked_at:
+        case.slide_check = case.slide_check | {"found_again": looked_at}
+        touch(case)
+
+
 def _keep_check(case: t.Case, found: SlideDistance | None) -> bool:
     """Keep a finding, unless more is known already; whether anything changed."""
     known = case.slide_check
     if found is None or (known and known["cells"] > found.cells):
         return False
-    case.slide_check = asdict(found) | {"strange": found.strange}
+    case.slide_check = (known or {}) | asdict(found) | {"strange": found.strange}
     return case.slide_check != known
 
 

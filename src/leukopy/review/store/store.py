@@ -133,6 +133,11 @@ class Store:
         with self.database.write() as db:
             cells.note_slide(db, case_id, found)
 
+    def note_classes(self, case_id: str, looked_at: int) -> None:
+        """Keep from how many of its cells the classes of a case's slide were found again."""
+        with self.database.write() as db:
+            cells.note_classes(db, case_id, looked_at)
+
     def cells(self, user: r.User, case_id: str) -> tuple[r.CellRow, ...]:
         """The classified cells, in display order of the classes, least certain first."""
         with self.database.read() as db:
