@@ -12,6 +12,7 @@ import leukopy
 from leukopy.cli.main import app
 from leukopy.inference.rows import CellInput
 from leukopy.workflows.draw import DrawSettings, draw
+from leukopy.workflows.explain import ExplainSettings, explain
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,16 @@ def test_api_predict_and_analyze_agree(slide: Path, tmp_path: Path) -> None:
     called = leukopy.load("default").predict(files)
     assert called.cells.drop("cell_id").equals(analysed.drop("cell_id"))
     assert called.failures["reason"].to_list() == ["not_an_image"]
+
+
+def test_what_is_explained_is_what_is_predicted(slide: Path, tmp_path: Path) -> None:
+    files = sorted(slide.glob("*.png"))
+    settings = ExplainSettings(inputs=(slide,), methods=("cam",), views=1, steps=0, neighbours=0)
+    explained = pl.read_csv(explain(settings, tmp_path / "maps").folder / "explanations.csv")
+    predicted = leukopy.load("default").predict(files).cells
+    assert explained["class11"].to_list() == predicted["class11"].to_list()
+    assert explained["confidence"].to_numpy() == pytest.approx(predicted["confidence"].to_numpy(), abs=1e-4)
+    assert explained["flags"].fill_null("").to_list() == predicted["flags"].to_list()
 
 
 def test_one_cell_at_a_time_gives_the_same_classes(slide: Path) -> None:

@@ -204,7 +204,8 @@ def _explain_all(
     from leukopy.inference.classifier import Classifier
     from leukopy.inference.rows import FAILURE_SCHEMA
 
-    for part in Classifier(tools.subject.bundle).stream(inputs):
+    classifier = Classifier(tools.subject.bundle)
+    for part in classifier.stream(inputs, classifier.survey(inputs)):
         found.failures.append(part.failures)
         found.done += len(part.failures)
         for cell in part.cells.iter_rows(named=True):
