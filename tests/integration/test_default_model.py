@@ -86,7 +86,7 @@ def test_the_classes_of_a_slide_are_found_from_its_own_cells(tmp_path: Path) -> 
     assert sum(classifier.survey(slide).facts()["cells_looked_at"].values()) == pytest.approx(known, abs=2)
 
 
-def test_in_a_laboratory_that_it_knows_a_cell_is_judged_by_itself(real_data: Path) -> None:
+def test_in_the_laboratory_that_validated_it_a_cell_is_judged_by_itself(real_data: Path) -> None:
     cells = open_dataset("pbc", real_data / "cells" / "pbc").filter(split="val")[::20]
     bundle = open_bundle("default")
     alone = Classifier(replace(bundle, card=bundle.card.model_copy(update={"slide_classes": None})))

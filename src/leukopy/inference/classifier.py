@@ -18,7 +18,7 @@ from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.magnification import SAMPLE, crop_for, diameters
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
-from leukopy.inference.slide_classes import OwnClasses, find_classes
+from leukopy.inference.slide_classes import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
 from leukopy.inference.slides import ENOUGH_CELLS, class_free
 from leukopy.inference.strangeness import NO_RISE, Rise, among, rise
 from leukopy.inference.survey import UNKNOWN, Survey, sample_of
@@ -32,9 +32,6 @@ ELONGATED = 1.5
 
 FAR = "strangeness.far"
 """The output of the network that is the first part of ``strangeness``."""
-
-TRAITS = "traits"
-"""The output of the network in which the classes of a slide are found again."""
 
 _TO_COARSE = coarse_matrix()
 _FINE_CODES = np.array([cell.code for cell in FINE])
@@ -111,7 +108,7 @@ class Classifier:
         """
         if len(slide) < ENOUGH_CELLS:
             return UNKNOWN
-        crop = self._crop(slide)
+        crop = self.crop(slide)
         batches = [batch.outputs for batch in self._engine.run(sample_of(slide), crop)]
         seen = {name: np.concatenate([batch[name] for batch in batches]) for name in self._outputs}
         if len(seen["logits"]) < ENOUGH_CELLS:
@@ -124,9 +121,10 @@ class Classifier:
         elsewhere = float(seen["elsewhere"].mean()) if "elsewhere" in seen else 0.0
         return Survey(crop, risen, self._classes(seen), elsewhere)
 
-    def _crop(self, slide: Sequence[CellInput]) -> float | None:
+    def crop(self, slide: Sequence[CellInput]) -> float | None:
+        """The first thing that a survey finds: how much of a slide's pictures to keep; None: as the card says."""
         sizes = self.card.cell_sizes
-        if sizes is None:
+        if sizes is None or len(slide) < ENOUGH_CELLS:
             return None
         batches = list(self._engine.run(sample_of(slide, SAMPLE)))
         classes = [code for batch in batches for code in self._coarse(batch)]
@@ -159,7 +157,7 @@ class Classifier:
         if how is None:
             return None
         coarse = (softmax(seen["logits"]) @ _TO_COARSE).astype(np.float32)
-        return find_classes(seen[TRAITS], coarse, self._engine.constant("class_traits"), how)
+        return find_classes(seen[TRAITS], coarse, self._engine.constant(CLASS_TRAITS), how)
 
     def stream(self, cells: Iterable[CellInput], survey: Survey = UNKNOWN) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
@@ -301,7 +299,7 @@ def magnified(bundle: Bundle, slide: Sequence[CellInput]) -> Bundle:
     Returns:
         The same bundle where the cells are too few, or as large as usual, or where it does not ask for their size.
     """
-    crop = Classifier(bundle).survey(slide).crop
+    crop = Classifier(bundle).crop(slide)
     if crop is None or crop == bundle.card.preprocess.crop:
         return bundle
     preprocess = bundle.card.preprocess.model_copy(update={"crop": crop})

@@ -6,8 +6,8 @@ as the model sees them; the mean of each class is estimated from them, held to t
 moved by (empirical Bayes: Efron and Morris, JASA 1973); the cells are assigned again by these means, and so on, some
 rounds (test-time adjustment of a classifier: Iwasawa and Matsuo, NeurIPS 2021; expectation-maximisation: Dempster,
 Laird and Rubin, JRSS B 1977). What the means then say of a cell, by linear discriminants, is added to its logits, the
-less the more the slide's cells scatter, and only as far as the cell is from elsewhere: in the laboratories that a model
-knows nothing changes.
+less the more the slide's cells scatter, and only as far as the network says that the cell is from elsewhere than the
+laboratory that validated it: there a cell is judged by itself.
 
 Only the coarse classes are moved: what tells the kinds of a neutrophil apart stays as it was learnt.
 """
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from leukopy.bundle import SlideClasses
 from leukopy.taxonomy import coarse_matrix
 
+TRAITS, CLASS_TRAITS = "traits", "class_traits"
+"""The outputs of a network that tell: of each cell, and the means of the classes where it learnt them."""
 INERTIA = 30.0
 """Cells of a class that move its mean half-way."""
 _ROUNDS = 3

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from leukopy.core.errors import TrainingError
 from leukopy.evaluation.classification import coarse_indices
+from leukopy.inference.slide_classes import CLASS_TRAITS, TRAITS
 from leukopy.taxonomy import COARSE
 
-TRAITS, CLASS_TRAITS = "traits", "class_traits"
 CELLS = 200
 """Of each fine class, at most."""
 _AXES = 32
