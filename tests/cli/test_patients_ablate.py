@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from leukopy.bundle import patient_store
 from leukopy.cli.main import app
-from leukopy.cli.patients_ablate import ablate
-from leukopy.cli.patients_demo import demo
+from leukopy.cli.patients.ablate import ablate
+from leukopy.cli.patients.demo import demo
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from leukopy.cli.patients_data import cohorts, draw, scan
+from leukopy.cli.patients.data import cohorts, draw, scan
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from leukopy import __version__
-from leukopy.cli import datasets, models, patients, review
+from leukopy.cli import datasets, models, review
 from leukopy.cli.adapt import adapt
 from leukopy.cli.analyze import analyze
 from leukopy.cli.attributes import fit_attributes
@@ -20,6 +20,7 @@ from leukopy.cli.evaluate import evaluate
 from leukopy.cli.explain import explain
 from leukopy.cli.explore import explore
 from leukopy.cli.open_set import fit_open_set
+from leukopy.cli.patients.app import app as patients
 from leukopy.cli.predict import predict
 from leukopy.cli.slide_check import fit_slide_check
 from leukopy.cli.train import train
@@ -56,7 +57,7 @@ app.command()(fit_slide_check)
 app.command()(compare)
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
-app.add_typer(patients.app, name="patients")
+app.add_typer(patients, name="patients")
 app.add_typer(review.app, name="review")
 
 

@@ -1,0 +1,1 @@
+"""``leukopy patients``: one file per command."""
