@@ -146,8 +146,8 @@ def judging_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
     """`colour_model` with attribute heads: the first value of each where green is low, the last where it is high."""
     import onnx
 
+    from leukopy.network.outputs import with_attributes
     from leukopy.training.attributes import card_for
-    from leukopy.training.graph import with_attributes
 
     sizes = [len(attribute.values) for attribute in taxonomy.ATTRIBUTES]
     weights, bias = np.zeros((sum(sizes), 6), np.float32), np.full(sum(sizes), -20, np.float32)

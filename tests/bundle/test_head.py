@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 
 from leukopy.bundle import open_bundle
-from leukopy.bundle.head import read_head, with_head
 from leukopy.core.errors import BundleError
-from leukopy.training.graph import with_class_activation
+from leukopy.network.head import read_head, with_head
+from leukopy.network.outputs import with_class_activation
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 

@@ -9,10 +9,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from leukopy.bundle import open_bundle
-from leukopy.bundle.head import read_head
-from leukopy.bundle.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
 from leukopy.core.errors import BundleError
-from leukopy.training.graph import inputs_of, with_class_activation, with_statistics
+from leukopy.network.head import read_head
+from leukopy.network.outputs import inputs_of, with_class_activation, with_statistics
+from leukopy.network.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 STAGES = ("first.conv", "second.conv")

@@ -18,8 +18,8 @@ from leukopy.cli.main import app
 from leukopy.core.files import write_json
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.cell_net import CellNet
+from leukopy.network.outputs import with_class_activation
 from leukopy.training.export import _to_onnx
-from leukopy.training.graph import with_class_activation
 
 
 def examples(verb: object) -> list[str]:

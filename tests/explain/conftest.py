@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, open_bundle
+from leukopy.network.outputs import with_class_activation
 from leukopy.taxonomy import FINE, fine_members
-from leukopy.training.graph import with_class_activation
 
 SIDE = 32
 

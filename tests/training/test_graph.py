@@ -8,10 +8,9 @@ import onnxruntime
 import pytest
 
 from leukopy.bundle import open_bundle
-from leukopy.bundle.head import linear_head, with_head
 from leukopy.core.errors import BundleError, TrainingError
-from leukopy.training.export import averages_its_map
-from leukopy.training.graph import (
+from leukopy.network.head import linear_head, with_head
+from leukopy.network.outputs import (
     CENTRE,
     FAR,
     inputs_of,
@@ -23,6 +22,7 @@ from leukopy.training.graph import (
     without_attributes,
     without_strangeness,
 )
+from leukopy.training.export import averages_its_map
 from leukopy.training.open_set import (
     Familiar,
     StrangenessSettings,

@@ -11,10 +11,10 @@ import torch
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.openvino import OpenVinoNetwork
 from leukopy.models.cell_net import CellNet
-from leukopy.training import quantise
+from leukopy.network import quantise
+from leukopy.network.outputs import inputs_of, with_attributes, with_class_activation, with_statistics
+from leukopy.network.quantise import _mean_outputs, quantised
 from leukopy.training.export import _to_onnx
-from leukopy.training.graph import inputs_of, with_attributes, with_class_activation, with_statistics
-from leukopy.training.quantise import _mean_outputs, quantised
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 1, 1, 3), dtype=np.uint8) + RNG.integers(0, 60, (60, 32, 32, 3), dtype=np.uint8)

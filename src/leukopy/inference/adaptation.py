@@ -5,7 +5,7 @@ leave the head that was learnt from thousands of cells elsewhere: maximum a post
 a Gaussian prior (Chelba and Acero, "Adaptation of maximum entropy capitalizer", EMNLP 2004). With few labels it stays
 near the old head; a class without a label keeps what it had. Each cell is fitted to as it is served, and turned, moved,
 and in other light and focus: a few labels then say more. Where the network has the maps for it, the new head reads the
-details in them too (`leukopy.bundle.wide_head`), which the old one gives no weight.
+details in them too (`leukopy.network.wide_head`), which the old one gives no weight.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from leukopy.bundle import Bundle, write_bundle
-from leukopy.bundle.head import Head, read_head, with_head
-from leukopy.bundle.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
 from leukopy.core.progress import Progress, silent
 from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.decode import read_cell
 from leukopy.inference.classifier import softmax
 from leukopy.inference.features import activations
+from leukopy.network.head import Head, read_head, with_head
+from leukopy.network.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
 
 _TINY = 1e-12
 

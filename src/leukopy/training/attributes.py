@@ -25,8 +25,8 @@ from leukopy.core.progress import Progress
 from leukopy.core.settings import Settings
 from leukopy.evaluation.calibration import fit_temperature
 from leukopy.inference import file_activations
+from leukopy.network.outputs import STATISTICS, Layer, inputs_of, with_statistics, without_attributes
 from leukopy.taxonomy import ATTRIBUTES
-from leukopy.training.graph import STATISTICS, Layer, inputs_of, with_statistics, without_attributes
 
 
 class HeadSettings(Settings):

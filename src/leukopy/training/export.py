@@ -26,11 +26,11 @@ from leukopy.inference.cores import available_cores
 from leukopy.inference.magnification import diameters, usual_sizes
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
+from leukopy.network.outputs import with_class_activation
+from leukopy.network.quantise import quantised
 from leukopy.training.data import CellData, Pictures
 from leukopy.training.elsewhere import ELSEWHERE, cells_to_tell, fit_boundary, with_elsewhere
-from leukopy.training.graph import with_class_activation
 from leukopy.training.lightning_module import CellModule, validation_figures
-from leukopy.training.quantise import quantised
 from leukopy.training.settings import SlideClassesChoice, TrainSettings
 from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
 from leukopy.training.sources import DRAWN, uses

@@ -28,16 +28,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from leukopy.bundle import Bundle, write_bundle
-from leukopy.bundle.head import Head
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress
 from leukopy.core.settings import Settings
 from leukopy.inference import activations
 from leukopy.inference.adaptation import logits_of
+from leukopy.network.head import Head
+from leukopy.network.outputs import CENTRE, inputs_of, with_centre, without_strangeness
 from leukopy.taxonomy import coarse_matrix
 from leukopy.training.attributes import card_for
 from leukopy.training.cache import Decoded, decode_all
-from leukopy.training.graph import CENTRE, inputs_of, with_centre, without_strangeness
 from leukopy.training.settings import TrainSettings
 from leukopy.training.sources import member_matrix, sampling_weights
 

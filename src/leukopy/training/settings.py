@@ -200,7 +200,7 @@ class TrainSettings(Recipe):
     slide_classes: SlideClassesChoice | None = None
     """None: the classes are taken to look alike everywhere."""
     deploy: Literal["float32", "int8"] = "float32"
-    """int8: the bundle's network works in 8-bit integers (`leukopy.training.quantise`): half the time, for about a
+    """int8: the bundle's network works in 8-bit integers (`leukopy.network.quantise`): half the time, for about a
     tenth of a point of accuracy."""
     licence: str = "Apache-2.0"
 

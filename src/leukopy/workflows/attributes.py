@@ -115,9 +115,9 @@ def _fit(
 
     from leukopy.bundle import Attributes, DatasetUse
     from leukopy.datasets import wbcatt
+    from leukopy.network.outputs import inputs_of, with_attributes, without_attributes
     from leukopy.taxonomy import ATTRIBUTE_CLASSES
     from leukopy.training.attributes import apply, calibrated_heads, fit_heads
-    from leukopy.training.graph import inputs_of, with_attributes, without_attributes
 
     truth, part = value_indices(cells), cells["part"].to_numpy()
     train, val = part == "train", part == "val"

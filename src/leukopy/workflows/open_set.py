@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leukopy.bundle import Bundle, Card, Metric, Thresholds
-    from leukopy.bundle.head import Head
     from leukopy.evaluation.intervals import Estimate
+    from leukopy.network.head import Head
     from leukopy.training.open_set import Familiar, Seen, StrangenessSettings
     from leukopy.training.settings import TrainSettings
 
@@ -78,10 +78,10 @@ def fit_open_set(
     import polars as pl
 
     from leukopy.bundle import OpenSet, open_bundle, write_bundle
-    from leukopy.bundle.head import read_head
     from leukopy.inference.strangeness import usual
+    from leukopy.network.head import read_head
+    from leukopy.network.outputs import CENTRE, FAR, STRANGENESS
     from leukopy.training.attributes import card_for
-    from leukopy.training.graph import CENTRE, FAR, STRANGENESS
     from leukopy.training.open_set import StrangenessSettings, far_of, learn, parts_of, scaled, strangeness_of
 
     how = StrangenessSettings.build(settings.strangeness, where="strangeness")
@@ -127,8 +127,8 @@ def _look(bundle: Bundle, recipe: TrainSettings, how: StrangenessSettings, progr
 
     import polars as pl
 
+    from leukopy.network.outputs import CENTRE
     from leukopy.taxonomy import fine_members
-    from leukopy.training.graph import CENTRE
     from leukopy.training.open_set import look, looking, some_of
     from leukopy.training.sources import with_test
 
@@ -173,8 +173,8 @@ def _extended(
 
     from leukopy.bundle import write_bundle
     from leukopy.inference import activations
+    from leukopy.network.outputs import inputs_of, with_strangeness, without_strangeness
     from leukopy.training.attributes import card_for
-    from leukopy.training.graph import inputs_of, with_strangeness, without_strangeness
 
     model = without_strangeness(onnx.load(bundle.model_path))
     maps = inputs_of(model, how.stages)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leukopy.bundle.head import Head, read_head, with_head
-from leukopy.bundle.map_statistics import add_node, add_statistics, convolutions
 from leukopy.core.errors import BundleError, MissingExtraError
+from leukopy.network.head import Head, read_head, with_head
+from leukopy.network.statistics import add_node, add_statistics, convolutions
 
 if TYPE_CHECKING:
     import onnx

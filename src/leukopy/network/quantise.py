@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from leukopy.core.errors import TrainingError
-from leukopy.training.graph import ATTRIBUTES, CLASS_ACTIVATION, STATISTICS
+from leukopy.network.outputs import ATTRIBUTES, CLASS_ACTIVATION, STATISTICS
 
 BATCH = 20
 
@@ -97,7 +97,7 @@ def _with_biases(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _outside_the_backbone(model: onnx.ModelProto) -> list[str]:
-    """What `training.graph` adds to a network: the head over the map, and attributes. They stay in floating point."""
+    """What `network.outputs` adds to a network: the head over the map, and attributes. They stay in floating point."""
     added = (CLASS_ACTIVATION, STATISTICS, ATTRIBUTES)
     return [node.name for node in model.graph.node if node.name.split(".")[0] in added]
 

@@ -11,9 +11,9 @@ import onnx.shape_inference
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from leukopy.bundle.head import linear_head
-from leukopy.bundle.map_statistics import add_statistics, convolutions
 from leukopy.core.errors import TrainingError
+from leukopy.network.head import linear_head
+from leukopy.network.statistics import add_statistics, convolutions
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "attributes"
@@ -77,7 +77,7 @@ def inputs_of(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, int]:
 
 
 def with_statistics(model: onnx.ModelProto, maps: Mapping[str, int]) -> onnx.ModelProto:
-    """Add ``statistics`` (N, F): `bundle.map_statistics` of the maps."""
+    """Add ``statistics`` (N, F): `network.statistics` of the maps."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph

@@ -1,0 +1,1 @@
+"""The ONNX network without torch: heads, further outputs, statistics, quantisation."""
