@@ -25,10 +25,10 @@ from leukopy.bundle import (
     Thresholds,
     open_bundle,
     write_bundle,
-    write_patient_bundle,
 )
-from leukopy.bundle.patient import CellNetwork, OperatingPoint, PatientCard, PatientModelFile
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.patients.card import CellNetwork, OperatingPoint, PatientCard, PatientModelFile
+from leukopy.patients.store import write_patient_bundle
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from leukopy.bundle import patient_store
 from leukopy.cli.main import app
 from leukopy.cli.patients.ablate import ablate
 from leukopy.cli.patients.demo import demo
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.patients import store as patient_store
 
 USAGE = 2
 CONFIGS = Path(__file__).parents[2] / "configs"

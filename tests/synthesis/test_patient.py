@@ -10,15 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leukopy.core.errors import SettingsError
-from leukopy.synthesis import (
-    LYMPHOCYTES,
-    DrawnCell,
-    DrawnPatient,
-    draw_cell,
-    draw_cohort,
-    draw_patient,
-    random_appearance,
-)
+from leukopy.patients.drawn import LYMPHOCYTES, DrawnPatient, draw_cohort, draw_patient
+from leukopy.synthesis import DrawnCell, draw_cell, random_appearance
 
 
 @cache

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
-from leukopy.bundle.patient import Bag
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.models.bags import BAG_NETS, PictureBag
+from leukopy.patients.card import Bag
 from leukopy.training.bags import (
     BagFit,
     BagNetSettings,

@@ -14,9 +14,9 @@ import torch
 import yaml
 from scipy.stats import norm
 
-from leukopy.bundle.patient import Bag
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.models.bags.statistics import NaiveBayes, bag_statistics
+from leukopy.patients.card import Bag
 from leukopy.training.bags import export_patient_model
 from leukopy.training.patients import PatientRecipe, fit_ensemble
 from leukopy.training.patients.estimators import fit

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from leukopy.bundle import open_patient_bundle
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
 from leukopy.evaluation.patients import evaluate_patients
+from leukopy.patients.store import open_patient_bundle
 from leukopy.workflows.patients import crossval as crossval_module
 from leukopy.workflows.patients.crossval import REFERENCE, CrossvalSettings, crossval, read_recipe
 from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients

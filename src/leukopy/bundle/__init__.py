@@ -14,17 +14,9 @@ from leukopy.bundle.card import (
     SlideClasses,
     Thresholds,
 )
-from leukopy.bundle.patient_store import (
-    DEFAULT_PATIENT_MODEL,
-    PatientBundle,
-    bundled_patient_models,
-    open_patient_bundle,
-    write_patient_bundle,
-)
 from leukopy.bundle.store import Bundle, add_metrics, bundled_models, open_bundle, write_bundle
 
 __all__ = [
-    "DEFAULT_PATIENT_MODEL",
     "AttributeHead",
     "Attributes",
     "Bundle",
@@ -35,15 +27,11 @@ __all__ = [
     "Metric",
     "ModelFile",
     "OpenSet",
-    "PatientBundle",
     "SlideCheck",
     "SlideClasses",
     "Thresholds",
     "add_metrics",
     "bundled_models",
-    "bundled_patient_models",
     "open_bundle",
-    "open_patient_bundle",
     "write_bundle",
-    "write_patient_bundle",
 ]

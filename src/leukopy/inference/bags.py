@@ -10,12 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, open_bundle
-from leukopy.bundle.patient import CLINICAL, Bag, CellNetwork
 from leukopy.core.errors import BundleError, InputError
 from leukopy.core.progress import Progress, silent
 from leukopy.inference.engine import Engine
 from leukopy.inference.measures import cell_measures
 from leukopy.inference.rows import CellInput, printable
+from leukopy.patients.card import CLINICAL, Bag, CellNetwork
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from leukopy.bundle import Bundle, PatientBundle
+from leukopy.bundle import Bundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.decode import CellImage, read_cell
 from leukopy.imaging.looks import measure_looks
@@ -29,6 +29,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
+from leukopy.patients.store import PatientBundle
 from leukopy.taxonomy import FINE
 
 BATCH = 16

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import Bundle, PatientBundle, open_bundle
+from leukopy.bundle import Bundle, open_bundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.core.progress import Progress, silent
 from leukopy.imaging.decode import read_cell
@@ -20,6 +20,7 @@ from leukopy.inference.classifier import calibrated
 from leukopy.inference.engine import BATCH, Batch, Engine
 from leukopy.inference.measures import MEASURES, cell_measures
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
+from leukopy.patients.store import PatientBundle
 from leukopy.taxonomy import COARSE, coarse_matrix
 
 CLASSIFIER = "default"

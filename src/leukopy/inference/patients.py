@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from scipy.special import expit, logit
 
-from leukopy.bundle import PatientBundle, open_patient_bundle
-from leukopy.bundle.patient import Bag, OperatingPoint, PatientCard
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.inference.cores import available_cores
+from leukopy.patients.card import Bag, OperatingPoint, PatientCard
+from leukopy.patients.store import PatientBundle, open_patient_bundle
 
 FEW_CELLS = 10
 """With fewer cells than this a patient is flagged."""

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from leukopy.bundle.card import Metric
-from leukopy.bundle.patient import OperatingPoint, PatientCard
 from leukopy.core.errors import ImageError
 from leukopy.core.files import write_text
 from leukopy.imaging.decode import read_cell
@@ -21,6 +20,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
 from leukopy.inference.patient_rows import DECISIONS, speak_most, weighed_most
 from leukopy.inference.patients import LYMPHOCYTE
+from leukopy.patients.card import OperatingPoint, PatientCard
 from leukopy.reports.overlay import VIEW, View, heated, jpeg
 from leukopy.reports.page import failure_lines
 from leukopy.reports.rendering import embedded, flat, render

@@ -11,13 +11,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.bundle import open_patient_bundle
-from leukopy.bundle.patient import Bag
 from leukopy.core.errors import InputError
 from leukopy.inference.patient_cells import CellReader
 from leukopy.inference.patient_rows import DECISIONS, weighed_most
 from leukopy.inference.patients import PatientModel, PatientResult
 from leukopy.inference.rows import CellInput
+from leukopy.patients.card import Bag
+from leukopy.patients.store import open_patient_bundle
 from leukopy.review.records import Case, CellRow, InfluentialCell, PatientView
 
 LYMPHOCYTES = frozenset({"LY", "LYA"})

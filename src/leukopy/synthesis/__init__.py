@@ -3,22 +3,17 @@
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, random_appearance
 from leukopy.synthesis.cell import DrawnCell, draw_cell
 from leukopy.synthesis.field import DrawnField, draw_field
-from leukopy.synthesis.patient import LYMPHOCYTES, DrawnPatient, draw_cohort, draw_patient
 from leukopy.synthesis.sheet import contact_sheet
 from leukopy.synthesis.slide import Truth
 
 __all__ = [
-    "LYMPHOCYTES",
     "PBC_LIKE",
     "Appearance",
     "DrawnCell",
     "DrawnField",
-    "DrawnPatient",
     "Truth",
     "contact_sheet",
     "draw_cell",
-    "draw_cohort",
     "draw_field",
-    "draw_patient",
     "random_appearance",
 ]

@@ -58,7 +58,7 @@ class _Embeddings(nn.Module):
 
 
 def export_patient_model(members: Sequence[nn.Module], features: int) -> bytes:
-    """One ONNX graph for an ensemble, as `leukopy.bundle.patient.PatientModelFile` says.
+    """One ONNX graph for an ensemble, as `leukopy.patients.card.PatientModelFile` says.
 
     Args:
         members: modules that take cells (N, D) and clinical (2,) and give a `BagOutput`. If they are `PictureBag`, the

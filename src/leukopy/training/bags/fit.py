@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leukopy.bundle.patient import Bag
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.models.bags import BAG_NETS, BagNet, Experts, PictureBag
 from leukopy.models.cell_net import CellNet
 from leukopy.models.weights import load_file
+from leukopy.patients.card import Bag
 from leukopy.training.allocator import keep_large_blocks
 from leukopy.training.bags.lightning_module import BagModule
 from leukopy.training.bags.settings import BagNetSettings, PictureSettings

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leukopy.bundle.patient import Bag
+from leukopy.patients.card import Bag
 from leukopy.training.bags.settings import BagNetSettings
 
 

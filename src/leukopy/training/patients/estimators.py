@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from leukopy.bundle.patient import Bag
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.models.bags.statistics import (
     LateFusion,
@@ -23,6 +22,7 @@ from leukopy.models.bags.statistics import (
     StatisticsNet,
     bag_statistics,
 )
+from leukopy.patients.card import Bag
 from leukopy.training.bags import fit_bags
 from leukopy.training.patients.settings import ClinicalModel, NetModel, PatientRecipe, StatisticsModel
 

@@ -12,10 +12,10 @@ from scipy.special import expit
 from sklearn.model_selection import StratifiedKFold
 from torch import nn
 
-from leukopy.bundle.patient import Bag
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.patients import choose_threshold, choose_triage_threshold
+from leukopy.patients.card import Bag
 from leukopy.training.patients.estimators import Fitted, fit
 from leukopy.training.patients.settings import PatientRecipe
 

@@ -15,9 +15,9 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.bundle.patient import Bag, CellNetwork
     from leukopy.datasets import Cohort
     from leukopy.inference.bags import CellFeatures
+    from leukopy.patients.card import Bag, CellNetwork
 
 
 class CohortSettings(Settings):

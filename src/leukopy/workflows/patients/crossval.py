@@ -20,8 +20,8 @@ from leukopy.workflows.patients.cohort import CohortSettings, open_labelled, rea
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.bundle.patient import Bag
     from leukopy.evaluation.patients import PairedDifference, PatientFigures
+    from leukopy.patients.card import Bag
     from leukopy.training.patients import PatientRecipe
 
 COMMAND = "patients crossval"

@@ -50,7 +50,7 @@ def demo_patients(
         BundleError: the model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another demo, or cannot be written.
     """
-    from leukopy.bundle import open_patient_bundle
+    from leukopy.patients.store import open_patient_bundle
 
     open_patient_bundle(settings.model)  # before a file is written, or --overwrite deletes one
     run = record("patients demo", settings)

@@ -14,7 +14,7 @@ from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
-    from leukopy.synthesis import DrawnPatient
+    from leukopy.patients.drawn import DrawnPatient
 
 PATIENTS_FILE = "patients.csv"
 TRUTH_FILE = "truth.csv"
@@ -69,7 +69,7 @@ def draw_patients(
 
     Written: ``patients.csv``, one row per patient; ``D1/cell_001.png`` …, a folder of lymphocytes for each;
     ``truth.csv``, one row per cell with its patient's label, its kind and its areas; ``run.json``. The same settings
-    give the same pixels. These are drawings to try leukopy with, not patients: see `leukopy.synthesis.patient`.
+    give the same pixels. These are drawings to try leukopy with, not patients: see `leukopy.patients.drawn`.
 
     Args:
         settings: what to draw.
@@ -80,7 +80,8 @@ def draw_patients(
     Raises:
         OutputError: ``out`` holds something else, or cannot be written.
     """
-    from leukopy.synthesis import PBC_LIKE, draw_cohort, random_appearance
+    from leukopy.patients.drawn import draw_cohort
+    from leukopy.synthesis import PBC_LIKE, random_appearance
 
     run = record("patients draw", settings)
     begin(out, run, overwrite=overwrite)

@@ -18,10 +18,10 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.bundle.patient import Bag
     from leukopy.datasets import Cohort
     from leukopy.inference.patient_cells import CellReader, CellReading
     from leukopy.inference.patients import PatientModel, PatientResult
+    from leukopy.patients.card import Bag
 
 COMMAND = "patients predict"
 PATIENTS_FILE = "patients.parquet"
@@ -112,10 +112,10 @@ def predict_patients(
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.bundle import open_patient_bundle
     from leukopy.datasets import open_cohort
     from leukopy.inference.patient_cells import CellReader
     from leukopy.inference.patients import PatientModel
+    from leukopy.patients.store import open_patient_bundle
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     bundle = open_patient_bundle(settings.model)
@@ -321,8 +321,8 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
 
 
 def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
-    from leukopy.bundle import open_patient_bundle
     from leukopy.core.errors import BundleError
+    from leukopy.patients.store import open_patient_bundle
     from leukopy.reports.patient import Judgement
 
     card = open_patient_bundle(settings.model).card

@@ -14,9 +14,9 @@ from leukopy.workflows.patients.cohort import CohortSettings, open_labelled, rea
 from leukopy.workflows.patients.crossval import REFERENCE, CrossvalSettings, crossval, network_of
 
 if TYPE_CHECKING:
-    from leukopy.bundle.patient import Bag, FeatureReference, OperatingPoint, PatientCard
     from leukopy.evaluation.intervals import Estimate
     from leukopy.evaluation.patients import PatientFigures
+    from leukopy.patients.card import Bag, FeatureReference, OperatingPoint, PatientCard
     from leukopy.training.patients import Ensemble, PatientRecipe
     from leukopy.workflows.patients.crossval import CrossvalResult
 
@@ -98,9 +98,9 @@ def _write(
 
     import numpy as np
 
-    from leukopy.bundle import write_patient_bundle
-    from leukopy.bundle.patient import PatientCard, PatientModelFile
     from leukopy.inference.bags import describe_network
+    from leukopy.patients.card import PatientCard, PatientModelFile
+    from leukopy.patients.store import write_patient_bundle
     from leukopy.training.bags import export_patient_model
 
     bags, ensemble, cohort = fitted
@@ -139,7 +139,7 @@ def _write(
 
 
 def _points(ensemble: Ensemble, figures: PatientFigures, protocol: str) -> tuple[OperatingPoint, ...]:
-    from leukopy.bundle.patient import OperatingPoint
+    from leukopy.patients.card import OperatingPoint
 
     return (
         OperatingPoint(
@@ -201,8 +201,8 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
     import numpy as np
 
     from leukopy.bundle import open_bundle
-    from leukopy.bundle.patient import FeatureReference
     from leukopy.inference.measures import MEASURES
+    from leukopy.patients.card import FeatureReference
     from leukopy.training.patients.estimators import statistics_table
 
     attributes = open_bundle(recipe.cells.model).card.attributes

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from leukopy.bundle.patient import PatientCard
 from leukopy.bundle.store import CARD_FILE, MODEL_FILE
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
+from leukopy.patients.card import PatientCard
 
 CELLS_FILE = "cells.onnx"
 
