@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leukopy.core.errors import InputError, LeukopyError, ManifestError, SettingsError
-from leukopy.datasets import (
+from leukopy.patients.data import (
     CHALLENGE_DATE,
     COHORTS,
     PATIENT_CELL_SCHEMA,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from leukopy.core.errors import InputError, OutputError, SettingsError
-from leukopy.datasets import PROBLEM_SCHEMA, open_cohort
+from leukopy.patients.data import PROBLEM_SCHEMA, open_cohort
 from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
 from leukopy.workflows.patients.scan import ScanPatientsSettings, scan_patients
 

@@ -6,23 +6,12 @@ from leukopy.datasets.duplicates import clusters, find_duplicates
 from leukopy.datasets.looking import Look, look
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
 from leukopy.datasets.opening import open_dataset
-from leukopy.datasets.patient_cards import CHALLENGE_DATE, COHORTS, CohortCard
-from leukopy.datasets.patient_values import PROBLEM_REASONS
-from leukopy.datasets.patients import PATIENT_CELL_SCHEMA, PATIENT_SCHEMA, PROBLEM_SCHEMA, Cohort, open_cohort
 from leukopy.datasets.splits import check_fractions, split
 
 __all__ = [
-    "CHALLENGE_DATE",
-    "COHORTS",
     "DATASETS",
     "MANIFEST_SCHEMA",
-    "PATIENT_CELL_SCHEMA",
-    "PATIENT_SCHEMA",
-    "PROBLEM_REASONS",
-    "PROBLEM_SCHEMA",
     "Audit",
-    "Cohort",
-    "CohortCard",
     "Dataset",
     "DatasetCard",
     "Look",
@@ -33,7 +22,6 @@ __all__ = [
     "describe_duplicates",
     "find_duplicates",
     "look",
-    "open_cohort",
     "open_dataset",
     "read_manifest",
     "read_second_labels",

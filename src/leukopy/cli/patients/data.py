@@ -36,7 +36,7 @@ def cohorts(
     from rich.console import Console
     from rich.table import Table
 
-    from leukopy.datasets import COHORTS
+    from leukopy.patients.data import COHORTS
 
     if name is not None:
         table = Table(show_header=False, box=None)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from leukopy.datasets import Cohort
     from leukopy.imaging.preprocess import Preprocess
     from leukopy.patients.card import Bag
+    from leukopy.patients.data import Cohort
     from leukopy.reports.ablation import SettingFigures
     from leukopy.training.bags import BagNetSettings
     from leukopy.training.bags.ablation import AblateSettings

@@ -15,9 +15,9 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.datasets import Cohort
     from leukopy.inference.bags import CellFeatures
     from leukopy.patients.card import Bag, CellNetwork
+    from leukopy.patients.data import Cohort
 
 
 class CohortSettings(Settings):
@@ -58,7 +58,7 @@ def open_labelled(settings: CohortSettings) -> Cohort:
     import polars as pl
 
     from leukopy.core.errors import InputError
-    from leukopy.datasets import open_cohort
+    from leukopy.patients.data import open_cohort
 
     cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
     patients = cohort.patients.filter(pl.col("label").is_not_null())

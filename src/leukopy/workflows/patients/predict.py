@@ -18,10 +18,10 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.datasets import Cohort
     from leukopy.inference.patient_cells import CellReader, CellReading
     from leukopy.inference.patients import PatientModel, PatientResult
     from leukopy.patients.card import Bag
+    from leukopy.patients.data import Cohort
 
 COMMAND = "patients predict"
 PATIENTS_FILE = "patients.parquet"
@@ -112,9 +112,9 @@ def predict_patients(
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.datasets import open_cohort
     from leukopy.inference.patient_cells import CellReader
     from leukopy.inference.patients import PatientModel
+    from leukopy.patients.data import open_cohort
     from leukopy.patients.store import open_patient_bundle
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
@@ -337,8 +337,8 @@ def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame, pl.Dat
     import polars as pl
 
     from leukopy.core.errors import InputError
-    from leukopy.datasets import PROBLEM_SCHEMA
     from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
+    from leukopy.patients.data import PROBLEM_SCHEMA
 
     try:
         patients, cells, features = (pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE))

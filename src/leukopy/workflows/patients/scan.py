@@ -15,7 +15,7 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.datasets import Cohort
+    from leukopy.patients.data import Cohort
 
 LABELS = {0: "reactive", 1: "tumoral", None: "unknown"}
 
@@ -61,7 +61,7 @@ def scan_patients(
     """
     import polars as pl
 
-    from leukopy.datasets import open_cohort
+    from leukopy.patients.data import open_cohort
 
     cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
     problems = cohort.problems
@@ -102,8 +102,9 @@ def _check_images(cohort: Cohort, progress: Progress) -> pl.DataFrame:
     """
     import polars as pl
 
-    from leukopy.datasets import PROBLEM_SCHEMA, look
+    from leukopy.datasets import look
     from leukopy.imaging.decode import REASONS
+    from leukopy.patients.data import PROBLEM_SCHEMA
 
     rows = []
     first: dict[str, str] = {}  # digest -> cell_id

@@ -184,7 +184,7 @@ def _metric(name: str, estimate: Estimate, protocol: str) -> Any:
 
 def _use(cohort: str, images: int, patients: int) -> Any:
     from leukopy.bundle.card import DatasetUse
-    from leukopy.datasets import COHORTS
+    from leukopy.patients.data import COHORTS
 
     known = COHORTS[cohort] if cohort in set(COHORTS) else None
     return DatasetUse(

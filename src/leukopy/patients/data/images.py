@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from leukopy.core.errors import InputError, ManifestError
-from leukopy.datasets.patient_tables import read_table
 from leukopy.datasets.readers import IMAGE_SUFFIXES, image_files
+from leukopy.patients.data.tables import read_table
 
 PICTURE_SUFFIXES = IMAGE_SUFFIXES | {
     ".jpe", ".jfif", ".dib",

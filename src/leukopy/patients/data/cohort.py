@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from leukopy.core.errors import InputError, ManifestError
-from leukopy.datasets.patient_cards import CHALLENGE_DATE
-from leukopy.datasets.patient_images import PatientImage, images_in_folders, images_listed, stray_images
-from leukopy.datasets.patient_tables import Row, Table, find_tables, header, read_table
-from leukopy.datasets.patient_values import Problem, Reading, read_patients
+from leukopy.patients.data.cards import CHALLENGE_DATE
+from leukopy.patients.data.images import PatientImage, images_in_folders, images_listed, stray_images
+from leukopy.patients.data.tables import Row, Table, find_tables, header, read_table
+from leukopy.patients.data.values import Problem, Reading, read_patients
 
 PATIENT_SCHEMA: dict[str, pl.DataType] = {
     "patient_id": pl.String(),

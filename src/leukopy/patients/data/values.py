@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from leukopy.core.errors import SettingsError
-from leukopy.datasets.patient_tables import Row, Table
+from leukopy.patients.data.tables import Row, Table
 
 PROBLEM_REASONS: dict[str, str] = {
     "no_column": "the table has no column for it",
