@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from leukopy.evaluation.intervals import clopper_pearson
-from leukopy.evaluation.patient_calibration import calibration_curve, calibration_regression
+from leukopy.patients.evaluation.calibration import calibration_curve, calibration_regression
 
 
 def _cohort(patients, seed=0):

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from leukopy.core.errors import InputError
 from leukopy.evaluation.intervals import Estimate
-from leukopy.evaluation.patients import (
+from leukopy.patients.evaluation.crossval import (
     OOF_SCHEMA,
     at_chance,
     choose_threshold,

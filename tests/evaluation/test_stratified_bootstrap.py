@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leukopy.evaluation.intervals import Estimate
-from leukopy.evaluation.stratified_bootstrap import accelerated, resampling
+from leukopy.patients.evaluation.bootstrap import accelerated, resampling
 
 _LABELS = np.array([0, 1, 1, 0, 1, 1, 1])
 

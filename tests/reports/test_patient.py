@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leukopy.inference.patient_rows import FEATURE_SCHEMA, speak_most, weighed_most
+from leukopy.patients.inference.rows import FEATURE_SCHEMA, speak_most, weighed_most
 from leukopy.reports.patient import clinical_words, effect_words, page_name, percent
 
 

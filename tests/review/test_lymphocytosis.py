@@ -12,7 +12,7 @@ import pytest
 from scipy.special import expit
 
 from leukopy.core.errors import BundleError, InputError
-from leukopy.inference.patient_cells import CellReader
+from leukopy.patients.inference.cells import CellReader
 from leukopy.review import lymphocytosis
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.records import Case, CellRow, Status

@@ -13,8 +13,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
 
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
-from leukopy.inference.bags import cell_features, describe_network, make_bags
 from leukopy.patients.data import open_cohort
+from leukopy.patients.inference.bags import cell_features, describe_network, make_bags
 from leukopy.training import bags as training
 from leukopy.training.bags.ablation import AblateSettings
 from leukopy.workflows.patients.ablate import ablate, read_ablation

@@ -17,10 +17,10 @@ import pytest
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, InputError, ManifestError, OutputError, SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.inference.measures import MEASURES
-from leukopy.inference.patient_rows import BAG_CELL_SCHEMA, FEATURE_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 from leukopy.patients.card import CellNetwork, FeatureReference
 from leukopy.patients.data import PROBLEM_SCHEMA, open_cohort
+from leukopy.patients.inference.measures import MEASURES
+from leukopy.patients.inference.rows import BAG_CELL_SCHEMA, FEATURE_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 from leukopy.workflows.patients.predict import (
     PredictPatientsSettings,
     predict_patients,

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
-from leukopy.evaluation.patients import evaluate_patients
+from leukopy.patients.evaluation.crossval import evaluate_patients
 from leukopy.patients.store import open_patient_bundle
 from leukopy.workflows.patients import crossval as crossval_module
 from leukopy.workflows.patients.crossval import REFERENCE, CrossvalSettings, crossval, read_recipe
@@ -135,6 +135,6 @@ class TestRefusals:
 
 def test_features_are_computed_once(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crossval(settings(cohort, permutations=0), tmp_path / "first")
-    monkeypatch.setattr("leukopy.inference.bags.Engine", None)  # nothing is left to be computed
+    monkeypatch.setattr("leukopy.patients.inference.bags.Engine", None)  # nothing is left to be computed
     crossval(settings(cohort, permutations=0), tmp_path / "second")
     assert crossval_module.COMMAND in (tmp_path / "second" / "run.json").read_text()

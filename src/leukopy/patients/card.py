@@ -45,7 +45,7 @@ class CellNetwork(Settings):
     """The outputs that are joined to the D features, in this order (``embedding``, ``logits``, ``attributes``)."""
     preprocess: Preprocess
     measures: bool = False
-    """Whether the size, shape, colour and stain of each cell follow, as ``inference.measures`` gives them:
+    """Whether the size, shape, colour and stain of each cell follow, as ``patients.inference.measures`` gives them:
     not-a-number where no cell or no nucleus was found."""
 
 

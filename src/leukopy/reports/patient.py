@@ -18,9 +18,9 @@ from leukopy.core.files import write_text
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
-from leukopy.inference.patient_rows import DECISIONS, speak_most, weighed_most
-from leukopy.inference.patients import LYMPHOCYTE
 from leukopy.patients.card import OperatingPoint, PatientCard
+from leukopy.patients.inference.model import LYMPHOCYTE
+from leukopy.patients.inference.rows import DECISIONS, speak_most, weighed_most
 from leukopy.reports.overlay import VIEW, View, heated, jpeg
 from leukopy.reports.page import failure_lines
 from leukopy.reports.rendering import embedded, flat, render

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from leukopy.evaluation.patients import PatientFigures
+from leukopy.patients.evaluation.crossval import PatientFigures
 
 _INK, _QUIET, _FAINT = "#2b2435", "#8a8a8a", "#d9d4e3"
 _COLOURS = ("#5a3d8a", "#d9663c", "#3f8fc4", "#b59a3c", "#4f8a5b", "#a0476f")

@@ -13,7 +13,13 @@ import polars as pl
 from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
-from leukopy.evaluation.patients import PairedDifference, PatientFigures, TriagePoint, at_chance, over_permutations
+from leukopy.patients.evaluation.crossval import (
+    PairedDifference,
+    PatientFigures,
+    TriagePoint,
+    at_chance,
+    over_permutations,
+)
 from leukopy.reports.patient_pictures import calibration_png, patients_png, roc_png
 from leukopy.reports.rendering import embedded, flat, render
 

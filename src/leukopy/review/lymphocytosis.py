@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.core.errors import InputError
-from leukopy.inference.patient_cells import CellReader
-from leukopy.inference.patient_rows import DECISIONS, weighed_most
-from leukopy.inference.patients import PatientModel, PatientResult
 from leukopy.inference.rows import CellInput
 from leukopy.patients.card import Bag
+from leukopy.patients.inference.cells import CellReader
+from leukopy.patients.inference.model import PatientModel, PatientResult
+from leukopy.patients.inference.rows import DECISIONS, weighed_most
 from leukopy.patients.store import open_patient_bundle
 from leukopy.review.records import Case, CellRow, InfluentialCell, PatientView
 

@@ -70,7 +70,7 @@ class PatientView(Settings):
     flags: tuple[str, ...]
     """In words."""
     flag_words: tuple[str, ...] = ()
-    """The fixed word of each flag (`inference.patients.Flag`), for pages in other languages."""
+    """The fixed word of each flag (`patients.inference.model.Flag`), for pages in other languages."""
     clinical_share: float
     """Log-odds that age and count add."""
     cells: tuple[InfluentialCell, ...]

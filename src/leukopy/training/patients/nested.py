@@ -14,8 +14,8 @@ from torch import nn
 
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
-from leukopy.evaluation.patients import choose_threshold, choose_triage_threshold
 from leukopy.patients.card import Bag
+from leukopy.patients.evaluation.crossval import choose_threshold, choose_triage_threshold
 from leukopy.training.patients.estimators import Fitted, fit
 from leukopy.training.patients.settings import PatientRecipe
 

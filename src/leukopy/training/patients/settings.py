@@ -18,7 +18,7 @@ class CellSource(Settings):
     """A bundled cell model; it learns no more."""
     outputs: tuple[Literal["embedding", "logits", "attributes"], ...] = ("embedding",)
     measures: bool = False
-    """Also size, shape, colour and stain (``leukopy.inference.measures``)."""
+    """Also size, shape, colour and stain (``leukopy.patients.inference.measures``)."""
 
 
 class ClinicalModel(Settings):

@@ -141,7 +141,7 @@ def _inputs(cohort: Cohort, settings: AblateSettings) -> dict[str, object]:
         "sha256": hashlib.sha256(tables.encode()).hexdigest(),
     }
     if settings.net.pictures is None:
-        from leukopy.inference.bags import describe_network
+        from leukopy.patients.inference.bags import describe_network
 
         inputs["cell_model"] = describe_network(settings.model).sha256
     return inputs
@@ -151,7 +151,7 @@ def _bags(settings: AblateSettings, cohort: Cohort, progress: Progress) -> Bags:
     """The patients as the network takes them."""
     import polars as pl
 
-    from leukopy.inference.bags import describe_network, make_bags
+    from leukopy.patients.inference.bags import describe_network, make_bags
 
     if settings.net.pictures is None:
         return read_bags(cohort, describe_network(settings.model), progress)

@@ -15,9 +15,9 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.inference.bags import CellFeatures
     from leukopy.patients.card import Bag, CellNetwork
     from leukopy.patients.data import Cohort
+    from leukopy.patients.inference.bags import CellFeatures
 
 
 class CohortSettings(Settings):
@@ -89,7 +89,7 @@ def read_bags(cohort: Cohort, network: CellNetwork | None, progress: Progress) -
     import numpy as np
     import polars as pl
 
-    from leukopy.inference.bags import make_bags
+    from leukopy.patients.inference.bags import make_bags
 
     if network is None:
         values, failed = np.zeros((len(cohort.cells), 1), np.float32), {}
@@ -115,7 +115,7 @@ def _cached(network: CellNetwork, paths: list[str], progress: Progress) -> CellF
     from leukopy.core.files import atomic_path, file_digest, read_json, write_json
     from leukopy.core.places import cache_folder
     from leukopy.imaging import measures, morphology, segmentation, stains
-    from leukopy.inference.bags import CellFeatures, cell_features
+    from leukopy.patients.inference.bags import CellFeatures, cell_features
 
     digest = hashlib.sha256(network.model_dump_json().encode())
     for module in (measures, morphology, segmentation, stains) if network.measures else ():

@@ -20,8 +20,8 @@ from leukopy.workflows.patients.cohort import CohortSettings, open_labelled, rea
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.evaluation.patients import PairedDifference, PatientFigures
     from leukopy.patients.card import Bag
+    from leukopy.patients.evaluation.crossval import PairedDifference, PatientFigures
     from leukopy.training.patients import PatientRecipe
 
 COMMAND = "patients crossval"
@@ -112,7 +112,7 @@ def crossval(
 
     from leukopy.core.files import atomic_path
     from leukopy.core.runs import begin, check_same, finish, record
-    from leukopy.evaluation.patients import evaluate_patients, paired
+    from leukopy.patients.evaluation.crossval import evaluate_patients, paired
 
     recipes = [_recipe(values, where=str(values.get("name"))) for values in settings.recipes]
     if all(recipe.name != REFERENCE for recipe in recipes):
@@ -137,7 +137,7 @@ def crossval(
 
 def network_of(recipe: PatientRecipe) -> Any:
     """What makes the features of its cells; None where it reads none."""
-    from leukopy.inference.bags import describe_network
+    from leukopy.patients.inference.bags import describe_network
 
     if recipe.model.kind == "clinical":
         return None
@@ -244,7 +244,7 @@ def _judge(task: _Task) -> None:
     from scipy.special import expit
 
     from leukopy.core.files import atomic_path
-    from leukopy.evaluation.patients import OOF_SCHEMA
+    from leukopy.patients.evaluation.crossval import OOF_SCHEMA
     from leukopy.training.patients import fit_ensemble
 
     test = [task.bags[index] for index in task.test]
@@ -269,7 +269,7 @@ def _judge(task: _Task) -> None:
 
 
 def _report(settings: CrossvalSettings, found: Any, ages: str, out: Path, run: dict[str, Any]) -> None:
-    from leukopy.evaluation.patients import evaluate_patients
+    from leukopy.patients.evaluation.crossval import evaluate_patients
     from leukopy.reports.patients_crossval import CrossvalContent, ModelResult, write_crossval
 
     recipes, tables, figures, gains = found

@@ -71,7 +71,7 @@ def _drawn(truth: Path) -> dict[str, str]:
     """How each patient was drawn, from the table of the cells."""
     import polars as pl
 
-    from leukopy.inference.patient_rows import DECISIONS
+    from leukopy.patients.inference.rows import DECISIONS
 
     labels = pl.read_csv(truth, columns=["patient_id", "label"]).unique(maintain_order=True)
     return {patient_id: DECISIONS[label] for patient_id, label in labels.iter_rows()}

@@ -18,10 +18,10 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.inference.patient_cells import CellReader, CellReading
-    from leukopy.inference.patients import PatientModel, PatientResult
     from leukopy.patients.card import Bag
     from leukopy.patients.data import Cohort
+    from leukopy.patients.inference.cells import CellReader, CellReading
+    from leukopy.patients.inference.model import PatientModel, PatientResult
 
 COMMAND = "patients predict"
 PATIENTS_FILE = "patients.parquet"
@@ -112,9 +112,9 @@ def predict_patients(
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.inference.patient_cells import CellReader
-    from leukopy.inference.patients import PatientModel
     from leukopy.patients.data import open_cohort
+    from leukopy.patients.inference.cells import CellReader
+    from leukopy.patients.inference.model import PatientModel
     from leukopy.patients.store import open_patient_bundle
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
@@ -158,9 +158,9 @@ def _judge(
 ) -> None:
     import polars as pl
 
-    from leukopy.inference.bags import make_bags
-    from leukopy.inference.patient_rows import bag_cells, feature_rows, judged, not_judged
     from leukopy.inference.rows import CellInput
+    from leukopy.patients.inference.bags import make_bags
+    from leukopy.patients.inference.rows import bag_cells, feature_rows, judged, not_judged
 
     patient_id = patient["patient_id"]
     reading = tools.reader.read([CellInput(*row) for row in cells.select("cell_id", "path").iter_rows()], measured)
@@ -186,9 +186,9 @@ def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) 
     import polars as pl
 
     from leukopy.core.errors import ImageError
-    from leukopy.inference.patient_rows import weighed_most
-    from leukopy.inference.patients import rectified
     from leukopy.inference.rows import CellInput
+    from leukopy.patients.inference.model import rectified
+    from leukopy.patients.inference.rows import weighed_most
 
     maps: list[list[list[float]] | None] = [None] * reading.cells.height
     methods: list[str | None] = [None] * reading.cells.height
@@ -216,7 +216,7 @@ def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) 
 def _write_tables(found: _Found, cohort: Cohort, out: Path) -> PredictPatientsResult:
     import polars as pl
 
-    from leukopy.inference.patient_rows import (
+    from leukopy.patients.inference.rows import (
         BAG_CELL_SCHEMA,
         FEATURE_SCHEMA,
         JUDGED_SCHEMA,
@@ -256,7 +256,7 @@ def submission(patients: pl.DataFrame) -> pl.DataFrame:
     """
     import polars as pl
 
-    from leukopy.inference.patient_rows import DECISIONS
+    from leukopy.patients.inference.rows import DECISIONS
 
     asked = patients.filter(pl.col("label").is_null()) if patients["label"].has_nulls() else patients
     return asked.filter(pl.col("decision").is_not_null()).select(
@@ -337,8 +337,8 @@ def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame, pl.Dat
     import polars as pl
 
     from leukopy.core.errors import InputError
-    from leukopy.inference.patient_rows import PATIENT_FAILURE_SCHEMA
     from leukopy.patients.data import PROBLEM_SCHEMA
+    from leukopy.patients.inference.rows import PATIENT_FAILURE_SCHEMA
 
     try:
         patients, cells, features = (pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE))

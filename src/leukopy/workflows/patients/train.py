@@ -15,8 +15,8 @@ from leukopy.workflows.patients.crossval import REFERENCE, CrossvalSettings, cro
 
 if TYPE_CHECKING:
     from leukopy.evaluation.intervals import Estimate
-    from leukopy.evaluation.patients import PatientFigures
     from leukopy.patients.card import Bag, FeatureReference, OperatingPoint, PatientCard
+    from leukopy.patients.evaluation.crossval import PatientFigures
     from leukopy.training.patients import Ensemble, PatientRecipe
     from leukopy.workflows.patients.crossval import CrossvalResult
 
@@ -98,8 +98,8 @@ def _write(
 
     import numpy as np
 
-    from leukopy.inference.bags import describe_network
     from leukopy.patients.card import PatientCard, PatientModelFile
+    from leukopy.patients.inference.bags import describe_network
     from leukopy.patients.store import write_patient_bundle
     from leukopy.training.bags import export_patient_model
 
@@ -201,8 +201,8 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
     import numpy as np
 
     from leukopy.bundle import open_bundle
-    from leukopy.inference.measures import MEASURES
     from leukopy.patients.card import FeatureReference
+    from leukopy.patients.inference.measures import MEASURES
     from leukopy.training.patients.estimators import statistics_table
 
     attributes = open_bundle(recipe.cells.model).card.attributes
@@ -230,8 +230,8 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
 
 
 def _width(network: Any) -> int:
-    from leukopy.inference.bags import open_network
     from leukopy.inference.engine import Engine
+    from leukopy.patients.inference.bags import open_network
 
     engine = Engine(open_network(network), threads=1, outputs=network.outputs)
     return sum(engine.shape(name)[0] for name in network.outputs)

@@ -23,9 +23,9 @@ from scipy.stats import t as student
 
 from leukopy.core.errors import InputError
 from leukopy.evaluation.intervals import LEVEL, Estimate
-from leukopy.evaluation.patient_calibration import CalibrationBin, calibration_curve, calibration_regression
 from leukopy.evaluation.roc import DeLongTest, RocCurve, delong_interval, delong_test, mean_roc
-from leukopy.evaluation.stratified_bootstrap import accelerated, resampling
+from leukopy.patients.evaluation.bootstrap import accelerated, resampling
+from leukopy.patients.evaluation.calibration import CalibrationBin, calibration_curve, calibration_regression
 
 OOF_SCHEMA: dict[str, pl.DataType] = {
     "model": pl.String(),

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.inference.patients import PatientResult
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.patients.card import FeatureReference
+from leukopy.patients.inference.model import PatientResult
 
 DECISIONS = ("reactive", "tumoral")
 

@@ -13,9 +13,9 @@ from leukopy.bundle import Bundle, open_bundle
 from leukopy.core.errors import BundleError, InputError
 from leukopy.core.progress import Progress, silent
 from leukopy.inference.engine import Engine
-from leukopy.inference.measures import cell_measures
 from leukopy.inference.rows import CellInput, printable
 from leukopy.patients.card import CLINICAL, Bag, CellNetwork
+from leukopy.patients.inference.measures import cell_measures
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Figures of patients: cross-validation, calibration, intervals over patients."""
