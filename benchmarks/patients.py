@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import results_file
-from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
-from leukopy.workflows.patients.predict import PredictPatientsSettings, predict_patients
+from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
+from leukopy.patients.workflows.predict import PredictPatientsSettings, predict_patients
 
 ROUNDS = 5
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from leukopy.core.errors import SettingsError
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.models.bags import BAG_NETS, BagNet, BagShape, Experts, PictureBag
-from leukopy.models.bags.attention import AttentionPooling
-from leukopy.models.bags.clam import CELLS, ClamInstances
-from leukopy.models.bags.clinical import Clinical
-from leukopy.models.bags.encoder import CellEncoder
-from leukopy.models.bags.plain_pooling import MaxPooling
-from leukopy.models.bags.set_transformer import TransformerPooling
 from leukopy.models.cell_net import CellNet
+from leukopy.patients.models import BAG_NETS, BagNet, BagShape, Experts, PictureBag
+from leukopy.patients.models.attention import AttentionPooling
+from leukopy.patients.models.clam import CELLS, ClamInstances
+from leukopy.patients.models.clinical import Clinical
+from leukopy.patients.models.encoder import CellEncoder
+from leukopy.patients.models.plain_pooling import MaxPooling
+from leukopy.patients.models.set_transformer import TransformerPooling
 
 FEATURES = 12
 KNOWN = torch.tensor([64.0, 9.5])

@@ -6,7 +6,7 @@ from PIL import Image
 
 from leukopy.core.errors import InputError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.reports.ablation import CURVE_SCHEMA, INNER, ablation_figures, write_ablation
+from leukopy.patients.reports.ablation import CURVE_SCHEMA, INNER, ablation_figures, write_ablation
 
 _RISES, _PEAKS = "SGD 1e-4 decay .95", "Adam $1e-3$ | <no> decay"
 _CURVES = {

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from leukopy.patients.inference.rows import FEATURE_SCHEMA, speak_most, weighed_most
-from leukopy.reports.patient import clinical_words, effect_words, page_name, percent
+from leukopy.patients.reports.patient import clinical_words, effect_words, page_name, percent
 
 
 @pytest.mark.parametrize(

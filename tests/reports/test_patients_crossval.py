@@ -16,7 +16,7 @@ from scipy.special import expit
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
 from leukopy.patients.evaluation.crossval import OOF_SCHEMA, TriagePoint, evaluate_patients, paired
-from leukopy.reports.patients_crossval import (
+from leukopy.patients.reports.crossval import (
     CrossvalContent,
     ModelResult,
     chance_words,

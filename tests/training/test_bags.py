@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from leukopy.core.errors import SettingsError, TrainingError
-from leukopy.models.bags import BAG_NETS, PictureBag
 from leukopy.patients.card import Bag
-from leukopy.training.bags import (
+from leukopy.patients.models import BAG_NETS, PictureBag
+from leukopy.patients.training.networks import (
     BagFit,
     BagNetSettings,
     export_cell_network,
     export_patient_model,
     fit_bags,
 )
-from leukopy.training.bags import export as exporting
-from leukopy.training.bags.visits import Visits
+from leukopy.patients.training.networks import export as exporting
+from leukopy.patients.training.networks.visits import Visits
 
 FEATURES = 6
 UNKNOWN = np.full(2, np.nan, np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leukopy.core.errors import SettingsError
-from leukopy.training.bags.ablation import AblateSettings
+from leukopy.patients.training.networks.ablation import AblateSettings
 
 
 def test_the_grid_is_the_study_s_own() -> None:

@@ -15,11 +15,11 @@ import yaml
 from scipy.stats import norm
 
 from leukopy.core.errors import SettingsError, TrainingError
-from leukopy.models.bags.statistics import NaiveBayes, bag_statistics
 from leukopy.patients.card import Bag
-from leukopy.training.bags import export_patient_model
-from leukopy.training.patients import PatientRecipe, fit_ensemble
-from leukopy.training.patients.estimators import fit
+from leukopy.patients.models.statistics import NaiveBayes, bag_statistics
+from leukopy.patients.training import PatientRecipe, fit_ensemble
+from leukopy.patients.training.estimators import fit
+from leukopy.patients.training.networks import export_patient_model
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "patients").glob("*.yaml"))
 RECIPES = [path for path in CONFIGS if "leukopy patients ablate" not in path.read_text()]

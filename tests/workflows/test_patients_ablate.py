@@ -15,9 +15,9 @@ from sklearn.model_selection import StratifiedKFold
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
 from leukopy.patients.data import open_cohort
 from leukopy.patients.inference.bags import cell_features, describe_network, make_bags
+from leukopy.patients.training.networks.ablation import AblateSettings
+from leukopy.patients.workflows.ablate import ablate, read_ablation
 from leukopy.training import bags as training
-from leukopy.training.bags.ablation import AblateSettings
-from leukopy.workflows.patients.ablate import ablate, read_ablation
 
 RECIPES = Path(__file__).parents[2] / "configs" / "patients"
 PICTURES = {

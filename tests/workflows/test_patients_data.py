@@ -12,8 +12,8 @@ from PIL import Image
 
 from leukopy.core.errors import InputError, OutputError, SettingsError
 from leukopy.patients.data import PROBLEM_SCHEMA, open_cohort
-from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
-from leukopy.workflows.patients.scan import ScanPatientsSettings, scan_patients
+from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
+from leukopy.patients.workflows.scan import ScanPatientsSettings, scan_patients
 
 SMALL = DrawPatientsSettings(patients=6, tumoral=0.5, cells=(2, 5), size=40, seed=4)
 

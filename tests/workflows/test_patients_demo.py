@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from leukopy.core.errors import BundleError, OutputError, SettingsError
-from leukopy.workflows.patients.demo import DemoPatientsSettings, demo_patients
-from leukopy.workflows.patients.predict import PredictPatientsSettings, predict_patients
+from leukopy.patients.workflows.demo import DemoPatientsSettings, demo_patients
+from leukopy.patients.workflows.predict import PredictPatientsSettings, predict_patients
 
 
 @pytest.fixture(scope="module")

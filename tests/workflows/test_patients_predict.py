@@ -21,7 +21,7 @@ from leukopy.patients.card import CellNetwork, FeatureReference
 from leukopy.patients.data import PROBLEM_SCHEMA, open_cohort
 from leukopy.patients.inference.measures import MEASURES
 from leukopy.patients.inference.rows import BAG_CELL_SCHEMA, FEATURE_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
-from leukopy.workflows.patients.predict import (
+from leukopy.patients.workflows.predict import (
     PredictPatientsSettings,
     predict_patients,
     report_patients,
@@ -300,7 +300,7 @@ def test_an_interrupted_run_says_how_to_go_on(settings, tmp_path):
 
 
 def test_drawn_patients_and_the_default_cell_model(build_patient_model, tmp_path):
-    from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
+    from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
 
     draw_patients(DrawPatientsSettings(patients=2, cells=(10, 10), size=96), tmp_path / "drawn")
     directions = np.random.default_rng(0).normal(size=(1280, 3)).astype(np.float32) / 100
@@ -318,7 +318,7 @@ def test_drawn_patients_and_the_default_cell_model(build_patient_model, tmp_path
 @pytest.fixture(scope="module")
 def described(build_patient_model, tmp_path_factory):
     """A run of a model that reads attributes and measures, whose features have names; its model, and its folder."""
-    from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
+    from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
 
     folder = tmp_path_factory.mktemp("described")
     draw_patients(DrawPatientsSettings(patients=2, cells=(10, 10), size=96), folder / "drawn")

@@ -11,11 +11,11 @@ import pytest
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
 from leukopy.patients.evaluation.crossval import evaluate_patients
 from leukopy.patients.store import open_patient_bundle
-from leukopy.workflows.patients import crossval as crossval_module
-from leukopy.workflows.patients.crossval import REFERENCE, CrossvalSettings, crossval, read_recipe
-from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
-from leukopy.workflows.patients.predict import PredictPatientsSettings, predict_patients
-from leukopy.workflows.patients.train import TrainPatientsSettings, train_patients
+from leukopy.patients.workflows import crossval as crossval_module
+from leukopy.patients.workflows.crossval import REFERENCE, CrossvalSettings, crossval, read_recipe
+from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
+from leukopy.patients.workflows.predict import PredictPatientsSettings, predict_patients
+from leukopy.patients.workflows.train import TrainPatientsSettings, train_patients
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "patients"
 RECIPE = {

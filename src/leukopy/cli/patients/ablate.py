@@ -14,7 +14,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leukopy.workflows.patients.ablate import AblateResult
+    from leukopy.patients.workflows.ablate import AblateResult
 
 
 def ablate(
@@ -47,7 +47,7 @@ def ablate(
     from rich.console import Console
 
     from leukopy.cli.train import change
-    from leukopy.workflows.patients.ablate import ablate, read_ablation
+    from leukopy.patients.workflows.ablate import ablate, read_ablation
 
     if path is None and config is None:
         raise typer.BadParameter("give the PATH of the patients, or --config with the settings of an earlier run")

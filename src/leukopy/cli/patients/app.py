@@ -19,7 +19,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leukopy.workflows.patients.predict import PredictPatientsResult
+    from leukopy.patients.workflows.predict import PredictPatientsResult
 
 app = typer.Typer(
     help="Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", no_args_is_help=True
@@ -89,7 +89,7 @@ def predict(  # noqa: PLR0913, PLR0917 (one option per setting)
     """
     from rich.console import Console
 
-    from leukopy.workflows.patients.predict import PredictPatientsSettings, predict_patients
+    from leukopy.patients.workflows.predict import PredictPatientsSettings, predict_patients
 
     if path is None and config is None:
         raise typer.BadParameter("give the PATH of the patients, or --config with the settings of an earlier run")
@@ -119,7 +119,7 @@ def report(out: Annotated[Path, typer.Argument(help="The folder of a finished ru
 
         leukopy patients report results/ward-triage
     """
-    from leukopy.workflows.patients.predict import report_patients
+    from leukopy.patients.workflows.predict import report_patients
 
     with progress_bar() as progress:
         result = report_patients(out, progress=progress)

@@ -15,7 +15,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leukopy.workflows.patients.scan import ScanPatientsResult
+    from leukopy.patients.workflows.scan import ScanPatientsResult
 
 _SHOWN = 20
 
@@ -87,7 +87,7 @@ def scan(
     """
     from rich.console import Console
 
-    from leukopy.workflows.patients.scan import ScanPatientsSettings, scan_patients
+    from leukopy.patients.workflows.scan import ScanPatientsSettings, scan_patients
 
     settings = ScanPatientsSettings.build(
         {"path": path, "cells": cells, "reference_date": reference_date and reference_date.date(), "check": check}
@@ -154,7 +154,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy patients draw --out again --config drawn/run.json
     """
-    from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
+    from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
 
     changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size, "look": look,
                "labels": False if no_labels else None}  # fmt: skip

@@ -13,7 +13,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leukopy.workflows.patients.demo import DemoPatientsResult
+    from leukopy.patients.workflows.demo import DemoPatientsResult
 
 
 def demo(
@@ -39,7 +39,7 @@ def demo(
     """
     from rich.console import Console
 
-    from leukopy.workflows.patients.demo import DemoPatientsSettings, demo_patients
+    from leukopy.patients.workflows.demo import DemoPatientsSettings, demo_patients
 
     changes = {"patients": patients, "seed": seed, "model": model}
     given = {name: value for name, value in changes.items() if value is not None}

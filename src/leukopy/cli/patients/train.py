@@ -14,7 +14,7 @@ from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
 if TYPE_CHECKING:
-    from leukopy.workflows.patients.crossval import CrossvalResult
+    from leukopy.patients.workflows.crossval import CrossvalResult
 
 Data = Annotated[Path, typer.Option(help="The table of the patients, or the folder that holds it.")]
 Cells = Annotated[Path | None, typer.Option(help="A manifest of the images, in place of folders.")]
@@ -53,7 +53,7 @@ def crossval(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy patients crossval configs/patients/bag_*.yaml --data lymphocytosis/ --out runs/all --repeats 2
     """
-    from leukopy.workflows.patients.crossval import CrossvalSettings, crossval, read_recipe
+    from leukopy.patients.workflows.crossval import CrossvalSettings, crossval, read_recipe
 
     changed = dict(change(text) for text in changes or [])
     settings = CrossvalSettings.build(
@@ -91,8 +91,8 @@ def train(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy patients train configs/patients/lymphocytosis.yaml --data lymphocytosis/ --out runs/patients
     """
-    from leukopy.workflows.patients.crossval import read_recipe
-    from leukopy.workflows.patients.train import TrainPatientsSettings, train_patients
+    from leukopy.patients.workflows.crossval import read_recipe
+    from leukopy.patients.workflows.train import TrainPatientsSettings, train_patients
 
     settings = TrainPatientsSettings.build(
         {
@@ -119,7 +119,7 @@ def _print(result: CrossvalResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leukopy.reports.patients_crossval import COLUMNS, show
+    from leukopy.patients.reports.crossval import COLUMNS, show
 
     table = Table("model", *COLUMNS.values(), "gain over age and count", box=SIMPLE, caption=RESEARCH_USE_ONLY)
     for name, figures in result.figures.items():

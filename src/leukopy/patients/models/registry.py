@@ -1,4 +1,4 @@
-"""The registry of patients' networks: each has a card and one contract (``leukopy.models.bags.contract``)."""
+"""The registry of patients' networks: each has a card and one contract (``leukopy.patients.models.contract``)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from leukopy.core.registry import Registry
-from leukopy.models.bags.attention import AttentionPooling
-from leukopy.models.bags.bag_net import BagNet
-from leukopy.models.bags.contract import BagShape
-from leukopy.models.bags.experts import Experts
-from leukopy.models.bags.plain_pooling import MaxPooling, MeanPooling
-from leukopy.models.bags.set_transformer import TransformerPooling
+from leukopy.patients.models.attention import AttentionPooling
+from leukopy.patients.models.bag_net import BagNet
+from leukopy.patients.models.contract import BagShape
+from leukopy.patients.models.experts import Experts
+from leukopy.patients.models.plain_pooling import MaxPooling, MeanPooling
+from leukopy.patients.models.set_transformer import TransformerPooling
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from leukopy.core.errors import SettingsError, TrainingError
-from leukopy.models.bags.statistics import (
+from leukopy.patients.card import Bag
+from leukopy.patients.models.statistics import (
     LateFusion,
     LinearClinical,
     NaiveBayes,
@@ -22,9 +23,8 @@ from leukopy.models.bags.statistics import (
     StatisticsNet,
     bag_statistics,
 )
-from leukopy.patients.card import Bag
-from leukopy.training.bags import fit_bags
-from leukopy.training.patients.settings import ClinicalModel, NetModel, PatientRecipe, StatisticsModel
+from leukopy.patients.training.networks import fit_bags
+from leukopy.patients.training.settings import ClinicalModel, NetModel, PatientRecipe, StatisticsModel
 
 Logits = NDArray[np.float64]
 _SUREST = 6.9

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from leukopy.models.bags.contract import Pooled
+from leukopy.patients.models.contract import Pooled
 
 
 class MeanPooling(nn.Module):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from leukopy.core.settings import Settings
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.models.bags import BAG_NETS, BagShape
+from leukopy.patients.models import BAG_NETS, BagShape
 from leukopy.training.settings import BackboneChoice
 
 
@@ -35,7 +35,7 @@ class BagNetSettings(Settings):
     """One network of patients and its fitting, whole."""
 
     net: str = "mean"
-    """An entry of ``leukopy.models.bags.BAG_NETS``."""
+    """An entry of ``leukopy.patients.models.BAG_NETS``."""
     clinical: bool = True
     """Whether age and lymphocyte count are read; False: the cells alone."""
     hidden: int | None = Field(default=64, ge=1)

@@ -14,7 +14,7 @@ from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, check_same, finish, record
 from leukopy.core.settings import read_mapping
-from leukopy.workflows.patients.cohort import Bags, CohortSettings, open_labelled, read_bags
+from leukopy.patients.workflows.cohort import Bags, CohortSettings, open_labelled, read_bags
 from leukopy.workflows.train import apply_changes
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from leukopy.imaging.preprocess import Preprocess
     from leukopy.patients.card import Bag
     from leukopy.patients.data import Cohort
-    from leukopy.reports.ablation import SettingFigures
-    from leukopy.training.bags import BagNetSettings
-    from leukopy.training.bags.ablation import AblateSettings
+    from leukopy.patients.reports.ablation import SettingFigures
+    from leukopy.patients.training.networks import BagNetSettings
+    from leukopy.patients.training.networks.ablation import AblateSettings
 
 COMMAND = "patients ablate"
 FAILURES_FILE = "failures.csv"
@@ -59,7 +59,7 @@ def read_ablation(config: Path | None, changes: dict[str, Any]) -> AblateSetting
         SettingsError: a name or value is wrong.
     """
     try:
-        from leukopy.training.bags.ablation import AblateSettings
+        from leukopy.patients.training.networks.ablation import AblateSettings
     except ImportError as error:
         raise MissingExtraError(f"leukopy {COMMAND}", "train") from error
 
@@ -79,7 +79,7 @@ def ablate(
 
     Patients without a label are left out. Folds are stratified by label and the same for all settings. The figure is
     balanced accuracy, tumoral from a probability of .5 on. With ``inner_share`` some training patients are held back
-    and choose the epoch; without it none is chosen: see `leukopy.reports.ablation` on what choosing one does.
+    and choose the epoch; without it none is chosen: see `leukopy.patients.reports.ablation` on what choosing one does.
 
     Args:
         settings: what to try; its relative paths lie below ``LEUKOPY_DATA``.
@@ -95,7 +95,7 @@ def ablate(
         TrainingError: a fit diverged; the message names it.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.reports.ablation import ablation_figures, write_ablation
+    from leukopy.patients.reports.ablation import ablation_figures, write_ablation
 
     cells = data_folder() / settings.cells if settings.cells else None
     cohort = open_labelled(
@@ -194,7 +194,7 @@ def _curves(settings: AblateSettings, bags: Sequence[Bag], folder: Path, progres
     """The curves of all fits; those that ``folder`` holds are not fitted again."""
     import polars as pl
 
-    from leukopy.reports.ablation import CURVE_SCHEMA, INNER
+    from leukopy.patients.reports.ablation import CURVE_SCHEMA, INNER
 
     grid = settings.grid()
     total = len(grid) * settings.folds
@@ -258,8 +258,8 @@ def _fit(
     name: str, fold: int, net: BagNetSettings, patients: _Fold, seed: int, progress: Progress
 ) -> dict[str, object]:
     """One fit: its figures and its training loss after each epoch."""
-    from leukopy.reports.ablation import INNER
-    from leukopy.training.bags import fit_bags
+    from leukopy.patients.reports.ablation import INNER
+    from leukopy.patients.training.networks import fit_bags
 
     looked_at = [*patients.inner, *patients.watch]
     progress("epochs", 0, net.epochs)

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
-from leukopy.models.bags import BAG_NETS, BagNet, Experts, PictureBag
 from leukopy.models.cell_net import CellNet
 from leukopy.models.weights import load_file
 from leukopy.patients.card import Bag
+from leukopy.patients.models import BAG_NETS, BagNet, Experts, PictureBag
+from leukopy.patients.training.networks.lightning_module import BagModule
+from leukopy.patients.training.networks.settings import BagNetSettings, PictureSettings
+from leukopy.patients.training.networks.visits import Visit, Visits, as_tensor
 from leukopy.training.allocator import keep_large_blocks
-from leukopy.training.bags.lightning_module import BagModule
-from leukopy.training.bags.settings import BagNetSettings, PictureSettings
-from leukopy.training.bags.visits import Visit, Visits, as_tensor
 
 
 @dataclass(frozen=True, eq=False)

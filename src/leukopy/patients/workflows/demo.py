@@ -10,8 +10,8 @@ from pydantic import Field
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.patients.draw import DrawPatientsSettings, draw_patients
-from leukopy.workflows.patients.predict import PredictPatientsResult, PredictPatientsSettings, predict_patients
+from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
+from leukopy.patients.workflows.predict import PredictPatientsResult, PredictPatientsSettings, predict_patients
 
 
 class DemoPatientsSettings(Settings):

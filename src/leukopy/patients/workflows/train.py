@@ -10,15 +10,15 @@ from pydantic import Field
 
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings
-from leukopy.workflows.patients.cohort import CohortSettings, open_labelled, read_bags
-from leukopy.workflows.patients.crossval import REFERENCE, CrossvalSettings, crossval, network_of
+from leukopy.patients.workflows.cohort import CohortSettings, open_labelled, read_bags
+from leukopy.patients.workflows.crossval import REFERENCE, CrossvalSettings, crossval, network_of
 
 if TYPE_CHECKING:
     from leukopy.evaluation.intervals import Estimate
     from leukopy.patients.card import Bag, FeatureReference, OperatingPoint, PatientCard
     from leukopy.patients.evaluation.crossval import PatientFigures
-    from leukopy.training.patients import Ensemble, PatientRecipe
-    from leukopy.workflows.patients.crossval import CrossvalResult
+    from leukopy.patients.training import Ensemble, PatientRecipe
+    from leukopy.patients.workflows.crossval import CrossvalResult
 
 COMMAND = "patients train"
 
@@ -28,7 +28,7 @@ class TrainPatientsSettings(Settings):
 
     cohort: CohortSettings
     recipe: dict[str, Any]
-    """As ``leukopy.training.patients.PatientRecipe``."""
+    """As ``leukopy.patients.training.PatientRecipe``."""
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=5, ge=1)
     permutations: int = Field(default=5, ge=0)
@@ -69,7 +69,7 @@ def train_patients(
         InputError, ManifestError, TrainingError, BundleError, OutputError: as `crossval`.
     """
     from leukopy.core.runs import begin, check_same, finish, record
-    from leukopy.training.patients import PatientRecipe, fit_ensemble
+    from leukopy.patients.training import PatientRecipe, fit_ensemble
 
     recipe = PatientRecipe.build(settings.recipe, where=str(settings.recipe.get("name")))
     cohort = open_labelled(settings.cohort)
@@ -101,7 +101,7 @@ def _write(
     from leukopy.patients.card import PatientCard, PatientModelFile
     from leukopy.patients.inference.bags import describe_network
     from leukopy.patients.store import write_patient_bundle
-    from leukopy.training.bags import export_patient_model
+    from leukopy.patients.training.networks import export_patient_model
 
     bags, ensemble, cohort = fitted
     network = network_of(recipe) or describe_network()
@@ -203,7 +203,7 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
     from leukopy.bundle import open_bundle
     from leukopy.patients.card import FeatureReference
     from leukopy.patients.inference.measures import MEASURES
-    from leukopy.training.patients.estimators import statistics_table
+    from leukopy.patients.training.estimators import statistics_table
 
     attributes = open_bundle(recipe.cells.model).card.attributes
     if recipe.model.kind == "clinical" or "embedding" in recipe.cells.outputs or attributes is None:

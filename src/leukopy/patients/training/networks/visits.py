@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from leukopy.patients.card import Bag
-from leukopy.training.bags.settings import BagNetSettings
+from leukopy.patients.training.networks.settings import BagNetSettings
 
 
 class Visit(NamedTuple):

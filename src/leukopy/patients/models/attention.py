@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from leukopy.models.bags.contract import Pooled
+from leukopy.patients.models.contract import Pooled
 
 UNITS = 64
 """Rows of V. The paper takes 128 for 28 px digits and 64 for its histology set."""

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from leukopy.core.settings import Settings
-from leukopy.models.bags.statistics import Statistic
-from leukopy.training.bags.settings import BagNetSettings
+from leukopy.patients.models.statistics import Statistic
+from leukopy.patients.training.networks.settings import BagNetSettings
 
 
 class CellSource(Settings):

@@ -20,7 +20,7 @@ from leukopy.patients.evaluation.crossval import (
     at_chance,
     over_permutations,
 )
-from leukopy.reports.patient_pictures import calibration_png, patients_png, roc_png
+from leukopy.patients.reports.pictures import calibration_png, patients_png, roc_png
 from leukopy.reports.rendering import embedded, flat, render
 
 COLUMNS = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leukopy.models.bags.contract import BagOutput
+from leukopy.patients.models.contract import BagOutput
 
 Statistic = Literal["mean", "deviation"]
 

@@ -301,7 +301,7 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
     """
     import polars as pl
 
-    from leukopy.reports.patient import page_name, write_patient, write_patients
+    from leukopy.patients.reports.patient import page_name, write_patient, write_patients
 
     settings = PredictPatientsSettings.build(run["settings"], where=str(out))
     judgement = _judgement(settings, run)
@@ -322,8 +322,8 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
 
 def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
     from leukopy.core.errors import BundleError
+    from leukopy.patients.reports.patient import Judgement
     from leukopy.patients.store import open_patient_bundle
-    from leukopy.reports.patient import Judgement
 
     card = open_patient_bundle(settings.model).card
     if card.model.sha256 != run["model"]["sha256"]:

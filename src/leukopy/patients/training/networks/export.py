@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from leukopy.core.errors import TrainingError
-from leukopy.models.bags import PictureBag
-from leukopy.models.bags.encoder import Standardise
+from leukopy.patients.models import PictureBag
+from leukopy.patients.models.encoder import Standardise
 from leukopy.training.export import TOLERANCE, forget_sources
 
 CHECKED_CELLS = (1, 2, 7, 500)

@@ -16,8 +16,8 @@ from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.patients.card import Bag
 from leukopy.patients.evaluation.crossval import choose_threshold, choose_triage_threshold
-from leukopy.training.patients.estimators import Fitted, fit
-from leukopy.training.patients.settings import PatientRecipe
+from leukopy.patients.training.estimators import Fitted, fit
+from leukopy.patients.training.settings import PatientRecipe
 
 
 @dataclass(frozen=True, eq=False)

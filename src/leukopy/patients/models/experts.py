@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from leukopy.core.errors import SettingsError
-from leukopy.models.bags.clinical import Clinical
-from leukopy.models.bags.contract import BagOutput, BagShape, Pooled, cross_entropy
-from leukopy.models.bags.encoder import CellEncoder
-from leukopy.models.bags.plain_pooling import MeanPooling
+from leukopy.patients.models.clinical import Clinical
+from leukopy.patients.models.contract import BagOutput, BagShape, Pooled, cross_entropy
+from leukopy.patients.models.encoder import CellEncoder
+from leukopy.patients.models.plain_pooling import MeanPooling
 
 UNITS = 16
 """Of the clinical expert's hidden layer."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from leukopy.models.bags.clam import SHARE, ClamInstances
-from leukopy.models.bags.clinical import Clinical
-from leukopy.models.bags.contract import BagOutput, BagShape, Pooled, Pooling, cross_entropy
-from leukopy.models.bags.encoder import CellEncoder
+from leukopy.patients.models.clam import SHARE, ClamInstances
+from leukopy.patients.models.clinical import Clinical
+from leukopy.patients.models.contract import BagOutput, BagShape, Pooled, Pooling, cross_entropy
+from leukopy.patients.models.encoder import CellEncoder
 
 
 class BagNet(nn.Module):

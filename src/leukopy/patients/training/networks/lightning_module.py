@@ -13,9 +13,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress
-from leukopy.models.bags import BagNet, Experts, PictureBag
-from leukopy.training.bags.settings import BagNetSettings
-from leukopy.training.bags.visits import Visit
+from leukopy.patients.models import BagNet, Experts, PictureBag
+from leukopy.patients.training.networks.settings import BagNetSettings
+from leukopy.patients.training.networks.visits import Visit
 
 Watched = Sequence[tuple[Tensor, Tensor]]
 """Cells and clinical numbers of patients that training does not learn from."""

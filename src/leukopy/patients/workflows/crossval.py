@@ -15,14 +15,14 @@ from pydantic import Field, model_validator
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings, read_mapping
-from leukopy.workflows.patients.cohort import CohortSettings, open_labelled, read_bags
+from leukopy.patients.workflows.cohort import CohortSettings, open_labelled, read_bags
 
 if TYPE_CHECKING:
     import polars as pl
 
     from leukopy.patients.card import Bag
     from leukopy.patients.evaluation.crossval import PairedDifference, PatientFigures
-    from leukopy.training.patients import PatientRecipe
+    from leukopy.patients.training import PatientRecipe
 
 COMMAND = "patients crossval"
 REFERENCE = "clinical_naive_bayes"
@@ -33,7 +33,7 @@ class CrossvalSettings(Settings):
 
     cohort: CohortSettings
     recipes: tuple[dict[str, Any], ...] = Field(min_length=1)
-    """Each as ``leukopy.training.patients.PatientRecipe``. The last one is also run on permuted labels."""
+    """Each as ``leukopy.patients.training.PatientRecipe``. The last one is also run on permuted labels."""
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=5, ge=1)
     """Each with its own folds and seeds."""
@@ -148,7 +148,7 @@ def _recipe(values: dict[str, Any], where: str) -> PatientRecipe:
     from leukopy.core.errors import MissingExtraError
 
     try:
-        from leukopy.training.patients import PatientRecipe
+        from leukopy.patients.training import PatientRecipe
     except ImportError as error:
         raise MissingExtraError("training a patients' model", "train") from error
     return PatientRecipe.build(values, where=where)
@@ -245,7 +245,7 @@ def _judge(task: _Task) -> None:
 
     from leukopy.core.files import atomic_path
     from leukopy.patients.evaluation.crossval import OOF_SCHEMA
-    from leukopy.training.patients import fit_ensemble
+    from leukopy.patients.training import fit_ensemble
 
     test = [task.bags[index] for index in task.test]
     found = fit_ensemble(task.recipe, [task.bags[index] for index in task.train], test, task.seed)
@@ -270,7 +270,7 @@ def _judge(task: _Task) -> None:
 
 def _report(settings: CrossvalSettings, found: Any, ages: str, out: Path, run: dict[str, Any]) -> None:
     from leukopy.patients.evaluation.crossval import evaluate_patients
-    from leukopy.reports.patients_crossval import CrossvalContent, ModelResult, write_crossval
+    from leukopy.patients.reports.crossval import CrossvalContent, ModelResult, write_crossval
 
     recipes, tables, figures, gains = found
     models = {

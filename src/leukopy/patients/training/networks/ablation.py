@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from leukopy.core.settings import Settings
-from leukopy.training.bags.settings import BagNetSettings
+from leukopy.patients.training.networks.settings import BagNetSettings
 
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(gt=0, le=1)]
