@@ -30,10 +30,10 @@ from leukopy.core.progress import silent
 from leukopy.datasets import open_dataset
 from leukopy.evaluation.roc import delong_interval
 from leukopy.inference import activations
-from leukopy.inference.classifier import FAR, magnified
 from leukopy.inference.rows import CellInput
-from leukopy.inference.strangeness import among, rise
-from leukopy.inference.survey import sample_of
+from leukopy.slides.reader import FAR, magnified
+from leukopy.slides.strangeness import among, rise
+from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import fine_members
 from leukopy.training.open_set import look
 from leukopy.training.sources import with_test

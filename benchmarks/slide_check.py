@@ -30,10 +30,10 @@ from leukopy.imaging.decode import read_cell
 from leukopy.imaging.looks import measure_looks
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
-from leukopy.inference.classifier import calibrated
-from leukopy.inference.slides import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
+from leukopy.slides.check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
+from leukopy.slides.fit_check import SlideCheckSettings, fit_slide_check
+from leukopy.slides.reader import calibrated
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix, find
-from leukopy.training.slides import SlideCheckSettings, fit_slide_check
 from results_file import write
 
 LABORATORIES = ("pbc", "raabin", "chula", "bcisc", "cellavision")

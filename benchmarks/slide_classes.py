@@ -24,11 +24,11 @@ from leukopy.core.places import cache_folder, data_folder
 from leukopy.core.progress import silent
 from leukopy.datasets import open_dataset
 from leukopy.evaluation.classification import coarse_indices
-from leukopy.inference.classifier import magnified, softmax
 from leukopy.inference.engine import Engine
 from leukopy.inference.rows import CellInput
-from leukopy.inference.slide_classes import CLASS_TRAITS, TRAITS, find_classes
-from leukopy.inference.survey import sample_of
+from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS, find_classes
+from leukopy.slides.reader import magnified, softmax
+from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 from leukopy.training.open_set import look
 from results_file import write

@@ -31,12 +31,12 @@ from torch.utils.data import DataLoader, Dataset
 from images import jpegs
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.inference.classifier import Classifier
 from leukopy.inference.cores import available_cores
 from leukopy.inference.engine import BATCH
 from leukopy.inference.openvino import RUNTIMES, VARIABLE
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
+from leukopy.slides.reader import Classifier
 from results_file import write
 
 CORES = available_cores()

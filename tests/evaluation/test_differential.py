@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leukopy.core.errors import SettingsError
-from leukopy.evaluation.differential import ReferenceRanges, differential
+from leukopy.slides.differential import ReferenceRanges, differential
 from leukopy.taxonomy import DISPLAY_ORDER, FINE, OUTSIDE, CellClass, Place, find
 
 # A hand count of 200 leukocytes, with 6 erythroblasts and 80 platelets beside them.

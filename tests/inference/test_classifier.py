@@ -16,9 +16,9 @@ import leukopy
 from leukopy import taxonomy
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError
-from leukopy.inference.classifier import ROWS, Classifier, softmax
 from leukopy.inference.engine import BATCH
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, SET_SCHEMA, CellInput, Predictions
+from leukopy.slides.reader import ROWS, Classifier, softmax
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from leukopy.bundle import open_bundle
-from leukopy.inference.classifier import Classifier, magnified
-from leukopy.inference.magnification import crop_for, diameters, usual_sizes
 from leukopy.inference.rows import CellInput
-from leukopy.inference.slides import ENOUGH_CELLS
+from leukopy.slides.check import ENOUGH_CELLS
+from leukopy.slides.magnification import crop_for, diameters, usual_sizes
+from leukopy.slides.reader import Classifier, magnified
 from leukopy.synthesis import draw_cell
 
 USUAL = {"NEU": 0.6, "LY": 0.5}

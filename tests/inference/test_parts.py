@@ -7,8 +7,8 @@ import pytest
 
 from leukopy.core.errors import OutputError
 from leukopy.inference import parts as module
-from leukopy.inference.parts import Parts
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
+from leukopy.slides.parts import Parts
 
 
 def some(first: int, count: int) -> Predictions:

@@ -11,13 +11,13 @@ from PIL import Image
 from leukopy import taxonomy
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, InputError, SettingsError
-from leukopy.inference.classifier import Classifier
 from leukopy.inference.rows import CellInput
 from leukopy.patients.card import Bag, CellNetwork, FeatureReference
 from leukopy.patients.inference.cells import GRID, CellReader, cover
 from leukopy.patients.inference.measures import MEASURES
 from leukopy.patients.inference.model import PatientModel, rectified
 from leukopy.patients.store import open_patient_bundle, write_patient_bundle
+from leukopy.slides.reader import Classifier
 
 DIRECTIONS = np.array([[1.0, 2.0], [-1.5, -0.5], [0.5, 0.0]], np.float32)
 FOCUS = np.array([0.3, -0.8, 0.5], np.float32)

@@ -9,7 +9,7 @@ import pytest
 from leukopy.bundle import LaboratoryLook, SlideCheck
 from leukopy.imaging.looks import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
-from leukopy.inference.slides import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge, with_laboratory
+from leukopy.slides.check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge, with_laboratory
 
 SIZE = len(MEASURES)
 

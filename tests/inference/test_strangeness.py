@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.inference.slides import ENOUGH_CELLS
-from leukopy.inference.strangeness import NO_RISE, Rise, among, rise, usual
+from leukopy.slides.check import ENOUGH_CELLS
+from leukopy.slides.strangeness import NO_RISE, Rise, among, rise, usual
 
 RNG = np.random.default_rng(0)
 

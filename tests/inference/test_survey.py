@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leukopy.inference.slide_classes import OwnClasses
-from leukopy.inference.survey import SAMPLE, UNKNOWN, Survey, sample_of
+from leukopy.slides.own_classes import OwnClasses
+from leukopy.slides.survey import SAMPLE, UNKNOWN, Survey, sample_of
 
 
 def test_a_sample_is_spread_over_the_slide() -> None:

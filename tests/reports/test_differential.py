@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.evaluation.differential import ReferenceRanges, differential
-from leukopy.reports.differential import count_cells, write_differential
+from leukopy.slides.differential import ReferenceRanges, differential
+from leukopy.slides.differential_files import count_cells, write_differential
 
 
 def test_cells_are_counted_by_fine_class(make_cells):

@@ -13,8 +13,8 @@ from leukopy.bundle import OpenSet, open_bundle
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports import gallery
-from leukopy.reports.differential import count_cells
 from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
+from leukopy.slides.differential_files import count_cells
 
 _VOID = {"meta", "img", "input", "br", "link"}
 _HOSTILE = '<script>alert("x")</script>\'"&.png'

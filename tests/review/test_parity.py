@@ -9,13 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from leukopy.inference.slides import SlideDistance
 from leukopy.review.importing import import_as_case
 from leukopy.review.records import CaseDraft, CaseSearch, JobState
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
 from leukopy.review.uploads import Upload, keep, unpack
 from leukopy.review.worker import Worker
+from leukopy.slides.check import SlideDistance
 from leukopy.taxonomy import FINE
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.draw import DrawSettings, draw

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from leukopy.inference.classifier import Classifier
-from leukopy.inference.strangeness import Rise
-from leukopy.inference.survey import Survey
 from leukopy.review import worker as module
 from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
 from leukopy.review.worker import IMAGES, Worker
+from leukopy.slides.reader import Classifier
+from leukopy.slides.strangeness import Rise
+from leukopy.slides.survey import Survey
 
 CODES = ("SNE", "LY", "MO")
 

@@ -19,9 +19,9 @@ from leukopy.explain.methods import Subject, open_net
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
-from leukopy.inference.classifier import softmax
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.checkpoints import load_net
+from leukopy.slides.reader import softmax
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE
 from leukopy.training.cache import decode_all

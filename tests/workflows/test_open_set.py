@@ -23,7 +23,7 @@ from leukopy.inference import classifier as classifier_module
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import STRANGENESS_SCHEMA
-from leukopy.inference.strangeness import usual
+from leukopy.slides.strangeness import usual
 from leukopy.training.attributes import card_for
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set

@@ -16,9 +16,9 @@ from leukopy import taxonomy
 from leukopy.bundle import open_bundle, write_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError
-from leukopy.inference import parts
 from leukopy.inference.rows import LOOK_SCHEMA
 from leukopy.reports.model_card import model_card
+from leukopy.slides import parts
 from leukopy.workflows.adapt import AdaptSettings, adapt
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.predict import PredictSettings, predict
@@ -137,7 +137,7 @@ def test_of_few_cells_or_by_an_older_bundle_nothing_is_said(laboratory, slides, 
 def test_an_interrupted_run_says_the_same(laboratory, slides, tmp_path, monkeypatch) -> None:
     whole = analysed(slides, "dim", laboratory, tmp_path / "whole")
     monkeypatch.setattr(parts, "PART_ROWS", 16)
-    monkeypatch.setattr("leukopy.inference.classifier.ROWS", 16)
+    monkeypatch.setattr("leukopy.slides.reader.ROWS", 16)
 
     def stop(stage: str, done: int, total: int) -> None:
         if done >= 16:

@@ -13,7 +13,7 @@ from leukopy.core.errors import EXIT_FAILURES
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leukopy.evaluation.differential import Differential, Line
+    from leukopy.slides.differential import Differential, Line
 
 
 def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)

@@ -11,10 +11,10 @@ import polars as pl
 
 from leukopy.bundle.card import Card
 from leukopy.core.files import write_text
-from leukopy.evaluation.differential import Differential, Line
 from leukopy.inference.attributes import words
 from leukopy.inference.rows import counted_code
 from leukopy.reports.rendering import embedded, flat, render
+from leukopy.slides.differential import Differential, Line
 from leukopy.taxonomy import FINE, CellClass, find
 
 FAILURES_SHOWN = 200

@@ -24,11 +24,11 @@ from leukopy.imaging.decode import read_cell, read_image
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
 from leukopy.inference import activations
-from leukopy.inference.classifier import magnified
 from leukopy.inference.rows import CellInput
 from leukopy.reports.overlay import VIEW, jpeg, layer
 from leukopy.review.records import Similar
 from leukopy.review.settings import ReviewSettings
+from leukopy.slides.reader import magnified
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE, fine_members
 

@@ -1,6 +1,6 @@
 """The differential of a case as it stands: what the reader's classes count up to.
 
-Percentages, exact limits, ranges and flags are those of `evaluation.differential`. What is added here is the
+Percentages, exact limits, ranges and flags are those of `slides.differential`. What is added here is the
 laboratory's own: its classes, its target, and absolute counts from the leukocyte count that was entered.
 """
 
@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from leukopy.evaluation.differential import Line, ReferenceRanges, differential
 from leukopy.review.notes import notes
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
 from leukopy.review.settings import ReviewSettings
+from leukopy.slides.differential import Line, ReferenceRanges, differential
 from leukopy.taxonomy import CellClass, Place, find
 
 LEUKOCYTES = "WBC"

@@ -13,11 +13,11 @@ from leukopy.core.errors import InputError
 from leukopy.core.files import read_json
 from leukopy.core.runs import FINISHED, RUN_FILE
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
-from leukopy.inference.slides import SlideDistance
 from leukopy.review.records import CaseDraft, Refused, UploadResult, User
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, Store
 from leukopy.review.uploads import Upload, keep, shown, unpack
+from leukopy.slides.check import SlideDistance
 from leukopy.taxonomy import FINE
 from leukopy.workflows.analyze import CELLS_FILE, FAILURES_FILE
 

@@ -12,13 +12,13 @@ from threading import Event, Thread
 from uuid import uuid4
 
 from leukopy.core.errors import LeukopyError
-from leukopy.inference.classifier import Classifier
 from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
 from leukopy.review.records import Job, JobState
 from leukopy.review.security.problems import log_error
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import ModelFacts, Store
+from leukopy.slides.reader import Classifier
 
 IMAGES = 32
 """Classified and written at a time: half a second of work, so that progress moves and little is done twice."""

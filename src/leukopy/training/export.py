@@ -23,11 +23,11 @@ from leukopy.core.provenance import provenance
 from leukopy.evaluation.calibration import fit_temperature
 from leukopy.evaluation.conformal import set_threshold
 from leukopy.inference.cores import available_cores
-from leukopy.inference.magnification import diameters, usual_sizes
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.network.outputs import with_class_activation
 from leukopy.network.quantise import quantised
+from leukopy.slides.magnification import diameters, usual_sizes
 from leukopy.training.data import CellData, Pictures
 from leukopy.training.elsewhere import ELSEWHERE, cells_to_tell, fit_boundary, with_elsewhere
 from leukopy.training.lightning_module import CellModule, validation_figures

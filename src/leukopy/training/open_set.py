@@ -6,7 +6,7 @@ Three things make a cell strange, each told in another way, and their sum tells 
   (Mahalanobis distance: Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS
   2018). The early maps have not been taught to forget what does not tell the known classes apart, as the last one has;
   and they are looked at in the middle of the picture, where the cell is. Another laboratory multiplies the distances
-  of all its cells, which is made up for where a slide is known (`leukopy.inference.strangeness`).
+  of all its cells, which is made up for where a slide is known (`leukopy.slides.strangeness`).
 - *new*: where the same statistics tell classes apart (linear discriminants: Fisher 1936), it lies in a direction in
   which no training cell lies: its traits are those of no class, or of several at once (angle to the k-th nearest cell:
   Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022).

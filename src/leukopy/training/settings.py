@@ -139,7 +139,7 @@ class Loss(Settings):
 
 
 class SlideClassesChoice(Settings):
-    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.inference.slide_classes`).
+    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.slides.own_classes`).
 
     Both are measured on laboratories left out.
     """

@@ -106,9 +106,9 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     """
     from leukopy.bundle import open_bundle
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
-    from leukopy.inference.classifier import magnified
     from leukopy.inference.openvino import runtime
     from leukopy.inference.rows import CellInput
+    from leukopy.slides.reader import magnified
 
     served = bundle = open_bundle(settings.model)
     listed, left_out = _labelled(settings.labels)
@@ -243,7 +243,7 @@ def _as_served(bundle: Bundle, cells: pl.DataFrame, progress: Progress) -> tuple
     import numpy as np
 
     from leukopy.inference import file_activations
-    from leukopy.inference.classifier import Classifier, temperatures
+    from leukopy.slides.reader import Classifier, temperatures
     from leukopy.taxonomy import FINE
 
     paths, calibration = cells["path"].to_list(), bundle.card.calibration
@@ -269,7 +269,7 @@ def _judge(
     from leukopy.evaluation.calibration import calibration
     from leukopy.evaluation.classification import classification, classify_scores, coarse_indices
     from leukopy.evaluation.intervals import Estimate, bootstrap
-    from leukopy.inference.classifier import softmax
+    from leukopy.slides.reader import softmax
     from leukopy.taxonomy import COARSE, coarse_matrix
 
     truth = coarse_indices(cells["code"].to_list())
@@ -310,7 +310,7 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
 
     from leukopy.imaging.decode import read_cell
     from leukopy.imaging.looks import measure_looks
-    from leukopy.inference.slides import ENOUGH_CELLS, with_laboratory
+    from leukopy.slides.check import ENOUGH_CELLS, with_laboratory
     from leukopy.taxonomy import find
 
     check, spec = bundle.card.slide_check, bundle.card.preprocess

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leukopy.bundle import Card
-    from leukopy.evaluation.differential import Differential, ReferenceRanges
-    from leukopy.inference.classifier import Classifier
-    from leukopy.inference.parts import Parts
     from leukopy.inference.rows import CellInput
-    from leukopy.inference.slides import SlideDistance
-    from leukopy.inference.survey import Survey
+    from leukopy.slides.check import SlideDistance
+    from leukopy.slides.differential import Differential, ReferenceRanges
+    from leukopy.slides.parts import Parts
+    from leukopy.slides.reader import Classifier
+    from leukopy.slides.survey import Survey
 
 CELLS_FILE = "cells.parquet"
 FAILURES_FILE = "failures.csv"
@@ -96,11 +96,11 @@ def analyze(
         SettingsError: reference ranges that are none.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.evaluation.differential import ReferenceRanges
-    from leukopy.inference.classifier import Classifier
     from leukopy.inference.inputs import gather
-    from leukopy.inference.parts import Parts
-    from leukopy.inference.slides import SlideDistance, judge
+    from leukopy.slides.check import SlideDistance, judge
+    from leukopy.slides.differential import ReferenceRanges
+    from leukopy.slides.parts import Parts
+    from leukopy.slides.reader import Classifier
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
@@ -189,7 +189,7 @@ def _result(out: Path, inputs: int, ranges: ReferenceRanges, slide: SlideDistanc
     """What the rows in ``out`` say; ``noted`` of the survey stands with the figures."""
     import polars as pl
 
-    from leukopy.reports.differential import count_cells
+    from leukopy.slides.differential_files import count_cells
 
     cells = pl.scan_parquet(out / CELLS_FILE)
     classified = int(cells.select(pl.len()).collect().item())
@@ -202,9 +202,9 @@ def _report(settings: AnalyzeSettings, run: Record, result: AnalyzeResult, card:
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.reports.differential import write_differential
     from leukopy.reports.gallery import choose, thumbnails, totals
     from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
+    from leukopy.slides.differential_files import write_differential
 
     cells = pl.scan_parquet(result.folder / CELLS_FILE)
     shown = choose(cells, settings.per_class)

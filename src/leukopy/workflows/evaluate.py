@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from leukopy.bundle import Bundle, Card
     from leukopy.evaluation.agreement import Agreement
     from leukopy.evaluation.levels import Evaluation, Level
-    from leukopy.inference.classifier import Classifier
     from leukopy.inference.rows import Predictions
+    from leukopy.slides.reader import Classifier
 
 CURVES_FILE = "curves.png"
 
@@ -108,8 +108,8 @@ def evaluate(
         BundleError: no such model.
         OutputError: ``out`` holds something else, or cannot be written.
     """
-    from leukopy.inference.classifier import Classifier
     from leukopy.reports.evaluation import write_evaluation
+    from leukopy.slides.reader import Classifier
 
     listed = select_split(read_images(settings), settings)
     labelled, counts = scorable(listed, settings)

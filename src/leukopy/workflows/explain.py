@@ -163,8 +163,8 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
 
     from leukopy.explain import METHODS, open_subject, read_index
     from leukopy.inference import activations
-    from leukopy.inference.classifier import magnified
     from leukopy.inference.rows import CellInput
+    from leukopy.slides.reader import magnified
     from leukopy.taxonomy import FINE
 
     codes = [cell.code for cell in FINE]
@@ -201,8 +201,8 @@ def _explain_all(
     """Explain each cell and write its overlays; yields after each."""
     import polars as pl
 
-    from leukopy.inference.classifier import Classifier
     from leukopy.inference.rows import FAILURE_SCHEMA
+    from leukopy.slides.reader import Classifier
 
     classifier = Classifier(tools.subject.bundle)
     for part in classifier.stream(inputs, classifier.survey(inputs)):

@@ -78,9 +78,9 @@ def fit_open_set(
     import polars as pl
 
     from leukopy.bundle import OpenSet, open_bundle, write_bundle
-    from leukopy.inference.strangeness import usual
     from leukopy.network.head import read_head
     from leukopy.network.outputs import CENTRE, FAR, STRANGENESS
+    from leukopy.slides.strangeness import usual
     from leukopy.training.attributes import card_for
     from leukopy.training.open_set import StrangenessSettings, far_of, learn, parts_of, scaled, strangeness_of
 
@@ -230,7 +230,7 @@ def _thresholds(bundle: Bundle, head: Head, val: Seen) -> Thresholds:
     from leukopy.evaluation.classification import member_mask
     from leukopy.evaluation.conformal import set_threshold
     from leukopy.inference.adaptation import logits_of
-    from leukopy.inference.classifier import softmax
+    from leukopy.slides.reader import softmax
 
     thresholds = bundle.card.thresholds
     members = member_mask(val.cells["code"].to_list())

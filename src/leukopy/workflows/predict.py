@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from leukopy.inference.rows import Predictions
-    from leukopy.inference.slides import SlideDistance
+    from leukopy.slides.check import SlideDistance
 
 
 class PredictSettings(Settings):
@@ -62,10 +62,10 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     """
     import polars as pl
 
-    from leukopy.inference.classifier import Classifier
     from leukopy.inference.inputs import gather
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.inference.slides import SlideLook, judge
+    from leukopy.slides.check import SlideLook, judge
+    from leukopy.slides.reader import Classifier
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
@@ -87,7 +87,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
 @contextmanager
 def _writer(out: Path | BinaryIO) -> Iterator[Callable[[Predictions], None]]:
     """What takes the rows as they come."""
-    from leukopy.inference.parts import Parts
+    from leukopy.slides.parts import Parts
 
     if not isinstance(out, Path):
         headers = chain([True], repeat(False))

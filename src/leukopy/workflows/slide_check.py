@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from leukopy.bundle import Card, Metric
     from leukopy.imaging.preprocess import Preprocess
-    from leukopy.inference.slides import SlideDistance
+    from leukopy.slides.check import SlideDistance
 
 REPORT_FILE = "slide_check.json"
 
@@ -37,7 +37,7 @@ class SlideCheckFit(Settings):
     images: int = Field(default=1500, ge=50)
     """Training images of each laboratory that are looked at, at most: evenly over its list."""
     check: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.slides.SlideCheckSettings`."""
+    """Changes to `slides.fit_check.SlideCheckSettings`."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def fit_slide_check(
     import polars as pl
 
     from leukopy.bundle import open_bundle, write_bundle
+    from leukopy.slides import fit_check as slides
     from leukopy.taxonomy import find
-    from leukopy.training import slides
     from leukopy.training.sources import DRAWN, gather
 
     how = slides.SlideCheckSettings.build(settings.check, where="check")

@@ -12,10 +12,10 @@ import pytest
 from leukopy.bundle import LaboratoryLook, SlideCheck
 from leukopy.imaging.looks import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
-from leukopy.inference.slides import SlideDistance, SlideLook, judge
 from leukopy.review.records import ClassChoice, Refused, SlideView, Status
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, NotAllowed, NotFound
+from leukopy.slides.check import SlideDistance, SlideLook, judge
 
 from .conftest import CODES, MODEL, predictions
 

@@ -15,12 +15,12 @@ from leukopy.bundle import Bundle, open_bundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.core.progress import Progress, silent
 from leukopy.imaging.decode import read_cell
-from leukopy.inference.classifier import calibrated
 from leukopy.inference.engine import BATCH, Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
 from leukopy.patients.inference.bags import open_network
 from leukopy.patients.inference.measures import MEASURES, cell_measures
 from leukopy.patients.store import PatientBundle
+from leukopy.slides.reader import calibrated
 from leukopy.taxonomy import COARSE, coarse_matrix
 
 CLASSIFIER = "default"

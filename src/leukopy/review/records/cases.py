@@ -72,7 +72,7 @@ class Signature(Settings):
 
 
 class SlideView(Settings):
-    """How far a slide looks from what the model has learnt (`inference.slides.SlideDistance`)."""
+    """How far a slide looks from what the model has learnt (`slides.check.SlideDistance`)."""
 
     distance: float
     """1 is usual at most."""
@@ -83,7 +83,7 @@ class SlideView(Settings):
     strange: bool
     """Expect lower accuracy: who signs must see it."""
     found_again: int | None = None
-    """From how many of its cells its classes were found again (`inference.survey`); None: they were not."""
+    """From how many of its cells its classes were found again (`slides.survey`); None: they were not."""
 
 
 class Case(CaseDraft):

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session, undefer
 
 from leukopy.bundle import SlideCheck
 from leukopy.inference.rows import UNIDENTIFIED, Predictions
-from leukopy.inference.slides import SlideDistance, SlideLook, judge
 from leukopy.review.records import CellDetail, CellRow, Refused, User
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
@@ -22,6 +21,7 @@ from leukopy.review.store.access import get_case, open_case, touch
 from leukopy.review.store.classes import classes
 from leukopy.review.store.errors import NotAllowed, NotFound
 from leukopy.review.store.results import CellImage, ModelFacts, NewImage, PendingImage
+from leukopy.slides.check import SlideDistance, SlideLook, judge
 from leukopy.taxonomy import ATTRIBUTES, FINE
 
 _COLUMNS = (

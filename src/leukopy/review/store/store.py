@@ -9,7 +9,6 @@ from typing import Self
 from leukopy.bundle import SlideCheck
 from leukopy.core.files import output_error
 from leukopy.inference.rows import Predictions
-from leukopy.inference.slides import SlideDistance
 from leukopy.review import records as r
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import (
@@ -29,6 +28,7 @@ from leukopy.review.store import results as made
 from leukopy.review.store.access import get_case
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
+from leukopy.slides.check import SlideDistance
 
 IMAGES = "images"
 

@@ -16,12 +16,12 @@ from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
-from leukopy.inference.magnification import SAMPLE, crop_for, diameters
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
-from leukopy.inference.slide_classes import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
-from leukopy.inference.slides import ENOUGH_CELLS, class_free
-from leukopy.inference.strangeness import NO_RISE, Rise, among, rise
-from leukopy.inference.survey import UNKNOWN, Survey, sample_of
+from leukopy.slides.check import ENOUGH_CELLS, class_free
+from leukopy.slides.magnification import SAMPLE, crop_for, diameters
+from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
+from leukopy.slides.strangeness import NO_RISE, Rise, among, rise
+from leukopy.slides.survey import UNKNOWN, Survey, sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256

@@ -9,8 +9,8 @@ import polars as pl
 
 from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.evaluation.differential import Differential, Line, ReferenceRanges, differential
 from leukopy.inference.rows import counted_code, is_unidentified
+from leukopy.slides.differential import Differential, Line, ReferenceRanges, differential
 from leukopy.taxonomy import FINE, find
 
 _COLUMNS: dict[str, pl.DataType] = {
