@@ -30,9 +30,9 @@ from leukopy.imaging.decode import read_cell
 from leukopy.imaging.looks import measure_looks
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
+from leukopy.network.probabilities import calibrated
 from leukopy.slides.check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
 from leukopy.slides.fit_check import SlideCheckSettings, fit_slide_check
-from leukopy.slides.reader import calibrated
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix, find
 from results_file import write
 

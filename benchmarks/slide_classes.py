@@ -26,8 +26,9 @@ from leukopy.datasets import open_dataset
 from leukopy.evaluation.classification import coarse_indices
 from leukopy.inference.engine import Engine
 from leukopy.inference.rows import CellInput
+from leukopy.network.probabilities import softmax
 from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS, find_classes
-from leukopy.slides.reader import magnified, softmax
+from leukopy.slides.reader import magnified
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 from leukopy.training.open_set import look
@@ -66,7 +67,7 @@ class Cells:
     def __init__(self, bundle: Bundle, cells: pl.DataFrame) -> None:
         seen = look(bundle, cells, cache_folder(), silent, ("logits", TRAITS, "elsewhere"))
         self.outputs, self.how = seen.outputs, bundle.card.slide_classes
-        self.known = Engine(bundle).constant(CLASS_TRAITS)
+        self.known = Engine(bundle.network).constant(CLASS_TRAITS)
         self.classes = np.array(coarse_indices(seen.cells["code"].to_list()))
 
     def found(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

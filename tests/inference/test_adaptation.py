@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from leukopy.bundle import open_bundle
 from leukopy.inference.adaptation import Labelled, adaptable, fit_head, held_out, logits_of, variants, widened
-from leukopy.slides.reader import softmax
+from leukopy.network.probabilities import softmax
 
 LY, MO, NEU = 4, 5, [0, 1]
 

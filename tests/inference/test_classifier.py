@@ -18,7 +18,8 @@ from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError
 from leukopy.inference.engine import BATCH
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, SET_SCHEMA, CellInput, Predictions
-from leukopy.slides.reader import ROWS, Classifier, softmax
+from leukopy.network.probabilities import softmax
+from leukopy.slides.reader import ROWS, Classifier
 
 
 @pytest.fixture(scope="module")

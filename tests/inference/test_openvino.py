@@ -22,12 +22,12 @@ def bundle(colour_model):
 
 def test_it_is_used_where_the_environment_says_so(bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
-    Engine(bundle)
+    Engine(bundle.network)
     monkeypatch.setenv(openvino.VARIABLE, "onnxruntime")
-    Engine(bundle)
+    Engine(bundle.network)
     assert openvino.runtime() == f"onnxruntime {metadata.version('onnxruntime')}"
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
-    for use in (lambda: Engine(bundle), openvino.runtime):
+    for use in (lambda: Engine(bundle.network), openvino.runtime):
         with pytest.raises(MissingExtraError, match=r"leukopy\[openvino\]"):
             use()
 
@@ -35,7 +35,7 @@ def test_it_is_used_where_the_environment_says_so(bundle, monkeypatch):
 def test_an_unknown_runtime_is_refused(bundle, monkeypatch):
     monkeypatch.setenv(openvino.VARIABLE, "tensorrt")
     with pytest.raises(SettingsError, match="tensorrt: no such runtime"):
-        Engine(bundle)
+        Engine(bundle.network)
 
 
 @pytest.mark.parametrize("count", [1, BATCH, 2 * BATCH + 3])
@@ -44,10 +44,10 @@ def test_its_answers_are_those_of_onnx_runtime(bundle, monkeypatch, count):
     size = bundle.card.preprocess.size
     pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     names = ("logits", "feature_map")
-    expected = Engine(bundle, outputs=names).compute(pixels)
+    expected = Engine(bundle.network, outputs=names).compute(pixels)
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
     assert openvino.runtime().startswith("openvino 20")
-    found = Engine(bundle, outputs=names).compute(pixels)
+    found = Engine(bundle.network, outputs=names).compute(pixels)
     for name in names:
         assert found[name].dtype == np.float32
         scale = np.abs(expected[name]).max()

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from leukopy.bundle import Calibration
 from leukopy.core.errors import TrainingError
-from leukopy.slides.reader import calibrated, softmax
+from leukopy.network.probabilities import calibrated, softmax
 from leukopy.training.elsewhere import CELLS, cells_to_tell, fit_boundary, with_elsewhere
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, TrainingError
+from leukopy.network.familiar import Familiar
 from leukopy.network.head import linear_head, with_head
 from leukopy.network.outputs import (
     CENTRE,
@@ -23,15 +24,7 @@ from leukopy.network.outputs import (
     without_strangeness,
 )
 from leukopy.training.export import averages_its_map
-from leukopy.training.open_set import (
-    Familiar,
-    StrangenessSettings,
-    far_of,
-    fit_familiar,
-    parts_of,
-    scaled,
-    strangeness_of,
-)
+from leukopy.training.open_set import StrangenessSettings, far_of, fit_familiar, parts_of, scaled, strangeness_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 

@@ -12,17 +12,9 @@ from PIL import Image
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import silent
+from leukopy.network.familiar import Familiar
 from leukopy.taxonomy import FINE
-from leukopy.training.open_set import (
-    Familiar,
-    StrangenessSettings,
-    fit_familiar,
-    look,
-    parts_of,
-    scaled,
-    some_of,
-    strangeness_of,
-)
+from leukopy.training.open_set import StrangenessSettings, fit_familiar, look, parts_of, scaled, some_of, strangeness_of
 
 HEAD = (np.eye(11, dtype=np.float32), np.zeros(11, np.float32))
 """The embedding is the logits."""

@@ -21,7 +21,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.checkpoints import load_net
-from leukopy.slides.reader import softmax
+from leukopy.network.probabilities import softmax
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE
 from leukopy.training.cache import decode_all

@@ -14,7 +14,7 @@ from leukopy.bundle.card import (
     SlideClasses,
     Thresholds,
 )
-from leukopy.bundle.store import Bundle, add_metrics, bundled_models, open_bundle, write_bundle
+from leukopy.bundle.store import Bundle, NetworkFile, add_metrics, bundled_models, open_bundle, write_bundle
 
 __all__ = [
     "AttributeHead",
@@ -26,6 +26,7 @@ __all__ = [
     "LaboratoryLook",
     "Metric",
     "ModelFile",
+    "NetworkFile",
     "OpenSet",
     "SlideCheck",
     "SlideClasses",

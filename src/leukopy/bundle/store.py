@@ -12,9 +12,21 @@ from leukopy.bundle.card import Card, Metric
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
 from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.preprocess import Preprocess
 
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A network of cells on disk, and how it is fed."""
+
+    path: Path
+    sha256: str
+    preprocess: Preprocess
+    outputs: frozenset[str] = frozenset()
+    """Outputs of fine classes that it must give, each (N, 11)."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,11 @@ class Bundle:
         classes is the identity, and ``class_traits`` float32 (8, D), the mean of each coarse class there, whatever N.
         """
         return self.path / MODEL_FILE
+
+    @property
+    def network(self) -> NetworkFile:
+        """The network, as the engine loads it."""
+        return NetworkFile(self.model_path, self.card.model.sha256, self.card.preprocess, frozenset({"logits"}))
 
 
 def _assets() -> Path:

@@ -23,7 +23,7 @@ from leukopy.explain.faithfulness import (
 )
 from leukopy.explain.heat import Heat, Pictures
 from leukopy.inference import activations
-from leukopy.slides.reader import calibrated
+from leukopy.network.probabilities import calibrated
 
 BASELINES: tuple[str, ...] = ("centre", "random")
 """What any heat map has to beat: the middle of the picture, where the cell of a crop is, and chance."""

@@ -27,8 +27,8 @@ from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.decode import read_cell
 from leukopy.inference.features import activations
 from leukopy.network.head import Head, read_head, with_head
+from leukopy.network.probabilities import softmax
 from leukopy.network.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
-from leukopy.slides.reader import softmax
 
 _TINY = 1e-12
 

@@ -21,7 +21,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from leukopy.bundle import Bundle
+from leukopy.bundle import NetworkFile
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.decode import CellImage, read_cell
 from leukopy.imaging.looks import measure_looks
@@ -29,7 +29,6 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
-from leukopy.patients.store import PatientBundle
 from leukopy.taxonomy import FINE
 
 BATCH = 16
@@ -68,7 +67,7 @@ class Engine:
 
     def __init__(
         self,
-        bundle: Bundle | PatientBundle,
+        network: NetworkFile,
         threads: int | None = None,
         outputs: Sequence[str] = ("logits",),
         *,
@@ -77,7 +76,7 @@ class Engine:
         """Load the network.
 
         Args:
-            bundle: an opened bundle; of a patient model, one that has a cell network of its own.
+            network: of an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
             outputs: what to read from the network, as `Bundle.model_path` names it.
             looks: measure how the pictures look, too.
@@ -90,9 +89,9 @@ class Engine:
         """
         self.threads = threads or available_cores()
         self._looks = looks
-        self._path, sha256, self._spec = _network(bundle)
-        self._session = self._network = _open(self._path, sha256)
-        _check_contract(self._session, self._spec, self._path, classifies=isinstance(bundle, Bundle))
+        self._path, self._spec = network.path, network.preprocess
+        self._session = self._network = _open(self._path, network.sha256)
+        _check_contract(self._session, network)
         shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
         if absent := [name for name in outputs if name not in shapes]:
             raise BundleError(
@@ -101,7 +100,7 @@ class Engine:
             )
         self._empty = {name: np.empty((0, *shapes[name]), np.float32) for name in outputs}
         if openvino.asked_for():
-            self._session = openvino.open_network(self._path, sha256, tuple(outputs), BATCH, self.threads)
+            self._session = openvino.open_network(self._path, network.sha256, tuple(outputs), BATCH, self.threads)
 
     def shape(self, output: str) -> tuple[int, ...]:
         """Shape of one row of an output."""
@@ -181,15 +180,6 @@ class Engine:
         return dict(zip(names, values, strict=True))
 
 
-def _network(bundle: Bundle | PatientBundle) -> tuple[Path, str, Preprocess]:
-    """The file of a bundle's network of cells, its digest, and how it is fed."""
-    if isinstance(bundle, Bundle):
-        return bundle.model_path, bundle.card.model.sha256, bundle.card.preprocess
-    if bundle.cells_path is None:
-        raise BundleError(f"{bundle.path}: has no cell network of its own. Open the cell model that its card names.")
-    return bundle.cells_path, bundle.card.network.sha256, bundle.card.network.preprocess
-
-
 @lru_cache(maxsize=4)
 def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (a file that was replaced is opened anew)
     """The network of a file, loaded once: a session may be run from many threads."""
@@ -209,15 +199,17 @@ def _batches(cells: Iterable[CellInput]) -> Iterator[list[CellInput]]:
         yield batch
 
 
-def _check_contract(session: Any, spec: Preprocess, path: Path, *, classifies: bool) -> None:
+def _check_contract(session: Any, network: NetworkFile) -> None:
     """Refuse a network whose input or output is not what `Bundle.model_path` promises."""
+    side = network.preprocess.size
     inputs = {node.name: (node.type, node.shape[1:]) for node in session.get_inputs()}
     outputs = {node.name: (node.type, node.shape[1:]) for node in session.get_outputs()}
-    logits = ("tensor(float)", [len(FINE)])
-    if inputs != {"images": ("tensor(uint8)", [spec.size, spec.size, 3])} or (
-        classifies and outputs.get("logits") != logits
+    classes = ("tensor(float)", [len(FINE)])
+    if inputs != {"images": ("tensor(uint8)", [side, side, 3])} or any(
+        outputs.get(name) != classes for name in network.outputs
     ):
+        promised = f" and {len(FINE)} logits" if network.outputs else ""
         raise BundleError(
-            f"{path}: takes {inputs} and gives {list(outputs)}, not uint8 images of {spec.size} x {spec.size} px"
-            f"{f' and {len(FINE)} logits' if classifies else ''}. Export the bundle again."
+            f"{network.path}: takes {inputs} and gives {list(outputs)}, not uint8 images of {side} x {side} px"
+            f"{promised}. Export the bundle again."
         )

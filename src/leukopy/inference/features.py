@@ -39,7 +39,7 @@ def activations(bundle: Bundle, pixels: NDArray[np.uint8], names: Sequence[str])
             f"pixels: {pixels.dtype} {pixels.shape}, but {bundle.card.name!r} takes uint8 (N, {side}, {side}, 3). "
             "Prepare them with read_cell."
         )
-    engine = Engine(bundle, outputs=names)
+    engine = Engine(bundle.network, outputs=names)
     with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
         parts = list(pool.map(engine.compute, _batches(pixels)))
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
@@ -73,7 +73,7 @@ def file_activations(
         BundleError: the network has no such output, or fails.
     """
     cells = (CellInput(str(index), str(path)) for index, path in enumerate(paths))
-    engine = Engine(bundle, outputs=(name,))
+    engine = Engine(bundle.network, outputs=(name,))
     found = np.full((len(paths), *engine.shape(name)), np.nan, np.float32)
     failures: dict[int, str] = {}
     done = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from leukopy.bundle.store import CARD_FILE, MODEL_FILE
+from leukopy.bundle.store import CARD_FILE, MODEL_FILE, NetworkFile
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
 from leukopy.patients.card import PatientCard
@@ -33,6 +33,17 @@ class PatientBundle:
     def cells_path(self) -> Path | None:
         """The ONNX file of the cell network; None where that is a bundled cell model."""
         return self.path / CELLS_FILE if self.card.network.model is None else None
+
+    @property
+    def network(self) -> NetworkFile:
+        """Its own network of cells, as the engine loads it.
+
+        Raises:
+            BundleError: it has none.
+        """
+        if self.cells_path is None:
+            raise BundleError(f"{self.path}: has no cell network of its own. Open the cell model that its card names.")
+        return NetworkFile(self.cells_path, self.card.network.sha256, self.card.network.preprocess)
 
 
 def _patient_assets() -> Path:

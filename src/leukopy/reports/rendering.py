@@ -9,15 +9,15 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill in a template of this folder; whatever is filled in is escaped, and what it lacks is an error."""
+def render(template: str, *, package: str = "leukopy.reports", **values: Any) -> str:
+    """Fill in a template of ``package`` or of this one. Values are escaped; a missing value is an error."""
     environment = Environment(
-        loader=PackageLoader("leukopy.reports"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("leukopy.reports")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import Bundle, Calibration, Card, open_bundle
+from leukopy.bundle import Bundle, Card, open_bundle
 from leukopy.core.progress import Progress, silent
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
+from leukopy.network.probabilities import calibrated, softmax
 from leukopy.slides.check import ENOUGH_CELLS, class_free
 from leukopy.slides.magnification import SAMPLE, crop_for, diameters
 from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
@@ -54,7 +55,7 @@ class Classifier:
             TRAITS: bundle.card.slide_classes,
         }
         self._outputs = [name for name, there in wanted.items() if there]
-        self._engine = Engine(bundle, threads, self._outputs, looks=bundle.card.slide_check is not None)
+        self._engine = Engine(bundle.network, threads, self._outputs, looks=bundle.card.slide_check is not None)
 
     @classmethod
     def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
@@ -248,30 +249,6 @@ class Classifier:
 def _with_flag(name: str, up: NDArray[np.bool_], flags: NDArray[np.str_]) -> list[str]:
     """Flags with one more, where it is up, before the others."""
     return [";".join(filter(None, (name, own))) if is_up else own for own, is_up in zip(flags, up, strict=True)]
-
-
-def calibrated(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Calibrated probabilities (N, 11) of the fine classes.
-
-    Args:
-        calibration: of the model's card.
-        outputs: of its network, those that ``calibration.outputs`` names.
-    """
-    return softmax(outputs["logits"] / temperatures(calibration, outputs))
-
-
-def temperatures(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """What divides the logits: (1, 1), or (N, 1) where cells from elsewhere have a higher temperature."""
-    if calibration.elsewhere is None:
-        return np.full((1, 1), calibration.temperature, np.float32)
-    warmer: NDArray[np.float32] = 1 + (np.float32(calibration.elsewhere) - 1) * outputs["elsewhere"].reshape(-1, 1)
-    return np.asarray(calibration.temperature * warmer, np.float32)
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def _joined(fine: NDArray[np.float32], sets: NDArray[np.bool_]) -> NDArray[np.str_]:

@@ -33,6 +33,7 @@ from leukopy.core.progress import Progress
 from leukopy.core.settings import Settings
 from leukopy.inference import activations
 from leukopy.inference.adaptation import logits_of
+from leukopy.network.familiar import Familiar
 from leukopy.network.head import Head
 from leukopy.network.outputs import CENTRE, inputs_of, with_centre, without_strangeness
 from leukopy.taxonomy import coarse_matrix
@@ -83,31 +84,6 @@ class StrangenessSettings(Settings):
             f"in which it differs (angle to neighbour {self.neighbours} among training cells, in discriminant space); "
             "how little, and how divided, is what the class logits say. Learnt from the training cells alone."
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Familiar:
-    """What a cell is compared with. F statistics, C classes, B training cells, embeddings of D."""
-
-    projection: Array
-    """(F, F): from statistics to where the covariance within classes is the identity."""
-    offset: Array
-    """(F,): added to the projected."""
-    means: Array
-    """(C, F): of the classes, projected."""
-    discriminants: Array
-    """(F, C - 1): of the projected, along which the classes differ."""
-    cells: Array
-    """(B, C - 1): the training cells along the discriminants, brought to length 1."""
-    neighbours: int
-    head: Head
-    """A copy of the network's own, so that strangeness means the same when the head is fitted to a laboratory."""
-    temperature: float
-    doubt: float
-    middles: Array
-    """(3,): far, new and doubtful of a usual known cell."""
-    spreads: Array
-    """(3,): what the parts rise by from a usual known cell to one that is barely kept."""
 
 
 def fit_familiar(

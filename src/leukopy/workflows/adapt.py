@@ -243,7 +243,8 @@ def _as_served(bundle: Bundle, cells: pl.DataFrame, progress: Progress) -> tuple
     import numpy as np
 
     from leukopy.inference import file_activations
-    from leukopy.slides.reader import Classifier, temperatures
+    from leukopy.network.probabilities import temperatures
+    from leukopy.slides.reader import Classifier
     from leukopy.taxonomy import FINE
 
     paths, calibration = cells["path"].to_list(), bundle.card.calibration
@@ -269,7 +270,7 @@ def _judge(
     from leukopy.evaluation.calibration import calibration
     from leukopy.evaluation.classification import classification, classify_scores, coarse_indices
     from leukopy.evaluation.intervals import Estimate, bootstrap
-    from leukopy.slides.reader import softmax
+    from leukopy.network.probabilities import softmax
     from leukopy.taxonomy import COARSE, coarse_matrix
 
     truth = coarse_indices(cells["code"].to_list())

@@ -143,8 +143,8 @@ def _score(settings: LeftOutSettings, code: str, bundle: Bundle, progress: Progr
     from leukopy.evaluation.classification import coarse_indices
     from leukopy.evaluation.open_set import score_open_set
     from leukopy.evaluation.roc import delong_interval
+    from leukopy.network.probabilities import softmax
     from leukopy.reports.open_set import LeftOut
-    from leukopy.slides.reader import softmax
     from leukopy.taxonomy import coarse_matrix, fine_members
     from leukopy.training.open_set import look
     from leukopy.training.sources import with_test

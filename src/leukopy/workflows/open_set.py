@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from leukopy.bundle import Bundle, Card, Metric, Thresholds
     from leukopy.evaluation.intervals import Estimate
+    from leukopy.network.familiar import Familiar
     from leukopy.network.head import Head
-    from leukopy.training.open_set import Familiar, Seen, StrangenessSettings
+    from leukopy.training.open_set import Seen, StrangenessSettings
     from leukopy.training.settings import TrainSettings
 
 REPORT_FILE = "open_set.json"
@@ -230,7 +231,7 @@ def _thresholds(bundle: Bundle, head: Head, val: Seen) -> Thresholds:
     from leukopy.evaluation.classification import member_mask
     from leukopy.evaluation.conformal import set_threshold
     from leukopy.inference.adaptation import logits_of
-    from leukopy.slides.reader import softmax
+    from leukopy.network.probabilities import softmax
 
     thresholds = bundle.card.thresholds
     members = member_mask(val.cells["code"].to_list())

@@ -67,7 +67,7 @@ def cell_features(network: CellNetwork, paths: Sequence[str], progress: Progress
     Raises:
         BundleError: as `open_network`; or the model has no such output.
     """
-    engine = Engine(open_network(network), outputs=network.outputs)
+    engine = Engine(open_network(network).network, outputs=network.outputs)
     shapes = [engine.shape(name) for name in network.outputs]
     values = np.full((len(paths), sum(int(np.prod(shape)) for shape in shapes)), np.nan, np.float32)
     failures: dict[int, tuple[str, str]] = {}

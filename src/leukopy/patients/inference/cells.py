@@ -17,10 +17,10 @@ from leukopy.core.progress import Progress, silent
 from leukopy.imaging.decode import read_cell
 from leukopy.inference.engine import BATCH, Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
+from leukopy.network.probabilities import calibrated
 from leukopy.patients.inference.bags import open_network
 from leukopy.patients.inference.measures import MEASURES, cell_measures
 from leukopy.patients.store import PatientBundle
-from leukopy.slides.reader import calibrated
 from leukopy.taxonomy import COARSE, coarse_matrix
 
 CLASSIFIER = "default"
@@ -64,8 +64,8 @@ class CellReader:
         self._source: Bundle | PatientBundle = bundle if own else self._cells
         judging = self._cells.card.calibration.outputs
         extra = () if own else judging
-        self._engine = Engine(self._source, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
-        self._classifier = Engine(self._cells, threads, judging) if own else None
+        self._engine = Engine(self._source.network, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
+        self._classifier = Engine(self._cells.network, threads, judging) if own else None
         features = sum(_width(self._engine, name) for name in self._network.outputs)
         features += len(MEASURES) if self._network.measures else 0
         if features != bundle.card.model.features:
@@ -187,7 +187,7 @@ class CellReader:
         """What gives the maps of the features; None where not every feature has one."""
         names = [MAPS.get(name) for name in self._network.outputs] + [None] * self._network.measures
         try:
-            return Engine(self._source, 1, [name for name in names if name]) if all(names) else None
+            return Engine(self._source.network, 1, [name for name in names if name]) if all(names) else None
         except BundleError:  # the network is whole, as `_engine` found: it only lacks such an output
             return None
 

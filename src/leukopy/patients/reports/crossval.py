@@ -175,6 +175,7 @@ def _page(content: CrossvalContent) -> str:
     figures = {titles[name]: model.figures for name, model in content.models.items()}
     return render(
         "patients_crossval.html.j2",
+        package="leukopy.patients.reports",
         content=content,
         first=next(iter(content.models.values())).figures,
         date=str(content.provenance.get("created", ""))[:10],

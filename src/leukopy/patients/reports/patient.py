@@ -94,6 +94,7 @@ def write_patient(
     others = others.with_columns(pl.lit(None).alias("heat"))  # they are shown for what they are, not for their weight
     page = render(
         "patient.html.j2",
+        package="leukopy.patients.reports",
         run=run,
         row=row,
         point=point,
@@ -135,6 +136,7 @@ def write_patients(
     point = point_of(run.card, judged.row(0, named=True)) if judged.height else None
     page = render(
         "patients.html.j2",
+        package="leukopy.patients.reports",
         run=run,
         rows=patients.to_dicts(),
         pages=pages,

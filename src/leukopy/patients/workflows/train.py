@@ -233,7 +233,7 @@ def _width(network: Any) -> int:
     from leukopy.inference.engine import Engine
     from leukopy.patients.inference.bags import open_network
 
-    engine = Engine(open_network(network), threads=1, outputs=network.outputs)
+    engine = Engine(open_network(network).network, threads=1, outputs=network.outputs)
     return sum(engine.shape(name)[0] for name in network.outputs)
 
 

@@ -1,0 +1,34 @@
+"""From logits to calibrated probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.bundle import Calibration
+
+
+def calibrated(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Calibrated probabilities (N, 11) of the fine classes.
+
+    Args:
+        calibration: of the model's card.
+        outputs: of its network, those that ``calibration.outputs`` names.
+    """
+    return softmax(outputs["logits"] / temperatures(calibration, outputs))
+
+
+def temperatures(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """What divides the logits: (1, 1), or (N, 1) where cells from elsewhere have a higher temperature."""
+    if calibration.elsewhere is None:
+        return np.full((1, 1), calibration.temperature, np.float32)
+    warmer: NDArray[np.float32] = 1 + (np.float32(calibration.elsewhere) - 1) * outputs["elsewhere"].reshape(-1, 1)
+    return np.asarray(calibration.temperature * warmer, np.float32)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
