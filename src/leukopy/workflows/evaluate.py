@@ -16,7 +16,7 @@ from leukopy.core.places import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.labelled import read_images, scorable, select_split
+from leukopy.workflows.evaluation_images import read_images, scorable, select_split
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,8 +111,8 @@ def evaluate(
     from leukopy.reports.evaluation import write_evaluation
     from leukopy.slides.reader import Classifier
 
-    listed = select_split(read_images(settings), settings)
-    labelled, counts = scorable(listed, settings)
+    listed = select_split(read_images(settings.data, settings.root), settings.split, settings.data)
+    labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}")
     classifier = Classifier.open(settings.model)
     relation = _relation(settings, classifier.card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)

@@ -10,44 +10,42 @@ from leukopy.core.errors import InputError, SettingsError
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.workflows.evaluate import EvaluateSettings
 
-
-def read_images(settings: EvaluateSettings) -> pl.DataFrame:
-    """The manifest; with ``code2`` where it holds the labels of a second annotator."""
+def read_images(data: str, root: Path | None) -> pl.DataFrame:
+    """The manifest, or that of a data set below ``root``; with ``code2`` where it holds the labels of a second annotator."""
     from leukopy.datasets import DATASETS, open_dataset, read_manifest, read_second_labels
 
-    if settings.data in DATASETS:
-        if settings.root is None:
-            raise SettingsError(f"{settings.data} is a data set: say where it lies with --root DIR.")
-        manifest, table = open_dataset(settings.data, settings.root), settings.root
-        second = read_second_labels(table, labels=DATASETS[settings.data].labels) if table.is_file() else None
-    elif settings.root is not None:
+    if data in DATASETS:
+        if root is None:
+            raise SettingsError(f"{data} is a data set: say where it lies with --root DIR.")
+        manifest, table = open_dataset(data, root), root
+        second = read_second_labels(table, labels=DATASETS[data].labels) if table.is_file() else None
+    elif root is not None:
         raise SettingsError(
-            f"--root goes with the name of a data set, and {settings.data!r} is none; known: {', '.join(DATASETS)}."
+            f"--root goes with the name of a data set, and {data!r} is none; known: {', '.join(DATASETS)}."
         )
     else:
-        manifest = read_manifest(Path(settings.data))
-        second = read_second_labels(Path(settings.data))
+        manifest = read_manifest(Path(data))
+        second = read_second_labels(Path(data))
     return manifest if second is None else manifest.with_columns(second)
 
 
-def select_split(manifest: pl.DataFrame, settings: EvaluateSettings) -> pl.DataFrame:
+def select_split(manifest: pl.DataFrame, split: str, where: str) -> pl.DataFrame:
     """The images of the split."""
-    if settings.split == "all":
+    if split == "all":
         return manifest
-    chosen = manifest.filter(split=settings.split)
+    chosen = manifest.filter(split=split)
     if chosen.is_empty():
         sizes = manifest["split"].fill_null("none").value_counts(sort=True).iter_rows()
         there = ", ".join(f"{name}: {count:,}" for name, count in sizes)
         raise InputError(
-            f"{settings.data}: no image is in split {settings.split!r} (images by split: {there}). "
+            f"{where}: no image is in split {split!r} (images by split: {there}). "
             "Choose another --split, or --split all."
         )
     return chosen
 
 
-def scorable(listed: pl.DataFrame, settings: EvaluateSettings) -> tuple[pl.DataFrame, dict[str, int]]:
+def scorable(listed: pl.DataFrame, where: str) -> tuple[pl.DataFrame, dict[str, int]]:
     """The images whose class the model can name, and how many were left out for what."""
     import polars as pl
 
@@ -61,7 +59,6 @@ def scorable(listed: pl.DataFrame, settings: EvaluateSettings) -> tuple[pl.DataF
     }
     known = listed.filter(~unlabelled & ~outside)
     codes = set(known["code"])
-    where = f"{settings.data}, split {settings.split}"
     if counts["unlabelled"] == len(listed):
         raise InputError(f"{where}: none of the {len(listed):,} images has a label. Fill in column 'label' or 'code'.")
     coarse = {find(code).coarse for code in codes}
