@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import SettingsError
+from leukopy.studies.leave_class_out import leave_out, read_left_out
 from leukopy.synthesis import draw_cell
-from leukopy.workflows.left_out import leave_out, read_left_out
 
 COUNTS = {"train": 8, "val": 12, "test": 4}
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import SettingsError
+from leukopy.studies.transfer import read_transfer, transfer
 from leukopy.synthesis import draw_cell
-from leukopy.workflows.transfer import read_transfer, transfer
 
 _CODES = ("LY", "EO", "NEU")
 

@@ -12,7 +12,7 @@ from leukopy.cli.train import change
 from leukopy.core.errors import EXIT_FAILURES
 
 if TYPE_CHECKING:
-    from leukopy.workflows.compare import CompareResult
+    from leukopy.studies.compare import CompareResult
 
 
 def compare(
@@ -38,7 +38,7 @@ def compare(
     """
     from rich.console import Console
 
-    from leukopy.workflows.compare import CompareSettings, compare
+    from leukopy.studies.compare import CompareSettings, compare
 
     values = {"recipes": configs, "changes": dict(change(text) for text in changes or []), "split": split}
     settings = CompareSettings.build(values)

@@ -57,7 +57,7 @@ def run_left_out(config: Path, out: Path, only: list[str]) -> None:
     from rich.table import Table
 
     from leukopy.reports.open_set import shown
-    from leukopy.workflows.left_out import leave_out, read_left_out
+    from leukopy.studies.leave_class_out import leave_out, read_left_out
 
     settings = read_left_out(config)
     with progress_bar() as progress:

@@ -15,7 +15,7 @@ def run_transfer(config: Path, out: Path, arms: list[str]) -> None:
     from rich.table import Table
 
     from leukopy.reports.transfer import LEVELS, matrix
-    from leukopy.workflows.transfer import read_transfer, transfer
+    from leukopy.studies.transfer import read_transfer, transfer
 
     settings = read_transfer(config)
     with progress_bar() as progress:
