@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.workflows.adapt import AdaptSettings, adapt
 from results_file import write

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from leukopy.bundle import open_bundle
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
 from leukopy.inference import file_activations

@@ -11,7 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.reports.evaluation import averages
 from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 from leukopy.workflows.train import read_recipe, train

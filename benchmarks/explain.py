@@ -17,11 +17,11 @@ import numpy as np
 import polars as pl
 
 from leukopy.bundle import open_bundle
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.evaluation.intervals import Estimate
 from leukopy.explain import METHODS, Explainer, Subject, average, of_all_views, randomised, rank_correlation
-from leukopy.explain.measuring import BASELINES, EXPLANATION_SCHEMA, Case, baseline, figures, measure
+from leukopy.explain.scores import BASELINES, EXPLANATION_SCHEMA, Case, baseline, figures, measure
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment

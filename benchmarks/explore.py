@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.inference.cores import available_cores
 from results_file import write
 

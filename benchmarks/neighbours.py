@@ -15,7 +15,7 @@ import polars as pl
 from sklearn.cluster import KMeans
 
 from leukopy.bundle import open_bundle
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.explain.neighbours import make_index, nearest, prototypes
 from leukopy.inference import embeddings

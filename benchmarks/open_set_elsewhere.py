@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from leukopy.bundle import Bundle, open_bundle
-from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import silent
 from leukopy.datasets import open_dataset
 from leukopy.evaluation.roc import delong_interval
 from leukopy.inference import activations
 from leukopy.inference.rows import CellInput
+from leukopy.slides.ood_correction import among, rise
 from leukopy.slides.reader import FAR, magnified
-from leukopy.slides.strangeness import among, rise
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import fine_members
 from leukopy.training.open_set import look

@@ -20,13 +20,13 @@ from PIL import Image
 
 import results_file
 from leukopy.review.agreement import Reading, agree
-from leukopy.review.aids import Aids
-from leukopy.review.content import signed_content
-from leukopy.review.counting import count_case
+from leukopy.review.assistance import Aids
+from leukopy.review.case_differential import count_case
 from leukopy.review.documents import fhir_bundle, signed_csv, signed_html, signed_pdf
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.records import Case, CellRow, SignedContent, Status
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.signed_content import signed_content
 from leukopy.synthesis import draw_cell
 
 CELLS = 500

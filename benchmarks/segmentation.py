@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.imaging.decode import read_image
 from leukopy.imaging.segmentation import segment
 from results_file import write

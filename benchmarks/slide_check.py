@@ -24,15 +24,15 @@ from scipy.stats import spearmanr
 
 from leukopy.bundle import Bundle, SlideCheck, open_bundle
 from leukopy.core.errors import ImageError
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
+from leukopy.imaging.appearance import measure_looks
 from leukopy.imaging.decode import read_cell
-from leukopy.imaging.looks import measure_looks
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
 from leukopy.network.probabilities import calibrated
-from leukopy.slides.check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
 from leukopy.slides.fit_check import SlideCheckSettings, fit_slide_check
+from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix, find
 from results_file import write
 

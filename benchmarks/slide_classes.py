@@ -20,14 +20,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, open_bundle
-from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import silent
 from leukopy.datasets import open_dataset
 from leukopy.evaluation.classification import coarse_indices
 from leukopy.inference.engine import Engine
 from leukopy.inference.rows import CellInput
 from leukopy.network.probabilities import softmax
-from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS, find_classes
+from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, find_classes
 from leukopy.slides.reader import magnified
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix

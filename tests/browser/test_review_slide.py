@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
 
 from leukopy.bundle import LaboratoryLook, SlideCheck, open_bundle, write_bundle
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.review.importing import import_as_case
 from leukopy.review.records import CaseDraft
 from leukopy.review.settings import ReviewSettings

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.evaluation.summing import summing
+from leukopy.evaluation.coarse_gain import summing
 from leukopy.taxonomy import COARSE, FINE, find
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from leukopy.bundle import Bundle
-from leukopy.explain.measuring import (
+from leukopy.explain.scores import (
     BASELINES,
     EXPLANATION_SCHEMA,
     Case,

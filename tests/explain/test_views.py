@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from leukopy.explain import METHODS, Subject, of_all_views
-from leukopy.explain.views import VIEWS, turn, turn_back
+from leukopy.explain.test_time_views import VIEWS, turn, turn_back
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ import pytest
 
 from leukopy.bundle import open_bundle
 from leukopy.core.progress import silent
-from leukopy.explore import measuring
+from leukopy.explore import measure as measuring
 from leukopy.explore.features import measure
 from leukopy.explore.means import unpack
-from leukopy.explore.measuring import embed_all, measure_all
+from leukopy.explore.measure import embed_all, measure_all
 from leukopy.inference import embeddings, workers
 
 Draw = Callable[..., list[str]]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from leukopy.imaging.looks import MEASURES, measure_looks
+from leukopy.imaging.appearance import MEASURES, measure_looks
 
 SIDE = 96
 

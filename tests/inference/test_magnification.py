@@ -11,7 +11,7 @@ from PIL import Image
 
 from leukopy.bundle import open_bundle
 from leukopy.inference.rows import CellInput
-from leukopy.slides.check import ENOUGH_CELLS
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
 from leukopy.slides.magnification import crop_for, diameters, usual_sizes
 from leukopy.slides.reader import Classifier, magnified
 from leukopy.synthesis import draw_cell

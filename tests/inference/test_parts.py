@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from leukopy.core.errors import OutputError
-from leukopy.inference import parts as module
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
-from leukopy.slides.parts import Parts
+from leukopy.slides import result_parts as module
+from leukopy.slides.result_parts import Parts
 
 
 def some(first: int, count: int) -> Predictions:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from leukopy.bundle import SlideClasses
-from leukopy.slides.own_classes import INERTIA, find_classes
+from leukopy.slides.class_means import INERTIA, find_classes
 from leukopy.taxonomy import COARSE, coarse_matrix
 
 HOW = SlideClasses(weight=0.3, elsewhere=2.0, spread=6.0, fitted_on="cells of a test")

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from leukopy.bundle import LaboratoryLook, SlideCheck
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
-from leukopy.slides.check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge, with_laboratory
+from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge, with_laboratory
 
 SIZE = len(MEASURES)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.slides.check import ENOUGH_CELLS
-from leukopy.slides.strangeness import NO_RISE, Rise, among, rise, usual
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
+from leukopy.slides.ood_correction import NO_RISE, Rise, among, rise, usual
 
 RNG = np.random.default_rng(0)
 

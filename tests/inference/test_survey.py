@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leukopy.slides.own_classes import OwnClasses
+from leukopy.slides.class_means import OwnClasses
 from leukopy.slides.survey import SAMPLE, UNKNOWN, Survey, sample_of
 
 

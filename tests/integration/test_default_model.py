@@ -17,7 +17,7 @@ from leukopy.bundle import bundled_models, open_bundle
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
 from leukopy.inference.rows import CellInput
-from leukopy.slides.check import SlideLook, judge
+from leukopy.slides.laboratory_check import SlideLook, judge
 from leukopy.slides.reader import Classifier
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES, FINE, find

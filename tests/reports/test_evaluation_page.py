@@ -14,8 +14,8 @@ from PIL import Image
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.agreement import ANNOTATORS, agreement
 from leukopy.evaluation.classification import coarse_indices, fine_indices
+from leukopy.evaluation.coarse_gain import summing
 from leukopy.evaluation.levels import Evaluation, score_level
-from leukopy.evaluation.summing import summing
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports.evaluation_page import EvaluationContent, matrix, write_evaluation_page
 from leukopy.reports.examples import doubtful_labels

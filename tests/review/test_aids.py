@@ -14,7 +14,7 @@ from PIL import Image
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, ImageError, SettingsError
 from leukopy.explain.neighbours import INDEX_FILE, make_index, write_index
-from leukopy.review.aids import REFERENCES, SIDE, Aids
+from leukopy.review.assistance import REFERENCES, SIDE, Aids
 from leukopy.review.settings import ReviewSettings
 from leukopy.synthesis import draw_cell
 

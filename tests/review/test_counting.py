@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leukopy.core.errors import SettingsError
-from leukopy.review.counting import count_case
+from leukopy.review.case_differential import count_case
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView, Status
 from leukopy.review.settings import ReviewSettings
 from leukopy.taxonomy import DISPLAY_ORDER, Place, find

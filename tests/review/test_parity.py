@@ -15,7 +15,7 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
 from leukopy.review.uploads import Upload, keep, unpack
 from leukopy.review.worker import Worker
-from leukopy.slides.check import SlideDistance
+from leukopy.slides.laboratory_check import SlideDistance
 from leukopy.taxonomy import FINE
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.draw import DrawSettings, draw

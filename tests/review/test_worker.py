@@ -16,8 +16,8 @@ from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
 from leukopy.review.worker import IMAGES, Worker
+from leukopy.slides.ood_correction import Rise
 from leukopy.slides.reader import Classifier
-from leukopy.slides.strangeness import Rise
 from leukopy.slides.survey import Survey
 
 CODES = ("SNE", "LY", "MO")

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from leukopy.bundle import Calibration
 from leukopy.core.errors import TrainingError
 from leukopy.network.probabilities import calibrated, softmax
-from leukopy.training.elsewhere import CELLS, cells_to_tell, fit_boundary, with_elsewhere
+from leukopy.training.domain_classifier import CELLS, cells_to_tell, fit_boundary, with_elsewhere
 
 
 def network() -> onnx.ModelProto:

@@ -9,8 +9,8 @@ import pytest
 
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, TrainingError
-from leukopy.network.familiar import Familiar
 from leukopy.network.head import linear_head, with_head
+from leukopy.network.ood_reference import Familiar
 from leukopy.network.outputs import (
     CENTRE,
     FAR,

@@ -12,7 +12,7 @@ from PIL import Image
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import silent
-from leukopy.network.familiar import Familiar
+from leukopy.network.ood_reference import Familiar
 from leukopy.taxonomy import FINE
 from leukopy.training.open_set import StrangenessSettings, fit_familiar, look, parts_of, scaled, some_of, strangeness_of
 

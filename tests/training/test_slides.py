@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import SlideCheck
 from leukopy.core.errors import TrainingError
-from leukopy.imaging.looks import MEASURES
-from leukopy.slides.check import SlideLook, class_free, judge
+from leukopy.imaging.appearance import MEASURES
 from leukopy.slides.fit_check import ENOUGH_IMAGES, SlideCheckSettings, distances_left_out, fit_slide_check
+from leukopy.slides.laboratory_check import SlideLook, class_free, judge
 
 SIZE = len(MEASURES)
 CLASSES = {"LY": 0.2, "NEU": 0.0, "PLT": -0.2}

@@ -12,7 +12,7 @@ import pytest
 
 from leukopy.bundle import LaboratoryLook, Metric, SlideCheck, Thresholds, add_metrics, open_bundle, write_bundle
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.inference import openvino, parts
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from leukopy.cli.main import app
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import read_json
+from leukopy.studies import compare as module
 from leukopy.studies.compare import CompareSettings, compare
 from leukopy.synthesis import draw_cell
 from leukopy.training.features import Extractor
 from leukopy.training.shallow_settings import Features
-from leukopy.workflows import compare as module
 from leukopy.workflows.recipes import build_any, read
 from leukopy.workflows.shallow import train_shallow
 

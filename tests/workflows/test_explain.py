@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
-from leukopy.explain.measuring import EXPLANATION_SCHEMA
+from leukopy.explain.scores import EXPLANATION_SCHEMA
 from leukopy.network.outputs import with_class_activation
 from leukopy.taxonomy import FINE
 from leukopy.workflows.explain import ExplainSettings, explain, file_name, gather_all

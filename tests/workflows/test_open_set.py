@@ -19,11 +19,11 @@ from leukopy import taxonomy
 from leukopy.bundle import open_bundle, write_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, TrainingError
-from leukopy.inference import classifier as classifier_module
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import STRANGENESS_SCHEMA
-from leukopy.slides.strangeness import usual
+from leukopy.slides import reader as classifier_module
+from leukopy.slides.ood_correction import usual
 from leukopy.training.attributes import card_for
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set

@@ -18,7 +18,7 @@ from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError
 from leukopy.inference.rows import LOOK_SCHEMA
 from leukopy.reports.model_card import model_card
-from leukopy.slides import parts
+from leukopy.slides import result_parts as parts
 from leukopy.workflows.adapt import AdaptSettings, adapt
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.predict import PredictSettings, predict

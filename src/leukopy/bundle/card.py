@@ -108,7 +108,7 @@ class OpenSet(Settings):
     """Share of the known cells that the threshold keeps."""
     usual: tuple[float, float] | None = None
     """What a quarter of the known cells stay below, of the ``strangeness.far`` output and of all else that makes them
-    strange: what a slide's cells are held against (`leukopy.slides.strangeness`). None: the network has no such
+    strange: what a slide's cells are held against (`leukopy.slides.ood_correction`). None: the network has no such
     output, and every cell is judged by itself."""
     fitted_on: str
     """The cells the threshold was set on; never a test split."""
@@ -119,7 +119,7 @@ class OpenSet(Settings):
 
 
 class SlideClasses(Settings):
-    """How the classes of a slide from elsewhere are found again (`leukopy.slides.own_classes`), without a
+    """How the classes of a slide from elsewhere are found again (`leukopy.slides.class_means`), without a
     label, by the outputs ``traits`` and ``class_traits``."""
 
     weight: float = Field(gt=0)
@@ -144,10 +144,10 @@ class LaboratoryLook(Settings):
 
 
 class SlideCheck(Settings):
-    """What tells a slide that looks unlike the laboratories of the training (`leukopy.slides.check`)."""
+    """What tells a slide that looks unlike the laboratories of the training (`leukopy.slides.laboratory_check`)."""
 
     measures: tuple[str, ...]
-    """What is measured of each picture: ``leukopy.imaging.looks.MEASURES`` of the leukopy that fitted it."""
+    """What is measured of each picture: ``leukopy.imaging.appearance.MEASURES`` of the leukopy that fitted it."""
     laboratories: tuple[LaboratoryLook, ...]
     classes: dict[str, tuple[float, ...]]
     """Coarse code -> how its cells differ from the mean class."""

@@ -11,7 +11,7 @@ from leukopy import taxonomy
 from leukopy.bundle.card import Card, Metric
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.imaging.preprocess import Preprocess
 
 MODEL_FILE = "model.onnx"

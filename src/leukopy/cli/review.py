@@ -11,7 +11,7 @@ import typer
 
 from leukopy.cli.console import say
 from leukopy.core.errors import EXIT_ERROR, EXIT_FAILURES, MissingExtraError
-from leukopy.core.places import review_folder
+from leukopy.core.paths import review_folder
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from leukopy.datasets.audit import Audit, audit, count_classes, describe_duplicates, write_audit
 from leukopy.datasets.cards import DATASETS, Dataset, DatasetCard
 from leukopy.datasets.duplicates import clusters, find_duplicates
-from leukopy.datasets.looking import Look, look
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
-from leukopy.datasets.opening import open_dataset
+from leukopy.datasets.open import open_dataset
+from leukopy.datasets.probe import Look, look
 from leukopy.datasets.splits import check_fractions, split
 
 __all__ = [

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from leukopy.evaluation.agreement import Agreement
 from leukopy.evaluation.calibration import CalibrationReport, calibration
 from leukopy.evaluation.classification import Classification, classification
+from leukopy.evaluation.coarse_gain import Summing
 from leukopy.evaluation.conformal import SetScore
-from leukopy.evaluation.summing import Summing
 from leukopy.taxonomy import CellClass
 
 

@@ -16,7 +16,7 @@ from leukopy.explain.faithfulness import (
 from leukopy.explain.heat import Explainer, Heat, Pictures, to_heat
 from leukopy.explain.methods import METHODS, Method, Subject, open_subject, randomised
 from leukopy.explain.neighbours import Neighbour, NeighbourIndex, nearest, read_index
-from leukopy.explain.views import of_all_views
+from leukopy.explain.test_time_views import of_all_views
 
 __all__ = [
     "METHODS",

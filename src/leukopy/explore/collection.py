@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from leukopy.core.progress import Progress
-from leukopy.explore.measuring import Measurements, measure_all
+from leukopy.explore.measure import Measurements, measure_all
 from leukopy.explore.summaries import in_order, to_level
 from leukopy.imaging.measures import FEATURES
 from leukopy.inference.rows import FAILURE_SCHEMA

@@ -13,7 +13,7 @@ from leukopy.bundle import Bundle
 from leukopy.core.progress import Progress
 from leukopy.explore.collection import Collection
 from leukopy.explore.means import MeanCell, unpack
-from leukopy.explore.measuring import embed_all
+from leukopy.explore.measure import embed_all
 from leukopy.explore.projections import Score, Space, project, score, stratified
 from leukopy.explore.summaries import ENOUGH, NO_LABEL, outliers, spreads
 from leukopy.imaging.measures import FEATURES, LIGHT

@@ -17,7 +17,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
-from leukopy.core.places import cache_folder
+from leukopy.core.paths import cache_folder
 from leukopy.core.progress import Progress
 from leukopy.explore.store import Store
 from leukopy.explore.summaries import NO_LABEL

@@ -23,8 +23,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from leukopy.bundle import NetworkFile
 from leukopy.core.errors import BundleError, ImageError
+from leukopy.imaging.appearance import measure_looks
 from leukopy.imaging.decode import CellImage, read_cell
-from leukopy.imaging.looks import measure_looks
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores

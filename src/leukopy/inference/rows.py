@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from leukopy.bundle import Card
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
 PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))

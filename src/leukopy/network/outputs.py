@@ -20,7 +20,7 @@ CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "at
 STRANGENESS, CENTRE, FAR = "strangeness", "strangeness.centre", "strangeness.far"
 
 if TYPE_CHECKING:
-    from leukopy.network.familiar import Familiar
+    from leukopy.network.ood_reference import Familiar
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -18,8 +18,8 @@ from leukopy.core.files import write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
 from leukopy.explain.cards import CARDS
-from leukopy.explain.measuring import BASELINES, Figures, in_words, percent
 from leukopy.explain.neighbours import Neighbour
+from leukopy.explain.scores import BASELINES, Figures, in_words, percent
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.reports.overlay import View, heated, jpeg

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from leukopy.evaluation.agreement import MODEL, agreement
 from leukopy.evaluation.intervals import clopper_pearson
-from leukopy.review.counting import own_classes
+from leukopy.review.case_differential import own_classes
 from leukopy.review.records import Agreement, AgreementView, CellRow, ClassChoice
 from leukopy.taxonomy import COARSE, FINE, find, fine_members
 

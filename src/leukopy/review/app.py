@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.review.aids import Aids
 from leukopy.review.api import API, api_router
+from leukopy.review.assistance import Aids
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.pages import pages_router, static_folder
 from leukopy.review.security import (

@@ -17,7 +17,7 @@ from leukopy.review.records import CaseDraft, Refused, UploadResult, User
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, Store
 from leukopy.review.uploads import Upload, keep, shown, unpack
-from leukopy.slides.check import SlideDistance
+from leukopy.slides.laboratory_check import SlideDistance
 from leukopy.taxonomy import FINE
 from leukopy.workflows.analyze import CELLS_FILE, FAILURES_FILE
 

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from leukopy.review.aids import Aids
+from leukopy.review.assistance import Aids
 from leukopy.review.lymphocytosis import PatientJudge
 from leukopy.review.security import LogIns, OneTimeToken
 from leukopy.review.settings import ReviewSettings

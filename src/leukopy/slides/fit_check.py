@@ -12,8 +12,8 @@ from scipy.stats import chi2
 from leukopy.bundle import LaboratoryLook, SlideCheck
 from leukopy.core.errors import TrainingError
 from leukopy.core.settings import Settings
-from leukopy.imaging.looks import MEASURES
-from leukopy.slides.check import SlideDistance, SlideLook, class_free, judge
+from leukopy.imaging.appearance import MEASURES
+from leukopy.slides.laboratory_check import SlideDistance, SlideLook, class_free, judge
 
 ENOUGH_IMAGES = 50
 """Of a laboratory; with fewer, its covariance is not known."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
-from leukopy.slides.check import ENOUGH_CELLS
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
 
 SAMPLE = 32
 """Cells of a slide that are measured, at most: 10 ms each."""

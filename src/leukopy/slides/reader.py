@@ -18,10 +18,10 @@ from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
 from leukopy.network.probabilities import calibrated, softmax
-from leukopy.slides.check import ENOUGH_CELLS, class_free
+from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
+from leukopy.slides.laboratory_check import ENOUGH_CELLS, class_free
 from leukopy.slides.magnification import SAMPLE, crop_for, diameters
-from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
-from leukopy.slides.strangeness import NO_RISE, Rise, among, rise
+from leukopy.slides.ood_correction import NO_RISE, Rise, among, rise
 from leukopy.slides.survey import UNKNOWN, Survey, sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 

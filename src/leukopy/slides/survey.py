@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from leukopy.slides.own_classes import OwnClasses
-from leukopy.slides.strangeness import NO_RISE, Rise
+from leukopy.slides.class_means import OwnClasses
+from leukopy.slides.ood_correction import NO_RISE, Rise
 from leukopy.taxonomy import COARSE
 
 SAMPLE = 128

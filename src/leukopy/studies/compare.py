@@ -12,7 +12,7 @@ from pydantic import Field
 
 from leukopy.core.errors import LeukopyError, OutputError, SettingsError
 from leukopy.core.files import read_json, write_json
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import FINISHED, RUN_FILE

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import read_json
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import FINISHED, RUN_FILE

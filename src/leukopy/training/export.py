@@ -29,7 +29,7 @@ from leukopy.network.outputs import with_class_activation
 from leukopy.network.quantise import quantised
 from leukopy.slides.magnification import diameters, usual_sizes
 from leukopy.training.data import CellData, Pictures
-from leukopy.training.elsewhere import ELSEWHERE, cells_to_tell, fit_boundary, with_elsewhere
+from leukopy.training.domain_classifier import ELSEWHERE, cells_to_tell, fit_boundary, with_elsewhere
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.settings import SlideClassesChoice, TrainSettings
 from leukopy.training.slide_classes import fit_traits, known_cells, with_traits

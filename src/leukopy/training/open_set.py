@@ -6,7 +6,7 @@ Three things make a cell strange, each told in another way, and their sum tells 
   (Mahalanobis distance: Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS
   2018). The early maps have not been taught to forget what does not tell the known classes apart, as the last one has;
   and they are looked at in the middle of the picture, where the cell is. Another laboratory multiplies the distances
-  of all its cells, which is made up for where a slide is known (`leukopy.slides.strangeness`).
+  of all its cells, which is made up for where a slide is known (`leukopy.slides.ood_correction`).
 - *new*: where the same statistics tell classes apart (linear discriminants: Fisher 1936), it lies in a direction in
   which no training cell lies: its traits are those of no class, or of several at once (angle to the k-th nearest cell:
   Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022).
@@ -33,8 +33,8 @@ from leukopy.core.progress import Progress
 from leukopy.core.settings import Settings
 from leukopy.inference import activations
 from leukopy.inference.adaptation import logits_of
-from leukopy.network.familiar import Familiar
 from leukopy.network.head import Head
+from leukopy.network.ood_reference import Familiar
 from leukopy.network.outputs import CENTRE, inputs_of, with_centre, without_strangeness
 from leukopy.taxonomy import coarse_matrix
 from leukopy.training.attributes import card_for

@@ -139,7 +139,7 @@ class Loss(Settings):
 
 
 class SlideClassesChoice(Settings):
-    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.slides.own_classes`).
+    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.slides.class_means`).
 
     Both are measured on laboratories left out.
     """
@@ -196,7 +196,7 @@ class TrainSettings(Recipe):
     """Share of validation cells that the ``uncertain`` threshold flags."""
     elsewhere: float = Field(default=1.0, ge=1)
     """How many times higher the temperature is for cells unlike those of the laboratory that validates
-    (`leukopy.training.elsewhere`); 1: one temperature for all. It is measured on laboratories left out."""
+    (`leukopy.training.domain_classifier`); 1: one temperature for all. It is measured on laboratories left out."""
     slide_classes: SlideClassesChoice | None = None
     """None: the classes are taken to look alike everywhere."""
     deploy: Literal["float32", "int8"] = "float32"

@@ -1,5 +1,5 @@
 """What a network must tell for the classes of a slide from elsewhere to be found again: see
-`leukopy.slides.own_classes`.
+`leukopy.slides.class_means`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from leukopy.core.errors import TrainingError
 from leukopy.evaluation.classification import coarse_indices
-from leukopy.slides.own_classes import CLASS_TRAITS, TRAITS
+from leukopy.slides.class_means import CLASS_TRAITS, TRAITS
 from leukopy.taxonomy import COARSE
 
 CELLS = 200

@@ -309,9 +309,9 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
 
     import numpy as np
 
+    from leukopy.imaging.appearance import measure_looks
     from leukopy.imaging.decode import read_cell
-    from leukopy.imaging.looks import measure_looks
-    from leukopy.slides.check import ENOUGH_CELLS, with_laboratory
+    from leukopy.slides.laboratory_check import ENOUGH_CELLS, with_laboratory
     from leukopy.taxonomy import find
 
     check, spec = bundle.card.slide_check, bundle.card.preprocess

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from leukopy.bundle import Card
     from leukopy.inference.rows import CellInput
-    from leukopy.slides.check import SlideDistance
     from leukopy.slides.differential import Differential, ReferenceRanges
-    from leukopy.slides.parts import Parts
+    from leukopy.slides.laboratory_check import SlideDistance
     from leukopy.slides.reader import Classifier
+    from leukopy.slides.result_parts import Parts
     from leukopy.slides.survey import Survey
 
 CELLS_FILE = "cells.parquet"
@@ -97,10 +97,10 @@ def analyze(
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
     from leukopy.inference.inputs import gather
-    from leukopy.slides.check import SlideDistance, judge
     from leukopy.slides.differential import ReferenceRanges
-    from leukopy.slides.parts import Parts
+    from leukopy.slides.laboratory_check import SlideDistance, judge
     from leukopy.slides.reader import Classifier
+    from leukopy.slides.result_parts import Parts
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from leukopy.core.errors import MissingExtraError, TrainingError
 from leukopy.core.files import atomic_path, write_json
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings

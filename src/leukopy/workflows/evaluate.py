@@ -12,7 +12,7 @@ from pydantic import Field
 
 from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.files import atomic_path, write_text
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
 from leukopy.core.settings import Settings
@@ -218,9 +218,9 @@ def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: 
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
+    from leukopy.evaluation.coarse_gain import summing
     from leukopy.evaluation.conformal import score_sets
     from leukopy.evaluation.levels import Evaluation, score_level
-    from leukopy.evaluation.summing import summing
     from leukopy.taxonomy import COARSE, FINE
 
     codes, groups = cells["truth"].to_list(), _groups(cells)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_images(data: str, root: Path | None) -> pl.DataFrame:
-    """The manifest, or that of a data set below ``root``; with ``code2`` where it holds the labels of a second annotator."""
+    """The manifest, or that of a data set below ``root``; column ``code2`` holds a second annotator's labels."""
     from leukopy.datasets import DATASETS, open_dataset, read_manifest, read_second_labels
 
     if data in DATASETS:

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from leukopy.core.errors import ImageError, SettingsError
 from leukopy.core.files import atomic_path, write_text
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
 from leukopy.core.settings import Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leukopy.explain import Explainer, Heat, NeighbourIndex, Subject
-    from leukopy.explain.measuring import Case, Figures
+    from leukopy.explain.scores import Case, Figures
     from leukopy.inference.rows import CellInput
     from leukopy.reports.explanation import Like, Map, ShownCell
     from leukopy.reports.overlay import View
@@ -222,7 +222,7 @@ def _explain_all(
 def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, heat_file: zipfile.ZipFile) -> None:
     import numpy as np
 
-    from leukopy.explain.measuring import BASELINES, baseline, measure
+    from leukopy.explain.scores import BASELINES, baseline, measure
     from leukopy.inference.attributes import words
     from leukopy.reports.explanation import CELLS_SHOWN, show_cell
     from leukopy.taxonomy import FINE
@@ -258,7 +258,7 @@ def _prepare(tools: _Tools, path: Path, target: int) -> tuple[Case, View]:
     import numpy as np
     from PIL import Image
 
-    from leukopy.explain.measuring import Case
+    from leukopy.explain.scores import Case
     from leukopy.imaging.decode import read_cell
     from leukopy.imaging.preprocess import Preprocess
     from leukopy.imaging.segmentation import segment
@@ -346,7 +346,7 @@ def _write(tools: _Tools, found: _Found, out: Path, run: Record) -> ExplainResul
 
     import polars as pl
 
-    from leukopy.explain.measuring import EXPLANATION_SCHEMA, figures
+    from leukopy.explain.scores import EXPLANATION_SCHEMA, figures
     from leukopy.inference.rows import FAILURE_SCHEMA
     from leukopy.reports.explanation import ExplanationContent, write_explanation
 

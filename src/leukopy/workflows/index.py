@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from leukopy.core.errors import InputError, SettingsError
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings
 

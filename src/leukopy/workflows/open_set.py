@@ -11,7 +11,7 @@ from pydantic import Field
 
 from leukopy.core.errors import BundleError, TrainingError
 from leukopy.core.files import atomic_path, write_json
-from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from leukopy.bundle import Bundle, Card, Metric, Thresholds
     from leukopy.evaluation.intervals import Estimate
-    from leukopy.network.familiar import Familiar
     from leukopy.network.head import Head
+    from leukopy.network.ood_reference import Familiar
     from leukopy.training.open_set import Seen, StrangenessSettings
     from leukopy.training.settings import TrainSettings
 
@@ -81,7 +81,7 @@ def fit_open_set(
     from leukopy.bundle import OpenSet, open_bundle, write_bundle
     from leukopy.network.head import read_head
     from leukopy.network.outputs import CENTRE, FAR, STRANGENESS
-    from leukopy.slides.strangeness import usual
+    from leukopy.slides.ood_correction import usual
     from leukopy.training.attributes import card_for
     from leukopy.training.open_set import StrangenessSettings, far_of, learn, parts_of, scaled, strangeness_of
 

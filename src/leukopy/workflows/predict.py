@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from leukopy.inference.rows import Predictions
-    from leukopy.slides.check import SlideDistance
+    from leukopy.slides.laboratory_check import SlideDistance
 
 
 class PredictSettings(Settings):
@@ -64,7 +64,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
 
     from leukopy.inference.inputs import gather
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.slides.check import SlideLook, judge
+    from leukopy.slides.laboratory_check import SlideLook, judge
     from leukopy.slides.reader import Classifier
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
@@ -87,7 +87,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
 @contextmanager
 def _writer(out: Path | BinaryIO) -> Iterator[Callable[[Predictions], None]]:
     """What takes the rows as they come."""
-    from leukopy.slides.parts import Parts
+    from leukopy.slides.result_parts import Parts
 
     if not isinstance(out, Path):
         headers = chain([True], repeat(False))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukopy.core.files import atomic_path, write_text
-from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 
@@ -111,8 +111,8 @@ def _measure(
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
+    from leukopy.evaluation.coarse_gain import summing
     from leukopy.evaluation.levels import Evaluation, score_level
-    from leukopy.evaluation.summing import summing
     from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
     codes, replicates = cells["code"].to_list(), settings.replicates

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from leukopy.core.errors import InputError
 from leukopy.core.files import atomic_path, write_json
-from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from leukopy.bundle import Card, Metric
     from leukopy.imaging.preprocess import Preprocess
-    from leukopy.slides.check import SlideDistance
+    from leukopy.slides.laboratory_check import SlideDistance
 
 REPORT_FILE = "slide_check.json"
 
@@ -115,7 +115,7 @@ def _looks(
     import numpy as np
     import polars as pl
 
-    from leukopy.imaging.looks import measure_looks
+    from leukopy.imaging.appearance import measure_looks
     from leukopy.training.cache import decode_all
 
     decoded = decode_all(cells, spec, cache_folder(), progress)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from leukopy.core.errors import MissingExtraError, SettingsError
 from leukopy.core.files import atomic_path, write_json
-from leukopy.core.places import cache_folder, data_folder
+from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import RUN_FILE, begin, finish, record
 from leukopy.core.settings import read_mapping

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from leukopy.review.agreement import Reading, agree
-from leukopy.review.content import signed_content
-from leukopy.review.counting import count_case
+from leukopy.review.case_differential import count_case
 from leukopy.review.records import Case, CellRow, ClassChoice, PatientView, Signature, SignedContent, Status
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.signed_content import signed_content
 
 HOSTILE = "=cmd|' /C calc'!A0 <script>alert(1)</script> \"&\u202e"
 MIX = {"SNE": 52, "BNE": 4, "EO": 5, "LY": 23, "LYA": 4, "MO": 8, "MMY": 1, "MY": 1, "HAIRY": 2, "ERB": 3, "PLT": 12}

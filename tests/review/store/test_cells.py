@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from leukopy.bundle import LaboratoryLook, SlideCheck
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
 from leukopy.review.records import ClassChoice, Refused, SlideView, Status
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, NotAllowed, NotFound
-from leukopy.slides.check import SlideDistance, SlideLook, judge
+from leukopy.slides.laboratory_check import SlideDistance, SlideLook, judge
 
 from .conftest import CODES, MODEL, predictions
 

@@ -1,9 +1,9 @@
 """Networks of patients: many cells and two clinical numbers in, one log-odds of tumoral out (torch)."""
 
-from leukopy.patients.models.bag_net import BagNet
 from leukopy.patients.models.contract import BagOutput, BagShape
 from leukopy.patients.models.experts import Experts
-from leukopy.patients.models.picture_bag import PictureBag
+from leukopy.patients.models.image_patient_net import PictureBag
+from leukopy.patients.models.patient_net import BagNet
 from leukopy.patients.models.registry import BAG_NETS, BagEntry
 
 __all__ = ["BAG_NETS", "BagEntry", "BagNet", "BagOutput", "BagShape", "Experts", "PictureBag"]

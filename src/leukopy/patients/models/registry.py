@@ -8,9 +8,9 @@ from functools import partial
 
 from leukopy.core.registry import Registry
 from leukopy.patients.models.attention import AttentionPooling
-from leukopy.patients.models.bag_net import BagNet
 from leukopy.patients.models.contract import BagShape
 from leukopy.patients.models.experts import Experts
+from leukopy.patients.models.patient_net import BagNet
 from leukopy.patients.models.plain_pooling import MaxPooling, MeanPooling
 from leukopy.patients.models.set_transformer import TransformerPooling
 

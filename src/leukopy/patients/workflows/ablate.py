@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from leukopy.core.errors import ImageError, InputError, MissingExtraError, TrainingError
 from leukopy.core.files import read_json, write_json, write_text
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, check_same, finish, record
 from leukopy.core.settings import read_mapping

@@ -113,7 +113,7 @@ def _cached(network: CellNetwork, paths: list[str], progress: Progress) -> CellF
     import numpy as np
 
     from leukopy.core.files import atomic_path, file_digest, read_json, write_json
-    from leukopy.core.places import cache_folder
+    from leukopy.core.paths import cache_folder
     from leukopy.imaging import measures, morphology, segmentation, stains
     from leukopy.patients.inference.bags import CellFeatures, cell_features
 

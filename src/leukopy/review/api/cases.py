@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from leukopy.core.settings import Settings
 from leukopy.review.api.counts import content_of
-from leukopy.review.api.parts import MOST
+from leukopy.review.api.params import MOST
 from leukopy.review.records import (
     Amendment,
     AuditEntry,

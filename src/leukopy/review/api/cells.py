@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
 from leukopy.review.api.counts import corrected, count, judged
-from leukopy.review.api.parts import CellNumber
+from leukopy.review.api.params import CellNumber
 from leukopy.review.pages.texts import Language, language
 from leukopy.review.records import (
     CellComment,

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from leukopy.core.errors import InputError
 from leukopy.review.agreement import Reading, agree
-from leukopy.review.content import signed_content
-from leukopy.review.counting import count_case
+from leukopy.review.case_differential import count_case
 from leukopy.review.pages.texts import Language
 from leukopy.review.records import (
     Case,
@@ -19,6 +18,7 @@ from leukopy.review.records import (
     SignedContent,
     User,
 )
+from leukopy.review.signed_content import signed_content
 from leukopy.review.station import Station
 from leukopy.review.store import Changed
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from leukopy.review.api.cells import Tongue
 from leukopy.review.api.counts import content_of
-from leukopy.review.api.parts import MOST
+from leukopy.review.api.params import MOST
 from leukopy.review.documents import fhir_bundle, policy, signed_csv, signed_html, signed_pdf
 from leukopy.review.records import Id, Signature, SignedContent
 from leukopy.review.security import Reader

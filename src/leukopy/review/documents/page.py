@@ -18,9 +18,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leukopy.core.errors import MissingExtraError, SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.review.case_notes import notes
 from leukopy.review.documents.issue import issue
 from leukopy.review.documents.rows import Row, percent, plain, rows
-from leukopy.review.notes import notes
 from leukopy.review.records import Agreement, DifferentialLine, DifferentialView, PatientView, Signature, SignedContent
 from leukopy.taxonomy import find
 

@@ -72,7 +72,7 @@ class Signature(Settings):
 
 
 class SlideView(Settings):
-    """How far a slide looks from what the model has learnt (`slides.check.SlideDistance`)."""
+    """How far a slide looks from what the model has learnt (`slides.laboratory_check.SlideDistance`)."""
 
     distance: float
     """1 is usual at most."""

@@ -21,7 +21,7 @@ from leukopy.review.store.access import get_case, open_case, touch
 from leukopy.review.store.classes import classes
 from leukopy.review.store.errors import NotAllowed, NotFound
 from leukopy.review.store.results import CellImage, ModelFacts, NewImage, PendingImage
-from leukopy.slides.check import SlideDistance, SlideLook, judge
+from leukopy.slides.laboratory_check import SlideDistance, SlideLook, judge
 from leukopy.taxonomy import ATTRIBUTES, FINE
 
 _COLUMNS = (

@@ -28,7 +28,7 @@ from leukopy.review.store import results as made
 from leukopy.review.store.access import get_case
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
-from leukopy.slides.check import SlideDistance
+from leukopy.slides.laboratory_check import SlideDistance
 
 IMAGES = "images"
 

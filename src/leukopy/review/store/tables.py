@@ -134,7 +134,7 @@ class Case(Base):
     model: Mapped[str | None]
     model_sha256: Mapped[str | None]
     look: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
-    """The sum of the looks of the cells that were classified here: an `slides.check.SlideLook`."""
+    """The sum of the looks of the cells that were classified here: an `slides.laboratory_check.SlideLook`."""
     slide_check: Mapped[dict[str, Any] | None]
     """A `records.SlideView`."""
     amendment_reason: Mapped[str | None] = mapped_column(Words)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from leukopy.bundle import Bundle
 from leukopy.core.errors import ImageError, InputError
 from leukopy.core.files import file_digest
-from leukopy.core.places import cache_folder
+from leukopy.core.paths import cache_folder
 from leukopy.core.progress import Progress
 from leukopy.explore import features
 from leukopy.explore.features import Measured, measure

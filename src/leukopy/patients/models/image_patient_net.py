@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from leukopy.models.cell_net import CellNet
-from leukopy.patients.models.bag_net import BagNet
 from leukopy.patients.models.contract import BagOutput
 from leukopy.patients.models.experts import Experts
+from leukopy.patients.models.patient_net import BagNet
 
 AT_ONCE = 64
 """Pictures of a run of the backbone outside training: a patient of 500 cells needs no more memory than one of 64."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.slides.check import ENOUGH_CELLS
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
 
 _QUANTILE = 0.25
 

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import LaboratoryLook, SlideCheck
-from leukopy.imaging.looks import MEASURES
+from leukopy.imaging.appearance import MEASURES
 from leukopy.inference.rows import LOOK_SCHEMA
 
 ENOUGH_CELLS = 20
@@ -56,7 +56,7 @@ class SlideLook:
     """Sum of the looks of a slide's cells, however many."""
 
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEASURES)))
-    """(8,), of ``imaging.looks.MEASURES``, with the class of each cell accounted for."""
+    """(8,), of ``imaging.appearance.MEASURES``, with the class of each cell accounted for."""
     cells: int = 0
 
     def add(self, looks: pl.DataFrame | None) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from leukopy.core.files import atomic_path
 from leukopy.inference.rows import FAILURE_SCHEMA, LOOK_SCHEMA, Predictions
-from leukopy.slides.check import SlideLook
+from leukopy.slides.laboratory_check import SlideLook
 
 PART_ROWS = 2048
 """Rows per part: a few seconds of work, some hundred kilobytes."""

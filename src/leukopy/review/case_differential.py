@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from leukopy.review.notes import notes
+from leukopy.review.case_notes import notes
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
 from leukopy.review.settings import ReviewSettings
 from leukopy.slides.differential import Line, ReferenceRanges, differential

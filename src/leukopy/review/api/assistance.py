@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from leukopy.core.errors import BundleError, SettingsError
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.review.api.cells import KEEP, PICTURE
-from leukopy.review.api.parts import MOST, CellNumber
+from leukopy.review.api.params import MOST, CellNumber
 from leukopy.review.records import Code, Id, Similar
 from leukopy.review.security import Reader
 from leukopy.review.station import Here

@@ -16,7 +16,7 @@ from PIL import Image
 
 from leukopy.bundle import Bundle, open_bundle
 from leukopy.core.errors import SettingsError
-from leukopy.core.places import data_folder
+from leukopy.core.paths import data_folder
 from leukopy.datasets import DATASETS
 from leukopy.explain import METHODS, Explainer, NeighbourIndex, Subject, nearest, of_all_views, read_index
 from leukopy.explain.neighbours import Neighbour, picture_path
