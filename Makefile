@@ -35,7 +35,7 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	cp $$(find runs/open_set -maxdepth 1 -type f) $(RESULTS)/open-set
 	.venv/bin/python benchmarks/adapt.py runs/leave_one_out
 	.venv/bin/python benchmarks/slide_classes.py runs/leave_one_out
-	for lab in raabin chula bcisc cellavision; do .venv/bin/leukopy fit-open-set --kept 0.98 --overwrite \
+	for lab in raabin chula bcisc cellavision; do .venv/bin/leukopy fit-open-set --keep-rate 0.98 --overwrite \
 	  --model runs/leave_one_out/not-$$lab/seed0/model/bundle --out runs/leave_one_out/not-$$lab/seed0/open; done
 	.venv/bin/python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 	.venv/bin/leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer

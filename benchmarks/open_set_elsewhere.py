@@ -4,7 +4,7 @@
     leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
     for lab in raabin chula bcisc cellavision; do
         run=runs/leave_one_out/not-$lab/seed0
-        leukopy fit-open-set --kept 0.98 --model $run/model/bundle --out $run/open
+        leukopy fit-open-set --keep-rate 0.98 --model $run/model/bundle --out $run/open
     done
     LEUKOPY_DATA=... python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 
@@ -31,11 +31,11 @@ from leukopy.datasets import open_dataset
 from leukopy.evaluation.roc import delong_interval
 from leukopy.inference import activations
 from leukopy.inference.rows import CellInput
-from leukopy.slides.ood_correction import among, rise
+from leukopy.slides.ood_correction import correct, estimate_shift
 from leukopy.slides.reader import FAR, magnified
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import fine_members
-from leukopy.training.open_set import look
+from leukopy.training.open_set import run_network
 from leukopy.training.sources import with_test
 from leukopy.workflows.open_set import recipe_of
 from results_file import write
@@ -54,18 +54,20 @@ class Cells:
 
     def __init__(self, bundle: Bundle, outputs: Outputs) -> None:
         knowing = bundle.card.open_set
-        if knowing is None or knowing.usual is None:
+        if knowing is None or knowing.baseline is None:
             raise SystemExit(f"{bundle.path}: cannot judge slides. Fit its open set again: leukopy fit-open-set.")
-        self.outputs, self.threshold, self.known = outputs, knowing.threshold, knowing.usual
+        self.outputs, self.threshold, self.known = outputs, knowing.threshold, knowing.baseline
 
     def alone(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        return self.outputs["strangeness"][rows] / self.threshold
+        return self.outputs["ood_score"][rows] / self.threshold
 
     def slide(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """As `Classifier.rise` and `Classifier.stream` judge the cells of one slide, by a sample of them."""
-        strangeness, far = (self.outputs[name] for name in ("strangeness", FAR))
+        """As `Classifier.shift` and `Classifier.stream` judge the cells of one slide, by a sample of them."""
+        ood_score, far = (self.outputs[name] for name in ("ood_score", FAR))
         some = np.array(sample_of(list(rows)))
-        return among(strangeness[rows], far[rows], rise(strangeness[some], far[some], self.known)) / self.threshold
+        return (
+            correct(ood_score[rows], far[rows], estimate_shift(ood_score[some], far[some], self.known)) / self.threshold
+        )
 
 
 def as_seen(bundle: Bundle, cells: pl.DataFrame) -> Bundle:
@@ -75,7 +77,7 @@ def as_seen(bundle: Bundle, cells: pl.DataFrame) -> Bundle:
 
 def see(bundle: Bundle, cells: pl.DataFrame) -> tuple[pl.DataFrame, Outputs, NDArray[np.uint8]]:
     """The cells that can be read, what the network gives, and 100 pictures by chance."""
-    seen = look(bundle, cells, cache_folder(), silent, ("strangeness", FAR))
+    seen = run_network(bundle, cells, cache_folder(), silent, ("ood_score", FAR))
     some = np.random.default_rng(0).permutation(len(seen.cells))[:100]
     return seen.cells, seen.outputs, seen.pictures(np.sort(some))
 
@@ -108,8 +110,8 @@ def shares(cells: Cells, strange: NDArray[np.bool_], share: float, rng: np.rando
     found = []
     for _ in range(SLIDES):
         rows = rng.permutation(np.r_[rng.permutation(of_known)[: size - number], rng.permutation(of_strange)[:number]])
-        for judge in (cells.alone, cells.slide):
-            up = judge(rows) > 1
+        for nearest_laboratory in (cells.alone, cells.slide):
+            up = nearest_laboratory(rows) > 1
             found.append((up[~strange[rows]].mean(), up[strange[rows]].mean() if number else np.nan))
     means = np.array(found).reshape(SLIDES, 4).mean(axis=0).round(4).tolist()
     names = ("false, alone", "found, alone", "false, among its slide", "found, among its slide")
@@ -130,7 +132,7 @@ def unseen_laboratory(name: str, run: Path) -> dict[str, object]:
         "slides": shares(cells, np.zeros(len(table), bool), 0.0, rng),
     }
     for kind, made in spoilt(pictures).items():
-        more = activations(bundle, made, ("strangeness", FAR))
+        more = activations(bundle, made, ("ood_score", FAR))
         both = Cells(bundle, {key: np.concatenate([outputs[key], more[key]]) for key in more})
         figures[f"a tenth is {kind}"] = shares(both, np.arange(len(table) + len(made)) >= len(table), 0.1, rng)
     return figures

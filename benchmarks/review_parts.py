@@ -84,7 +84,7 @@ def aids(figures: dict[str, object], folder: Path) -> None:
     paths = [folder / f"{number}.png" for number in range(LYMPHOCYTES)]
     for number, path in enumerate(paths):
         Image.fromarray(draw_cell("LY", seed=number).image).save(path)
-    helper, judge = Aids(ReviewSettings(folder=folder)), PatientJudge("lymphocytosis")
+    helper, nearest_laboratory = Aids(ReviewSettings(folder=folder)), PatientJudge("lymphocytosis")
     cells = [
         CellRow(id=number, name=path.name, code="LY", model_code="LY", confidence=0.9, version=1)
         for number, path in enumerate(paths)
@@ -93,14 +93,14 @@ def aids(figures: dict[str, object], folder: Path) -> None:
 
     def patient(by: PatientJudge) -> object:
         case = case_of(LYMPHOCYTES).model_copy(update={"age": float(next(ages))})
-        return by.judge(case, cells, lambda number: paths[number])
+        return by.nearest_laboratory(case, cells, lambda number: paths[number])
 
     for name, compute, rounds in (
         ("heat map of a cell, eight views", lambda: helper.heat.__wrapped__(paths[0], "LY"), 20),
         ("similar cells of a cell", lambda: helper.similar.__wrapped__(paths[0]), 20),
         ("reference picture, drawn", lambda: draw_cell("EO", seed=1), 10),
         ("lymphocytosis result of 100 cells, first", lambda: patient(PatientJudge("lymphocytosis")), 5),
-        ("lymphocytosis result of 100 cells, after a change", lambda: patient(judge), 10),
+        ("lymphocytosis result of 100 cells, after a change", lambda: patient(nearest_laboratory), 10),
     ):
         figures[f"ms, {name}"] = milliseconds(compute, rounds)
 

@@ -26,13 +26,13 @@ from leukopy.bundle import Bundle, SlideCheck, open_bundle
 from leukopy.core.errors import ImageError
 from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
-from leukopy.imaging.appearance import measure_looks
+from leukopy.imaging.appearance import measure_appearance
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
 from leukopy.network.probabilities import calibrated
 from leukopy.slides.fit_check import SlideCheckSettings, fit_slide_check
-from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance, SlideLook, class_free, judge
+from leukopy.slides.laboratory_check import ENOUGH_CELLS, AppearanceSum, SlideDistance, class_free, nearest_laboratory
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix, find
 from results_file import write
 
@@ -49,10 +49,10 @@ class Cells:
 
     table: pl.DataFrame
     """``source``, ``path``, ``group`` and coarse ``code``."""
-    looks: NDArray[np.float32]
+    appearance: NDArray[np.float32]
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> Cells:
-        return Cells(self.table.filter(rows), self.looks[rows])
+        return Cells(self.table.filter(rows), self.appearance[rows])
 
     def of(self, column: str) -> NDArray[np.str_]:
         return self.table[column].fill_null("").to_numpy().astype(str)
@@ -71,17 +71,17 @@ def read(spec: Preprocess, rng: np.random.Generator) -> Cells:
     table = pl.concat(tables).select("source", "path", "group", "code")
     table = table.with_columns(code=pl.col("code").fill_null("LY"))  # of lymphocytosis: all are lymphocytes
 
-    def look(path: str) -> NDArray[np.float32] | None:
+    def appearance(path: str) -> NDArray[np.float32] | None:
         try:
-            return measure_looks(read_cell(Path(path), spec).pixels[None])[0]
+            return measure_appearance(read_cell(Path(path), spec).pixels[None])[0]
         except ImageError:
             return None
 
     with ThreadPoolExecutor() as pool:
-        looks = list(pool.map(look, table["path"]))
-    read_rows = [row for row, one in enumerate(looks) if one is not None]
+        appearance = list(pool.map(appearance, table["path"]))
+    read_rows = [row for row, one in enumerate(appearance) if one is not None]
     table = table[read_rows].with_columns(code=pl.col("code").map_elements(coarse, return_dtype=pl.String))
-    return Cells(table, np.array([looks[row] for row in read_rows]))
+    return Cells(table, np.array([appearance[row] for row in read_rows]))
 
 
 def coarse(code: str) -> str:
@@ -89,7 +89,7 @@ def coarse(code: str) -> str:
 
 
 def fit(cells: Cells) -> SlideCheck:
-    return fit_slide_check(cells.looks, cells.of("code"), cells.of("source"), HOW)
+    return fit_slide_check(cells.appearance, cells.of("code"), cells.of("source"), HOW)
 
 
 def slides(cells: Cells, rng: np.random.Generator) -> list[NDArray[np.intp]]:
@@ -103,12 +103,12 @@ def slides(cells: Cells, rng: np.random.Generator) -> list[NDArray[np.intp]]:
 def distances(
     check: SlideCheck, cells: Cells, classes: NDArray[np.str_], chosen: list[NDArray[np.intp]]
 ) -> list[SlideDistance]:
-    free = class_free(cells.looks, classes.tolist(), check)
+    free = class_free(cells.appearance, classes.tolist(), check)
     found = []
     for rows in chosen:
-        slide = SlideLook()
+        slide = AppearanceSum()
         slide.add(free[rows])
-        found.append(judge(slide, check))
+        found.append(nearest_laboratory(slide, check))
     return [one for one in found if one is not None]
 
 
@@ -136,10 +136,10 @@ def predictions(transfer: Path, arm: str, cells: Cells) -> tuple[NDArray[np.str_
     file = transfer / arm / "seed0" / source / "predictions.parquet"
     if not file.exists():
         return None
-    given = pl.read_parquet(file, columns=["cell_id", "class8"]).with_columns(
+    given = pl.read_parquet(file, columns=["cell_id", "coarse"]).with_columns(
         key=pl.col("cell_id").str.split("/").list.slice(-2).list.join("/")
     )
-    by_key = dict(given.select("key", "class8").iter_rows())
+    by_key = dict(given.select("key", "coarse").iter_rows())
     found = [by_key.get("/".join(Path(path).parts[-2:])) for path in cells.of("path")]
     classes = np.array([one or own for one, own in zip(found, cells.of("code"), strict=True)])
     return classes, np.array([one is not None for one in found])
@@ -193,7 +193,7 @@ def between_slides(cells: Cells) -> dict[str, float]:
     found = {}
     for name in ("raabin", "bcisc", PATIENTS):
         own = cells[cells.of("source") == name]
-        free = class_free(own.looks, own.of("code").tolist(), check).to_numpy().astype(np.float64)
+        free = class_free(own.appearance, own.of("code").tolist(), check).to_numpy().astype(np.float64)
         groups = own.of("group")
         parts = [free[groups == group] for group in np.unique(groups) if (groups == group).sum() >= 5]
         freedom = sum(len(part) - 1 for part in parts)
@@ -224,7 +224,7 @@ def one_class(cells: Cells, rng: np.random.Generator) -> dict[str, object]:
     found: dict[str, object] = {}
     for cell in COARSE:
         own = cells[(cells.of("source") == "pbc") & (cells.of("code") == cell.code) & ~half]
-        chosen = [rng.permutation(len(own.looks))[:SLIDE] for _ in range(20)]
+        chosen = [rng.permutation(len(own.appearance))[:SLIDE] for _ in range(20)]
         found[cell.code] = summary(distances(check, own, own.of("code"), chosen))
     return found
 
@@ -281,9 +281,9 @@ def altered(cells: Cells, bundle: Bundle, rng: np.random.Generator) -> Iterator[
                                   for part in np.array_split(pictures, 20)])  # fmt: skip
         outputs = activations(bundle, changed, bundle.card.calibration.outputs)
         found = codes[(calibrated(bundle.card.calibration, outputs) @ coarse_matrix()).argmax(axis=1)]
-        slide = SlideLook()
-        slide.add(class_free(measure_looks(changed), found.tolist(), check))
-        judged = judge(slide, check)
+        slide = AppearanceSum()
+        slide.add(class_free(measure_appearance(changed), found.tolist(), check))
+        judged = nearest_laboratory(slide, check)
         assert judged is not None
         yield {"pictures": name, "distance": judged.distance, "nearest": judged.nearest,
                "balanced_accuracy": round(balanced(truth, found), 3)}  # fmt: skip

@@ -27,11 +27,11 @@ from leukopy.evaluation.classification import coarse_indices
 from leukopy.inference.engine import Engine
 from leukopy.inference.rows import CellInput
 from leukopy.network.probabilities import softmax
-from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, find_classes
+from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, estimate_class_means
 from leukopy.slides.reader import magnified
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
-from leukopy.training.open_set import look
+from leukopy.training.open_set import run_network
 from results_file import write
 
 LABORATORIES = ("raabin", "chula", "bcisc", "cellavision")
@@ -65,19 +65,19 @@ class Cells:
     """What a network sees of some cells."""
 
     def __init__(self, bundle: Bundle, cells: pl.DataFrame) -> None:
-        seen = look(bundle, cells, cache_folder(), silent, ("logits", TRAITS, "elsewhere"))
+        seen = run_network(bundle, cells, cache_folder(), silent, ("logits", TRAITS, "foreign_probability"))
         self.outputs, self.how = seen.outputs, bundle.card.slide_classes
         self.known = Engine(bundle.network).constant(CLASS_TRAITS)
         self.classes = np.array(coarse_indices(seen.cells["code"].to_list()))
 
     def found(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """The coarse classes of a slide's cells: each cell by itself, and with what the slide's own classes say."""
-        logits, traits, elsewhere = (self.outputs[name] for name in ("logits", TRAITS, "elsewhere"))
+        logits, traits, foreign_probability = (self.outputs[name] for name in ("logits", TRAITS, "foreign_probability"))
         if self.how is None:
             raise SystemExit("the models find no classes of a slide. Train them again.")
         some = np.array(sample_of(list(rows)))
-        own = find_classes(traits[some], softmax(logits[some]) @ coarse_matrix(), self.known, self.how)
-        more = logits[rows] + elsewhere[rows].reshape(-1, 1) * own.evidence(traits[rows])
+        own = estimate_class_means(traits[some], softmax(logits[some]) @ coarse_matrix(), self.known, self.how)
+        more = logits[rows] + foreign_probability[rows].reshape(-1, 1) * own.evidence(traits[rows])
         before, after = ((softmax(each) @ coarse_matrix()).argmax(axis=1) for each in (logits[rows], more))
         return before, after
 

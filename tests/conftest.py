@@ -158,7 +158,7 @@ def judging_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
         onnx.load_from_string(colour_network(32)), {"channels": 3}, [(weights, bias)]
     ).SerializeToString()
     heads = [
-        AttributeHead(name=each.name, values=each.values, temperature=2.0, said_from=0.9)
+        AttributeHead(name=each.name, values=each.values, temperature=2.0, min_confidence=0.9)
         for each in taxonomy.ATTRIBUTES
     ]
     attributes = Attributes(
@@ -206,8 +206,8 @@ def patient_network(
         "row": np.array([1, -1], np.int64),
     }
     nodes = [
-        helper.make_node("MatMul", ["cells", "focus"], ["looks"]),
-        helper.make_node("Softmax", ["looks"], ["shares"], axis=0),
+        helper.make_node("MatMul", ["cells", "focus"], ["appearance"]),
+        helper.make_node("Softmax", ["appearance"], ["shares"], axis=0),
         helper.make_node("Reshape", ["shares", "flat"], ["weights"]),
         helper.make_node("Reshape", ["shares", "row"], ["share_row"]),
         helper.make_node("MatMul", ["share_row", "cells"], ["pooled"]),

@@ -3,7 +3,7 @@
 >>> import leukopy
 >>> classifier = leukopy.load("default")
 >>> result = classifier.predict(["slide3/c17.jpg"])
->>> result.cells[["cell_id", "class8", "class11", "confidence"]]
+>>> result.cells[["cell_id", "coarse", "fine", "confidence"]]
 """
 
 from __future__ import annotations

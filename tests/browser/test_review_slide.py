@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
 
-from leukopy.bundle import LaboratoryLook, SlideCheck, open_bundle, write_bundle
-from leukopy.imaging.appearance import MEASURES
+from leukopy.bundle import LaboratoryAppearance, SlideCheck, open_bundle, write_bundle
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.review.importing import import_as_case
 from leukopy.review.records import CaseDraft
 from leukopy.review.settings import ReviewSettings
@@ -27,8 +27,10 @@ def station(
     folder = tmp_path_factory.mktemp("strange")
     colour_model.draw_folder(folder / "cells", 22)
     bundle = open_bundle(colour_model.path)
-    far = LaboratoryLook(name="Afar", images=9, mean=(9.0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
-    check = SlideCheck(measures=MEASURES, laboratories=(far,), classes={}, between=0.4, limit=20, method="for tests")
+    far = LaboratoryAppearance(name="Afar", images=9, mean=(9.0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
+    check = SlideCheck(
+        measures=APPEARANCE_FEATURES, laboratories=(far,), classes={}, between=0.4, limit=20, method="for tests"
+    )
     card = bundle.card.model_copy(update={"slide_check": check})
     strange = write_bundle(folder / "model", card, bundle.model_path.read_bytes())
     for model, name in ((bundle.path, "usual"), (strange.path, "strange")):

@@ -19,7 +19,7 @@ def test_rows_and_failures_are_kept_apart(colour_model, tmp_path):
     (tmp_path / "c00003.png").write_text("no picture")
     result = CliRunner().invoke(app, ["predict", str(tmp_path), "--model", str(colour_model.path)])
     assert result.exit_code == 3
-    assert pl.read_csv(StringIO(result.stdout))["class11"].to_list() == codes[:3] + codes[4:]
+    assert pl.read_csv(StringIO(result.stdout))["fine"].to_list() == codes[:3] + codes[4:]
     first, second = result.stderr.splitlines()
     assert "c00003.png: not an image" in first
     assert second == "1 of 12 images failed: see above."
@@ -45,7 +45,7 @@ def long_command(colour_model, tmp_path):
 def test_a_reader_that_leaves_early(long_command):
     """``leukopy predict … | head -1`` ends without a word."""
     with subprocess.Popen(long_command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline().startswith(b"cell_id,path,class8")
+        assert process.stdout.readline().startswith(b"cell_id,path,coarse")
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy.core.errors import ImageError
-from leukopy.datasets import look
+from leukopy.datasets import probe_file
 
 Draw = Callable[..., NDArray[np.uint8]]
 
@@ -22,7 +22,7 @@ Draw = Callable[..., NDArray[np.uint8]]
 def test_size_and_digest_are_those_of_the_file(tmp_path: Path, draw: Draw, kind: str, pixels: bool) -> None:
     path = tmp_path / f"cell.{kind}"
     Image.fromarray(draw(0, 40, 48)).save(path)
-    seen = look(path, pixels=pixels)
+    seen = probe_file(path, pixels=pixels)
     assert (seen.width, seen.height) == (48, 40)
     assert seen.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (None if seen.thumbnail is None else seen.thumbnail.shape) == ((32, 32) if pixels else None)
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_has_a_reason(
 ) -> None:
     make(tmp_path / "cell.png")
     with pytest.raises(ImageError, match=r"cell\.png") as caught:
-        look(tmp_path / "cell.png", pixels=pixels)
+        probe_file(tmp_path / "cell.png", pixels=pixels)
     assert caught.value.reason == reason
 
 
@@ -82,7 +82,7 @@ def test_only_decoding_finds_a_truncated_file(tmp_path: Path, draw: Draw) -> Non
     path = tmp_path / "cell.jpg"
     Image.fromarray(draw(0, 200, 200)).save(path)
     path.write_bytes(path.read_bytes()[:-1500])
-    assert look(path, pixels=False).width == 200
+    assert probe_file(path, pixels=False).width == 200
     with pytest.raises(ImageError) as caught:
-        look(path, pixels=True)
+        probe_file(path, pixels=True)
     assert caught.value.reason == "truncated"

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leukopy.datasets import find_duplicates, look, open_dataset
+from leukopy.datasets import find_duplicates, open_dataset, probe_file
 
 pytestmark = pytest.mark.real_data
 
@@ -63,7 +63,7 @@ def test_the_known_duplicates_of_pbc_are_found_and_no_others(real_data: Path) ->
     wanted = {name for pair in exact | near for name in pair}
     others = manifest.filter(pl.col("split") == "train", ~pl.col("name").is_in(wanted)).gather_every(25)
     images = pl.concat([manifest.filter(pl.col("name").is_in(wanted)), others])
-    looks = [look(Path(path), pixels=True) for path in images["path"]]
+    looks = [probe_file(Path(path), pixels=True) for path in images["path"]]
     thumbnails = np.stack([each.thumbnail for each in looks if each.thumbnail is not None])
     found = find_duplicates([each.digest for each in looks], thumbnails)
     names = images["name"].to_list()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leukopy.datasets import DATASETS, MANIFEST_SCHEMA, look, open_dataset
+from leukopy.datasets import DATASETS, MANIFEST_SCHEMA, open_dataset, probe_file
 from leukopy.taxonomy import LABEL_MAPS, label_map
 
 OWN = ("folders", "images", "manifest")
@@ -45,7 +45,7 @@ def test_the_reader_yields_a_manifest_of_images_that_exist(name: str, false_copy
     assert manifest["source"].unique().to_list() == [name]
     for path in manifest["path"]:
         assert Path(path).is_absolute()
-        assert look(Path(path), pixels=True).width == 48
+        assert probe_file(Path(path), pixels=True).width == 48
 
 
 @pytest.mark.parametrize("name", list(DATASETS))

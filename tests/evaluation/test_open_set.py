@@ -26,15 +26,15 @@ def test_too_few_cells_promise_nothing() -> None:
 
 def test_scores_are_those_of_a_literal_count() -> None:
     rng = np.random.default_rng(1)
-    strangeness, unknown = rng.normal(size=300).round(1), np.arange(300) < 60
-    strangeness[unknown] += 1.5
-    score = score_open_set(strangeness, unknown, 1.0)
-    pairs = [(a > b) + (a == b) / 2 for a in strangeness[unknown] for b in strangeness[~unknown]]
+    ood_score, unknown = rng.normal(size=300).round(1), np.arange(300) < 60
+    ood_score[unknown] += 1.5
+    score = score_open_set(ood_score, unknown, 1.0)
+    pairs = [(a > b) + (a == b) / 2 for a in ood_score[unknown] for b in ood_score[~unknown]]
     assert score.auroc.value == pytest.approx(np.mean(pairs))
     assert score.auroc.low < score.auroc.value < score.auroc.high
     assert (score.known, score.unknown) == (240, 60)
-    assert score.found.value == sum(value > 1 for value in strangeness[:60]) / 60
-    assert score.false.value == sum(value > 1 for value in strangeness[60:]) / 240
+    assert score.found.value == sum(value > 1 for value in ood_score[:60]) / 60
+    assert score.false.value == sum(value > 1 for value in ood_score[60:]) / 240
     assert score.false.low < score.false.value < score.false.high
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from leukopy.imaging.appearance import MEASURES, measure_looks
+from leukopy.imaging.appearance import APPEARANCE_FEATURES, measure_appearance
 
 SIDE = 96
 
@@ -21,7 +21,9 @@ def picture(light: tuple[int, int, int] = (230, 220, 210), dye: float = 0.5) -> 
 
 
 def looks(*pictures: NDArray[np.uint8]) -> list[dict[str, float]]:
-    return [dict(zip(MEASURES, row, strict=True)) for row in measure_looks(np.stack(pictures)).astype(float)]
+    return [
+        dict(zip(APPEARANCE_FEATURES, row, strict=True)) for row in measure_appearance(np.stack(pictures)).astype(float)
+    ]
 
 
 def test_the_background_is_the_density_of_the_light() -> None:
@@ -50,13 +52,13 @@ def test_soft_edges_lose_the_finest_detail_first() -> None:
 
 def test_each_picture_is_measured_by_itself_and_a_plain_one_has_numbers_too() -> None:
     plain = np.full((SIDE, SIDE, 3), 200, np.uint8)
-    together = measure_looks(np.stack([picture(), plain]))
-    assert together.shape == (2, len(MEASURES))
+    together = measure_appearance(np.stack([picture(), plain]))
+    assert together.shape == (2, len(APPEARANCE_FEATURES))
     assert together.dtype == np.float32
-    assert np.array_equal(together[0], measure_looks(picture()[None])[0])
+    assert np.array_equal(together[0], measure_appearance(picture()[None])[0])
     assert np.isfinite(together).all()
     small = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     before = small.copy()
-    measure_looks(small)
+    measure_appearance(small)
     assert np.array_equal(small, before)
-    assert measure_looks(np.empty((0, 32, 32, 3), np.uint8)).shape == (0, len(MEASURES))
+    assert measure_appearance(np.empty((0, 32, 32, 3), np.uint8)).shape == (0, len(APPEARANCE_FEATURES))

@@ -33,9 +33,9 @@ def test_rows_have_the_columns_of_attributes_after_the_others(cells, judging_mod
 
 def test_only_cells_whose_class_has_attributes_are_described(cells) -> None:
     described = cells.filter(pl.col("why").is_not_null())
-    assert set(described["class8"]) == set(ATTRIBUTE_CLASSES)
-    others = cells.filter(~pl.col("class8").is_in(ATTRIBUTE_CLASSES))
-    assert set(others["class8"]) == {"IG", "ERB", "PLT"}
+    assert set(described["coarse"]) == set(ATTRIBUTE_CLASSES)
+    others = cells.filter(~pl.col("coarse").is_in(ATTRIBUTE_CLASSES))
+    assert set(others["coarse"]) == {"IG", "ERB", "PLT"}
     assert others.select(list(ATTRIBUTE_SCHEMA)).null_count().row(0) == (len(others),) * len(ATTRIBUTE_SCHEMA)
 
 
@@ -43,7 +43,7 @@ def test_values_probabilities_and_words_follow_the_network(cells) -> None:
     """By the test model's rule: green decides; little of it says the first value of every attribute, much the last."""
     greens = {"SNE": 30, "BNE": 30, "EO": 128, "BA": 128, "LY": 225, "MO": 225}
     for row in cells.filter(pl.col("why").is_not_null()).iter_rows(named=True):
-        value = (greens[row["class11"]] - 127) / 128
+        value = (greens[row["fine"]] - 127) / 128
         first = value < 0
         probability = 1 / (1 + math.exp(-16 * abs(value) / 2))  # logits 8 and -8 times green; temperature 2
         for attribute in ATTRIBUTES:
@@ -56,7 +56,7 @@ def test_values_probabilities_and_words_follow_the_network(cells) -> None:
             128: "",  # too unsure
             225: f"{much}, frosted purple blue cytoplasm, vacuoles, big irregular cell",
         }
-        assert row["why"] == said[greens[row["class11"]]]
+        assert row["why"] == said[greens[row["fine"]]]
         assert words(row) == (row["why"] or None)
 
 
@@ -64,7 +64,7 @@ def test_each_head_has_its_own_temperature_and_threshold(judging_model) -> None:
     attributes = open_bundle(judging_model.path).card.attributes
     assert attributes is not None
     quiet, *rest = attributes.heads
-    heads = (quiet.model_copy(update={"temperature": 1.0, "said_from": 1.0}), *rest)
+    heads = (quiet.model_copy(update={"temperature": 1.0, "min_confidence": 1.0}), *rest)
     logits = np.zeros((1, sum(len(head.values) for head in heads)), np.float32)
     logits[0, 1] = 3  # cell_size: big
     columns = attribute_columns(logits, np.array(["MO"]), attributes.model_copy(update={"heads": heads}))
@@ -74,5 +74,5 @@ def test_each_head_has_its_own_temperature_and_threshold(judging_model) -> None:
 
 
 def test_words_of_a_row_without_attributes() -> None:
-    assert words({"cell_id": "a", "class8": "LY"}) is None
+    assert words({"cell_id": "a", "coarse": "LY"}) is None
     assert words({"why": None}) is None

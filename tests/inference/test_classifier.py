@@ -33,8 +33,8 @@ def test_every_class_is_found(classifier, colour_model, tmp_path):
     found = classifier.predict(paths)
     assert found.cells.schema == pl.Schema(CELL_SCHEMA)
     assert found.failures.schema == pl.Schema(FAILURE_SCHEMA)
-    assert found.cells["class11"].to_list() == codes
-    assert found.cells["class8"].to_list() == [cell.coarse for cell in taxonomy.FINE]
+    assert found.cells["fine"].to_list() == codes
+    assert found.cells["coarse"].to_list() == [cell.coarse for cell in taxonomy.FINE]
     assert found.cells["cell_id"].to_list() == list(map(str, paths))
     assert found.cells["flags"].to_list() == [""] * len(codes)
     assert found.failures.is_empty()
@@ -58,7 +58,7 @@ def test_failures_take_no_neighbour_with_them(classifier, colour_model, tmp_path
             path = colour_model.draw(tmp_path / f"{index}.png", codes[-1])
         paths.append(path)
     found = classifier.predict(paths)
-    assert found.cells["class11"].to_list() == codes
+    assert found.cells["fine"].to_list() == codes
     assert set(found.failures["reason"]) == {"not_an_image"}
     assert sorted([*found.cells["path"], *found.failures["path"]]) == sorted(map(str, paths))
 
@@ -86,9 +86,9 @@ def test_probabilities_are_coherent(classifier, tmp_path):
         best = taxonomy.COARSE[int(all_coarse.argmax())]
         members = taxonomy.fine_members(best.code)
         inside = taxonomy.FINE[max(members, key=lambda index: all_fine[index])]
-        assert (row["class8"], row["class11"]) == (best.code, inside.code)
+        assert (row["coarse"], row["fine"]) == (best.code, inside.code)
         assert row["confidence"] == all_coarse.max()
-        assert row["confidence11"] == row[f"p_{inside.code}"]
+        assert row["fine_confidence"] == row[f"p_{inside.code}"]
         assert ("uncertain" in row["flags"]) == (row["confidence"] < classifier.card.thresholds.uncertain_below)
     assert cells["flags"].str.contains("uncertain").sum() > 0
 
@@ -99,7 +99,7 @@ def test_the_fine_class_lies_within_the_coarse_one(classifier):
     fine[[cell.code in ("MMY", "MY", "PMY") for cell in taxonomy.FINE]] = (0.2, 0.22, 0.2)
     fine[taxonomy.fine_members("LY")[0]] = 0.38
     columns = classifier._columns(fine[None].astype(np.float32), np.array([[64, 64]], np.int32))
-    assert (columns["class8"][0], columns["class11"][0]) == ("IG", "MY")
+    assert (columns["coarse"][0], columns["fine"][0]) == ("IG", "MY")
 
 
 def test_temperature_divides_the_logits():
@@ -170,7 +170,7 @@ def test_a_name_that_is_no_utf8_is_read_and_written(classifier, colour_model, tm
     strange = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
     colour_model.draw(tmp_path / "plain.png", "MO").rename(strange)
     found = classifier.predict([strange])
-    assert found.cells["class11"].to_list() == ["MO"]
+    assert found.cells["fine"].to_list() == ["MO"]
     assert found.cells["cell_id"][0].endswith(r"caf\xe9.png")
     Path(strange).write_text("broken")
     assert r"caf\xe9.png: not an image" in classifier.predict([strange]).failures["message"][0]
@@ -214,5 +214,5 @@ def test_a_bundle_with_the_threshold_gives_sets(build_bundle, colour_model, tmp_
     for row in cells.iter_rows(named=True):
         inside = sorted((cell.code for cell in taxonomy.FINE if row[f"p_{cell.code}"] >= 0.15),
                         key=lambda code: -row[f"p_{code}"])  # fmt: skip
-        assert row["set11"] == ";".join(inside or [row["class11"]])
-    assert cells["set11"][1].startswith("SNE;BNE")
+        assert row["fine_set"] == ";".join(inside or [row["fine"]])
+    assert cells["fine_set"][1].startswith("SNE;BNE")

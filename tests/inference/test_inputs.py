@@ -8,7 +8,7 @@ import pytest
 
 from leukopy.core.errors import ImageError, InputError, ManifestError
 from leukopy.imaging.decode import read_image
-from leukopy.inference.inputs import gather, inputs_digest
+from leukopy.inference.inputs import inputs_digest, list_inputs
 from leukopy.inference.rows import CellInput
 
 
@@ -19,13 +19,13 @@ def touch(*paths):
 
 
 def ids(path):
-    return [cell.cell_id for cell in gather(path)]
+    return [cell.cell_id for cell in list_inputs(path)]
 
 
 def test_a_folder_with_its_sub_folders_in_order(tmp_path):
     touch(*(tmp_path / name for name in ("b.png", "a/z.JPG", "a/b/c.Tiff", "c10.bmp", "c9.webp", "é, 1\n.jpeg")))
     assert ids(tmp_path) == ["a/b/c.Tiff", "a/z.JPG", "b.png", "c10.bmp", "c9.webp", "é, 1\n.jpeg"]
-    assert all(Path(cell.path).exists() for cell in gather(tmp_path))
+    assert all(Path(cell.path).exists() for cell in list_inputs(tmp_path))
 
 
 def test_hidden_files_and_tables_are_no_cells(tmp_path):
@@ -50,7 +50,7 @@ def test_links_are_followed_each_folder_once(tmp_path):
 
 def test_a_link_to_itself_is_a_cell_that_fails(tmp_path):
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
-    (cell,) = gather(tmp_path)
+    (cell,) = list_inputs(tmp_path)
     with pytest.raises(ImageError):
         read_image(tmp_path / cell.path)
 
@@ -58,7 +58,7 @@ def test_a_link_to_itself_is_a_cell_that_fails(tmp_path):
 def test_a_list_is_relative_to_its_folder(tmp_path):
     listing = tmp_path / "cells.txt"
     listing.write_bytes("b.png\r\n\nsub/a, é.jpg\n/abs/c.png".encode())
-    assert gather(listing) == [
+    assert list_inputs(listing) == [
         CellInput("b.png", f"{tmp_path}/b.png"),
         CellInput("sub/a, é.jpg", f"{tmp_path}/sub/a, é.jpg"),
         CellInput("/abs/c.png", "/abs/c.png"),
@@ -69,18 +69,18 @@ def test_a_list_that_names_a_path_twice_is_refused(tmp_path):
     listing = tmp_path / "cells.txt"
     listing.write_text("a.png\nb.png\n./a.png\n")
     with pytest.raises(InputError, match=r"cells\.txt, line 3: '\./a\.png' is already on line 1"):
-        gather(listing)
+        list_inputs(listing)
 
 
 def test_a_manifest_gives_its_own_ids(tmp_path):
     manifest = tmp_path / "cells.csv"
     manifest.write_text("cell_id,path,label\nfirst,a.png,LY\nsecond,b.png,\n")
-    assert gather(manifest) == [CellInput("first", f"{tmp_path}/a.png"), CellInput("second", f"{tmp_path}/b.png")]
+    assert list_inputs(manifest) == [CellInput("first", f"{tmp_path}/a.png"), CellInput("second", f"{tmp_path}/b.png")]
 
 
 def test_one_image(tmp_path):
     touch(tmp_path / "cell.TIF")
-    assert gather(tmp_path / "cell.TIF") == [CellInput("cell.TIF", str(tmp_path / "cell.TIF"))]
+    assert list_inputs(tmp_path / "cell.TIF") == [CellInput("cell.TIF", str(tmp_path / "cell.TIF"))]
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path):
@@ -88,15 +88,15 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     touch(tmp_path / "empty.txt", tmp_path / "slide.pptx")
     (tmp_path / "bad.csv").write_text("file,label\na.png,LY\n")
     with pytest.raises(InputError, match="no such folder or file"):
-        gather(tmp_path / "nowhere")
+        list_inputs(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no image"):
-        gather(tmp_path / "empty")
+        list_inputs(tmp_path / "empty")
     with pytest.raises(InputError, match="holds no image"):
-        gather(tmp_path / "empty.txt")
+        list_inputs(tmp_path / "empty.txt")
     with pytest.raises(InputError, match="neither a folder, an image, a list"):
-        gather(tmp_path / "slide.pptx")
+        list_inputs(tmp_path / "slide.pptx")
     with pytest.raises(ManifestError, match="column 'path' is missing"):
-        gather(tmp_path / "bad.csv")
+        list_inputs(tmp_path / "bad.csv")
 
 
 def test_the_digest_knows_ids_paths_and_order():

@@ -14,7 +14,7 @@ from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.inference.rows import CellInput
 from leukopy.patients.card import Bag, CellNetwork, FeatureReference
 from leukopy.patients.inference.cells import GRID, CellReader, cover
-from leukopy.patients.inference.measures import MEASURES
+from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES
 from leukopy.patients.inference.model import PatientModel, rectified
 from leukopy.patients.store import open_patient_bundle, write_patient_bundle
 from leukopy.slides.reader import Classifier
@@ -268,7 +268,9 @@ def judging(build_patient_model, judging_model, tmp_path) -> PatientModel:
     """Reads attributes and measures, of which no feature has a map: the greener a cell, the more tumoral."""
     cells = open_bundle(judging_model.path).card
     greener = len(taxonomy.ATTRIBUTES[0].values) - 1
-    directions = np.zeros((sum(len(each.values) for each in taxonomy.ATTRIBUTES) + len(MEASURES), 1), np.float32)
+    directions = np.zeros(
+        (sum(len(each.values) for each in taxonomy.ATTRIBUTES) + len(MORPHOLOGY_FEATURES), 1), np.float32
+    )
     directions[greener] = 1
     network = CellNetwork(
         model=str(judging_model.path),
@@ -286,7 +288,10 @@ def test_the_place_that_holds_the_evidence_is_the_hottest_and_measures_are_held(
     Image.fromarray(picture).save(tmp_path / "spot.png")
     cell = CellInput("P1/1", str(tmp_path / "spot.png"))
     reader = CellReader(judging.bundle)
-    size, measures = judging.card.model.features - len(MEASURES), np.arange(len(MEASURES), dtype=np.float32)
+    size, measures = (
+        judging.card.model.features - len(MORPHOLOGY_FEATURES),
+        np.arange(len(MORPHOLOGY_FEATURES), dtype=np.float32),
+    )
     held = {cell.path: measures}
     values = reader.read([cell], held).values
     np.testing.assert_array_equal(values[0, size:], measures)
@@ -328,7 +333,7 @@ def test_images_are_read_and_classified_in_one_pass(model, colour_model, tmp_pat
     (tmp_path / "broken.png").write_text("no picture")
     inputs.insert(1, CellInput("P1/broken", str(tmp_path / "broken.png")))
     found = CellReader(model.bundle).read(inputs)
-    assert found.cells["class8"].to_list() == ["LY", "NEU", "LY"]
+    assert found.cells["coarse"].to_list() == ["LY", "NEU", "LY"]
     assert (found.cells["confidence"] > 0.6).all()
     assert found.values.shape == (3, 3)
     assert found.failures.select("cell_id", "reason").rows() == [("P1/broken", "not_an_image")]
@@ -367,7 +372,7 @@ def test_a_cell_network_of_its_own_is_read_and_the_default_names_the_cells(model
     found = reader.read(inputs)
     np.testing.assert_array_equal(found.values, CellReader(model.bundle).read(inputs).values)
     called = Classifier.open("default").predict([cell.path for cell in inputs])
-    assert found.cells["class8"].to_list() == called.cells["class8"].to_list()
+    assert found.cells["coarse"].to_list() == called.cells["coarse"].to_list()
     np.testing.assert_allclose(found.cells["confidence"], called.cells["confidence"], atol=1e-6)
     assert found.failures["cell_id"].to_list() == ["absent"]
     assert reader.maps(inputs[0], found.values[0]).shape == (3, 4, 4)

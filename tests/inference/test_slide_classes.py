@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from leukopy.bundle import SlideClasses
-from leukopy.slides.class_means import INERTIA, find_classes
+from leukopy.slides.class_means import INERTIA, estimate_class_means
 from leukopy.taxonomy import COARSE, coarse_matrix
 
-HOW = SlideClasses(weight=0.3, elsewhere=2.0, spread=6.0, fitted_on="cells of a test")
+HOW = SlideClasses(weight=0.3, foreign_temperature_factor=2.0, spread=6.0, fitted_on="cells of a test")
 KNOWN = (4 * np.eye(8, 6) - 2).astype(np.float32)
 """The means of the classes, in traits of six numbers; the last two classes are one."""
 
@@ -33,7 +33,7 @@ def as_known(traits: NDArray[np.float32]) -> NDArray[np.float32]:
 def right(traits: NDArray[np.float32], classes: NDArray[np.intp], some: slice) -> tuple[float, float]:
     """Share of cells whose class is right: as known, and with what the slide's own classes say, from ``some`` cells."""
     chances = as_known(traits)
-    own = find_classes(traits[some], chances[some], KNOWN, HOW)
+    own = estimate_class_means(traits[some], chances[some], KNOWN, HOW)
     coarse = np.log(chances + 1e-12) + own.coarse_evidence(traits)
     return float((chances.argmax(axis=1) == classes).mean()), float((coarse.argmax(axis=1) == classes).mean())
 
@@ -62,14 +62,14 @@ def test_a_slide_of_one_class_does_not_lose_it() -> None:
 def test_cells_that_scatter_more_say_less() -> None:
     classes = np.arange(120) % 6
     calm, wild = (slide(classes, shift=0, scatter=scatter) for scatter in (0.8, 4.0))
-    assert find_classes(calm, as_known(calm), KNOWN, HOW).weight == HOW.weight
-    assert find_classes(wild, as_known(wild), KNOWN, HOW).weight < 0.5 * HOW.weight
+    assert estimate_class_means(calm, as_known(calm), KNOWN, HOW).weight == HOW.weight
+    assert estimate_class_means(wild, as_known(wild), KNOWN, HOW).weight < 0.5 * HOW.weight
 
 
 def test_a_class_without_cells_moves_with_the_others() -> None:
     classes = np.full(3 * int(INERTIA), 1)
     traits = (KNOWN[classes] + 2).astype(np.float32)
-    own = find_classes(traits, np.eye(8, dtype=np.float32)[classes], KNOWN, HOW)
+    own = estimate_class_means(traits, np.eye(8, dtype=np.float32)[classes], KNOWN, HOW)
     assert own.cells.tolist() == pytest.approx([0, len(classes)] + [0] * 6, abs=1e-3)
     assert own.means[1] - KNOWN[1] == pytest.approx(np.full(6, 1.75), abs=0.2)
     assert own.means[0] - KNOWN[0] == pytest.approx(own.means[4] - KNOWN[4])
@@ -78,7 +78,7 @@ def test_a_class_without_cells_moves_with_the_others() -> None:
 
 def test_the_kinds_of_a_class_are_told_apart_as_before() -> None:
     traits = slide(np.arange(60) % 6, shift=0.3)
-    evidence = find_classes(traits, as_known(traits), KNOWN, HOW).evidence(traits)
+    evidence = estimate_class_means(traits, as_known(traits), KNOWN, HOW).evidence(traits)
     assert evidence.shape == (60, 11)
     for column in range(len(COARSE)):
         members = np.flatnonzero(coarse_matrix()[:, column])

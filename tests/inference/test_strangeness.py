@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from leukopy.slides.laboratory_check import ENOUGH_CELLS
-from leukopy.slides.ood_correction import NO_RISE, Rise, among, rise, usual
+from leukopy.slides.ood_correction import NO_SHIFT, Shift, baseline, correct, estimate_shift
 
 RNG = np.random.default_rng(0)
 
@@ -16,13 +16,13 @@ def cells(number: int) -> tuple[np.ndarray, np.ndarray]:
     return RNG.normal(2, 0.4, number), RNG.normal(-2, 0.8, number)
 
 
-def strangeness(far: np.ndarray, rest: np.ndarray) -> np.ndarray:
+def ood_score(far: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return np.log1p(np.exp(far + rest))
 
 
 KNOWN_FAR, KNOWN_REST = cells(4000)
-KNOWN = strangeness(KNOWN_FAR, KNOWN_REST)
-USUAL = usual(KNOWN, KNOWN_FAR)
+KNOWN = ood_score(KNOWN_FAR, KNOWN_REST)
+USUAL = baseline(KNOWN, KNOWN_FAR)
 THRESHOLD = np.quantile(KNOWN, 0.97)
 FAR, REST = cells(400)
 """Of a slide whose cells are like the known ones."""
@@ -30,8 +30,8 @@ FAR, REST = cells(400)
 
 def flagged(far: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """Of the cells of one slide."""
-    found = strangeness(far, rest)
-    return among(found, far, rise(found, far, USUAL)) > THRESHOLD
+    found = ood_score(far, rest)
+    return correct(found, far, estimate_shift(found, far, USUAL)) > THRESHOLD
 
 
 def test_what_is_usual_is_what_a_quarter_stay_below() -> None:
@@ -41,11 +41,11 @@ def test_what_is_usual_is_what_a_quarter_stay_below() -> None:
 
 def test_where_all_cells_are_stranger_by_as_much_the_same_are_flagged() -> None:
     assert 0.01 < flagged(FAR, REST).mean() < 0.05
-    found = strangeness(5 * FAR, REST + 2)
+    found = ood_score(5 * FAR, REST + 2)
     assert (found > THRESHOLD).all()  # each by itself
-    risen = rise(found, 5 * FAR, USUAL)
-    assert (risen.times, risen.more) == pytest.approx((5, 2), rel=0.1)
-    np.testing.assert_allclose(among(found, 5 * FAR, Rise(5, 2)), strangeness(FAR, REST), atol=1e-4)
+    shift = estimate_shift(found, 5 * FAR, USUAL)
+    assert (shift.times, shift.more) == pytest.approx((5, 2), rel=0.1)
+    np.testing.assert_allclose(correct(found, 5 * FAR, Shift(5, 2)), ood_score(FAR, REST), atol=1e-4)
     assert flagged(5 * FAR, REST + 2).mean() < 0.06
 
 
@@ -59,18 +59,18 @@ def test_strange_cells_are_found_among_the_cells_of_their_slide(share, times) ->
 
 
 def test_a_slide_that_is_less_strange_is_judged_as_it_was() -> None:
-    found = strangeness(FAR - 0.5, REST - 1)
-    assert rise(found, FAR - 0.5, USUAL) == NO_RISE
-    assert np.array_equal(among(found, FAR - 0.5, NO_RISE), found.astype(np.float32))
+    found = ood_score(FAR - 0.5, REST - 1)
+    assert estimate_shift(found, FAR - 0.5, USUAL) == NO_SHIFT
+    assert np.array_equal(correct(found, FAR - 0.5, NO_SHIFT), found.astype(np.float32))
 
 
 def test_of_few_cells_nothing_is_said() -> None:
-    found = strangeness(5 * FAR, REST)
-    assert rise(found[: ENOUGH_CELLS - 1], 5 * FAR[: ENOUGH_CELLS - 1], USUAL) == NO_RISE
-    assert rise(found[:ENOUGH_CELLS], 5 * FAR[:ENOUGH_CELLS], USUAL).times > 4
+    found = ood_score(5 * FAR, REST)
+    assert estimate_shift(found[: ENOUGH_CELLS - 1], 5 * FAR[: ENOUGH_CELLS - 1], USUAL) == NO_SHIFT
+    assert estimate_shift(found[:ENOUGH_CELLS], 5 * FAR[:ENOUGH_CELLS], USUAL).times > 4
 
 
-def test_no_strangeness_is_a_number_too() -> None:
+def test_no_ood_score_is_a_number_too() -> None:
     nothing = np.zeros(50, np.float32)
-    assert np.isfinite(among(nothing, nothing, Rise(2, 5))).all()
-    assert rise(nothing, nothing, (0, 0)) == NO_RISE
+    assert np.isfinite(correct(nothing, nothing, Shift(2, 5))).all()
+    assert estimate_shift(nothing, nothing, (0, 0)) == NO_SHIFT

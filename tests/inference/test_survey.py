@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leukopy.slides.class_means import OwnClasses
-from leukopy.slides.survey import SAMPLE, UNKNOWN, Survey, sample_of
+from leukopy.slides.class_means import SlideClassMeans
+from leukopy.slides.survey import NO_SURVEY, SAMPLE, SlideSurvey, sample_of
 
 
 def test_a_sample_is_spread_over_the_slide() -> None:
@@ -18,7 +18,7 @@ def test_a_sample_is_spread_over_the_slide() -> None:
 
 
 def test_it_is_told_where_the_slide_itself_says_what_its_classes_are() -> None:
-    own = OwnClasses(np.zeros((8, 2), np.float32), 0.1, 2.0, np.full(8, 5, np.float32))
-    assert UNKNOWN.note == Survey(classes=own, elsewhere=0.2).note == ""
-    noted = Survey(classes=own, elsewhere=0.93).note
+    own = SlideClassMeans(np.zeros((8, 2), np.float32), 0.1, 2.0, np.full(8, 5, np.float32))
+    assert NO_SURVEY.note == SlideSurvey(classes=own, foreign_probability=0.2).note == ""
+    noted = SlideSurvey(classes=own, foreign_probability=0.93).note
     assert "from 40 cells of this slide" in noted

@@ -17,7 +17,7 @@ from leukopy.bundle import bundled_models, open_bundle
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
 from leukopy.inference.rows import CellInput
-from leukopy.slides.laboratory_check import SlideLook, judge
+from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 from leukopy.slides.reader import Classifier
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES, FINE, find
@@ -54,7 +54,7 @@ def test_probabilities_are_coherent(tmp_path: Path) -> None:
     fine = cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()
     assert fine.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
     assert cells["p_NEU"].to_numpy() == pytest.approx((cells["p_SNE"] + cells["p_BNE"]).to_numpy(), abs=1e-5)
-    assert all(find(fine).coarse == coarse for fine, coarse in cells.select("class11", "class8").iter_rows())
+    assert all(find(fine).coarse == coarse for fine, coarse in cells.select("fine", "coarse").iter_rows())
 
 
 def test_a_slide_that_looks_like_none_is_told(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_a_slide_that_looks_like_none_is_told(tmp_path: Path) -> None:
         drawn = draw_cell("LY", seed=index, size=120).image.astype(float)
         Image.fromarray((drawn * (0.3, 0.9, 0.3)).astype(np.uint8)).save(tmp_path / f"{index}.png")
     found = leukopy.load("default").predict(sorted(tmp_path.glob("*.png")))
-    look = SlideLook()
-    look.add(found.looks)
-    distance = judge(look, open_bundle("default").card.slide_check)
+    look = AppearanceSum()
+    look.add(found.appearance)
+    distance = nearest_laboratory(look, open_bundle("default").card.slide_check)
     assert distance is not None
     assert distance.distance > 2
 
@@ -90,7 +90,7 @@ def test_in_the_laboratory_that_validated_it_a_cell_is_judged_by_itself(real_dat
     cells = open_dataset("pbc", real_data / "cells" / "pbc").filter(split="val")[::20]
     bundle = open_bundle("default")
     alone = Classifier(replace(bundle, card=bundle.card.model_copy(update={"slide_classes": None})))
-    whole, single = (one.predict(cells["path"].to_list()).cells["class8"] for one in (Classifier(bundle), alone))
+    whole, single = (one.predict(cells["path"].to_list()).cells["coarse"] for one in (Classifier(bundle), alone))
     assert (whole == single).mean() > 0.98
 
 
@@ -118,7 +118,7 @@ def test_real_validation_cells_are_read(real_data: Path) -> None:
     cells = open_dataset("pbc", real_data / "cells" / "pbc").filter(split="val").sample(200, seed=0)
     found = leukopy.load("default").predict(cells["path"].to_list()).cells
     coarse = [find(code).coarse for code in cells["code"]]
-    assert np.mean([a == b for a, b in zip(coarse, found["class8"], strict=True)]) >= 0.95
+    assert np.mean([a == b for a, b in zip(coarse, found["coarse"], strict=True)]) >= 0.95
 
 
 @pytest.mark.real_data

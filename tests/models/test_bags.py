@@ -11,7 +11,7 @@ from torch import Tensor
 from leukopy.core.errors import SettingsError
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.cell_net import CellNet
-from leukopy.patients.models import BAG_NETS, BagNet, BagShape, Experts, PictureBag
+from leukopy.patients.models import BAG_NETS, BagShape, Experts, ImagePatientNet, PatientNet
 from leukopy.patients.models.attention import AttentionPooling
 from leukopy.patients.models.clam import CELLS, ClamInstances
 from leukopy.patients.models.clinical import Clinical
@@ -24,7 +24,7 @@ KNOWN = torch.tensor([64.0, 9.5])
 PATIENTS = torch.tensor([[40.0, 5.0], [80.0, 50.0], [torch.nan, 8.0], [60.0, torch.nan]])
 
 
-def build(name: str, **changes: object) -> BagNet | Experts:
+def build(name: str, **changes: object) -> PatientNet | Experts:
     torch.manual_seed(0)
     net = BAG_NETS[name].build(BagShape(FEATURES, **({"hidden": 8} | changes)))  # type: ignore[arg-type]
     net.standardise(PATIENTS)
@@ -241,11 +241,11 @@ def test_the_mixture_is_that_of_the_paper() -> None:
 
 
 class TestPictures:
-    def build(self) -> PictureBag:
+    def build(self) -> ImagePatientNet:
         torch.manual_seed(0)
         network = CellNet("lenet", Preprocess(size=32, mean=(0, 0, 0), std=(255, 255, 255)), pretrained=False)
         bag = BAG_NETS["mean"].build(BagShape(network.backbone.embedding_size, hidden=None))
-        return PictureBag(network, bag, 32).eval()
+        return ImagePatientNet(network, bag, 32).eval()
 
     def pictures(self, count: int) -> Tensor:
         generator = torch.Generator().manual_seed(0)
@@ -255,7 +255,7 @@ class TestPictures:
         net, pictures = self.build(), self.pictures(70)  # more than the backbone takes at once
         planes = pictures.permute(0, 3, 1, 2) / 255
         embedding = torch.stack([net.network.backbone(plane[None])[1][0] for plane in planes]).mean(dim=0)
-        assert isinstance(net.bag, BagNet)
+        assert isinstance(net.bag, PatientNet)
         joined = torch.cat([embedding, net.bag.clinical(KNOWN)])  # type: ignore[misc]
         logit, weights = net(pictures, KNOWN)
         torch.testing.assert_close(logit, net.bag.head(joined)[0], atol=1e-5, rtol=1e-5)

@@ -42,7 +42,7 @@ def test_what_is_explained_is_what_is_predicted(slide: Path, tmp_path: Path) -> 
     settings = ExplainSettings(inputs=(slide,), methods=("cam",), views=1, steps=0, neighbours=0)
     explained = pl.read_csv(explain(settings, tmp_path / "maps").folder / "explanations.csv")
     predicted = leukopy.load("default").predict(files).cells
-    assert explained["class11"].to_list() == predicted["class11"].to_list()
+    assert explained["fine"].to_list() == predicted["fine"].to_list()
     assert explained["confidence"].to_numpy() == pytest.approx(predicted["confidence"].to_numpy(), abs=1e-4)
     assert explained["flags"].fill_null("").to_list() == predicted["flags"].to_list()
 
@@ -55,5 +55,5 @@ def test_one_cell_at_a_time_gives_the_same_classes(slide: Path) -> None:
     cells = [CellInput(str(file), str(file)) for file in files]
     survey = one_by_one.survey(cells)
     alone = pl.concat([part.cells for cell in cells[:6] for part in one_by_one.stream([cell], survey)])
-    assert alone["class11"].equals(together["class11"][:6])
+    assert alone["fine"].equals(together["fine"][:6])
     assert alone["confidence"].to_numpy() == pytest.approx(together["confidence"][:6].to_numpy(), abs=1e-4)

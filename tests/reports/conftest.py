@@ -35,10 +35,10 @@ def _cells(counts: dict[str, int], folder: Path = Path("/nowhere")) -> pl.DataFr
             rows.append({
                 "cell_id": f"slide/{code}_{number:03}.png",
                 "path": str(folder / f"{code}_{number:03}.png"),
-                "class8": FINE[index].coarse,
-                "class11": code,
+                "coarse": FINE[index].coarse,
+                "fine": code,
                 "confidence": float(coarse.max()),
-                "confidence11": share,
+                "fine_confidence": share,
                 "flags": "uncertain" if share < 0.6 else "",
                 "width": 40,
                 "height": 30,

@@ -64,7 +64,7 @@ def content(tmp_path, make_cells, card):
     cells = make_cells({"SNE": 6, "EO": 3, "PLT": 3}, tmp_path)
     for path in cells["path"]:
         Image.new("RGB", (40, 30), (90, 90, 160)).save(path)
-    truth = ["SNE", "SNE", "SNE", "BNE", "BNE", "EO", *cells["class11"][6:].to_list()]
+    truth = ["SNE", "SNE", "SNE", "BNE", "BNE", "EO", *cells["fine"][6:].to_list()]
     rows = cells.with_columns(
         truth=pl.Series(truth), source=pl.lit("here"), digest=pl.format("{}", pl.int_range(pl.len()))
     )
@@ -74,12 +74,12 @@ def content(tmp_path, make_cells, card):
             classes, index(truth), index(cells[predicted].to_list()),
             cells.select(f"p_{cell.code}" for cell in classes).to_numpy(), replicates=100,
         )
-        for classes, index, predicted in ((COARSE, coarse_indices, "class8"), (FINE, fine_indices, "class11"))
+        for classes, index, predicted in ((COARSE, coarse_indices, "coarse"), (FINE, fine_indices, "fine"))
     ]  # fmt: skip
     evaluation = Evaluation(
         "small", "drawn", "test", "image",
         {"listed": 16, "unlabelled": 1, "outside": 1, "failed": 2, "scored": 12},
-        scored[0], scored[1], summing(fine_indices(truth), fine_indices(cells["class11"].to_list()), replicates=100),
+        scored[0], scored[1], summing(fine_indices(truth), fine_indices(cells["fine"].to_list()), replicates=100),
         (agreement([("EO", "EO"), ("SNE", "BNE"), ("BLAST", "EO")], FINE, ANNOTATORS, replicates=100),),
         ("A note on what was not measured.",),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from leukopy.taxonomy import COARSE, FINE
 def rows(make_cells):
     """Cells with the truth that the model names, but for two neutrophils; each a file of its own."""
     cells = make_cells({"SNE": 6, "EO": 4, "PLT": 2})
-    truth = ["BNE", "IG", *cells["class11"][2:].to_list()]
+    truth = ["BNE", "IG", *cells["fine"][2:].to_list()]
     return cells.with_columns(
         truth=pl.Series(truth), source=pl.lit("here"), digest=pl.format("{}", pl.int_range(pl.len()))
     )

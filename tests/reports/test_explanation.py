@@ -25,7 +25,7 @@ from leukopy.reports.explanation import (
 from leukopy.reports.overlay import View, heated
 
 ROW = {
-    "cell_id": "<script>alert(1)</script>.png", "class11": "EO", "target": "EO", "probability": 0.97, "method": "cam",
+    "cell_id": "<script>alert(1)</script>.png", "fine": "EO", "target": "EO", "probability": 0.97, "method": "cam",
     "flags": "uncertain;low_resolution", "why": "multi-lobed nucleus", "inside_cell": 0.6, "cell_area": 0.2,
     "inside_nucleus": 0.3, "nucleus_area": 0.1,
 }  # fmt: skip

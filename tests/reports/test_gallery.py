@@ -25,12 +25,12 @@ def test_unidentified_cells_are_a_group_of_their_own_at_the_end(make_cells):
     cells = make_cells({"PLT": 2, "SNE": 3}).with_columns(flags=pl.Series(["", "unidentified", "unidentified", "", ""]))
     assert list(gallery.totals(cells.lazy()).items()) == [("SNE", 2), ("PLT", 1), ("UNIDENTIFIED", 2)]
     chosen = gallery.choose(cells.lazy())
-    assert chosen["class11"].to_list() == ["SNE", "SNE", "PLT", "SNE", "PLT"]
+    assert chosen["fine"].to_list() == ["SNE", "SNE", "PLT", "SNE", "PLT"]
     assert chosen["flags"].to_list() == ["", "", "", "unidentified", "unidentified"]
 
 
 def test_ties_are_settled_by_name(make_cells):
-    cells = make_cells({"LY": 8}).with_columns(confidence11=pl.lit(0.9, pl.Float32)).reverse()
+    cells = make_cells({"LY": 8}).with_columns(fine_confidence=pl.lit(0.9, pl.Float32)).reverse()
     chosen = gallery.choose(cells.lazy(), per_class=2)
     assert chosen["cell_id"].to_list() == ["slide/LY_000.png", "slide/LY_001.png"]
 

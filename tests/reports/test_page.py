@@ -116,7 +116,7 @@ def test_every_chosen_cell_has_its_picture_and_its_name(content, render):
 
 def test_second_choice_is_the_next_most_probable_class(content, render):
     _, page = render(content)
-    eosinophil = content.cells.filter(pl.col("class11") == "EO").row(0, named=True)
+    eosinophil = content.cells.filter(pl.col("fine") == "EO").row(0, named=True)
     assert f"EO 67 % BA {100 * eosinophil['p_BA']:.0f} %" in page.text  # the fixture's second choice of EO is BA
 
 
@@ -125,7 +125,7 @@ def test_a_cell_is_told_in_words_where_the_model_judges_attributes(content, rend
     assert 'class="why"' not in plain
     assert "What is seen in a cell" not in plain
     card = content.card.model_copy(update={"attributes": open_bundle(judging_model.path).card.attributes})
-    said = pl.when(pl.col("class11") == "EO").then(pl.lit("bilobed nucleus, <red> granules"))
+    said = pl.when(pl.col("fine") == "EO").then(pl.lit("bilobed nucleus, <red> granules"))
     text, page = render(replace(content, card=card, cells=content.cells.with_columns(why=said)))
     assert page.text.count("Bilobed nucleus, <red> granules.") == 2
     assert text.count('class="why"') == 2
@@ -256,10 +256,10 @@ def test_unidentified_cells_stand_apart_with_their_reason(content, slide, card, 
     odd = pl.col("cell_id") == "slide/EO_001.png"
     cells = slide.with_columns(
         flags=pl.when(odd).then(pl.lit("unidentified")).otherwise("flags"),
-        strangeness=pl.when(odd).then(1.5).otherwise(0.4),
+        ood_score=pl.when(odd).then(1.5).otherwise(0.4),
         unidentified_reason=pl.when(odd).then(pl.lit("out of focus")),
     )
-    knowing = OpenSet(threshold=20, kept=0.97, fitted_on="some", method="made for tests")
+    knowing = OpenSet(threshold=20, keep_rate=0.97, fitted_on="some", method="made for tests")
     _, page = render(
         replace(
             content,
@@ -283,7 +283,7 @@ def test_a_shift_beyond_sampling_error_is_named_at_the_top(content, make_cells, 
 
 
 def test_certainty_is_never_printed_as_0_or_100(content, render):
-    sure = content.cells.with_columns(confidence11=pl.lit(0.9999, pl.Float32), p_BNE=pl.lit(0.0001, pl.Float32))
+    sure = content.cells.with_columns(fine_confidence=pl.lit(0.9999, pl.Float32), p_BNE=pl.lit(0.0001, pl.Float32))
     _, page = render(replace(content, cells=sure))
     assert "SNE > 99 %" in page.text
     assert "100 %" not in page.text.split("Cells The least")[1].split("What was not read")[0]

@@ -85,7 +85,7 @@ def test_without_a_leukocyte_count_nothing_is_absolute() -> None:
 
 
 def test_it_is_noted_where_the_slide_itself_says_what_its_classes_are() -> None:
-    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "strange": False, "found_again": 57}
+    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "strange": False, "cells_used": 57}
     (own, *others) = count(cells(LY=100), slide_check=found).notes
     assert "found again from 57 cells of this slide" in own
     assert tuple(others) == count(cells(LY=100)).notes

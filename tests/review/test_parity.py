@@ -53,8 +53,8 @@ def answers(store: Store, case_id: str) -> Answers:
 def expected(result: Path) -> Answers:
     return {
         row["cell_id"]: (
-            "UNIDENTIFIED" if "unidentified" in row["flags"] else row["class11"],
-            round(row["confidence11"], 6),
+            "UNIDENTIFIED" if "unidentified" in row["flags"] else row["fine"],
+            round(row["fine_confidence"], 6),
             {cell.code: round(row[f"p_{cell.code}"], 6) for cell in FINE},
             tuple(row["flags"].split(";")) if row["flags"] else (),
             row["why"] or "",

@@ -16,9 +16,9 @@ from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
 from leukopy.review.worker import IMAGES, Worker
-from leukopy.slides.ood_correction import Rise
+from leukopy.slides.ood_correction import Shift
 from leukopy.slides.reader import Classifier
-from leukopy.slides.survey import Survey
+from leukopy.slides.survey import SlideSurvey
 
 CODES = ("SNE", "LY", "MO")
 
@@ -222,11 +222,11 @@ def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
     slides, told = [], set()
     stream = Classifier.stream
 
-    def surveyed(self: Classifier, slide: Any) -> Survey:
+    def surveyed(self: Classifier, slide: Any) -> SlideSurvey:
         slides.append([cell.path for cell in slide])
-        return Survey(rise=Rise(times=len(slides) + 1))
+        return SlideSurvey(rise=Shift(times=len(slides) + 1))
 
-    def noted(self: Classifier, cells: Any, survey: Survey) -> Any:
+    def noted(self: Classifier, cells: Any, survey: SlideSurvey) -> Any:
         told.add(survey)
         return stream(self, cells, survey)
 
@@ -237,4 +237,4 @@ def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
     bench.over(job)
     assert [len(slide) for slide in slides] == [2 * IMAGES + 5]
     assert all(Path(path).exists() for path in slides[0])
-    assert told == {Survey(rise=Rise(times=2))}
+    assert told == {SlideSurvey(rise=Shift(times=2))}

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 from leukopy.taxonomy import ATTRIBUTES
 from leukopy.training.attributes import (
     HeadSettings,
-    _said_from,
+    _min_confidence,
     apply,
     calibrated_heads,
     fit_heads,
@@ -56,16 +56,16 @@ def test_heads_are_calibrated_one_by_one_and_never_sharpened(cells) -> None:
     overconfident = right.copy()
     wrong = rng.random(400) < 0.4
     overconfident[wrong, : SIZES[0]] = overconfident[wrong, : SIZES[0]][:, ::-1]  # the first head errs, as sure as ever
-    heads = calibrated_heads(overconfident.astype(np.float32), values, said_right=0.9)
+    heads = calibrated_heads(overconfident.astype(np.float32), values, target_precision=0.9)
     assert [head.name for head in heads] == [attribute.name for attribute in ATTRIBUTES]
     assert heads[0].temperature > 2
     assert {head.temperature for head in heads[1:]} == {1.0}
-    assert heads[0].said_from == 1.0  # never nine of ten right
-    assert all(head.said_from < 1 for head in heads[1:])
+    assert heads[0].min_confidence == 1.0  # never nine of ten right
+    assert all(head.min_confidence < 1 for head in heads[1:])
 
 
 @pytest.mark.parametrize(
-    ("confidence", "right", "said_from"),
+    ("confidence", "right", "min_confidence"),
     [
         ([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 0], 0.7),
         ([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 1], 0.6),
@@ -74,5 +74,5 @@ def test_heads_are_calibrated_one_by_one_and_never_sharpened(cells) -> None:
         ([0.6, 0.9, 0.7, 0.8], [0, 1, 1, 1], 0.7),
     ],
 )
-def test_what_is_said_is_right_often_enough(confidence: list[float], right: list[int], said_from: float) -> None:
-    assert _said_from(np.array(confidence), np.array(right, bool), 0.9) == pytest.approx(said_from)
+def test_what_is_said_is_right_often_enough(confidence: list[float], right: list[int], min_confidence: float) -> None:
+    assert _min_confidence(np.array(confidence), np.array(right, bool), 0.9) == pytest.approx(min_confidence)

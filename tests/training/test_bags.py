@@ -11,7 +11,7 @@ import torch
 
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.patients.card import Bag
-from leukopy.patients.models import BAG_NETS, PictureBag
+from leukopy.patients.models import BAG_NETS, ImagePatientNet
 from leukopy.patients.training.networks import (
     BagFit,
     BagNetSettings,
@@ -262,7 +262,7 @@ class TestPictures:
         assert np.array_equal(again.logits, fits[0].logits[:2])
 
     def test_become_two_graphs_that_agree(self, fits: list[BagFit]) -> None:
-        nets = [fit.net for fit in fits if isinstance(fit.net, PictureBag)]
+        nets = [fit.net for fit in fits if isinstance(fit.net, ImagePatientNet)]
         width = sum(net.features for net in nets)
         cell_session = onnxruntime.InferenceSession(export_cell_network(nets))
         session = onnxruntime.InferenceSession(export_patient_model(nets, width))

@@ -10,7 +10,7 @@ import pytest
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, TrainingError
 from leukopy.network.head import linear_head, with_head
-from leukopy.network.ood_reference import Familiar
+from leukopy.network.ood_reference import OodReference
 from leukopy.network.outputs import (
     CENTRE,
     FAR,
@@ -18,13 +18,13 @@ from leukopy.network.outputs import (
     with_attributes,
     with_centre,
     with_class_activation,
+    with_ood_score,
     with_statistics,
-    with_strangeness,
     without_attributes,
-    without_strangeness,
+    without_ood_score,
 )
 from leukopy.training.export import averages_its_map
-from leukopy.training.open_set import StrangenessSettings, far_of, fit_familiar, parts_of, scaled, strangeness_of
+from leukopy.training.open_set import OodSettings, far_of, fit_ood_reference, ood_score_of, parts_of, scaled
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 
@@ -145,39 +145,39 @@ def test_a_map_of_unknown_size_is_refused(network) -> None:
 
 
 @pytest.fixture(scope="module")
-def familiar(network) -> Familiar:
+def reference(network) -> OodReference:
     """Learnt from noise, three classes of it, by a network of colours."""
     rng = np.random.default_rng(4)
     centre, codes = rng.normal(size=(60, 6)).astype(np.float32), np.arange(60) % 3
-    learnt = fit_familiar(centre + codes[:, None], codes, np.ones(60), linear_head(network), StrangenessSettings())
+    learnt = fit_ood_reference(centre + codes[:, None], codes, np.ones(60), linear_head(network), OodSettings())
     return scaled(learnt, rng.normal(size=(50, 3)) * [9, 0.2, 3], 0.9)
 
 
-def test_strangeness_is_what_was_measured_and_changes_nothing_else(network, familiar) -> None:
+def test_ood_score_is_what_was_measured_and_changes_nothing_else(network, reference) -> None:
     network = with_attributes(
         with_class_activation(network), {"channels": 3}, [(np.ones((4, 6), "f4"), np.ones(4, "f4"))]
     )
-    extended = with_strangeness(network, {"channels": 3}, 0.2, familiar)
+    extended = with_ood_score(network, {"channels": 3}, 0.2, reference)
     onnx.checker.check_model(extended, full_check=True)
     names = [output.name for output in network.graph.output]
-    assert [output.name for output in extended.graph.output] == [*names, "strangeness", FAR]
+    assert [output.name for output in extended.graph.output] == [*names, "ood_score", FAR]
     for before, after in zip(run(network, names), run(extended, names), strict=True):
         assert np.array_equal(before, after)
     centre, embedding = run(with_centre(network, {"channels": 3}, 0.2), [CENTRE, "embedding"])
-    strangeness, far = run(extended, ["strangeness", FAR])
-    parts = parts_of(familiar, centre, embedding)
-    np.testing.assert_allclose(strangeness, strangeness_of(familiar, parts), rtol=1e-3)
-    np.testing.assert_allclose(far, far_of(familiar, parts), rtol=1e-3)
-    assert strangeness.shape == far.shape == (len(IMAGES),)
+    ood_score, far = run(extended, ["ood_score", FAR])
+    parts = parts_of(reference, centre, embedding)
+    np.testing.assert_allclose(ood_score, ood_score_of(reference, parts), rtol=1e-3)
+    np.testing.assert_allclose(far, far_of(reference, parts), rtol=1e-3)
+    assert ood_score.shape == far.shape == (len(IMAGES),)
 
 
-def test_strangeness_keeps_its_meaning_under_another_head_and_can_be_taken_out(network, familiar) -> None:
+def test_ood_score_keeps_its_meaning_under_another_head_and_can_be_taken_out(network, reference) -> None:
     weights, bias = linear_head(network)
-    extended = with_strangeness(network, {"channels": 3}, 0.2, familiar)
+    extended = with_ood_score(network, {"channels": 3}, 0.2, reference)
     other = onnx.load_from_string(with_head(extended.SerializeToString(), (weights + 1, bias - 1)))
-    assert np.array_equal(run(extended, ["strangeness"])[0], run(other, ["strangeness"])[0])
+    assert np.array_equal(run(extended, ["ood_score"])[0], run(other, ["ood_score"])[0])
     assert not np.array_equal(run(extended, ["logits"])[0], run(other, ["logits"])[0])
-    assert without_strangeness(extended) == network
+    assert without_ood_score(extended) == network
 
 
 def test_maps_are_found_by_the_convolution_that_reads_them() -> None:

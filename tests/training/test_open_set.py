@@ -12,9 +12,17 @@ from PIL import Image
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import silent
-from leukopy.network.ood_reference import Familiar
+from leukopy.network.ood_reference import OodReference
 from leukopy.taxonomy import FINE
-from leukopy.training.open_set import StrangenessSettings, fit_familiar, look, parts_of, scaled, some_of, strangeness_of
+from leukopy.training.open_set import (
+    OodSettings,
+    fit_ood_reference,
+    ood_score_of,
+    parts_of,
+    run_network,
+    scaled,
+    some_of,
+)
 
 HEAD = (np.eye(11, dtype=np.float32), np.zeros(11, np.float32))
 """The embedding is the logits."""
@@ -30,21 +38,21 @@ SURE[0, INDEX["LY"]] = 8
 
 
 @pytest.fixture(scope="module")
-def familiar() -> Familiar:
-    return fit_familiar(KNOWN, CODES, np.ones(600), HEAD, StrangenessSettings())
+def reference() -> OodReference:
+    return fit_ood_reference(KNOWN, CODES, np.ones(600), HEAD, OodSettings())
 
 
-def parts(familiar: Familiar, centre: list[float], **logits: float) -> np.ndarray:
+def parts(reference: OodReference, centre: list[float], **logits: float) -> np.ndarray:
     """Of a cell with these statistics and these logits; sure of its class where none are given."""
     row = np.full((1, 11), -2, np.float32) if logits else SURE
     for code, value in logits.items():
         row[0, INDEX[code]] = value
-    return parts_of(familiar, np.array([centre], np.float32), row)[0]
+    return parts_of(reference, np.array([centre], np.float32), row)[0]
 
 
-def test_far_is_the_distance_to_the_nearest_class_by_the_covariance_within(familiar) -> None:
+def test_far_is_the_distance_to_the_nearest_class_by_the_covariance_within(reference) -> None:
     def squared(*centre: float) -> float:
-        return float(parts(familiar, list(centre))[0])
+        return float(parts(reference, list(centre))[0])
 
     assert squared(6, 0, 0, 0) < 0.1
     assert squared(6, 0, 0, 20) == pytest.approx(1, abs=0.2)  # one deviation of what varies much
@@ -52,16 +60,16 @@ def test_far_is_the_distance_to_the_nearest_class_by_the_covariance_within(famil
     assert squared(0, 6, 0, 0) < 0.1  # another class is as near
 
 
-def test_new_is_a_direction_in_which_no_training_cell_lies(familiar) -> None:
+def test_new_is_a_direction_in_which_no_training_cell_lies(reference) -> None:
     known, between, further = ([6, 0, 0, 0], [5, 5, 0, 0], [12, 0, 0, 0])
-    assert parts(familiar, known)[1] < -0.99
-    assert parts(familiar, between)[1] > parts(familiar, known)[1] + 0.01
-    assert parts(familiar, further)[1] < -0.99  # far, but nothing new
+    assert parts(reference, known)[1] < -0.99
+    assert parts(reference, between)[1] > parts(reference, known)[1] + 0.01
+    assert parts(reference, further)[1] < -0.99  # far, but nothing new
 
 
-def test_doubtful_is_what_little_speaks_for_and_what_is_divided(familiar) -> None:
+def test_doubtful_is_what_little_speaks_for_and_what_is_divided(reference) -> None:
     def doubtful(**logits: float) -> float:
-        return float(parts(familiar, [6, 0, 0, 0], **logits)[2])
+        return float(parts(reference, [6, 0, 0, 0], **logits)[2])
 
     plain = doubtful(LY=8)
     assert doubtful(LY=3) > plain + 0.5
@@ -70,26 +78,26 @@ def test_doubtful_is_what_little_speaks_for_and_what_is_divided(familiar) -> Non
     assert doubtful(SNE=7, BNE=7) < doubtful(LY=7, MO=7)  # two kinds of one coarse class: no doubt about that
 
 
-def test_the_parts_count_alike(familiar) -> None:
+def test_the_parts_count_alike(reference) -> None:
     known = RNG.normal(size=(2000, 3)) * [5, 1, 0.1] + [9, 0, 1]
-    even = scaled(familiar, known, 0.97)
+    even = scaled(reference, known, 0.97)
     for part in range(3):
         barely_kept = even.middles.copy()
         barely_kept[part] += even.spreads[part]
-        assert strangeness_of(even, barely_kept[None])[0] == pytest.approx(np.log1p(np.e), rel=1e-5)
+        assert ood_score_of(even, barely_kept[None])[0] == pytest.approx(np.log1p(np.e), rel=1e-5)
     assert np.mean(known[:, 0] > even.middles[0] + even.spreads[0]) == pytest.approx(0.03, abs=0.002)
 
 
 def test_cells_that_weigh_nothing_are_not_learnt_from() -> None:
     weights = np.r_[np.ones(600), np.zeros(50)]
     strays = np.full((50, 4), 99, np.float32)
-    found = fit_familiar(np.r_[KNOWN, strays], np.r_[CODES, np.zeros(50, int)], weights, HEAD, StrangenessSettings())
+    found = fit_ood_reference(np.r_[KNOWN, strays], np.r_[CODES, np.zeros(50, int)], weights, HEAD, OodSettings())
     assert parts(found, [6, 0, 0, 0])[0] < 0.1
 
 
 def test_one_class_alone_is_refused() -> None:
     with pytest.raises(TrainingError, match="of one class"):
-        fit_familiar(KNOWN, np.zeros(600, int), np.ones(600), HEAD, StrangenessSettings())
+        fit_ood_reference(KNOWN, np.zeros(600, int), np.ones(600), HEAD, OodSettings())
 
 
 def test_some_cells_of_every_source_and_class() -> None:
@@ -107,10 +115,10 @@ def test_looking_skips_what_cannot_be_read_and_draws_what_is_drawn(colour_model,
     (tmp_path / "bad.png").write_text("no picture")
     paths = [str(good), str(tmp_path / "bad.png"), "drawn:EO:3"]
     cells = pl.DataFrame({"cell_id": ["good", "bad", "drawn"], "path": paths, "code": ["LY", "LY", "EO"]})
-    seen = look(open_bundle(colour_model.path), cells, tmp_path / "cache", silent, ("logits", "embedding"))
+    seen = run_network(open_bundle(colour_model.path), cells, tmp_path / "cache", silent, ("logits", "embedding"))
     assert seen.cells["cell_id"].to_list() == ["good", "drawn"]
     assert seen.failures["cell_id"].to_list() == ["bad"]
     assert [seen.outputs[name].shape for name in ("logits", "embedding")] == [(2, 11), (2, 3)]
     assert (seen.pictures(np.array([0])) == np.asarray(Image.open(good).resize((32, 32)))).all()
-    nothing = look(open_bundle(colour_model.path), cells.head(0), tmp_path / "cache", silent)
+    nothing = run_network(open_bundle(colour_model.path), cells.head(0), tmp_path / "cache", silent)
     assert nothing.outputs["embedding"].shape == (0, 3)

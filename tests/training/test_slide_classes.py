@@ -77,15 +77,15 @@ def test_without_cells_from_elsewhere_there_is_nothing_to_find() -> None:
     values = {
         "name": "x", "title": "x", "description": "x", "sources": [{"dataset": "pbc", "root": "cells/pbc", "share": 1}],
         "backbone": {"name": "lenet"}, "preprocess": {"size": 48, "crop": 0.8},
-        "slide_classes": {"weight": 0.01, "elsewhere": 2},
+        "slide_classes": {"weight": 0.01, "foreign_temperature_factor": 2},
     }  # fmt: skip
     with pytest.raises(SettingsError, match="set elsewhere above 1 too"):
         TrainSettings.build(values, where="x")
-    assert TrainSettings.build(values | {"elsewhere": 1.5}, where="x").slide_classes is not None
+    assert TrainSettings.build(values | {"foreign_temperature_factor": 1.5}, where="x").slide_classes is not None
 
 
 def test_a_card_needs_to_tell_which_cells_they_are_for() -> None:
     card = open_bundle("default").card.model_dump(mode="json")
-    card["calibration"]["elsewhere"] = None
+    card["calibration"]["foreign_temperature_factor"] = None
     with pytest.raises(SettingsError, match="slide_classes: needs"):
         Card.build(card, where="x")

@@ -29,7 +29,7 @@ from leukopy.training.data import CellData
 from leukopy.training.lightning_module import CellModule, shrink, validation_figures
 from leukopy.training.settings import Source, TrainSettings
 from leukopy.training.shallow_settings import ShallowSettings
-from leukopy.training.sources import check_classes, gather, member_matrix, sampling_weights, uses
+from leukopy.training.sources import check_classes, list_training_cells, member_matrix, sampling_weights, uses
 from leukopy.workflows.recipes import read
 from leukopy.workflows.train import read_recipe, train
 
@@ -78,12 +78,12 @@ def test_gather_splits_by_group_and_adds_drawn_cells(laboratory: Path) -> None:
         {"dataset": "folders", "root": "lab", "share": 0.9, "validation_share": 0.3},
         {"dataset": "drawn", "share": 0.1, "images": 22},
     ]
-    cells = gather(recipe(sources=sources), laboratory)
+    cells = list_training_cells(recipe(sources=sources), laboratory)
     assert cells["source"].value_counts().sort("source").rows() == [("drawn", 22), ("folders", 40)]
     assert cells.filter(pl.col("source") == "drawn")["split"].unique().to_list() == ["train"]
     share = (cells.filter(pl.col("source") == "folders")["split"] == "val").mean()
     assert 0.1 < share < 0.5
-    assert cells.equals(gather(recipe(sources=sources), laboratory))
+    assert cells.equals(list_training_cells(recipe(sources=sources), laboratory))
 
 
 def test_test_images_never_reach_training(tmp_path: Path, laboratory: Path) -> None:
@@ -97,19 +97,21 @@ def test_test_images_never_reach_training(tmp_path: Path, laboratory: Path) -> N
         }
     )
     table.write_csv(manifest)
-    cells = gather(recipe(sources=[{"dataset": "manifest", "root": str(manifest), "share": 1}]), tmp_path)
+    cells = list_training_cells(recipe(sources=[{"dataset": "manifest", "root": str(manifest), "share": 1}]), tmp_path)
     assert sorted(cells["split"].unique()) == ["train", "val"]
     assert len(cells) == 30
 
 
 def test_no_validation_image_is_an_error(laboratory: Path) -> None:
     with pytest.raises(TrainingError, match="no validation image"):
-        gather(recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0}]), laboratory)
+        list_training_cells(
+            recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0}]), laboratory
+        )
 
 
 def test_images_of_one_class_are_refused_before_anything_is_decoded(laboratory: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"training images are LY: .* Add images of other classes"):
-        gather(recipe(without=["NEU", "EO", "PLT"]), laboratory)
+        list_training_cells(recipe(without=["NEU", "EO", "PLT"]), laboratory)
     for labels in (["NEU", "NEU"], ["NEU", "SNE"]):  # "segmented" is right for each
         with pytest.raises(TrainingError, match=f"all 2 training images are {' or '.join(sorted(set(labels)))}:"):
             check_classes(pl.Series(labels))
@@ -150,7 +152,7 @@ def test_plain_pictures_are_told_before_the_training_starts(
 
 
 def test_classes_that_a_recipe_does_without_are_never_seen(laboratory: Path) -> None:
-    cells = gather(recipe(without=["IG", "SNE", "EO"]), laboratory)
+    cells = list_training_cells(recipe(without=["IG", "SNE", "EO"]), laboratory)
     assert sorted(cells["code"].unique()) == ["LY", "PLT"]  # NEU may stand for a segmented one
     with pytest.raises(SettingsError, match="class code 'XX' is unknown"):
         recipe(without=["XX"])
@@ -160,7 +162,9 @@ def test_coarse_level_brings_every_label_to_eight_classes(laboratory: Path) -> N
     (laboratory / "lab" / "SNE").mkdir(exist_ok=True)
     Image.fromarray(draw_cell("SNE", seed=99, size=80).image).save(laboratory / "lab" / "SNE" / "99.png")
     try:
-        fine, coarse = (gather(recipe(level=level), laboratory)["code"].unique() for level in ("fine", "coarse"))
+        fine, coarse = (
+            list_training_cells(recipe(level=level), laboratory)["code"].unique() for level in ("fine", "coarse")
+        )
     finally:
         (laboratory / "lab" / "SNE" / "99.png").unlink()
     assert sorted(fine) == ["EO", "LY", "NEU", "PLT", "SNE"]
@@ -309,7 +313,7 @@ def test_weights_are_averaged_over_trainings_and_with_their_start(tmp_path: Path
 
 
 def test_a_card_lists_what_the_earlier_run_was_trained_on_too(laboratory: Path) -> None:
-    cells = gather(recipe(), laboratory)
+    cells = list_training_cells(recipe(), laboratory)
     other = DatasetUse(name="Elsewhere", licence="MIT", citation="-", images=7)
     (own,) = uses(cells)
     assert uses(cells, (other, own.model_copy(update={"images": 1}))) == (own, other)
@@ -325,15 +329,15 @@ def test_the_temperature_of_cells_from_elsewhere_is_higher(tmp_path: Path, labor
         {"dataset": "folders", "root": "lab", "share": 0.5, "validation_share": 0.3},
         {"dataset": "manifest", "root": str(manifest), "share": 0.5},
     ]
-    result = train(recipe(sources=sources, elsewhere=1.5), tmp_path / "run")
-    assert result.card.calibration.elsewhere == 1.5
+    result = train(recipe(sources=sources, foreign_temperature_factor=1.5), tmp_path / "run")
+    assert result.card.calibration.foreign_temperature_factor == 1.5
     cells = leukopy.load(result.bundle).predict(other[:5]).cells
     seen = activations(
         open_bundle(result.bundle),
         np.stack([read_cell(path, result.card.preprocess).pixels for path in other[:5]]),
-        ["logits", "elsewhere"],
+        ["logits", "foreign_probability"],
     )
-    warmer = 1 + 0.5 * seen["elsewhere"][:, None]
+    warmer = 1 + 0.5 * seen["foreign_probability"][:, None]
     expected = softmax(seen["logits"] / result.card.calibration.temperature / warmer)
     assert cells.select(f"p_{cell.code}" for cell in FINE).to_numpy() == pytest.approx(expected, abs=1e-5)
 

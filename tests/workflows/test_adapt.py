@@ -51,7 +51,7 @@ def test_the_model_learns_what_this_laboratory_calls_its_cells(laboratory, colou
     joined = cells.join(truth, on="cell_id")
     assert joined.height == 48
     named = {"monocyte": "MO", "lymphocyte": "LY", "eosinophil": "EO", "neutrophil": "NEU"}
-    assert joined["class8"].to_list() == [named[label] for label in joined["label"]]
+    assert joined["coarse"].to_list() == [named[label] for label in joined["label"]]
     assert "bad.png" in (tmp_path / "run" / "failures.csv").read_text()
 
 
@@ -88,7 +88,7 @@ def test_what_the_embedding_does_not_hold_is_learnt_from_the_maps(laboratory, co
     assert result.before.classes.balanced_accuracy.value < 0.6
     assert result.after.classes.balanced_accuracy.value == 1
     cells = Classifier.open(result.bundle).predict(sorted((laboratory / "cells").glob("c*.png"))).cells
-    assert sorted(cells["class8"].value_counts().rows()) == [("EO", 12), ("LY", 12), ("MO", 12), ("NEU", 12)]
+    assert sorted(cells["coarse"].value_counts().rows()) == [("EO", 12), ("LY", 12), ("MO", 12), ("NEU", 12)]
     again = adapt(settings(laboratory, colour_model, model=str(result.bundle)), tmp_path / "again")
     assert again.before.classes.balanced_accuracy.value == 1
 

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leukopy.bundle import LaboratoryLook, Metric, SlideCheck, Thresholds, add_metrics, open_bundle, write_bundle
+from leukopy.bundle import LaboratoryAppearance, Metric, SlideCheck, Thresholds, add_metrics, open_bundle, write_bundle
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
-from leukopy.imaging.appearance import MEASURES
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.inference import openvino, parts
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
@@ -60,7 +60,7 @@ def test_every_cell_is_a_row_with_its_class(whole, slide):
     folder, codes = slide
     cells = pl.read_parquet(whole.folder / "cells.parquet")
     assert cells.schema == pl.Schema(CELL_SCHEMA)
-    assert dict(cells.select("cell_id", "class11").iter_rows()) == codes
+    assert dict(cells.select("cell_id", "fine").iter_rows()) == codes
     assert cells["cell_id"].is_sorted()
     assert Path(cells["path"][0]) == folder / "c00000.png"
     assert pl.read_csv(whole.folder / "cells.csv")["cell_id"].to_list() == cells["cell_id"].to_list()
@@ -101,8 +101,8 @@ def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
     assert run["counts"] == {"cells": CELLS - 3, "failures": 3}
     assert run["provenance"]["packages"]["leukopy"]
     assert run["survey"] == {
-        "crop": None, "rise": {"times": 1.0, "more": 0.0}, "elsewhere": 0.0, "cells_looked_at": None,
-        "found_again": None, "note": "",
+        "crop": None, "shift": {"times": 1.0, "more": 0.0}, "foreign_probability": 0.0, "cells_looked_at": None,
+        "cells_used": None, "note": "",
     }  # fmt: skip
     assert run["runtime"] == f"onnxruntime {run['provenance']['packages']['onnxruntime']}"
     again = analyze(AnalyzeSettings.read(whole.folder / "run.json"), tmp_path / "again")
@@ -147,8 +147,12 @@ def test_a_run_is_resumed_only_with_the_card_that_it_began_with(settings, slide,
     settings = settings.model_copy(update={"model": str(bundle.path)})
     with pytest.raises(KeyboardInterrupt):
         analyze(settings, out, progress=stop_after(256))
-    look = LaboratoryLook(name="here", images=9, mean=(0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
-    check = SlideCheck(measures=MEASURES, laboratories=(look,), classes={}, between=0.4, limit=20, method="for tests")
+    appearance = LaboratoryAppearance(
+        name="here", images=9, mean=(0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist()))
+    )
+    check = SlideCheck(
+        measures=APPEARANCE_FEATURES, laboratories=(appearance,), classes={}, between=0.4, limit=20, method="for tests"
+    )
     cards = {
         "a check of slides": bundle.card.model_copy(update={"slide_check": check}),
         "another threshold": bundle.card.model_copy(update={"thresholds": Thresholds(uncertain_below=0.9)}),
@@ -227,9 +231,9 @@ def test_a_slide_of_which_nothing_can_be_read(settings, tmp_path):
 
 
 def test_the_laboratorys_own_ranges(settings, tmp_path):
-    own = {"name": "Here", "ranges": {"EO": [0, 50]}}
+    own = {"name": "StationDep", "ranges": {"EO": [0, 50]}}
     result = analyze(settings.model_copy(update={"reference": own}), tmp_path / "out")
-    assert result.differential.reference_name == "Here"
+    assert result.differential.reference_name == "StationDep"
     assert {line.code: line.flag for line in result.differential.lines if line.reference} == {"EO": "N"}
 
 

@@ -87,7 +87,7 @@ def test_the_classes_stay_bit_for_bit(run, data: Path) -> None:
 
 def test_the_bundle_speaks(run, data: Path) -> None:
     cells = leukopy.load(str(run.bundle)).predict(sorted((data / "cells" / "pbc" / "eosinophil").iterdir())).cells
-    seen = cells.filter(pl.col("class8") == "EO")
+    seen = cells.filter(pl.col("coarse") == "EO")
     assert len(seen) > 10
     assert set(ATTRIBUTE_SCHEMA) <= set(cells.columns)
     expected = values("EO")

@@ -81,7 +81,7 @@ def test_cells_are_shared_out_to_the_last(tmp_path):
 
 
 def test_per_class_draws_every_class(tmp_path):
-    result = draw(DrawSettings(per_class=1, size=48, look="random"), tmp_path / "slide")
+    result = draw(DrawSettings(per_class=1, size=48, appearance="random"), tmp_path / "slide")
     assert result.counts == dict.fromkeys(CODES, 1)
     assert sorted(pl.read_csv(result.truth)["label"].to_list()) == sorted(CODES)
     assert (tmp_path / "slide" / "sheet.png").is_file()
@@ -161,7 +161,7 @@ def test_command_line_says_what_it_drew_and_draws_it_again_from_its_run(tmp_path
     assert (again / "truth.csv").read_bytes() == (first / "truth.csv").read_bytes()
 
 
-@pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"], ["--look", "x"]])
+@pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"], ["--appearance", "x"]])
 def test_command_line_refuses_what_makes_no_sense(tmp_path, options):
     result = CliRunner().invoke(app, ["draw", "--out", str(tmp_path / "slide"), *options])
     assert result.exit_code == 1

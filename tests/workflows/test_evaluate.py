@@ -80,7 +80,7 @@ def test_every_file_is_written_and_says_what_made_it(manifest, colour_model):
     assert run["provenance"]["command"].startswith(f"leukopy evaluate {manifest}")
     assert EvaluateSettings.build(run["settings"]).replicates == 200
     rows = pl.read_parquet(out / "predictions.parquet")
-    assert rows.filter(pl.col("truth") != pl.col("class11"))["cell_id"].to_list() == ["manifest/slide/SNE0.png"]
+    assert rows.filter(pl.col("truth") != pl.col("fine"))["cell_id"].to_list() == ["manifest/slide/SNE0.png"]
 
 
 def test_coarse_labels_count_at_the_coarse_level_only(manifest, colour_model):

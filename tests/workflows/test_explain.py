@@ -94,7 +94,7 @@ class TestFiles:
     def test_the_classes_are_those_of_predict(self, explained: Path, cells: Path, model: Path, tmp_path) -> None:
         table = tmp_path / "rows.csv"
         CliRunner().invoke(app, ["predict", str(cells), "--model", str(model), "--out", str(table)])
-        predicted = pl.read_csv(table).select("cell_id", "class8", "class11", "confidence11")
+        predicted = pl.read_csv(table).select("cell_id", "coarse", "fine", "fine_confidence")
         found = pl.read_csv(explained / "explanations.csv").filter(method="cam")
         assert found.select(predicted.columns).equals(predicted)
 

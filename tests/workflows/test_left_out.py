@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     settings = {
         "name": "x", "title": "Left out", "recipe": "recipe.yaml", "changes": {"optimisation.epochs": 1},
-        "classes": ["EO", "NEU"], "kept": 0.9, "strangeness": {"stages": ["features.3"]},
+        "classes": ["EO", "NEU"], "keep_rate": 0.9, "ood_score": {"stages": ["features.3"]},
     }  # fmt: skip
     (folder / "open_set.yaml").write_text(yaml.safe_dump(settings))
     return folder

@@ -21,9 +21,9 @@ from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, TrainingError
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
-from leukopy.inference.rows import STRANGENESS_SCHEMA
+from leukopy.inference.rows import OOD_SCHEMA
 from leukopy.slides import reader as classifier_module
-from leukopy.slides.ood_correction import usual
+from leukopy.slides.ood_correction import baseline
 from leukopy.training.attributes import card_for
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
@@ -68,20 +68,20 @@ def model(colour_model, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def fitted(model, tmp_path):
-    return fit_open_set(OpenSetSettings(model=str(model), kept=0.9, strangeness=LOOK), tmp_path / "run")
+    return fit_open_set(OpenSetSettings(model=str(model), keep_rate=0.9, ood_score=LOOK), tmp_path / "run")
 
 
 def test_the_threshold_keeps_its_share_and_the_card_says_so(fitted, tmp_path) -> None:
     card = open_bundle(fitted.bundle).card
     assert card.open_set is not None
-    assert card.open_set.kept == 0.9
+    assert card.open_set.keep_rate == 0.9
     assert "validation split of manifest, 87 images" in card.open_set.fitted_on
     assert "They are 88, of manifest." in card.open_set.method
     paths = [str(path) for path in (tmp_path / "cells" / "val").iterdir() if path.name != "5.png"]
-    strangeness, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness")
-    assert (strangeness > card.open_set.threshold * 1.0001).sum() == 7  # all but ceil(88 x .9) of 87
-    far, _ = file_activations(open_bundle(fitted.bundle), paths, "strangeness.far")
-    assert card.open_set.usual == pytest.approx(usual(strangeness, far), rel=1e-2)
+    ood_score, _ = file_activations(open_bundle(fitted.bundle), paths, "ood_score")
+    assert (ood_score > card.open_set.threshold * 1.0001).sum() == 7  # all but ceil(88 x .9) of 87
+    far, _ = file_activations(open_bundle(fitted.bundle), paths, "ood_score.far")
+    assert card.open_set.baseline == pytest.approx(baseline(ood_score, far), rel=1e-2)
     assert 0 <= fitted.false["manifest"].value < 0.25
     assert card.open_set.metrics[0].value == fitted.false["manifest"].value
     assert json.loads((fitted.bundle.parent / "open_set.json").read_text())["threshold"] == card.open_set.threshold
@@ -91,22 +91,22 @@ def test_the_classes_stay_and_the_sets_come(fitted, model, tmp_path) -> None:
     paths = sorted((tmp_path / "cells" / "test").iterdir())
     before, after = (leukopy.load(str(bundle)).predict(paths).cells for bundle in (model, fitted.bundle))
     assert before.drop("flags").equals(after.select(before.columns).drop("flags"))
-    assert "set11" in after.columns  # the card had no threshold for the sets
-    assert "set11" not in before.columns
+    assert "fine_set" in after.columns  # the card had no threshold for the sets
+    assert "fine_set" not in before.columns
 
 
 def test_what_is_like_no_class_comes_out_as_unidentified(fitted, colour_model, tmp_path) -> None:
     known = colour_model.draw(tmp_path / "known.png", "LY")
     Image.new("RGB", (64, 64), (127, 127, 127)).save(tmp_path / "grey.png")  # amid all class colours
     cells = leukopy.load(str(fitted.bundle)).predict([known, tmp_path / "grey.png", tmp_path / "gone.png"]).cells
-    assert set(STRANGENESS_SCHEMA) <= set(cells.columns)
+    assert set(OOD_SCHEMA) <= set(cells.columns)
     first, grey = cells.rows(named=True)
-    assert first["strangeness"] <= 1
+    assert first["ood_score"] <= 1
     assert (first["flags"], first["unidentified_reason"]) == ("", None)
-    assert grey["strangeness"] > 1
+    assert grey["ood_score"] > 1
     assert grey["flags"].split(";")[0] == "unidentified"
     assert grey["unidentified_reason"] == NO_CELL
-    assert grey["class11"] in {cell.code for cell in taxonomy.FINE}  # the best guess stays
+    assert grey["fine"] in {cell.code for cell in taxonomy.FINE}  # the best guess stays
 
 
 @pytest.fixture
@@ -125,22 +125,22 @@ def test_in_an_unknown_laboratory_a_cell_is_strange_among_its_slide(fitted, else
     paths = sorted(elsewhere.iterdir())
     alone = pl.concat([classifier.predict([path]).cells for path in paths])
     together = classifier.predict(paths).cells
-    assert (alone["strangeness"] > 1).mean() > 0.9
-    assert (together["strangeness"] > 1).mean() < 0.35
-    assert together["flags"].str.contains("unidentified").equals(together["strangeness"] > 1)
-    assert together["unidentified_reason"].is_not_null().equals(together["strangeness"] > 1)
-    same = ["class11", "confidence", "digest"]
+    assert (alone["ood_score"] > 1).mean() > 0.9
+    assert (together["ood_score"] > 1).mean() < 0.35
+    assert together["flags"].str.contains("unidentified").equals(together["ood_score"] > 1)
+    assert together["unidentified_reason"].is_not_null().equals(together["ood_score"] > 1)
+    same = ["fine", "confidence", "digest"]
     assert together.select(same).equals(alone.select(same))
 
 
 def test_a_known_laboratory_is_judged_as_ever(fitted, tmp_path) -> None:
     bundle = open_bundle(fitted.bundle)
     paths = sorted((tmp_path / "cells" / "test").iterdir())
-    card = bundle.card.model_copy(update={"open_set": bundle.card.open_set.model_copy(update={"usual": None})})
+    card = bundle.card.model_copy(update={"open_set": bundle.card.open_set.model_copy(update={"baseline": None})})
     older = write_bundle(tmp_path / "older", card, bundle.model_path.read_bytes())
     own, absolute = (leukopy.load(str(path)).predict(paths).cells for path in (bundle.path, older.path))
     assert own["flags"].equals(absolute["flags"])
-    np.testing.assert_allclose(own["strangeness"], absolute["strangeness"], atol=0.2)
+    np.testing.assert_allclose(own["ood_score"], absolute["ood_score"], atol=0.2)
 
 
 def test_an_interrupted_slide_is_judged_by_all_its_cells(fitted, elsewhere, tmp_path, monkeypatch) -> None:
@@ -163,7 +163,7 @@ def test_an_interrupted_slide_is_judged_by_all_its_cells(fitted, elsewhere, tmp_
     )  # fmt: skip
     assert stopped.equals(whole)
     assert rows.equals(whole)
-    assert (whole["strangeness"] > 1).mean() < 0.35
+    assert (whole["ood_score"] > 1).mean() < 0.35
 
 
 def test_a_picture_that_cannot_be_read_is_told(fitted) -> None:
@@ -173,7 +173,7 @@ def test_a_picture_that_cannot_be_read_is_told(fitted) -> None:
 
 
 def test_fitting_again_replaces_what_was_there(fitted, tmp_path) -> None:
-    again = fit_open_set(OpenSetSettings(model=str(fitted.bundle), kept=0.9, strangeness=LOOK), tmp_path / "again")
+    again = fit_open_set(OpenSetSettings(model=str(fitted.bundle), keep_rate=0.9, ood_score=LOOK), tmp_path / "again")
     assert again.card == fitted.card
     assert (again.bundle / "model.onnx").read_bytes() == (fitted.bundle / "model.onnx").read_bytes()
 
@@ -182,14 +182,14 @@ def test_what_cannot_be_fitted_is_refused(model, colour_model, tmp_path) -> None
     with pytest.raises(BundleError, match="holds no recipe of a network"):
         fit_open_set(OpenSetSettings(model=str(colour_model.path)), tmp_path / "a")
     with pytest.raises(TrainingError, match="87 known cells are too few"):
-        fit_open_set(OpenSetSettings(model=str(model), kept=0.999, strangeness=LOOK), tmp_path / "b")
+        fit_open_set(OpenSetSettings(model=str(model), keep_rate=0.999, ood_score=LOOK), tmp_path / "b")
     with pytest.raises(TrainingError, match="0 convolutions named 'blocks"):
         fit_open_set(OpenSetSettings(model=str(model)), tmp_path / "c")
 
 
 def test_the_command(model, tmp_path) -> None:
     settings = tmp_path / "settings.yaml"
-    settings.write_text(yaml.safe_dump({"model": str(model), "strangeness": LOOK}))
+    settings.write_text(yaml.safe_dump({"model": str(model), "ood_score": LOOK}))
     result = CliRunner().invoke(app, ["fit-open-set", "--config", str(settings), "--out", str(tmp_path / "run")])
     assert result.exit_code == 3, result.output  # one picture is broken
     assert "Known test cells of manifest taken for unidentified" in result.output

@@ -19,7 +19,7 @@ from leukopy.core.errors import BundleError, InputError, ManifestError, OutputEr
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients.card import CellNetwork, FeatureReference
 from leukopy.patients.data import PROBLEM_SCHEMA, open_cohort
-from leukopy.patients.inference.measures import MEASURES
+from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES
 from leukopy.patients.inference.rows import BAG_CELL_SCHEMA, FEATURE_SCHEMA, JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 from leukopy.patients.workflows.predict import (
     PredictPatientsSettings,
@@ -106,7 +106,7 @@ def test_cells_are_rows_with_class_and_influence(judged):
     assert cells.schema == pl.Schema(BAG_CELL_SCHEMA)
     assert cells.group_by("patient_id", maintain_order=True).len().rows() == [("P2", 12), ("P10", 12), ("P11", 8)]
     mixed = cells.filter(pl.col("patient_id") == "P11")
-    assert mixed["class8"].to_list() == ["LY"] * 6 + ["NEU"] * 2
+    assert mixed["coarse"].to_list() == ["LY"] * 6 + ["NEU"] * 2
     assert (mixed["influence"].to_numpy()[:6] > 0).all()
     assert (mixed["influence"].to_numpy()[6:] < 0).all()
     assert mixed["weight"].sum() == pytest.approx(1)
@@ -323,7 +323,7 @@ def described(build_patient_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("described")
     draw_patients(DrawPatientsSettings(patients=2, cells=(10, 10), size=96), folder / "drawn")
     cells = open_bundle("default").card
-    size = sum(len(head.values) for head in cells.attributes.heads) + len(MEASURES)
+    size = sum(len(head.values) for head in cells.attributes.heads) + len(MORPHOLOGY_FEATURES)
     names = ["<script>alert(1)</script>", "{{ 7 * 7 }}", *(f"feature {row}" for row in range(2, size))]
     network = CellNetwork(
         model="default",
@@ -346,7 +346,7 @@ def described(build_patient_model, tmp_path_factory):
 def test_features_are_rows_with_their_effect(described):
     features = pl.read_parquet(described / "features.parquet")
     assert features.schema == pl.Schema(FEATURE_SCHEMA)
-    assert features.group_by("patient_id").len()["len"].to_list() == [31 + len(MEASURES)] * 2
+    assert features.group_by("patient_id").len()["len"].to_list() == [31 + len(MORPHOLOGY_FEATURES)] * 2
     slopes = np.array([5.0, -5.0] + [0.0] * (features.height // 2 - 2))
     for _, own in features.group_by("patient_id"):
         np.testing.assert_allclose(own["effect"], slopes * (own["mean"] - 0.5), atol=1e-4)

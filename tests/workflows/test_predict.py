@@ -28,7 +28,7 @@ def test_file_and_stream_hold_the_same_rows(settings, tmp_path):
     assert stream.getvalue() == (tmp_path / "rows.csv").read_bytes()
     table = pl.read_parquet(tmp_path / "rows.parquet")
     assert table.schema == pl.Schema(CELL_SCHEMA)
-    assert pl.read_csv(stream.getvalue())["class11"].to_list() == table["class11"].to_list()
+    assert pl.read_csv(stream.getvalue())["fine"].to_list() == table["fine"].to_list()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "rows.parquet", "slide"]
 
 

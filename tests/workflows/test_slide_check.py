@@ -16,13 +16,13 @@ from leukopy import taxonomy
 from leukopy.bundle import open_bundle, write_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError
-from leukopy.inference.rows import LOOK_SCHEMA
+from leukopy.inference.rows import APPEARANCE_SCHEMA
 from leukopy.reports.model_card import model_card
 from leukopy.slides import result_parts as parts
 from leukopy.workflows.adapt import AdaptSettings, adapt
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.predict import PredictSettings, predict
-from leukopy.workflows.slide_check import SlideCheckFit, fit_slide_check
+from leukopy.workflows.slide_check import FitSlideCheckSettings, fit_slide_check
 
 NOTE = "Stain or scanner unlike any that the model learnt from"
 
@@ -61,7 +61,7 @@ def laboratory(tmp_path_factory, colour_model):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEUKOPY_DATA", str(folder))
         patch.setenv("LEUKOPY_CACHE", str(folder / "cache"))
-        yield folder, model, fit_slide_check(SlideCheckFit(model=str(model)), folder / "run")
+        yield folder, model, fit_slide_check(FitSlideCheckSettings(model=str(model)), folder / "run")
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,13 @@ def test_classes_and_probabilities_are_as_before(laboratory, slides) -> None:
     paths = sorted((slides / "usual").iterdir())
     before, after = (leukopy.load(str(model)).predict(paths) for model in (laboratory[1], laboratory[2].bundle))
     assert before.cells.equals(after.cells)
-    assert before.looks is None
-    assert after.looks is not None
-    assert after.looks.schema == pl.Schema(LOOK_SCHEMA)
-    assert len(after.looks) == len(paths)
+    assert before.appearance is None
+    assert after.appearance is not None
+    assert after.appearance.schema == pl.Schema(APPEARANCE_SCHEMA)
+    assert len(after.appearance) == len(paths)
     nothing = leukopy.load(str(laboratory[2].bundle)).predict([slides / "gone.png"])
-    assert nothing.looks is not None
-    assert nothing.looks.is_empty()
+    assert nothing.appearance is not None
+    assert nothing.appearance.is_empty()
 
 
 def test_an_unusual_slide_is_told_in_every_result(laboratory, slides, tmp_path) -> None:
@@ -114,7 +114,7 @@ def test_an_unusual_slide_is_told_in_every_result(laboratory, slides, tmp_path) 
     assert run["slide"] == {"distance": result.slide.distance, "nearest": result.slide.nearest, "cells": 45}
     assert json.loads((tmp_path / "out" / "differential.json").read_text())["notes"][0].startswith(NOTE)
     assert NOTE in result.report.read_text()
-    assert not set(LOOK_SCHEMA) & set(pl.read_parquet(tmp_path / "out" / "cells.parquet").columns)
+    assert not set(APPEARANCE_SCHEMA) & set(pl.read_parquet(tmp_path / "out" / "cells.parquet").columns)
     again = analyze(AnalyzeSettings.read(tmp_path / "out" / "run.json"), tmp_path / "out", resume=True)
     assert again == result
 
@@ -155,7 +155,7 @@ def test_predict_says_it_too(laboratory, slides, tmp_path) -> None:
     bundle = str(laboratory[2].bundle)
     found = predict(PredictSettings(input=slides / "dim", model=bundle), tmp_path / "rows.csv")
     assert found.slide == analysed(slides, "dim", laboratory, tmp_path / "out").slide
-    assert not set(LOOK_SCHEMA) & set(pl.read_csv(tmp_path / "rows.csv").columns)
+    assert not set(APPEARANCE_SCHEMA) & set(pl.read_csv(tmp_path / "rows.csv").columns)
     shown = CliRunner().invoke(app, ["predict", str(slides / "dim"), "--model", bundle])
     assert NOTE in shown.stderr
     assert NOTE not in shown.stdout
@@ -175,13 +175,13 @@ def test_a_model_adapted_to_a_laboratory_knows_its_slides(laboratory, colour_mod
 
 
 def test_fitting_again_gives_the_same_card(laboratory, tmp_path) -> None:
-    again = fit_slide_check(SlideCheckFit(model=str(laboratory[2].bundle)), tmp_path / "again")
+    again = fit_slide_check(FitSlideCheckSettings(model=str(laboratory[2].bundle)), tmp_path / "again")
     assert again.card == laboratory[2].card
 
 
 def test_what_cannot_be_fitted_or_used_is_refused(laboratory, colour_model, tmp_path) -> None:
     with pytest.raises(BundleError, match="holds no recipe of a network"):
-        fit_slide_check(SlideCheckFit(model=str(colour_model.path)), tmp_path / "a")
+        fit_slide_check(FitSlideCheckSettings(model=str(colour_model.path)), tmp_path / "a")
     card = laboratory[2].card
     other = card.slide_check.model_copy(update={"measures": ("mood",)})
     network = (laboratory[1] / "model.onnx").read_bytes()
@@ -194,7 +194,7 @@ def test_pictures_that_are_gone_are_told(laboratory, tmp_path, monkeypatch) -> N
     (tmp_path / "cells.csv").write_text("path,label,split\nx.png,LY,train\ny.png,LY,val\n")
     monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
     with pytest.raises(InputError, match="none of the images of the recipe can be read"):
-        fit_slide_check(SlideCheckFit(model=str(laboratory[1])), tmp_path / "run")
+        fit_slide_check(FitSlideCheckSettings(model=str(laboratory[1])), tmp_path / "run")
 
 
 def test_the_command(laboratory, tmp_path) -> None:

@@ -31,14 +31,13 @@ class Calibration(Settings):
     temperature: float = Field(gt=0)
     fitted_on: str
     """The images the temperature was fitted on; never a test split."""
-    elsewhere: float | None = Field(default=None, ge=1)
-    """How many times higher the temperature is for a cell whose ``elsewhere`` output is 1; None: it has no such output,
-    and the temperature is the same for all."""
+    foreign_temperature_factor: float | None = Field(default=None, ge=1)
+    """Factor of the temperature for a cell whose output ``foreign_probability`` is 1. None: one temperature for all."""
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The network's outputs from which calibrated probabilities are computed."""
-        return ("logits",) if self.elsewhere is None else ("logits", "elsewhere")
+        return ("logits",) if self.foreign_temperature_factor is None else ("logits", "foreign_probability")
 
 
 class Thresholds(Settings):
@@ -82,7 +81,7 @@ class AttributeHead(Settings):
     """In the order of its logits."""
     temperature: float = Field(gt=0)
     """As `Calibration.temperature`, fitted on the validation part."""
-    said_from: float = Field(ge=0, le=1)
+    min_confidence: float = Field(ge=0, le=1)
     """Calibrated probability from which its value is said in words; below, it is passed over in silence."""
 
 
@@ -100,39 +99,38 @@ class Attributes(Settings):
 
 
 class OpenSet(Settings):
-    """What the ``strangeness`` output holds, and from where on a cell is taken for none that the model knows."""
+    """The output ``ood_score`` and the threshold above which a cell is out of distribution."""
 
     threshold: float = Field(gt=0)
-    """A cell whose strangeness is greater is flagged ``unidentified``."""
-    kept: float = Field(gt=0, lt=1)
+    """A cell whose out-of-distribution score is greater is flagged ``unidentified``."""
+    keep_rate: float = Field(gt=0, lt=1)
     """Share of the known cells that the threshold keeps."""
-    usual: tuple[float, float] | None = None
-    """What a quarter of the known cells stay below, of the ``strangeness.far`` output and of all else that makes them
-    strange: what a slide's cells are held against (`leukopy.slides.ood_correction`). None: the network has no such
-    output, and every cell is judged by itself."""
+    baseline: tuple[float, float] | None = None
+    """First quartiles over known cells of the output ``ood_score.far`` and of the rest of the score: the baseline of
+    `leukopy.slides.ood_correction`. None: no such output; each cell is scored alone."""
     fitted_on: str
     """The cells the threshold was set on; never a test split."""
     method: str
-    """What strangeness is, and how many cells of which sources it was learnt from."""
+    """Definition of the score, with the number and the sources of its training cells."""
     metrics: tuple[Metric, ...] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
 class SlideClasses(Settings):
-    """How the classes of a slide from elsewhere are found again (`leukopy.slides.class_means`), without a
-    label, by the outputs ``traits`` and ``class_traits``."""
+    """Re-estimation of the class means of a foreign slide from its own unlabelled cells
+    (`leukopy.slides.class_means`), by the outputs ``traits`` and ``class_traits``."""
 
     weight: float = Field(gt=0)
-    """Of what the traits say, against the logits, on a slide whose cells scatter no more than known ones."""
-    elsewhere: float = Field(ge=1)
-    """As `Calibration.elsewhere`, where the classes of the slide are found."""
+    """Weight of the class means against the logits, on a slide whose cells scatter no more than known ones."""
+    foreign_temperature_factor: float = Field(ge=1)
+    """`Calibration.foreign_temperature_factor` on slides whose class means are re-estimated."""
     spread: float = Field(gt=0)
     """Mean squared distance, in traits, of known cells from the mean of their class."""
     fitted_on: str
     """The cells whose means and covariance these are; never a test split."""
 
 
-class LaboratoryLook(Settings):
+class LaboratoryAppearance(Settings):
     """How the cells of a laboratory look, with what their classes do to it taken out."""
 
     name: str
@@ -148,7 +146,7 @@ class SlideCheck(Settings):
 
     measures: tuple[str, ...]
     """What is measured of each picture: ``leukopy.imaging.appearance.MEASURES`` of the leukopy that fitted it."""
-    laboratories: tuple[LaboratoryLook, ...]
+    laboratories: tuple[LaboratoryAppearance, ...]
     classes: dict[str, tuple[float, ...]]
     """Coarse code -> how its cells differ from the mean class."""
     between: float = Field(gt=0)
@@ -188,7 +186,7 @@ class Card(Settings):
     attributes: Attributes | None = None
     """Of the network's ``attributes`` output; None where it has none."""
     open_set: OpenSet | None = None
-    """Of the network's ``strangeness`` output; None where it has none."""
+    """Of the network's ``ood_score`` output; None where it has none."""
     slide_classes: SlideClasses | None = None
     """None: the classes look alike everywhere to it."""
     slide_check: SlideCheck | None = None
@@ -199,6 +197,6 @@ class Card(Settings):
 
     @model_validator(mode="after")
     def _fitting_together(self) -> Self:
-        if self.slide_classes and self.calibration.elsewhere is None:
+        if self.slide_classes and self.calibration.foreign_temperature_factor is None:
             raise ValueError("slide_classes: needs calibration.elsewhere, which tells the cells that they are for")
         return self

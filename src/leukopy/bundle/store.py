@@ -11,7 +11,7 @@ from leukopy import taxonomy
 from leukopy.bundle.card import Card, Metric
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
-from leukopy.imaging.appearance import MEASURES
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.imaging.preprocess import Preprocess
 
 MODEL_FILE = "model.onnx"
@@ -42,8 +42,8 @@ class Bundle:
         ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
         feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits;
         and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads;
-        and where ``card.open_set`` says so, ``strangeness`` float32 (N,), how unlike every class a cell is, and
-        ``strangeness.far`` float32 (N,), that part of it;
+        and where ``card.open_set`` says so, ``ood_score`` float32 (N,), how unlike every class a cell is, and
+        ``ood_score.far`` float32 (N,), that part of it;
         and where ``card.calibration`` says so, ``elsewhere`` float32 (N,), the chance that a cell is from elsewhere
         than the laboratory that validated the network;
         and where ``card.slide_classes`` says so, ``traits`` float32 (N, D), the embedding where the covariance within
@@ -117,7 +117,7 @@ def _check_attributes(folder: Path, card: Card) -> None:
 
 def _check_slide_check(folder: Path, card: Card) -> None:
     """Refuse a check of slides whose measures are not those that this leukopy takes."""
-    if card.slide_check and card.slide_check.measures != MEASURES:
+    if card.slide_check and card.slide_check.measures != APPEARANCE_FEATURES:
         raise BundleError(
             f"{folder}: its check of slides was made for other measures ({', '.join(card.slide_check.measures)}). Fit "
             "it again with 'leukopy fit-slide-check', or install the version of leukopy that made it."

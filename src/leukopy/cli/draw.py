@@ -18,7 +18,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     per_class: Annotated[int | None, typer.Option(help="This many of each of the 11 classes instead.")] = None,
     fields: Annotated[int | None, typer.Option(help="Whole fields to draw too.", show_default="0")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same slide.", show_default="1")] = None,
-    look: Annotated[
+    appearance: Annotated[
         str | None, typer.Option(help="The laboratory: pbc, or random (by the seed).", show_default="pbc")
     ] = None,
     config: Annotated[
@@ -33,7 +33,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy draw --out slide
 
-        leukopy draw --out slide --per-class 20 --seed 7 --look random
+        leukopy draw --out slide --per-class 20 --seed 7 --appearance random
 
         leukopy draw --out slide --cells 0 --fields 10
 
@@ -41,7 +41,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     """
     from leukopy.workflows.draw import DrawSettings, draw
 
-    changes = {"cells": cells, "per_class": per_class, "fields": fields, "seed": seed, "look": look}
+    changes = {"cells": cells, "per_class": per_class, "fields": fields, "seed": seed, "appearance": appearance}
     given = {name: value for name, value in changes.items() if value is not None}
     settings = DrawSettings.read(config, **given) if config else DrawSettings.build(given)
     with progress_bar() as progress:

@@ -17,7 +17,7 @@ def fit_open_set(
     model: Annotated[
         str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
     ] = None,
-    kept: Annotated[
+    keep_rate: Annotated[
         float | None, typer.Option(help="Share of known cells that the threshold keeps.", show_default="0.97")
     ] = None,
     config: Annotated[
@@ -32,12 +32,12 @@ def fit_open_set(
 
         leukopy fit-open-set --out runs/open
 
-        leukopy fit-open-set --model runs/new/bundle --kept 0.98 --out runs/new/open
+        leukopy fit-open-set --model runs/new/bundle --keep-rate 0.98 --out runs/new/open
     """
     from leukopy.reports.evaluation import show
     from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
 
-    changes = {"model": model, "kept": kept}
+    changes = {"model": model, "keep_rate": keep_rate}
     given = {name: value for name, value in changes.items() if value is not None}
     settings = OpenSetSettings.read(config, **given) if config else OpenSetSettings.build(given)
     with progress_bar() as progress:

@@ -33,11 +33,11 @@ def fit_slide_check(
 
         leukopy fit-slide-check --model runs/new/bundle --out runs/new/slides
     """
-    from leukopy.workflows.slide_check import SlideCheckFit, fit_slide_check
+    from leukopy.workflows.slide_check import FitSlideCheckSettings, fit_slide_check
 
     changes = {"model": model, "images": images}
     given = {name: value for name, value in changes.items() if value is not None}
-    settings = SlideCheckFit.read(config, **given) if config else SlideCheckFit.build(given)
+    settings = FitSlideCheckSettings.read(config, **given) if config else FitSlideCheckSettings.build(given)
     with progress_bar() as progress:
         result = fit_slide_check(settings, out, overwrite=overwrite, progress=progress)
     for name, found in result.left_out.items():

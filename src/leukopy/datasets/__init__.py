@@ -5,7 +5,7 @@ from leukopy.datasets.cards import DATASETS, Dataset, DatasetCard
 from leukopy.datasets.duplicates import clusters, find_duplicates
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
 from leukopy.datasets.open import open_dataset
-from leukopy.datasets.probe import Look, look
+from leukopy.datasets.probe import FileProbe, probe_file
 from leukopy.datasets.splits import check_fractions, split
 
 __all__ = [
@@ -14,15 +14,15 @@ __all__ = [
     "Audit",
     "Dataset",
     "DatasetCard",
-    "Look",
+    "FileProbe",
     "audit",
     "check_fractions",
     "clusters",
     "count_classes",
     "describe_duplicates",
     "find_duplicates",
-    "look",
     "open_dataset",
+    "probe_file",
     "read_manifest",
     "read_second_labels",
     "split",

@@ -19,7 +19,7 @@ _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class FileProbe:
     """What one file holds."""
 
     width: int
@@ -31,7 +31,7 @@ class Look:
     """Grey, shape (32, 32), of the centred square; None where only the header was read."""
 
 
-def look(path: Path, *, pixels: bool) -> Look:
+def probe_file(path: Path, *, pixels: bool) -> FileProbe:
     """Look at one image.
 
     Args:
@@ -43,13 +43,13 @@ def look(path: Path, *, pixels: bool) -> Look:
     """
     if pixels:
         cell = read_cell(path, _THUMBNAIL)
-        return Look(cell.width, cell.height, cell.digest, grey(cell.pixels))
+        return FileProbe(cell.width, cell.height, cell.digest, grey(cell.pixels))
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             width, height = picture.size
         if min(width, height) >= MIN_SIDE and width * height <= MAX_PIXELS:
-            return Look(width, height, file_digest(path), None)
+            return FileProbe(width, height, file_digest(path), None)
     except (OSError, Image.DecompressionBombError):
         pass  # decoding it says what is wrong, in the words of all other commands
     height, width, _ = read_image(path).shape
-    return Look(width, height, file_digest(path), None)
+    return FileProbe(width, height, file_digest(path), None)

@@ -28,23 +28,23 @@ class OpenSetScore:
     """Share of the unknown cells that are stranger than the threshold (exact limits)."""
 
 
-def threshold_keeping(strangeness: NDArray[np.floating], share: float) -> float:
-    """The strangeness up to which a new known cell lies with a chance of at least ``share``.
+def threshold_keeping(ood_score: NDArray[np.floating], share: float) -> float:
+    """The out-of-distribution score up to which a new known cell lies with a chance of at least ``share``.
 
     Split conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005): the chance
     holds for cells like those given, whatever the score.
 
     Args:
-        strangeness: (N,), of known cells that nothing was fitted to.
+        ood_score: (N,), of known cells that nothing was fitted to.
         share: to be kept, 0 to 1.
 
     Raises:
         ValueError: the cells are too few to promise it.
     """
-    place = math.ceil((len(strangeness) + 1) * share - 1e-9)
-    if not 0 < place <= len(strangeness):
-        raise ValueError(f"{len(strangeness)} known cells are too few to keep {share:.1%} of such cells")
-    return float(np.sort(strangeness)[place - 1])
+    place = math.ceil((len(ood_score) + 1) * share - 1e-9)
+    if not 0 < place <= len(ood_score):
+        raise ValueError(f"{len(ood_score)} known cells are too few to keep {share:.1%} of such cells")
+    return float(np.sort(ood_score)[place - 1])
 
 
 def share_of(flagged: NDArray[np.bool_]) -> Estimate:
@@ -53,11 +53,11 @@ def share_of(flagged: NDArray[np.bool_]) -> Estimate:
     return Estimate.of(count / total, *clopper_pearson(count, total)) if total else Estimate(None, None, None)
 
 
-def score_open_set(strangeness: NDArray[np.floating], unknown: NDArray[np.bool_], threshold: float) -> OpenSetScore:
-    """Score the strangeness of N cells.
+def score_open_set(ood_score: NDArray[np.floating], unknown: NDArray[np.bool_], threshold: float) -> OpenSetScore:
+    """Score the out-of-distribution score of N cells.
 
     Args:
-        strangeness: (N,).
+        ood_score: (N,).
         unknown: (N,), the cells of the class that the model never learnt.
         threshold: above it, a cell is taken for unidentified.
 
@@ -67,7 +67,7 @@ def score_open_set(strangeness: NDArray[np.floating], unknown: NDArray[np.bool_]
     return OpenSetScore(
         known=int((~unknown).sum()),
         unknown=int(unknown.sum()),
-        auroc=delong_interval(unknown, strangeness),
-        false=share_of(strangeness[~unknown] > threshold),
-        found=share_of(strangeness[unknown] > threshold),
+        auroc=delong_interval(unknown, ood_score),
+        false=share_of(ood_score[~unknown] > threshold),
+        found=share_of(ood_score[unknown] > threshold),
     )

@@ -31,10 +31,10 @@ BASELINES: tuple[str, ...] = ("centre", "random")
 EXPLANATION_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
     "path": pl.String(),
-    "class8": pl.String(),  # as in the rows of `analyze`
-    "class11": pl.String(),
-    "confidence": pl.Float32(),  # calibrated probability of class8
-    "confidence11": pl.Float32(),
+    "coarse": pl.String(),  # as in the rows of `analyze`
+    "fine": pl.String(),
+    "confidence": pl.Float32(),  # calibrated probability of coarse
+    "fine_confidence": pl.Float32(),
     "flags": pl.String(),
     "why": pl.String(),  # what is seen in the cell, in words; null where the bundle judges no attributes
     "target": pl.String(),  # the fine class that is explained
@@ -46,7 +46,7 @@ EXPLANATION_SCHEMA: dict[str, pl.DataType] = {
     "inside_nucleus": pl.Float32(),
     "cell_area": pl.Float32(),  # share of the picture; null where none was found
     "nucleus_area": pl.Float32(),
-    "neighbours_agree": pl.Float32(),  # share of the nearest training cells that are of class11; null without index
+    "neighbours_agree": pl.Float32(),  # share of the nearest training cells that are of fine; null without index
 }
 """The columns of ``explanations.parquet``: a row per image and method."""
 

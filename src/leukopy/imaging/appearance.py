@@ -1,7 +1,7 @@
-"""How a picture looks, whatever cell it shows: the colour of its light, the strength of its stain, its sharpness.
+"""Appearance of a picture, whatever cell it shows: colour of the light, strength of the stain, sharpness.
 
-What tells scanners, stains and cameras apart. It costs some 20 microseconds a picture, from the pixels that the
-network gets.
+The features tell scanners, stains and cameras apart. They are measured on the pixels that
+the network gets, in some 20 microseconds.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MEASURES = (
+APPEARANCE_FEATURES = (
     "background_red", "background_green", "background_blue", "stain_red", "stain_green", "stain_blue",
     "fine_detail", "coarse_detail",
 )  # fmt: skip
-"""In the order of `measure_looks`: optical density of the background; mean optical density above it; decadic logarithm
-of the mean step of green between pixels 1 and 4 apart."""
+"""In the order of `measure_appearance`: optical density of the background; mean optical density above it; decadic
+logarithm of the mean step of green between pixels 1 and 4 apart."""
 
 _SAMPLES = 24
 """Points along a side at which colour is measured: with more, the mean over a slide's cells is hardly surer."""
@@ -24,14 +24,14 @@ _LEAST_STEP = 0.05  # levels; a plain picture has a logarithm too
 _DENSITY = -np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # one is added, so that black has a density
 
 
-def measure_looks(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def measure_appearance(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Measure pictures of one size.
 
     Args:
         pictures: uint8 (N, S, S, 3), RGB, as the network gets them.
 
     Returns:
-        float32 (N, 8), one number for each of ``MEASURES``. They depend on S.
+        float32 (N, 8), one number for each of ``APPEARANCE_FEATURES``. They depend on S.
     """
     step = max(1, pictures.shape[1] // _SAMPLES)
     points = pictures[:, step // 2 :: step, step // 2 :: step]

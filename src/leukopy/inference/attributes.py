@@ -14,16 +14,16 @@ from leukopy.taxonomy import ATTRIBUTES, describe
 
 
 def attribute_columns(
-    logits: NDArray[np.float32], class8: NDArray[np.str_], attributes: Attributes
+    logits: NDArray[np.float32], coarse: NDArray[np.str_], attributes: Attributes
 ) -> dict[str, list[Any]]:
     """The columns of ``ATTRIBUTE_SCHEMA`` for N cells.
 
     Args:
         logits: float (N, K), the ``attributes`` output.
-        class8: coarse codes (N,); a class that has no attributes gets nulls.
+        coarse: coarse codes (N,); a class that has no attributes gets nulls.
         attributes: what the bundle's card says of them.
     """
-    has = np.isin(class8, attributes.classes)
+    has = np.isin(coarse, attributes.classes)
     columns: dict[str, list[Any]] = {}
     said: dict[str, NDArray[np.object_]] = {}
     for head, probability in head_probabilities(logits, attributes).items():
@@ -33,7 +33,7 @@ def attribute_columns(
         values[~has] = None
         columns[f"attr_{head.name}"] = values.tolist()
         columns[f"attr_{head.name}_p"] = [p if it_has else None for p, it_has in zip(height, has, strict=True)]
-        values[height < head.said_from] = None
+        values[height < head.min_confidence] = None
         said[head.name] = values
     rows = zip(*(said.get(each.name, np.full(len(has), None)) for each in ATTRIBUTES), strict=True)
     columns["why"] = [_describe(row) if it_has else None for row, it_has in zip(rows, has, strict=True)]

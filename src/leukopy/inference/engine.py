@@ -23,7 +23,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from leukopy.bundle import NetworkFile
 from leukopy.core.errors import BundleError, ImageError
-from leukopy.imaging.appearance import measure_looks
+from leukopy.imaging.appearance import measure_appearance
 from leukopy.imaging.decode import CellImage, read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
@@ -58,8 +58,8 @@ class Batch:
     outputs: dict[str, NDArray[np.float32]]
     """By name, each with N rows."""
     failures: list[tuple[CellInput, ImageError]]
-    looks: NDArray[np.float32]
-    """(N, 8), as `measure_looks` gives them; (N, 0) where they were not asked for."""
+    appearance: NDArray[np.float32]
+    """(N, 8), as `measure_appearance` gives them; (N, 0) where they were not asked for."""
 
 
 class Engine:
@@ -71,7 +71,7 @@ class Engine:
         threads: int | None = None,
         outputs: Sequence[str] = ("logits",),
         *,
-        looks: bool = False,
+        appearance: bool = False,
     ) -> None:
         """Load the network.
 
@@ -88,7 +88,7 @@ class Engine:
             MissingExtraError: or for one that is not installed.
         """
         self.threads = threads or available_cores()
-        self._looks = looks
+        self._appearance = appearance
         self._path, self._spec = network.path, network.preprocess
         self._session = self._network = _open(self._path, network.sha256)
         _check_contract(self._session, network)
@@ -159,7 +159,7 @@ class Engine:
             digests=[image.digest for _, image in read],
             outputs=self.compute(pixels),
             failures=failures,
-            looks=measure_looks(pixels) if self._looks else np.empty((len(read), 0), np.float32),
+            appearance=measure_appearance(pixels) if self._appearance else np.empty((len(read), 0), np.float32),
         )
 
     def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

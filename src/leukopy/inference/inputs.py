@@ -22,7 +22,7 @@ MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 LIST_SUFFIX = ".txt"
 
 
-def gather(path: Path) -> list[CellInput]:
+def list_inputs(path: Path) -> list[CellInput]:
     """The cells that ``path`` stands for, always in the same order.
 
     A folder is searched with its sub-folders, in the order of their ids, without hidden files; links to folders are

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from leukopy.bundle import Card
-from leukopy.imaging.appearance import MEASURES
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
 PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))
@@ -17,10 +17,10 @@ PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (
 CELL_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
     "path": pl.String(),
-    "class8": pl.String(),  # coarse class: highest summed probability
-    "class11": pl.String(),  # fine class: highest probability among the members of class8
-    "confidence": pl.Float32(),  # calibrated probability of class8
-    "confidence11": pl.Float32(),  # calibrated probability of class11
+    "coarse": pl.String(),  # coarse class: highest summed probability
+    "fine": pl.String(),  # fine class: highest probability among the members of coarse
+    "confidence": pl.Float32(),  # calibrated probability of coarse
+    "fine_confidence": pl.Float32(),  # calibrated probability of fine
     "flags": pl.String(),  # words joined by ";", empty where there is nothing to say
     **{f"p_{code}": pl.Float32() for code in PROBABILITY_CODES},
     "width": pl.Int32(),  # px, as stored
@@ -36,18 +36,18 @@ ATTRIBUTE_SCHEMA: dict[str, pl.DataType] = {
 """More columns of a classified cell, where the bundle judges attributes; null for cells of a class that has none."""
 
 SET_SCHEMA: dict[str, pl.DataType] = {
-    "set11": pl.String(),  # fine classes joined by ";", the most probable first: the cell's is among them in 90 %
+    "fine_set": pl.String(),  # fine classes joined by ";", the most probable first: the cell's is among them in 90 %
 }
 """One more column of a classified cell, where the bundle's card holds the threshold."""
 
-STRANGENESS_SCHEMA: dict[str, pl.DataType] = {
+OOD_SCHEMA: dict[str, pl.DataType] = {
     # How unlike every known class, among the cells of its slide, in units of the threshold: above 1 it is unidentified.
-    "strangeness": pl.Float32(),
+    "ood_score": pl.Float32(),
     "unidentified_reason": pl.String(),  # in words; null for cells that are not unidentified
 }
 """More columns of a classified cell, where the bundle knows what it does not know."""
 
-LOOK_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for measure in MEASURES}
+APPEARANCE_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for measure in APPEARANCE_FEATURES}
 """How each cell's picture looks, its class accounted for: what slides are judged by. Kept in the parts of a run, never
 in its tables."""
 
@@ -65,7 +65,7 @@ FAILURE_SCHEMA: dict[str, pl.DataType] = {
 def cell_schema(card: Card) -> dict[str, pl.DataType]:
     """The columns of the cells that a bundle classifies."""
     sets = SET_SCHEMA if card.thresholds.set_from is not None else {}
-    strange = STRANGENESS_SCHEMA if card.open_set else {}
+    strange = OOD_SCHEMA if card.open_set else {}
     return CELL_SCHEMA | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
 
 
@@ -76,7 +76,7 @@ def is_unidentified() -> pl.Expr:
 
 def counted_code() -> pl.Expr:
     """Of rows of ``CELL_SCHEMA``: the class that a cell is counted in, its fine one or ``UNIDENTIFIED``."""
-    return pl.when(is_unidentified()).then(pl.lit("UNIDENTIFIED")).otherwise(pl.col("class11"))
+    return pl.when(is_unidentified()).then(pl.lit("UNIDENTIFIED")).otherwise(pl.col("fine"))
 
 
 class CellInput(NamedTuple):
@@ -93,8 +93,8 @@ class Predictions:
 
     cells: pl.DataFrame
     failures: pl.DataFrame
-    looks: pl.DataFrame | None = None
-    """``LOOK_SCHEMA``, one row for each of ``cells``; None where the bundle has no check of slides."""
+    appearance: pl.DataFrame | None = None
+    """``APPEARANCE_SCHEMA``, one row for each of ``cells``; None where the bundle has no check of slides."""
 
 
 def printable(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The known cells that a cell is compared with, as constants of the network."""
+"""Reference of the out-of-distribution score: known cells, as constants of the network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Familiar:
+class OodReference:
     """What a cell is compared with. F statistics, C classes, B training cells, embeddings of D."""
 
     projection: Array
@@ -28,7 +28,7 @@ class Familiar:
     """(B, C - 1): the training cells along the discriminants, brought to length 1."""
     neighbours: int
     head: Head
-    """A copy of the network's own, so that strangeness means the same when the head is fitted to a laboratory."""
+    """A copy of the network's own: adapting the head leaves the score unchanged."""
     temperature: float
     doubt: float
     middles: Array

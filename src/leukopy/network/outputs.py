@@ -17,10 +17,10 @@ from leukopy.network.statistics import add_statistics, convolutions
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 CLASS_ACTIVATION, STATISTICS, ATTRIBUTES = "class_activation", "statistics", "attributes"
-STRANGENESS, CENTRE, FAR = "strangeness", "strangeness.centre", "strangeness.far"
+OOD_SCORE, CENTRE, FAR = "ood_score", "ood_score.centre", "ood_score.far"
 
 if TYPE_CHECKING:
-    from leukopy.network.ood_reference import Familiar
+    from leukopy.network.ood_reference import OodReference
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -114,14 +114,14 @@ def with_attributes(model: onnx.ModelProto, maps: Mapping[str, int], layers: Seq
 
 
 def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) -> onnx.ModelProto:
-    """Add ``strangeness.centre`` (N, F): what maps hold of the middle of the picture.
+    """Add ``ood_score.centre`` (N, F): what maps hold of the middle of the picture.
 
     Of each map the mean and the deviation of its channels, weighted by a bell around the middle, and together brought
     to length 1. What lies further out than two deviations of the bell is cut off: two thirds of the positions, and of
     the time.
 
     Args:
-        model: a network without strangeness, as `without_strangeness` gives it.
+        model: a network without out-of-distribution score, as `without_ood_score` gives it.
         maps: of it, as `inputs_of` gives them.
         window: deviation of the bell, in sides of the map.
 
@@ -192,12 +192,12 @@ def _bell(side: int, deviation: float) -> tuple[int, NDArray[np.float64]]:
     return out, weights / weights.mean()
 
 
-def with_strangeness(
-    model: onnx.ModelProto, maps: Mapping[str, int], window: float, familiar: Familiar
+def with_ood_score(
+    model: onnx.ModelProto, maps: Mapping[str, int], window: float, reference: OodReference
 ) -> onnx.ModelProto:
-    """Add ``strangeness`` (N,): `training.open_set.strangeness_of` the `with_centre` of ``maps`` and the embedding.
+    """Add ``ood_score`` (N,): `training.open_set.ood_score_of` the `with_centre` of ``maps`` and the embedding.
 
-    And ``strangeness.far`` (N,), `training.open_set.far_of` the same.
+    And ``ood_score.far`` (N,), `training.open_set.far_of` the same.
 
     Raises:
         TrainingError: the size of a map is not told by the network.
@@ -205,18 +205,19 @@ def with_strangeness(
     extended = with_centre(model, maps, window)
     graph = extended.graph
     del graph.output[-1]  # the statistics stay inside
-    weights, bias = (part / familiar.temperature for part in familiar.head)
-    signs = np.array([[1], [-1], [-1], [-familiar.doubt]]) / familiar.spreads[[0, 1, 2, 2], None]
+    weights, bias = (part / reference.temperature for part in reference.head)
+    signs = np.array([[1], [-1], [-1], [-reference.doubt]]) / reference.spreads[[0, 1, 2, 2], None]
     _constants(
         graph,
-        projection=familiar.projection, offset=familiar.offset,
-        towards=-2 * familiar.means.T, lengths=(familiar.means**2).sum(axis=1),
-        features=np.ones((len(familiar.offset), 1), np.float32),
-        discriminants=familiar.discriminants, cells=familiar.cells.T,
-        one=np.array([1], np.int64), neighbours=np.array([familiar.neighbours], np.int64),
-        last=np.array([familiar.neighbours - 1], np.int64),
+        projection=reference.projection, offset=reference.offset,
+        towards=-2 * reference.means.T, lengths=(reference.means**2).sum(axis=1),
+        features=np.ones((len(reference.offset), 1), np.float32),
+        discriminants=reference.discriminants, cells=reference.cells.T,
+        one=np.array([1], np.int64), neighbours=np.array([reference.neighbours], np.int64),
+        last=np.array([reference.neighbours - 1], np.int64),
         weights=weights.T, bias=bias, classes=coarse_matrix(), every=np.ones((len(COARSE), 1), np.float32),
-        unit=1 / familiar.spreads[:1], signs=signs, middle=-np.sum(familiar.middles / familiar.spreads, keepdims=True),
+        unit=1 / reference.spreads[:1], signs=signs,
+        middle=-np.sum(reference.middles / reference.spreads, keepdims=True),
     )  # fmt: skip
     steps: tuple[tuple[str, list[str], list[str], dict[str, Any]], ...] = (
         ("Gemm", ["centre", "projection", "offset"], ["projected"], {}),
@@ -243,26 +244,26 @@ def with_strangeness(
         ("Concat", ["distance", "old", "energy", "sureness"], ["parts"], {"axis": 1}),
         ("Gemm", ["parts", "signs", "middle"], ["sum"], {}),
         ("Softplus", ["sum"], ["positive"], {}),
-        ("Squeeze", ["positive", "one"], [STRANGENESS], {}),
+        ("Squeeze", ["positive", "one"], [OOD_SCORE], {}),
     )
     for operator, inputs, outputs, settings in steps:
         read, made = ([_inner(name) for name in names] for names in (inputs, outputs))
         graph.node.append(helper.make_node(operator, read, made, name=made[0], **settings))
-    for name in (STRANGENESS, FAR):
+    for name in (OOD_SCORE, FAR):
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]))
     return extended
 
 
 def _constants(graph: onnx.GraphProto, **values: NDArray[Any]) -> None:
-    """Put numbers that `with_strangeness` reads into the graph: whole ones as they are, others in single precision."""
+    """Put numbers that `with_ood_score` reads into the graph: whole ones as they are, others in single precision."""
     for name, value in values.items():
         single = value if value.dtype == np.int64 else value.astype(np.float32)
         graph.initializer.append(numpy_helper.from_array(single, _inner(name)))
 
 
 def _inner(name: str) -> str:
-    """Of what `with_strangeness` adds."""
-    return name if name in ("embedding", STRANGENESS, FAR) else f"{STRANGENESS}.{name}"
+    """Of what `with_ood_score` adds."""
+    return name if name in ("embedding", OOD_SCORE, FAR) else f"{OOD_SCORE}.{name}"
 
 
 def without_attributes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -270,9 +271,9 @@ def without_attributes(model: onnx.ModelProto) -> onnx.ModelProto:
     return _without(model, STATISTICS, ATTRIBUTES)
 
 
-def without_strangeness(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what `with_strangeness` added, so that it can be fitted again."""
-    return _without(model, STRANGENESS)
+def without_ood_score(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what `with_ood_score` added, so that it can be fitted again."""
+    return _without(model, OOD_SCORE)
 
 
 def _without(model: onnx.ModelProto, *added: str) -> onnx.ModelProto:

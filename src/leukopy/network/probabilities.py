@@ -22,9 +22,11 @@ def calibrated(calibration: Calibration, outputs: Mapping[str, NDArray[np.float3
 
 def temperatures(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
     """What divides the logits: (1, 1), or (N, 1) where cells from elsewhere have a higher temperature."""
-    if calibration.elsewhere is None:
+    if calibration.foreign_temperature_factor is None:
         return np.full((1, 1), calibration.temperature, np.float32)
-    warmer: NDArray[np.float32] = 1 + (np.float32(calibration.elsewhere) - 1) * outputs["elsewhere"].reshape(-1, 1)
+    warmer: NDArray[np.float32] = 1 + (np.float32(calibration.foreign_temperature_factor) - 1) * outputs[
+        "foreign_probability"
+    ].reshape(-1, 1)
     return np.asarray(calibration.temperature * warmer, np.float32)
 
 

@@ -43,8 +43,8 @@ def level_rows(rows: pl.DataFrame, classes: Sequence[CellClass]) -> pl.DataFrame
     return rows.select(
         "cell_id", "path", "source", "digest",
         given=pl.col("truth").replace_strict(said, return_dtype=pl.String),
-        predicted="class11" if fine else "class8",
-        confidence="confidence11" if fine else "confidence",
+        predicted="fine" if fine else "coarse",
+        confidence="fine_confidence" if fine else "confidence",
         **{f"p_{cell.code}": f"p_{cell.code}" for cell in classes},
     ).drop_nulls("given")  # fmt: skip
 

@@ -146,13 +146,13 @@ def show_neighbour(neighbour: Neighbour, path: Path | None) -> Like:
 
 def show_cell(row: Mapping[str, Any], view: View, maps: Sequence[Map], neighbours: Sequence[Like]) -> ShownCell:
     """One cell of the gallery, from what all its rows of `EXPLANATION_SCHEMA` share."""
-    other = row["target"] != row["class11"]
+    other = row["target"] != row["fine"]
     return ShownCell(
         cell_id=row["cell_id"],
         name=find(row["target"]).name,
         probability=row["probability"],
         why=row["why"],
-        predicted=find(row["class11"]).name if other else None,
+        predicted=find(row["fine"]).name if other else None,
         flags=tuple(flag for flag in row["flags"].split(";") if flag),
         picture=embedded(jpeg(view.picture, THUMBNAIL)),
         maps=maps,

@@ -40,7 +40,7 @@ def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:
     Returns:
         Rows of ``CELL_SCHEMA``.
     """
-    order = ["confidence11", "cell_id"]
+    order = ["fine_confidence", "cell_id"]
     shown = [
         cells.filter(counted_code() == code).bottom_k(per_class, by=order).collect(engine="streaming").sort(order)
         for code in totals(cells)

@@ -32,7 +32,8 @@ def _lines(card: Card) -> Iterator[str]:
         yield from _measured(card.attributes.metrics)
     if card.open_set:
         yield "\n## Cells that it takes for none that it knows\n"
-        yield f"{card.open_set.method} {card.open_set.kept:.0%} of these stay below it: {card.open_set.fitted_on}.\n"
+        kept = f"{card.open_set.keep_rate:.0%} of these stay below it: {card.open_set.fitted_on}."
+        yield f"{card.open_set.method} {kept}\n"
         yield from _measured(card.open_set.metrics)
     if card.slide_check:
         yield "\n## Slides that look unlike its laboratories\n"
@@ -84,7 +85,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
 
 
 def _warmth(card: Card) -> list[tuple[str, str]]:
-    factor = card.calibration.elsewhere
+    factor = card.calibration.foreign_temperature_factor
     return [] if factor is None else [("temperature of cells unlike those", f"up to {factor:g} times as high")]
 
 
@@ -94,7 +95,7 @@ def _found_again(card: Card) -> list[tuple[str, str]]:
         return []
     found = (
         f"found again from its own cells, held to the means of {how.fitted_on}; their weight against the "
-        f"logits is {how.weight:g}, and the temperature then up to {how.elsewhere:g} times as high"
+        f"logits is {how.weight:g}, and the temperature then up to {how.foreign_temperature_factor:g} times as high"
     )
     return [("classes of a slide of such cells", found)]
 

@@ -122,7 +122,7 @@ def _write_png(path: Path, title: str, rows: Sequence[LeftOut]) -> None:
         auroc = row.score.auroc
         axes.plot([_number(auroc.low), _number(auroc.high)], [place, place], color=find(row.code).colour)
         axes.plot(
-            _number(auroc.value), place, "o", color=find(row.code).colour, label="strangeness" if place == 0 else None
+            _number(auroc.value), place, "o", color=find(row.code).colour, label="ood_score" if place == 0 else None
         )
     axes.set_yticks(places, [find(row.code).name for row in rows])
     axes.invert_yaxis()

@@ -98,12 +98,12 @@ def _shelves(content: ReportContent) -> Iterator[Shelf]:
 
 def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
     jpeg = thumbnails.get(row["cell_id"])
-    second = max((cell for cell in FINE if cell.code != row["class11"]), key=lambda cell: float(row[f"p_{cell.code}"]))
+    second = max((cell for cell in FINE if cell.code != row["fine"]), key=lambda cell: float(row[f"p_{cell.code}"]))
     return Tile(
         cell_id=row["cell_id"],
         picture=embedded(jpeg) if jpeg else None,
-        first=find(row["class11"]),
-        probability=row["confidence11"],
+        first=find(row["fine"]),
+        probability=row["fine_confidence"],
         second=second,
         second_probability=row[f"p_{second.code}"],
         flags=tuple(flag for flag in row["flags"].split(";") if flag),

@@ -45,7 +45,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         worker=Worker(store, settings),
         logins=LogIns(settings.limits.logins_per_minute),
         token=OneTimeToken(),
-        judge=PatientJudge(settings.patient_model),
+        nearest_laboratory=PatientJudge(settings.patient_model),
         aids=Aids(settings),
     )
 

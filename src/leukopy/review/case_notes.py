@@ -63,8 +63,8 @@ def _said(case: Case, cells: Sequence[CellRow], leukocytes: int, point: str) -> 
     if case.slide_check and case.slide_check.strange:
         distance = f"{case.slide_check.distance:.1f}".replace(".", point)
         yield "strange", {"distance": distance, "nearest": case.slide_check.nearest}
-    if case.slide_check and case.slide_check.found_again is not None:
-        yield "own", {"cells": case.slide_check.found_again}
+    if case.slide_check and case.slide_check.cells_used is not None:
+        yield "own", {"cells": case.slide_check.cells_used}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
     counts = Counter(cell.code for cell in cells)

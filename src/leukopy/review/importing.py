@@ -61,8 +61,8 @@ def _add(
     store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
     if run.slide is not None:
         store.note_slide(case_id, run.slide)
-    if run.found_again is not None:
-        store.note_classes(case_id, run.found_again)
+    if run.cells_used is not None:
+        store.note_classes(case_id, run.cells_used)
     store.add_failures(user, case_id, failures)
     return UploadResult(added=result.added, refused=(*result.refused, *failures))
 
@@ -72,7 +72,7 @@ class _Run(NamedTuple):
 
     model: ModelFacts
     slide: SlideDistance | None
-    found_again: int | None
+    cells_used: int | None
 
 
 def _run(folder: Path) -> _Run:
@@ -83,7 +83,7 @@ def _run(folder: Path) -> _Run:
     return _Run(
         ModelFacts(str(model["name"]), str(model["sha256"])),
         SlideDistance(**slide) if slide else None,
-        run.get("survey", {}).get("found_again"),
+        run.get("survey", {}).get("cells_used"),
     )
 
 
@@ -94,7 +94,7 @@ def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{folder}: its tables cannot be read. Analyse the slide again.") from error
     codes = {cell.code for cell in FINE}
-    if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["class11"]) <= codes:
+    if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["fine"]) <= codes:
         raise InputError(f"{folder / CELLS_FILE}: was written by another leukopy. Analyse the slide again.")
     return rows, tuple(
         Refused(name=shown(name), reason=reason, message=message)

@@ -60,7 +60,7 @@ class PatientJudge:
         bundle = open_patient_bundle(self.name)
         return PatientModel(bundle), CellReader(bundle)
 
-    def judge(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
+    def nearest_laboratory(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
         """The result of a case.
 
         Args:
@@ -105,7 +105,7 @@ def _look(reader: CellReader, paths: Sequence[Path]) -> dict[Path, _Picture]:
     found = {}
     for start in range(0, len(paths), _AT_ONCE):
         reading = reader.read([CellInput(str(path), str(path)) for path in paths[start : start + _AT_ONCE]])
-        for row, (name, code) in enumerate(reading.cells.select("cell_id", "class8").iter_rows()):
+        for row, (name, code) in enumerate(reading.cells.select("cell_id", "coarse").iter_rows()):
             found[Path(name)] = _Picture(reading.values[row], code)
     return found
 

@@ -25,7 +25,7 @@ class Station:
     logins: LogIns
     token: OneTimeToken
     """Lets the one user in; of no use where users log in."""
-    judge: PatientJudge
+    nearest_laboratory: PatientJudge
     aids: Aids
 
 
@@ -34,5 +34,5 @@ async def station(request: Request) -> Station:
     return cast(Station, request.app.state.station)
 
 
-Here = Annotated[Station, Depends(station)]
+StationDep = Annotated[Station, Depends(station)]
 """A route's parameter."""

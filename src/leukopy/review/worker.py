@@ -100,8 +100,8 @@ class Worker:
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
             for predictions in classifier.stream(cells, survey):
                 self._store.write_predictions(job.case_id, predictions, model, classifier.card.slide_check)
-            if survey.found_again is not None:
-                self._store.note_classes(job.case_id, survey.found_again)
+            if survey.cells_used is not None:
+                self._store.note_classes(job.case_id, survey.cells_used)
             self._done += len(some)
             if not self._store.progress(job.id, self._done, job.total):
                 return False

@@ -31,15 +31,15 @@ _TO_COARSE = coarse_matrix()
 
 
 @dataclass(frozen=True, eq=False)
-class OwnClasses:
+class SlideClassMeans:
     """The classes of one slide."""
 
     means: NDArray[np.float32]
     """(8, D): of the coarse classes, in traits."""
     weight: float
     """Of what they say, against the logits."""
-    elsewhere: float
-    """As `SlideClasses.elsewhere`."""
+    foreign_temperature_factor: float
+    """As `SlideClasses.foreign_temperature_factor`."""
     cells: NDArray[np.float32]
     """(8,): how many of the cells that were looked at are of each class."""
 
@@ -53,9 +53,9 @@ class OwnClasses:
         return np.asarray(found - found.max(axis=1, keepdims=True))
 
 
-def find_classes(
+def estimate_class_means(
     traits: NDArray[np.float32], coarse: NDArray[np.float32], known: NDArray[np.float32], how: SlideClasses
-) -> OwnClasses:
+) -> SlideClassMeans:
     """The classes of a slide, from some of its cells.
 
     Args:
@@ -73,7 +73,9 @@ def find_classes(
         means = known + together + trust * (moved - together)
         scatter = ((traits - chances @ means) ** 2).sum(axis=1).mean() / how.spread
         weight = how.weight / max(1.0, float(scatter))
-        own = OwnClasses(means.astype(np.float32), weight, how.elsewhere, cells.astype(np.float32))
+        own = SlideClassMeans(
+            means.astype(np.float32), weight, how.foreign_temperature_factor, cells.astype(np.float32)
+        )
         chances = np.exp(prior + own.coarse_evidence(traits))
         chances /= chances.sum(axis=1, keepdims=True)
     return own

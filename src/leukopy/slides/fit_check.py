@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import chi2
 
-from leukopy.bundle import LaboratoryLook, SlideCheck
+from leukopy.bundle import LaboratoryAppearance, SlideCheck
 from leukopy.core.errors import TrainingError
 from leukopy.core.settings import Settings
-from leukopy.imaging.appearance import MEASURES
-from leukopy.slides.laboratory_check import SlideDistance, SlideLook, class_free, judge
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
+from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, class_free, nearest_laboratory
 
 ENOUGH_IMAGES = 50
 """Of a laboratory; with fewer, its covariance is not known."""
@@ -45,12 +45,12 @@ class SlideCheckSettings(Settings):
 
 
 def fit_slide_check(
-    looks: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_], how: SlideCheckSettings
+    appearance: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_], how: SlideCheckSettings
 ) -> SlideCheck:
     """Learn how the laboratories look.
 
     Args:
-        looks: (N, 8), as `measure_looks` gives them.
+        looks: (N, 8), as `measure_appearance` gives them.
         classes: (N,), coarse codes.
         laboratories: (N,), the name of each cell's laboratory.
         how: the settings.
@@ -62,39 +62,39 @@ def fit_slide_check(
     if not names:
         raise TrainingError(f"no laboratory has {ENOUGH_IMAGES} images, so none is known by its look. Give more.")
     check = SlideCheck(
-        measures=MEASURES,
+        measures=APPEARANCE_FEATURES,
         laboratories=(),
-        classes=_looks_of_classes(looks, classes, laboratories),
+        classes=_looks_of_classes(appearance, classes, laboratories),
         between=how.between,
-        limit=float(chi2.ppf(how.kept, len(MEASURES))),
+        limit=float(chi2.ppf(how.kept, len(APPEARANCE_FEATURES))),
         method=how.method,
         recipe=how.model_dump(mode="json"),
     )
-    free = class_free(looks, classes.tolist(), check).to_numpy()
+    free = class_free(appearance, classes.tolist(), check).to_numpy()
     own = tuple(_laboratory(name, free[laboratories == name], how.least_deviation) for name in names)
     return check.model_copy(update={"laboratories": own})
 
 
 def distances_left_out(
-    looks: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_], how: SlideCheckSettings
+    appearance: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_], how: SlideCheckSettings
 ) -> dict[str, SlideDistance]:
     """How far each laboratory, taken as one slide, is from the others when the check never saw it."""
     found = {}
     for name in dict.fromkeys(laboratories.tolist()):
         own = laboratories == name
         try:
-            check = fit_slide_check(looks[~own], classes[~own], laboratories[~own], how)
+            check = fit_slide_check(appearance[~own], classes[~own], laboratories[~own], how)
         except TrainingError:
             continue  # it is the only one
-        slide = SlideLook()
-        slide.add(class_free(looks[own], classes[own].tolist(), check))
-        if (distance := judge(slide, check)) is not None:
+        slide = AppearanceSum()
+        slide.add(class_free(appearance[own], classes[own].tolist(), check))
+        if (distance := nearest_laboratory(slide, check)) is not None:
             found[name] = distance
     return found
 
 
 def _looks_of_classes(
-    looks: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_]
+    appearance: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_]
 ) -> dict[str, tuple[float, ...]]:
     """By coarse code: how its cells differ from the mean class, whatever the laboratory (least squares)."""
     names, codes = np.unique(laboratories), np.unique(classes)
@@ -104,17 +104,19 @@ def _looks_of_classes(
             own = (laboratories == name) & (classes == code)
             if own.sum() >= _OF_A_CLASS:
                 rows.append([*np.eye(len(names))[place], *np.eye(len(codes))[index]])
-                means.append(looks[own].mean(axis=0, dtype=np.float64))
+                means.append(appearance[own].mean(axis=0, dtype=np.float64))
     if not rows:
         return {}
     known = np.array(rows)[:, len(names) :].any(axis=0)
     found = np.linalg.lstsq(np.array(rows), np.array(means), rcond=None)[0][len(names) :][known]
-    return {str(code): _short(look) for code, look in zip(codes[known], found - found.mean(axis=0), strict=True)}
+    return {
+        str(code): _short(appearance) for code, appearance in zip(codes[known], found - found.mean(axis=0), strict=True)
+    }
 
 
-def _laboratory(name: str, free: NDArray[np.float32], least_deviation: float) -> LaboratoryLook:
-    covariance = np.cov(free.T.astype(np.float64)) + least_deviation**2 * np.eye(len(MEASURES))
-    return LaboratoryLook(
+def _laboratory(name: str, free: NDArray[np.float32], least_deviation: float) -> LaboratoryAppearance:
+    covariance = np.cov(free.T.astype(np.float64)) + least_deviation**2 * np.eye(len(APPEARANCE_FEATURES))
+    return LaboratoryAppearance(
         name=name,
         images=len(free),
         mean=_short(free.mean(axis=0, dtype=np.float64)),

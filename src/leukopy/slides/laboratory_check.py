@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import LaboratoryLook, SlideCheck
-from leukopy.imaging.appearance import MEASURES
-from leukopy.inference.rows import LOOK_SCHEMA
+from leukopy.bundle import LaboratoryAppearance, SlideCheck
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
+from leukopy.inference.rows import APPEARANCE_SCHEMA
 
 ENOUGH_CELLS = 20
 """Of fewer cells, nothing is said of the slide."""
@@ -52,37 +52,39 @@ class SlideDistance:
 
 
 @dataclass
-class SlideLook:
+class AppearanceSum:
     """Sum of the looks of a slide's cells, however many."""
 
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEASURES)))
-    """(8,), of ``imaging.appearance.MEASURES``, with the class of each cell accounted for."""
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(APPEARANCE_FEATURES)))
+    """(8,), of ``imaging.appearance.APPEARANCE_FEATURES``, with the class of each cell accounted for."""
     cells: int = 0
 
-    def add(self, looks: pl.DataFrame | None) -> None:
-        """Add the cells of ``Predictions.looks``."""
-        if looks is not None:
-            self.total = self.total + looks.to_numpy().sum(axis=0, dtype=np.float64)
-            self.cells += len(looks)
+    def add(self, appearance: pl.DataFrame | None) -> None:
+        """Add the cells of ``Predictions.appearance``."""
+        if appearance is not None:
+            self.total = self.total + appearance.to_numpy().sum(axis=0, dtype=np.float64)
+            self.cells += len(appearance)
 
 
-def class_free(looks: NDArray[np.float32], classes: Sequence[str], check: SlideCheck) -> pl.DataFrame:
+def class_free(appearance: NDArray[np.float32], classes: Sequence[str], check: SlideCheck) -> pl.DataFrame:
     """Looks less what a cell's class does to them, so that a slide of lymphocytes alone is not strange for that.
 
     Args:
-        looks: (N, 8), as `measure_looks` gives them.
+        looks: (N, 8), as `measure_appearance` gives them.
         classes: coarse codes of the N cells.
         check: of the bundle.
 
     Returns:
-        A table of ``LOOK_SCHEMA``.
+        A table of ``APPEARANCE_SCHEMA``.
     """
-    nothing = (0.0,) * len(MEASURES)
-    by_class = np.array([check.classes.get(code, nothing) for code in classes]).reshape(-1, len(MEASURES))
-    return pl.DataFrame((looks - by_class).astype(np.float32), schema=LOOK_SCHEMA)
+    nothing = (0.0,) * len(APPEARANCE_FEATURES)
+    by_class = np.array([check.classes.get(code, nothing) for code in classes]).reshape(-1, len(APPEARANCE_FEATURES))
+    return pl.DataFrame((appearance - by_class).astype(np.float32), schema=APPEARANCE_SCHEMA)
 
 
-def with_laboratory(check: SlideCheck, name: str, looks: NDArray[np.float32], classes: Sequence[str]) -> SlideCheck:
+def with_laboratory(
+    check: SlideCheck, name: str, appearance: NDArray[np.float32], classes: Sequence[str]
+) -> SlideCheck:
     """A check that knows one more laboratory, or knows it anew.
 
     Args:
@@ -91,11 +93,11 @@ def with_laboratory(check: SlideCheck, name: str, looks: NDArray[np.float32], cl
         looks: (N, 8) of some of its cells, ``ENOUGH_CELLS`` or more.
         classes: their coarse codes.
     """
-    free = class_free(looks, classes, check).to_numpy().astype(np.float64)
+    free = class_free(appearance, classes, check).to_numpy().astype(np.float64)
     # So few cells do not tell a covariance: it is held to the mean of those that are known.
     usual = np.mean([one.covariance for one in check.laboratories], axis=0)
     own = (len(free) * np.cov(free.T) + ENOUGH_CELLS * usual) / (len(free) + ENOUGH_CELLS)
-    new = LaboratoryLook(
+    new = LaboratoryAppearance(
         name=name,
         images=len(free),
         mean=tuple(free.mean(axis=0).tolist()),
@@ -105,16 +107,16 @@ def with_laboratory(check: SlideCheck, name: str, looks: NDArray[np.float32], cl
     return check.model_copy(update={"laboratories": (*others, new)})
 
 
-def judge(look: SlideLook, check: SlideCheck | None) -> SlideDistance | None:
+def nearest_laboratory(appearance: AppearanceSum, check: SlideCheck | None) -> SlideDistance | None:
     """The distance of a slide; None where its cells are too few, or the bundle has no check."""
-    if check is None or look.cells < ENOUGH_CELLS:
+    if check is None or appearance.cells < ENOUGH_CELLS:
         return None
-    mean = look.total / look.cells
-    spread = check.limit * (check.between + 1 / look.cells)
+    mean = appearance.total / appearance.cells
+    spread = check.limit * (check.between + 1 / appearance.cells)
     distances = {}
     for laboratory in check.laboratories:
         apart = mean - np.array(laboratory.mean)
         squared = apart @ np.linalg.solve(np.array(laboratory.covariance), apart)
         distances[laboratory.name] = float(np.sqrt(squared / spread))
     nearest = min(distances, key=lambda name: distances[name])
-    return SlideDistance(round(distances[nearest], 2), nearest, look.cells)
+    return SlideDistance(round(distances[nearest], 2), nearest, appearance.cells)

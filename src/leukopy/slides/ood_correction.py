@@ -1,10 +1,9 @@
-"""How strange a cell is among the cells of its own slide.
+"""Correction of the out-of-distribution score by the cells of the slide.
 
-To a model that has not learnt a laboratory all cells of it are strange, whatever their class: its stain and its lens
-are. What the slide's usual cell has too much is therefore taken off all its cells. Elsewhere all distances are so many
-times larger, so *far* is divided; and the other parts of strangeness are higher, so they are lowered. The usual cell is
-the one that a quarter of the cells lie below: a slide is judged by its known cells as long as a quarter of them are
-known. Nothing is ever added, so that a slide of the training's laboratories is judged as it was.
+In a foreign laboratory the stain and the lens raise the score of every cell, whatever its class. The correction takes
+that rise off. Foreign distances grow by a factor, so the part *far* is divided; the other parts grow by a constant,
+which is subtracted. The rise is estimated at the first quartile of the slide's cells: it holds as long as a quarter of
+them are of known classes. The correction never raises a score, so slides of known laboratories keep theirs.
 """
 
 from __future__ import annotations
@@ -20,53 +19,53 @@ _QUANTILE = 0.25
 
 
 @dataclass(frozen=True)
-class Rise:
-    """What the usual cell of a slide has more than a known one."""
+class Shift:
+    """Rise of the out-of-distribution score on a slide, against the baseline of known cells."""
 
     times: float = 1.0
-    """How many times further it is, 1 or more."""
+    """Factor of the part *far*, 1 or more."""
     more: float = 0.0
-    """By how much all else that makes it strange is higher, 0 or more."""
+    """Rise of the other parts, 0 or more."""
 
 
-NO_RISE = Rise()
-"""Of a slide that is usual, or that nothing is known of: each cell is judged by itself."""
+NO_SHIFT = Shift()
+"""No correction: each cell is scored alone."""
 
 
-def usual(strangeness: NDArray[np.floating], far: NDArray[np.floating]) -> tuple[float, float]:
-    """What a quarter of N cells stay below: of far (N,), and of the rest of the sum behind strangeness (N,)."""
-    return float(np.quantile(far, _QUANTILE)), float(np.quantile(_sum_of(strangeness) - far, _QUANTILE))
+def baseline(ood_score: NDArray[np.floating], far: NDArray[np.floating]) -> tuple[float, float]:
+    """First quartiles over N cells: of far (N,), and of the rest of the sum behind the score (N,)."""
+    return float(np.quantile(far, _QUANTILE)), float(np.quantile(_sum_of(ood_score) - far, _QUANTILE))
 
 
-def rise(strangeness: NDArray[np.floating], far: NDArray[np.floating], known: tuple[float, float]) -> Rise:
-    """The rise of a slide.
-
-    Args:
-        strangeness: (N,), of its cells; of fewer than ``ENOUGH_CELLS`` nothing is said.
-        far: (N,), that part of it.
-        known: what is `usual` of known cells.
-    """
-    if len(strangeness) < ENOUGH_CELLS:
-        return NO_RISE
-    slide = usual(strangeness, far)
-    return Rise(times=max(1.0, slide[0] / max(known[0], 1e-6)), more=max(0.0, slide[1] - known[1]))
-
-
-def among(strangeness: NDArray[np.floating], far: NDArray[np.floating], risen: Rise) -> NDArray[np.float32]:
-    """Strangeness (N,) as it would be on a slide of known cells.
+def estimate_shift(ood_score: NDArray[np.floating], far: NDArray[np.floating], known: tuple[float, float]) -> Shift:
+    """Estimate the rise of the score on a slide.
 
     Args:
-        strangeness: (N,), by itself.
+        ood_score: (N,), of its cells; fewer than ``ENOUGH_CELLS`` give no correction.
         far: (N,), that part of it.
-        risen: of the slide.
+        known: the `baseline` of known cells.
     """
-    if risen == NO_RISE:
-        return np.asarray(strangeness, np.float32)
-    less = far.astype(np.float64) * (1 - 1 / risen.times) + risen.more
-    return np.logaddexp(0, _sum_of(strangeness) - less).astype(np.float32)
+    if len(ood_score) < ENOUGH_CELLS:
+        return NO_SHIFT
+    slide = baseline(ood_score, far)
+    return Shift(times=max(1.0, slide[0] / max(known[0], 1e-6)), more=max(0.0, slide[1] - known[1]))
 
 
-def _sum_of(strangeness: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The sum of its parts: strangeness is log(1 + exp(sum))."""
-    above = np.maximum(np.asarray(strangeness, np.float64), 1e-30)
+def correct(ood_score: NDArray[np.floating], far: NDArray[np.floating], shift: Shift) -> NDArray[np.float32]:
+    """The score (N,) as it would be on a slide of known cells.
+
+    Args:
+        ood_score: (N,), uncorrected.
+        far: (N,), that part of it.
+        shift: of the slide.
+    """
+    if shift == NO_SHIFT:
+        return np.asarray(ood_score, np.float32)
+    less = far.astype(np.float64) * (1 - 1 / shift.times) + shift.more
+    return np.logaddexp(0, _sum_of(ood_score) - less).astype(np.float32)
+
+
+def _sum_of(ood_score: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The sum of its parts: the score is log(1 + exp(sum))."""
+    above = np.maximum(np.asarray(ood_score, np.float64), 1e-30)
     return np.asarray(above + np.log(-np.expm1(-above)))

@@ -18,11 +18,11 @@ from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, UNIDENTIFIED, CellInput, Predictions, cell_schema, printable
 from leukopy.network.probabilities import calibrated, softmax
-from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, OwnClasses, find_classes
+from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, SlideClassMeans, estimate_class_means
 from leukopy.slides.laboratory_check import ENOUGH_CELLS, class_free
 from leukopy.slides.magnification import SAMPLE, crop_for, diameters
-from leukopy.slides.ood_correction import NO_RISE, Rise, among, rise
-from leukopy.slides.survey import UNKNOWN, Survey, sample_of
+from leukopy.slides.ood_correction import NO_SHIFT, Shift, correct, estimate_shift
+from leukopy.slides.survey import NO_SURVEY, SlideSurvey, sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ROWS = 256
@@ -31,8 +31,8 @@ ROWS = 256
 ELONGATED = 1.5
 """A picture whose long side exceeds this many short sides is flagged ``not_square``: much of it is not looked at."""
 
-FAR = "strangeness.far"
-"""The output of the network that is the first part of ``strangeness``."""
+FAR = "ood_score.far"
+"""The output of the network that is the first part of ``ood_score``."""
 
 _TO_COARSE = coarse_matrix()
 _FINE_CODES = np.array([cell.code for cell in FINE])
@@ -50,12 +50,12 @@ class Classifier:
         wanted = {
             **dict.fromkeys(bundle.card.calibration.outputs, True),
             "attributes": bundle.card.attributes,
-            "strangeness": bundle.card.open_set,
-            FAR: bundle.card.open_set and bundle.card.open_set.usual,
+            "ood_score": bundle.card.open_set,
+            FAR: bundle.card.open_set and bundle.card.open_set.baseline,
             TRAITS: bundle.card.slide_classes,
         }
         self._outputs = [name for name, there in wanted.items() if there]
-        self._engine = Engine(bundle.network, threads, self._outputs, looks=bundle.card.slide_check is not None)
+        self._engine = Engine(bundle.network, threads, self._outputs, appearance=bundle.card.slide_check is not None)
 
     @classmethod
     def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
@@ -87,20 +87,20 @@ class Classifier:
             tell) and of ``FAILURE_SCHEMA``, each in the order of ``paths``.
         """
         inputs = [CellInput(printable(str(path)), str(path)) for path in paths]
-        cells, failures, looks, done = [], [], [], 0
+        cells, failures, appearance, done = [], [], [], 0
         for part in self.stream(inputs, self.survey(inputs)):
             cells.append(part.cells)
             failures.append(part.failures)
-            looks += [] if part.looks is None else [part.looks]
+            appearance += [] if part.appearance is None else [part.appearance]
             done += len(part.cells) + len(part.failures)
             progress("classifying", done, len(inputs))
         return Predictions(
             pl.concat([pl.DataFrame(schema=self._schema), *cells]),
             pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *failures]),
-            pl.concat(looks) if looks else None,
+            pl.concat(appearance) if appearance else None,
         )
 
-    def survey(self, slide: Sequence[CellInput]) -> Survey:
+    def survey(self, slide: Sequence[CellInput]) -> SlideSurvey:
         """What a few cells of a slide tell of it: how large its cells are, how strange, and how its classes look.
 
         Args:
@@ -108,19 +108,19 @@ class Classifier:
                 be read nothing is said.
         """
         if len(slide) < ENOUGH_CELLS:
-            return UNKNOWN
+            return NO_SURVEY
         crop = self.crop(slide)
         batches = [batch.outputs for batch in self._engine.run(sample_of(slide), crop)]
         seen = {name: np.concatenate([batch[name] for batch in batches]) for name in self._outputs}
         if len(seen["logits"]) < ENOUGH_CELLS:
-            return Survey(crop)
-        risen = self._rise(seen)
-        known = self._strangeness(seen, risen) <= 1
+            return SlideSurvey(crop)
+        shift = self._shift(seen)
+        known = self._ood_score(seen, shift) <= 1
         if known.sum() < ENOUGH_CELLS:
-            return Survey(crop, risen)
+            return SlideSurvey(crop, shift)
         seen = {name: values[known] for name, values in seen.items()}
-        elsewhere = float(seen["elsewhere"].mean()) if "elsewhere" in seen else 0.0
-        return Survey(crop, risen, self._classes(seen), elsewhere)
+        foreign = float(seen["foreign_probability"].mean()) if "foreign_probability" in seen else 0.0
+        return SlideSurvey(crop, shift, self._classes(seen), foreign)
 
     def crop(self, slide: Sequence[CellInput]) -> float | None:
         """The first thing that a survey finds: how much of a slide's pictures to keep; None: as the card says."""
@@ -137,30 +137,30 @@ class Classifier:
         fine = calibrated(self.card.calibration, batch.outputs)
         return [str(code) for code in _COARSE_CODES[(fine @ _TO_COARSE).argmax(axis=1)]]
 
-    def _rise(self, seen: Mapping[str, NDArray[np.float32]]) -> Rise:
+    def _shift(self, seen: Mapping[str, NDArray[np.float32]]) -> Shift:
         knowing = self.card.open_set
-        if knowing is None or knowing.usual is None:
-            return NO_RISE
-        return rise(seen["strangeness"], seen[FAR], knowing.usual)
+        if knowing is None or knowing.baseline is None:
+            return NO_SHIFT
+        return estimate_shift(seen["ood_score"], seen[FAR], knowing.baseline)
 
-    def _strangeness(self, seen: Mapping[str, NDArray[np.float32]], risen: Rise) -> NDArray[np.float32]:
+    def _ood_score(self, seen: Mapping[str, NDArray[np.float32]], shift: Shift) -> NDArray[np.float32]:
         """Of each cell among its slide, in units of the threshold; 0 where the model does not tell."""
         knowing = self.card.open_set
         if knowing is None:
             return np.zeros(len(seen["logits"]), np.float32)
-        strangeness = seen["strangeness"]
-        if knowing.usual is not None:
-            strangeness = among(strangeness, seen[FAR], risen)
-        return np.asarray(strangeness / knowing.threshold, np.float32)
+        ood_score = seen["ood_score"]
+        if knowing.baseline is not None:
+            ood_score = correct(ood_score, seen[FAR], shift)
+        return np.asarray(ood_score / knowing.threshold, np.float32)
 
-    def _classes(self, seen: Mapping[str, NDArray[np.float32]]) -> OwnClasses | None:
+    def _classes(self, seen: Mapping[str, NDArray[np.float32]]) -> SlideClassMeans | None:
         how = self.card.slide_classes
         if how is None:
             return None
         coarse = (softmax(seen["logits"]) @ _TO_COARSE).astype(np.float32)
-        return find_classes(seen[TRAITS], coarse, self._engine.constant(CLASS_TRAITS), how)
+        return estimate_class_means(seen[TRAITS], coarse, self._engine.constant(CLASS_TRAITS), how)
 
-    def stream(self, cells: Iterable[CellInput], survey: Survey = UNKNOWN) -> Generator[Predictions, None, None]:
+    def stream(self, cells: Iterable[CellInput], survey: SlideSurvey = NO_SURVEY) -> Generator[Predictions, None, None]:
         """Classify any number of cells in constant memory.
 
         Args:
@@ -180,7 +180,7 @@ class Classifier:
         if waiting:
             yield self._rows(waiting, survey)
 
-    def _rows(self, batches: Sequence[Batch], survey: Survey) -> Predictions:
+    def _rows(self, batches: Sequence[Batch], survey: SlideSurvey) -> Predictions:
         cells = [cell for batch in batches for cell in batch.cells]
         failures = [failure for batch in batches for failure in batch.failures]
         sizes = np.array([size for batch in batches for size in batch.sizes], dtype=np.int32).reshape(-1, 2)
@@ -188,8 +188,10 @@ class Classifier:
         calibration = self.card.calibration
         if survey.classes is not None:
             said = survey.classes.evidence(outputs[TRAITS])
-            outputs["logits"] = outputs["logits"] + outputs["elsewhere"].reshape(-1, 1) * said
-            calibration = calibration.model_copy(update={"elsewhere": survey.classes.elsewhere})
+            outputs["logits"] = outputs["logits"] + outputs["foreign_probability"].reshape(-1, 1) * said
+            calibration = calibration.model_copy(
+                update={"foreign_temperature_factor": survey.classes.foreign_temperature_factor}
+            )
         columns: dict[str, Any] = {
             "cell_id": [cell.cell_id for cell in cells],
             "path": [printable(cell.path) for cell in cells],
@@ -199,44 +201,44 @@ class Classifier:
             "digest": [digest for batch in batches for digest in batch.digests],
         }
         if self.card.attributes:
-            columns |= attribute_columns(outputs["attributes"], columns["class8"], self.card.attributes)
+            columns |= attribute_columns(outputs["attributes"], columns["coarse"], self.card.attributes)
         if self.card.open_set:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
 
-            columns["strangeness"] = strangeness = self._strangeness(outputs, survey.rise)
-            columns["flags"] = _with_flag(UNIDENTIFIED, strangeness > 1, columns["flags"])
-            paths = [Path(cell.path) if strange else None for cell, strange in zip(cells, strangeness > 1, strict=True)]
+            columns["ood_score"] = ood_score = self._ood_score(outputs, survey.shift)
+            columns["flags"] = _with_flag(UNIDENTIFIED, ood_score > 1, columns["flags"])
+            paths = [Path(cell.path) if strange else None for cell, strange in zip(cells, ood_score > 1, strict=True)]
             columns["unidentified_reason"] = reasons(paths, self._engine.threads)
         failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
         return Predictions(
             pl.DataFrame({name: columns[name] for name in self._schema}, schema=self._schema),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
-            self._looks(batches, columns["class8"]),
+            self._appearance(batches, columns["coarse"]),
         )
 
-    def _looks(self, batches: Sequence[Batch], classes: Sequence[str]) -> pl.DataFrame | None:
+    def _appearance(self, batches: Sequence[Batch], classes: Sequence[str]) -> pl.DataFrame | None:
         if self.card.slide_check is None:
             return None
-        return class_free(np.concatenate([batch.looks for batch in batches]), classes, self.card.slide_check)
+        return class_free(np.concatenate([batch.appearance for batch in batches]), classes, self.card.slide_check)
 
     def _columns(self, fine: NDArray[np.float32], sizes: NDArray[np.int32]) -> dict[str, NDArray[np.generic]]:
         """Classes, probabilities and flags of N cells from fine probabilities (N, 11), widths and heights (N, 2)."""
         coarse = (fine @ _TO_COARSE).clip(max=1)
-        class8 = coarse.argmax(axis=1)
+        best = coarse.argmax(axis=1)
         # The fine class is sought within the coarse one, so that the two never contradict each other.
-        class11 = np.where(_TO_COARSE.T[class8] > 0, fine, -1).argmax(axis=1)
+        best_fine = np.where(_TO_COARSE.T[best] > 0, fine, -1).argmax(axis=1)
         every = np.arange(len(fine))
-        confidence = coarse[every, class8]
+        confidence = coarse[every, best]
         probabilities: dict[str, NDArray[Any]] = {f"p_{code}": fine[:, index] for index, code in enumerate(_FINE_CODES)}
         probabilities |= {f"p_{_COARSE_CODES[index]}": coarse[:, index] for index in _SUMS}
         if self.card.thresholds.set_from is not None:
-            probabilities["set11"] = _joined(fine, prediction_sets(fine, self.card.thresholds.set_from))
+            probabilities["fine_set"] = _joined(fine, prediction_sets(fine, self.card.thresholds.set_from))
         short, long = sizes.min(axis=1), sizes.max(axis=1)
         return {
-            "class8": _COARSE_CODES[class8],
-            "class11": _FINE_CODES[class11],
+            "coarse": _COARSE_CODES[best],
+            "fine": _FINE_CODES[best_fine],
             "confidence": confidence,
-            "confidence11": fine[every, class11],
+            "fine_confidence": fine[every, best_fine],
             "flags": _words(
                 uncertain=confidence < self.card.thresholds.uncertain_below,
                 low_resolution=2 * short < self.card.preprocess.size,

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from leukopy.core.files import atomic_path
-from leukopy.inference.rows import FAILURE_SCHEMA, LOOK_SCHEMA, Predictions
-from leukopy.slides.laboratory_check import SlideLook
+from leukopy.inference.rows import APPEARANCE_SCHEMA, FAILURE_SCHEMA, Predictions
+from leukopy.slides.laboratory_check import AppearanceSum
 
 PART_ROWS = 2048
 """Rows per part: a few seconds of work, some hundred kilobytes."""
@@ -52,8 +52,10 @@ class Parts:
         Raises:
             OutputError: the disk is full, or not permitted.
         """
-        cells, looks = predictions.cells, predictions.looks
-        rows = pl.concat([cells if looks is None else cells.hstack(looks), predictions.failures], how="diagonal")
+        cells, appearance = predictions.cells, predictions.appearance
+        rows = pl.concat(
+            [cells if appearance is None else cells.hstack(appearance), predictions.failures], how="diagonal"
+        )
         self._waiting.append(rows)
         self.rows += len(rows)
         if sum(map(len, self._waiting)) >= PART_ROWS:
@@ -81,7 +83,7 @@ class Parts:
             OutputError: the disk is full, or not permitted.
         """
         cells = self._rows().filter(pl.col("reason").is_null())
-        _sink(cells.select(pl.exclude("reason", "message", *LOOK_SCHEMA)), path)
+        _sink(cells.select(pl.exclude("reason", "message", *APPEARANCE_SCHEMA)), path)
 
     def write_failures(self, path: Path) -> None:
         """Write the failures of all parts likewise.
@@ -91,14 +93,18 @@ class Parts:
         """
         _sink(self._rows().filter(pl.col("reason").is_not_null()).select(list(FAILURE_SCHEMA)), path)
 
-    def look(self) -> SlideLook:
+    def appearance(self) -> AppearanceSum:
         """The looks of all classified cells, summed as a stream; none where the bundle has no check of slides."""
         rows = self._rows()
-        if not set(LOOK_SCHEMA) <= set(rows.collect_schema()):
-            return SlideLook()
-        looks = [pl.col(name).cast(pl.Float64) for name in LOOK_SCHEMA]
-        found = rows.select(*(look.sum() for look in looks), cells=looks[0].count()).collect(engine="streaming").row(0)
-        return SlideLook(np.array(found[:-1]), found[-1])
+        if not set(APPEARANCE_SCHEMA) <= set(rows.collect_schema()):
+            return AppearanceSum()
+        appearance = [pl.col(name).cast(pl.Float64) for name in APPEARANCE_SCHEMA]
+        found = (
+            rows.select(*(appearance.sum() for appearance in appearance), cells=appearance[0].count())
+            .collect(engine="streaming")
+            .row(0)
+        )
+        return AppearanceSum(np.array(found[:-1]), found[-1])
 
     def remove(self) -> None:
         """Delete the folder, once its rows are merged."""

@@ -8,47 +8,47 @@ from typing import TypeVar
 
 import numpy as np
 
-from leukopy.slides.class_means import OwnClasses
-from leukopy.slides.ood_correction import NO_RISE, Rise
+from leukopy.slides.class_means import SlideClassMeans
+from leukopy.slides.ood_correction import NO_SHIFT, Shift
 from leukopy.taxonomy import COARSE
 
 SAMPLE = 128
 """Cells of a slide that are looked at, at most."""
 
 UNUSUAL = 0.5
-"""Of `Survey.elsewhere`: from here on the slide's own classes say as much as those learnt, and it is told."""
+"""`SlideSurvey.foreign_probability` from which the re-estimated class means weigh as much as the learnt ones."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Survey:
+class SlideSurvey:
     """How the cells of a slide are to be looked at, and judged."""
 
     crop: float | None = None
     """Share of the short side of its pictures that the network gets; None: as its card says."""
-    rise: Rise = NO_RISE
+    shift: Shift = NO_SHIFT
     """How much stranger its usual cell is than a known one."""
-    classes: OwnClasses | None = None
+    classes: SlideClassMeans | None = None
     """How its classes look; None: as everywhere."""
-    elsewhere: float = 0.0
+    foreign_probability: float = 0.0
     """How much its cells are unlike those of the laboratory that validated the model, 0 to 1."""
 
     @property
-    def found_again(self) -> int | None:
+    def cells_used(self) -> int | None:
         """From how many cells its classes were found again; None where that says little."""
-        if self.classes is None or self.elsewhere < UNUSUAL:
+        if self.classes is None or self.foreign_probability < UNUSUAL:
             return None
         return round(float(self.classes.cells.sum()))
 
     @property
     def note(self) -> str:
         """What whoever reads the slide's figures must know; nothing where it is a usual one."""
-        if self.found_again is None:
+        if self.cells_used is None:
             return ""
         return (
             "Its cells are unlike those of the laboratory that validated the model: its classes were found again from "
-            f"{self.found_again} cells of this slide, so that what is said of one depends on the others. Check more of "
+            f"{self.cells_used} cells of this slide, so that what is said of one depends on the others. Check more of "
             "them than usual."
         )
 
@@ -59,15 +59,15 @@ class Survey:
             seen = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
         return {
             "crop": self.crop,
-            "rise": asdict(self.rise),
-            "elsewhere": round(self.elsewhere, 3),
+            "shift": asdict(self.shift),
+            "foreign_probability": round(self.foreign_probability, 3),
             "cells_looked_at": seen,
-            "found_again": self.found_again,
+            "cells_used": self.cells_used,
             "note": self.note,
         }
 
 
-UNKNOWN = Survey()
+NO_SURVEY = SlideSurvey()
 """Of a slide that nothing is known of: each cell is taken by itself."""
 
 

@@ -34,9 +34,9 @@ class LeftOutSettings(Settings):
     classes: tuple[str, ...] = Field(min_length=1)
     """Codes of the classes that are left out in turn, fine or coarse."""
     split: Literal["val", "test"] = "test"
-    """Whose cells are scored, known and left out. The way to measure strangeness was chosen on ``val``."""
-    kept: float = Field(default=0.97, gt=0.5, lt=1)
-    strangeness: dict[str, Any] = Field(default_factory=dict)
+    """Split whose cells are scored. The definition of the score was chosen on ``val``."""
+    keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
+    ood_score: dict[str, Any] = Field(default_factory=dict)
     """As those of `OpenSetSettings`."""
 
     @field_validator("classes")
@@ -78,15 +78,15 @@ def leave_out(
     progress: Progress = silent,
     show_progress: bool = False,
 ) -> LeftOutResult:
-    """Train without each class, fit the strangeness, and score it on cells of all classes; write one table.
+    """Train without each class in turn, fit the out-of-distribution score, evaluate it on cells of all classes.
 
-    What is finished is kept: an interrupted run is continued by the same command, and several processes may share
-    ``out`` when each does ``only`` some classes.
+    Finished classes are kept: the same command resumes an interrupted run, and several processes may share ``out``
+    when each does ``only`` some classes.
 
     Args:
         settings: the classes.
-        out: receives ``<class>/model/`` (training run) and ``<class>/open/`` (fitted strangeness) for each class, and
-            ``open_set.csv``, ``open_set.json``, ``summary.md`` and ``open_set.png``.
+        out: receives ``<class>/model/`` (training run) and ``<class>/open/`` (fitted score) for each class,
+            and ``open_set.csv``, ``open_set.json``, ``summary.md`` and ``open_set.png``.
         only: classes to do now; none: all.
         progress: told of the decoding and embedding.
         show_progress: draw the epochs' bar.
@@ -113,7 +113,7 @@ def _finished(folder: Path) -> bool:
 
 
 def _fitted(settings: LeftOutSettings, code: str, out: Path, progress: Progress, show_progress: bool) -> None:
-    """The bundle that never saw a class, with its strangeness: made now, or earlier."""
+    """The bundle that never saw a class, with its out-of-distribution score: made now, or earlier."""
     run, opened = out / code / "model", out / code / "open"
     recipe = build_recipe({**settings.recipe, "without": [code]}, where=f"class {code!r}")
     if not _finished(run):
@@ -121,7 +121,7 @@ def _fitted(settings: LeftOutSettings, code: str, out: Path, progress: Progress,
     # A run of before a setting was known has its usual value.
     elif build_recipe(read_json(run / RUN_FILE)["settings"], where=str(run / RUN_FILE)) != recipe:
         raise SettingsError(f"{run}: was trained with other settings. Remove it, or choose another --out.")
-    wanted = OpenSetSettings(model=str(run / "bundle"), kept=settings.kept, strangeness=settings.strangeness)
+    wanted = OpenSetSettings(model=str(run / "bundle"), keep_rate=settings.keep_rate, ood_score=settings.ood_score)
     if not (_finished(opened) and read_json(opened / RUN_FILE)["settings"] == wanted.model_dump(mode="json")):
         fit_open_set(wanted, opened, overwrite=True, progress=progress)
 
@@ -136,7 +136,7 @@ def _rows(settings: LeftOutSettings, out: Path, progress: Progress) -> Iterator[
 
 
 def _score(settings: LeftOutSettings, code: str, bundle: Bundle, progress: Progress) -> LeftOut:
-    """Of the split's cells, those of the class against the others; beside strangeness, what the logits alone tell."""
+    """Score the cells of the class against the others of the split, by the score and by the logits alone."""
     import numpy as np
     import polars as pl
 
@@ -146,13 +146,13 @@ def _score(settings: LeftOutSettings, code: str, bundle: Bundle, progress: Progr
     from leukopy.network.probabilities import softmax
     from leukopy.reports.open_set import LeftOut
     from leukopy.taxonomy import coarse_matrix, fine_members
-    from leukopy.training.open_set import look
+    from leukopy.training.open_set import run_network
     from leukopy.training.sources import with_test
 
     every = recipe_of(bundle).model_copy(update={"without": ()})
     cells = with_test(every, data_folder()).filter(split=settings.split)
-    seen = look(bundle, cells, cache_folder(), progress, ("logits", "strangeness"))
-    strangeness, logits = seen.outputs["strangeness"], seen.outputs["logits"]
+    seen = run_network(bundle, cells, cache_folder(), progress, ("logits", "ood_score"))
+    ood_score, logits = seen.outputs["ood_score"], seen.outputs["logits"]
     left_out = set(fine_members(code))
     unknown = np.array([left_out.issuperset(fine_members(own)) for own in seen.cells["code"]])
     coarse = softmax(logits) @ coarse_matrix()
@@ -160,10 +160,10 @@ def _score(settings: LeftOutSettings, code: str, bundle: Bundle, progress: Progr
     right = coarse.argmax(axis=1) == coarse_indices(seen.cells["code"].to_list())
     knowing = bundle.card.open_set
     if knowing is None:
-        raise SettingsError(f"{bundle.path}: has no strangeness. Remove the folder, and run again.")
+        raise SettingsError(f"{bundle.path}: has no out-of-distribution score. Remove the folder, and run again.")
     return LeftOut(
         code=code,
-        score=score_open_set(strangeness, unknown, knowing.threshold),
+        score=score_open_set(ood_score, unknown, knowing.threshold),
         others={name: delong_interval(unknown, values) for name, values in others.items()},
         accuracy=float(right[~unknown].mean()),
         taken_for=dict(

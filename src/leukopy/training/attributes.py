@@ -43,7 +43,7 @@ class HeadSettings(Settings):
     weight_decay: float = Field(default=1e-3, ge=0)
     class_balance: float = Field(default=0.5, ge=0, le=1)
     """0: each cell weighs the same; 1: each value of an attribute does."""
-    said_right: float = Field(default=0.8, gt=0, lt=1)
+    target_precision: float = Field(default=0.8, gt=0, lt=1)
     """Share of what is said of an attribute that must be right, on validation: what is less sure is passed over. At .9
     the nucleus, the hardest, would be spoken of in 39 % of cells; at .8 in 81 %."""
     seed: int = 0
@@ -159,7 +159,7 @@ def split_heads(logits: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def calibrated_heads(
-    logits: NDArray[np.float32], values: NDArray[np.intp], said_right: float
+    logits: NDArray[np.float32], values: NDArray[np.intp], target_precision: float
 ) -> tuple[AttributeHead, ...]:
     """Temperature of each head, and from which probability on its value is said, from validation logits (N, K)."""
     heads = []
@@ -169,14 +169,16 @@ def calibrated_heads(
         temperature = max(1.0, fit_temperature(own, members))
         powers = np.exp((own - own.max(axis=1, keepdims=True)) / temperature)
         confidence = powers.max(axis=1) / powers.sum(axis=1)
-        said_from = _said_from(confidence, own.argmax(axis=1) == truth, said_right)
+        min_confidence = _min_confidence(confidence, own.argmax(axis=1) == truth, target_precision)
         heads.append(
-            AttributeHead(name=attribute.name, values=attribute.values, temperature=temperature, said_from=said_from)
+            AttributeHead(
+                name=attribute.name, values=attribute.values, temperature=temperature, min_confidence=min_confidence
+            )
         )
     return tuple(heads)
 
 
-def _said_from(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], share: float) -> float:
+def _min_confidence(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], share: float) -> float:
     """The lowest confidence, at least one half, above which ``share`` of the answers are right; 1 where none is."""
     order = np.argsort(-confidence)
     holds = np.flatnonzero(np.cumsum(right[order]) >= share * np.arange(1, len(order) + 1))

@@ -17,7 +17,7 @@ from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.training.cache import Decoded, decode_all
 from leukopy.training.settings import TrainSettings
-from leukopy.training.sources import gather, member_matrix, sampling_weights
+from leukopy.training.sources import list_training_cells, member_matrix, sampling_weights
 
 Item = tuple[Tensor, Tensor]
 
@@ -62,7 +62,7 @@ class CellData(lightning.LightningDataModule):
 
     def __init__(self, settings: TrainSettings, data: Path, cache: Path, progress: Progress) -> None:
         super().__init__()
-        cells = gather(settings, data)
+        cells = list_training_cells(settings, data)
         self.settings = settings
         self._cache, self._progress = cache, progress
         train, val = (cells.filter(pl.col("split") == split) for split in ("train", "val"))

@@ -1,9 +1,9 @@
-"""A network tells how likely a cell is to be from elsewhere than the laboratory that validated it.
+"""Domain classifier: the probability that a cell comes from another laboratory than the one that validated the model.
 
-One temperature calibrates one laboratory; in others the same network is too sure (Ovadia et al., "Can you trust your
-model's uncertainty?", NeurIPS 2019). So that it is warmer there, a linear classifier on the embedding tells the two
-apart, and the temperature rises with what it says. How far is a setting of the recipe, measured on laboratories left
-out; which cells are from elsewhere is learnt from the other laboratories of the training.
+One temperature calibrates one laboratory; in others the same network is overconfident (Ovadia et al., "Can you trust
+your model's uncertainty?", NeurIPS 2019). A linear classifier on the embedding tells the reference laboratory from the
+other laboratories of the training, and the temperature rises with its probability. The factor is a setting of the
+recipe, measured by leave-one-laboratory-out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from leukopy.core.errors import TrainingError
 from leukopy.taxonomy import find
 from leukopy.training.sources import DRAWN
 
-ELSEWHERE = "elsewhere"
+FOREIGN = "foreign_probability"
 CELLS = 1500
 """Of one laboratory, at most: more do not change what is learnt."""
 
@@ -42,48 +42,48 @@ def cells_to_tell(cells: pl.DataFrame, seed: int) -> pl.DataFrame:
     return pl.concat(chosen) if chosen else cells.head(0)
 
 
-def fit_boundary(embeddings: NDArray[np.float32], elsewhere: NDArray[np.bool_]) -> Boundary:
-    """Logistic regression that tells cells from elsewhere; both sides weigh the same.
+def fit_boundary(embeddings: NDArray[np.float32], foreign: NDArray[np.bool_]) -> Boundary:
+    """Logistic regression of foreign against reference cells; both sides weigh the same.
 
     Args:
         embeddings: (N, D).
-        elsewhere: (N,).
+        foreign: (N,).
 
     Raises:
         TrainingError: all cells are from one side.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (a second to import)
 
-    if elsewhere.all() or not elsewhere.any():
+    if foreign.all() or not foreign.any():
         raise TrainingError(
-            "elsewhere: the recipe has no second laboratory of several classes, so what cells from elsewhere look like "
-            "cannot be learnt. Add a source, or set elsewhere to 1."
+            "foreign_temperature_factor: the recipe has no second laboratory of several classes, so foreign cells "
+            "cannot be learnt. Add a source, or set it to 1."
         )
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-6)
-    fitted = LogisticRegression(C=30, class_weight="balanced", max_iter=2000).fit(embeddings / lengths, elsewhere)
+    fitted = LogisticRegression(C=30, class_weight="balanced", max_iter=2000).fit(embeddings / lengths, foreign)
     return fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])
 
 
-def with_elsewhere(model: onnx.ModelProto, boundary: Boundary) -> onnx.ModelProto:
-    """Add ``elsewhere`` (N,): the chance, 0 to 1, that a cell is from elsewhere, by its embedding."""
+def with_foreign_probability(model: onnx.ModelProto, boundary: Boundary) -> onnx.ModelProto:
+    """Add ``foreign_probability`` (N,): the probability that a cell is foreign, from its embedding."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph
     weights, bias = boundary
     graph.initializer.extend([
-        numpy_helper.from_array(weights[:, None].copy(), f"{ELSEWHERE}.weight"),
-        numpy_helper.from_array(np.array([bias], np.float32), f"{ELSEWHERE}.bias"),
-        numpy_helper.from_array(np.array([1], np.int64), f"{ELSEWHERE}.axis"),
-        numpy_helper.from_array(np.array(1e-6, np.float32), f"{ELSEWHERE}.least"),
+        numpy_helper.from_array(weights[:, None].copy(), f"{FOREIGN}.weight"),
+        numpy_helper.from_array(np.array([bias], np.float32), f"{FOREIGN}.bias"),
+        numpy_helper.from_array(np.array([1], np.int64), f"{FOREIGN}.axis"),
+        numpy_helper.from_array(np.array(1e-6, np.float32), f"{FOREIGN}.least"),
     ])  # fmt: skip
     for operator, inputs, output in (
-        ("ReduceL2", ["embedding", f"{ELSEWHERE}.axis"], f"{ELSEWHERE}.norm"),
-        ("Max", [f"{ELSEWHERE}.norm", f"{ELSEWHERE}.least"], f"{ELSEWHERE}.length"),
-        ("Div", ["embedding", f"{ELSEWHERE}.length"], f"{ELSEWHERE}.direction"),
-        ("Gemm", [f"{ELSEWHERE}.direction", f"{ELSEWHERE}.weight", f"{ELSEWHERE}.bias"], f"{ELSEWHERE}.side"),
-        ("Sigmoid", [f"{ELSEWHERE}.side"], f"{ELSEWHERE}.chance"),
-        ("Squeeze", [f"{ELSEWHERE}.chance", f"{ELSEWHERE}.axis"], ELSEWHERE),
+        ("ReduceL2", ["embedding", f"{FOREIGN}.axis"], f"{FOREIGN}.norm"),
+        ("Max", [f"{FOREIGN}.norm", f"{FOREIGN}.least"], f"{FOREIGN}.length"),
+        ("Div", ["embedding", f"{FOREIGN}.length"], f"{FOREIGN}.direction"),
+        ("Gemm", [f"{FOREIGN}.direction", f"{FOREIGN}.weight", f"{FOREIGN}.bias"], f"{FOREIGN}.side"),
+        ("Sigmoid", [f"{FOREIGN}.side"], f"{FOREIGN}.chance"),
+        ("Squeeze", [f"{FOREIGN}.chance", f"{FOREIGN}.axis"], FOREIGN),
     ):
         graph.node.append(helper.make_node(operator, inputs, [output], name=output))
-    graph.output.append(helper.make_tensor_value_info(ELSEWHERE, TensorProto.FLOAT, ["batch"]))
+    graph.output.append(helper.make_tensor_value_info(FOREIGN, TensorProto.FLOAT, ["batch"]))
     return extended

@@ -29,7 +29,7 @@ from leukopy.network.outputs import with_class_activation
 from leukopy.network.quantise import quantised
 from leukopy.slides.magnification import diameters, usual_sizes
 from leukopy.training.data import CellData, Pictures
-from leukopy.training.domain_classifier import ELSEWHERE, cells_to_tell, fit_boundary, with_elsewhere
+from leukopy.training.domain_classifier import FOREIGN, cells_to_tell, fit_boundary, with_foreign_probability
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.settings import SlideClassesChoice, TrainSettings
 from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
@@ -66,8 +66,8 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             path.write_bytes(quantised(path.read_bytes(), _training_pictures(data)))
             logits = _logits(path, data)
             checked["int8_against_float32"] = _agreement(logits, exact, data.val_set.members, settings.level)
-        if settings.elsewhere > 1:
-            logits = logits / _warmer_elsewhere(path, settings, data)
+        if settings.foreign_temperature_factor > 1:
+            logits = logits / _foreign_temperature(path, settings, data)
         classes = _slide_classes(path, settings.slide_classes, data) if settings.slide_classes else None
         card = _card(settings, data, net, logits, file_digest(path))
         card = card.model_copy(
@@ -171,14 +171,14 @@ def _output(path: Path, pictures: Pictures, name: str) -> NDArray[np.float32]:
     return np.concatenate([session.run([name], {"images": images.numpy()})[0] for images, _ in batches])
 
 
-def _warmer_elsewhere(path: Path, settings: TrainSettings, data: CellData) -> NDArray[np.float32]:
+def _foreign_temperature(path: Path, settings: TrainSettings, data: CellData) -> NDArray[np.float32]:
     """Add ``elsewhere`` to the network; by how much it makes the temperature of the validation cells higher, (N, 1)."""
     pictures = data.as_served(cells_to_tell(data.train_set.cells, settings.seed))
     home = data.val_set.cells["source"].unique().to_list()
-    elsewhere = ~pictures.cells["source"].is_in(home).to_numpy()
-    boundary = fit_boundary(_output(path, pictures, "embedding"), elsewhere)
-    onnx.save(with_elsewhere(onnx.load(path), boundary), path)
-    return 1 + np.float32(settings.elsewhere - 1) * _output(path, data.val_set, ELSEWHERE)[:, None]
+    foreign = ~pictures.cells["source"].is_in(home).to_numpy()
+    boundary = fit_boundary(_output(path, pictures, "embedding"), foreign)
+    onnx.save(with_foreign_probability(onnx.load(path), boundary), path)
+    return 1 + np.float32(settings.foreign_temperature_factor - 1) * _output(path, data.val_set, FOREIGN)[:, None]
 
 
 def _slide_classes(path: Path, chosen: SlideClassesChoice, data: CellData) -> SlideClasses:
@@ -196,11 +196,11 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     if not any(source.crop for source in settings.sources):
         return None
     cells = data.train_set.cells.filter(pl.col("crop").is_null(), pl.col("source") != DRAWN)
-    cells = cells.with_columns(class8=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
-    parts = cells.partition_by("class8", maintain_order=True)
+    cells = cells.with_columns(coarse=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
+    parts = cells.partition_by("coarse", maintain_order=True)
     cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)
     found = diameters([Path(path) for path in cells["path"]], available_cores())
-    return usual_sizes(found, cells["class8"].to_list(), settings.preprocess.crop)
+    return usual_sizes(found, cells["coarse"].to_list(), settings.preprocess.crop)
 
 
 def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:
@@ -235,7 +235,9 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
         calibration=Calibration(
             temperature=temperature,
             fitted_on=validation,
-            elsewhere=settings.elsewhere if settings.elsewhere > 1 else None,
+            foreign_temperature_factor=settings.foreign_temperature_factor
+            if settings.foreign_temperature_factor > 1
+            else None,
         ),
         thresholds=Thresholds(
             uncertain_below=float(np.quantile(confidence, settings.uncertain_share)), set_from=set_from

@@ -34,8 +34,8 @@ from leukopy.core.settings import Settings
 from leukopy.inference import activations
 from leukopy.inference.adaptation import logits_of
 from leukopy.network.head import Head
-from leukopy.network.ood_reference import Familiar
-from leukopy.network.outputs import CENTRE, inputs_of, with_centre, without_strangeness
+from leukopy.network.ood_reference import OodReference
+from leukopy.network.outputs import CENTRE, inputs_of, with_centre, without_ood_score
 from leukopy.taxonomy import coarse_matrix
 from leukopy.training.attributes import card_for
 from leukopy.training.cache import Decoded, decode_all
@@ -46,13 +46,13 @@ CHUNK = 512
 """Pictures read at a time."""
 
 _LEAST_SPREAD = 1e-3
-"""Of a part that hardly differs between known cells, so that rounding is not taken for strangeness."""
+"""Of a part that hardly differs between known cells, so that rounding is not taken for out-of-distribution score."""
 
 Array = NDArray[np.float32]
 
 
-class StrangenessSettings(Settings):
-    """How strangeness is computed.
+class OodSettings(Settings):
+    """How out-of-distribution score is computed.
 
     Chosen on validation cells of PBC, one rule for all the classes that were left out in turn; see
     ``configs/open_set.yaml``.
@@ -86,9 +86,9 @@ class StrangenessSettings(Settings):
         )
 
 
-def fit_familiar(
-    centre: Array, codes: NDArray[np.intp], weights: NDArray[np.float64], head: Head, how: StrangenessSettings
-) -> Familiar:
+def fit_ood_reference(
+    centre: Array, codes: NDArray[np.intp], weights: NDArray[np.float64], head: Head, how: OodSettings
+) -> OodReference:
     """Learn what training cells look like; its parts are not yet brought to one scale (`scaled`).
 
     Args:
@@ -118,7 +118,7 @@ def fit_familiar(
     means = means @ white
     _, _, apart = np.linalg.svd(means * np.sqrt(shares)[:, None], full_matrices=False)
     discriminants = apart[: len(classes) - 1].T
-    return Familiar(
+    return OodReference(
         projection=_single(white / scale[:, None]),
         offset=_single(-(middle / scale) @ white),
         means=_single(means),
@@ -133,35 +133,37 @@ def fit_familiar(
     )
 
 
-def parts_of(familiar: Familiar, centre: Array, embeddings: Array) -> NDArray[np.float64]:
+def parts_of(reference: OodReference, centre: Array, embeddings: Array) -> NDArray[np.float64]:
     """Far, new and doubtful (N, 3), of cells with these statistics (N, F) and embeddings (N, D)."""
-    projected = centre.astype(np.float64) @ familiar.projection + familiar.offset
-    far = np.min([((projected - mean) ** 2).sum(axis=1) for mean in familiar.means], axis=0)
-    alike = _unit(projected @ familiar.discriminants) @ familiar.cells.T
-    new = -np.partition(alike, -familiar.neighbours, axis=1)[:, -familiar.neighbours]
-    evidence = np.exp(logits_of(familiar.head, embeddings).astype(np.float64) / familiar.temperature) @ coarse_matrix()
+    projected = centre.astype(np.float64) @ reference.projection + reference.offset
+    far = np.min([((projected - mean) ** 2).sum(axis=1) for mean in reference.means], axis=0)
+    alike = _unit(projected @ reference.discriminants) @ reference.cells.T
+    new = -np.partition(alike, -reference.neighbours, axis=1)[:, -reference.neighbours]
+    evidence = (
+        np.exp(logits_of(reference.head, embeddings).astype(np.float64) / reference.temperature) @ coarse_matrix()
+    )
     total = evidence.sum(axis=1)
-    doubtful = -np.log(total) - familiar.doubt * np.log(evidence.max(axis=1) / total)
+    doubtful = -np.log(total) - reference.doubt * np.log(evidence.max(axis=1) / total)
     return np.stack([far, new, doubtful], axis=1)
 
 
-def scaled(familiar: Familiar, parts: NDArray[np.float64], kept: float) -> Familiar:
-    """``familiar``, with each part scaled by known cells (N, 3) that it was not learnt from.
+def scaled(reference: OodReference, parts: NDArray[np.float64], keep_rate: float) -> OodReference:
+    """``reference``, with each part scaled by known cells (N, 3) that it was not learnt from.
 
-    Their median becomes 0; what a share ``kept`` of them stays below becomes 1.
+    Their median becomes 0; what a share ``keep_rate`` of them stays below becomes 1.
     """
-    middles, ends = np.quantile(parts, [0.5, kept], axis=0)
-    return replace(familiar, middles=_single(middles), spreads=_single(np.maximum(ends - middles, _LEAST_SPREAD)))
+    middles, ends = np.quantile(parts, [0.5, keep_rate], axis=0)
+    return replace(reference, middles=_single(middles), spreads=_single(np.maximum(ends - middles, _LEAST_SPREAD)))
 
 
-def strangeness_of(familiar: Familiar, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+def ood_score_of(reference: OodReference, parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Strangeness (N,), above 0, of the `parts_of` cells (N, 3): log(1 + exp(their scaled sum))."""
-    return np.asarray(np.logaddexp(0, ((parts - familiar.middles) / familiar.spreads).sum(axis=1)))
+    return np.asarray(np.logaddexp(0, ((parts - reference.middles) / reference.spreads).sum(axis=1)))
 
 
-def far_of(familiar: Familiar, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+def far_of(reference: OodReference, parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Far (N,), of the `parts_of` cells (N, 3), in units of its spread: what it adds to the sum, and a constant."""
-    return np.asarray(parts[:, 0] / familiar.spreads[0])
+    return np.asarray(parts[:, 0] / reference.spreads[0])
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -174,7 +176,7 @@ def _single(values: NDArray[np.floating]) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class NetworkOutputs:
     """Cells, and what a network sees of them."""
 
     cells: pl.DataFrame
@@ -191,9 +193,9 @@ class Seen:
         return np.asarray(self._decoded.pictures[self._rows[rows]])
 
 
-def look(
+def run_network(
     bundle: Bundle, cells: pl.DataFrame, cache: Path, progress: Progress, names: Sequence[str] = ("embedding",)
-) -> Seen:
+) -> NetworkOutputs:
     """Run a bundle's network on the cells of a manifest, drawn ones too; decoded pictures are kept in ``cache``.
 
     Args:
@@ -216,22 +218,22 @@ def look(
         "cell_id", message=pl.Series(decoded.failures.values(), dtype=pl.String)
     )
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    return Seen(cells[rows], outputs, failures, decoded, rows)
+    return NetworkOutputs(cells[rows], outputs, failures, decoded, rows)
 
 
-def looking(bundle: Bundle, how: StrangenessSettings, folder: Path) -> Bundle:
+def with_centre_output(bundle: Bundle, how: OodSettings, folder: Path) -> Bundle:
     """Write a bundle with the same network that gives ``CENTRE`` (N, F) too: what its early maps hold of the middle.
 
     Raises:
         TrainingError: the network has no such stages.
     """
-    model = without_strangeness(onnx.load(bundle.model_path))
+    model = without_ood_score(onnx.load(bundle.model_path))
     content = with_centre(model, inputs_of(model, how.stages), how.window).SerializeToString()
     return write_bundle(folder, card_for(bundle.card, content), content)
 
 
-def learn(head: Head, recipe: TrainSettings, seen: Seen, how: StrangenessSettings) -> Familiar:
-    """`fit_familiar` to training cells, each weighing as it did in the training.
+def fit_reference(head: Head, recipe: TrainSettings, seen: NetworkOutputs, how: OodSettings) -> OodReference:
+    """`fit_ood_reference` to training cells, each weighing as it did in the training.
 
     Args:
         head: of the network.
@@ -245,7 +247,7 @@ def learn(head: Head, recipe: TrainSettings, seen: Seen, how: StrangenessSetting
     embeddings = seen.outputs["embedding"]
     # A cell of which only the coarse class is known is of the fine one that the network finds in it.
     codes = np.where(member_matrix(seen.cells["code"]), logits_of(head, embeddings), -np.inf).argmax(axis=1)
-    return fit_familiar(seen.outputs[CENTRE], codes, sampling_weights(seen.cells, recipe), head, how)
+    return fit_ood_reference(seen.outputs[CENTRE], codes, sampling_weights(seen.cells, recipe), head, how)
 
 
 def some_of(cells: pl.DataFrame, each: int, seed: int) -> pl.DataFrame:

@@ -146,8 +146,8 @@ class SlideClassesChoice(Settings):
 
     weight: float = Field(gt=0)
     """Of what they say of a cell, against the logits."""
-    elsewhere: float = Field(ge=1)
-    """As ``elsewhere`` of the recipe, where the classes of the slide are found."""
+    foreign_temperature_factor: float = Field(ge=1)
+    """As ``foreign_temperature_factor`` of the recipe, where the classes of the slide are found."""
 
 
 class Recipe(Settings):
@@ -194,7 +194,7 @@ class TrainSettings(Recipe):
     optimisation: Optimisation = Optimisation()
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
-    elsewhere: float = Field(default=1.0, ge=1)
+    foreign_temperature_factor: float = Field(default=1.0, ge=1)
     """How many times higher the temperature is for cells unlike those of the laboratory that validates
     (`leukopy.training.domain_classifier`); 1: one temperature for all. It is measured on laboratories left out."""
     slide_classes: SlideClassesChoice | None = None
@@ -208,7 +208,7 @@ class TrainSettings(Recipe):
     def _fitting_together(self) -> Self:
         if self.optimisation.start_share and not self.backbone.run:
             raise ValueError("start_share: averages with the earlier run that backbone.run names; name one")
-        if self.slide_classes and self.elsewhere == 1:
+        if self.slide_classes and self.foreign_temperature_factor == 1:
             raise ValueError("slide_classes: tells cells from elsewhere apart, so set elsewhere above 1 too")
         crops = [source.crop for source in self.sources if source.dataset != "drawn"]
         if any(source.crop for source in self.sources) and all(crops):

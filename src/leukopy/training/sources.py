@@ -18,7 +18,7 @@ from leukopy.training.settings import Recipe, Source, TrainSettings
 DRAWN = "drawn"
 
 
-def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
+def list_training_cells(recipe: Recipe, data: Path) -> pl.DataFrame:
     """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split; and
     ``crop``, null where it is that of the model.
 
@@ -32,7 +32,7 @@ def gather(recipe: Recipe, data: Path) -> pl.DataFrame:
 
 
 def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
-    """As ``gather``, with the test images: for a run that trains and tests at one go."""
+    """As ``list_training_cells``, with the test images: for a run that trains and tests at one go."""
     tables = [
         (_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)).with_columns(
             crop=pl.lit(source.crop, pl.Float64)

@@ -309,7 +309,7 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
 
     import numpy as np
 
-    from leukopy.imaging.appearance import measure_looks
+    from leukopy.imaging.appearance import measure_appearance
     from leukopy.imaging.decode import read_cell
     from leukopy.slides.laboratory_check import ENOUGH_CELLS, with_laboratory
     from leukopy.taxonomy import find
@@ -317,9 +317,11 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
     check, spec = bundle.card.slide_check, bundle.card.preprocess
     if check is None or len(cells) < ENOUGH_CELLS:
         return bundle
-    looks = np.concatenate([measure_looks(read_cell(Path(path), spec).pixels[None]) for path in cells["path"]])
+    appearance = np.concatenate(
+        [measure_appearance(read_cell(Path(path), spec).pixels[None]) for path in cells["path"]]
+    )
     check = with_laboratory(
-        check, f"the laboratory of {labels}", looks, [str(find(code).coarse) for code in cells["code"]]
+        check, f"the laboratory of {labels}", appearance, [str(find(code).coarse) for code in cells["code"]]
     )
     return replace(bundle, card=bundle.card.model_copy(update={"slide_check": check}))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from leukopy.slides.laboratory_check import SlideDistance
     from leukopy.slides.reader import Classifier
     from leukopy.slides.result_parts import Parts
-    from leukopy.slides.survey import Survey
+    from leukopy.slides.survey import SlideSurvey
 
 CELLS_FILE = "cells.parquet"
 FAILURES_FILE = "failures.csv"
@@ -96,15 +96,15 @@ def analyze(
         SettingsError: reference ranges that are none.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.inference.inputs import gather
+    from leukopy.inference.inputs import list_inputs
     from leukopy.slides.differential import ReferenceRanges
-    from leukopy.slides.laboratory_check import SlideDistance, judge
+    from leukopy.slides.laboratory_check import SlideDistance, nearest_laboratory
     from leukopy.slides.reader import Classifier
     from leukopy.slides.result_parts import Parts
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    inputs = gather(settings.input)
+    inputs = list_inputs(settings.input)
     classifier = Classifier.open(settings.model, settings.threads)
     run = _begin(settings, out, inputs, classifier, resume=resume, overwrite=overwrite)
     if run["status"] == FINISHED:
@@ -116,7 +116,9 @@ def analyze(
     parts.write_cells(out / CELLS_FILE)
     parts.write_cells(out / "cells.csv")
     parts.write_failures(out / FAILURES_FILE)
-    result = _result(out, len(inputs), ranges, judge(parts.look(), classifier.card.slide_check), survey.note)
+    result = _result(
+        out, len(inputs), ranges, nearest_laboratory(parts.appearance(), classifier.card.slide_check), survey.note
+    )
     _report(settings, run, result, classifier.card)
     counts = {"cells": result.cells, "failures": result.failures}
     slide = asdict(result.slide) if result.slide else None
@@ -168,7 +170,7 @@ def _card_digest(card: Card) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> Survey:
+def _classify(parts: Parts, inputs: Sequence[CellInput], classifier: Classifier, progress: Progress) -> SlideSurvey:
     try:
         progress("classifying", parts.rows, len(inputs))
         survey = classifier.survey(inputs)

@@ -126,7 +126,7 @@ def _fit(
     content = with_attributes(model, inputs_of(model, how.stages), layers).SerializeToString()
     logits = apply(layers, seen)
     attributes = Attributes(
-        heads=calibrated_heads(logits[val], truth[val], how.said_right),
+        heads=calibrated_heads(logits[val], truth[val], how.target_precision),
         classes=ATTRIBUTE_CLASSES,
         method=f"Two linear layers ({sum(part.size for layer in layers for part in layer):,} parameters) on mean and "
         f"deviation of the channels of {len(how.stages)} maps of the network, which stays as it is; epoch, thresholds "
@@ -205,7 +205,9 @@ def measure(
     train = cells["part"].to_numpy() == "train"
     probabilities = head_probabilities(logits[scored], attributes).values()
     found = np.stack([own.argmax(axis=1) for own in probabilities], axis=1)
-    sure = np.stack([own.max(axis=1) for own in probabilities], axis=1) >= [head.said_from for head in attributes.heads]
+    sure = np.stack([own.max(axis=1) for own in probabilities], axis=1) >= [
+        head.min_confidence for head in attributes.heads
+    ]
     right, unseen = found == truth[scored], (cells["pbc_split"].to_numpy() == "test")[scored]
     codes = cells["code"].to_numpy()
     readings = {

@@ -60,8 +60,8 @@ def demo(settings: DemoSettings, out: Path, *, overwrite: bool = False, progress
     )
     both = _side_by_side(out)
     coarse = {code: find(code).coarse for code in slide.counts}
-    right8 = both.filter(pl.col("label").replace_strict(coarse) == pl.col("class8")).height
-    right11 = both.filter(pl.col("label") == pl.col("class11")).height
+    right8 = both.filter(pl.col("label").replace_strict(coarse) == pl.col("coarse")).height
+    right11 = both.filter(pl.col("label") == pl.col("fine")).height
     finish(out, run, drawn=slide.counts, right8=right8, right11=right11)
     return DemoResult(analysis, slide.counts, right8, right11)
 
@@ -71,5 +71,5 @@ def _side_by_side(out: Path) -> pl.DataFrame:
     import polars as pl
 
     truth = pl.read_csv(out / "slide" / TRUTH_FILE, columns=["cell_id", "label"])
-    found = pl.read_parquet(out / "results" / "cells.parquet", columns=["cell_id", "class8", "class11"])
+    found = pl.read_parquet(out / "results" / "cells.parquet", columns=["cell_id", "coarse", "fine"])
     return truth.join(found, on="cell_id", validate="1:1")

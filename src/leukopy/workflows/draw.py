@@ -47,7 +47,7 @@ class DrawSettings(Settings):
     seed: int = Field(default=1, ge=0)
     size: int = Field(default=360, ge=32, le=2048)
     """Pixels of the side of a cell's picture."""
-    look: Literal["pbc", "random"] = "pbc"
+    appearance: Literal["pbc", "random"] = "pbc"
     """The laboratory: PBC Barcelona's, or one at random (by ``seed``)."""
     fields: int = Field(default=0, ge=0, le=10_000)
     """Whole fields to draw too."""
@@ -97,10 +97,10 @@ def draw(
     run = record("draw", settings)
     if earlier := begin(out, run, resume=resume, overwrite=overwrite):
         check_same(out, earlier, run)
-    look = PBC_LIKE if settings.look == "pbc" else random_appearance(settings.seed)
-    _draw_cells(settings, counts, look, out, progress)
+    appearance = PBC_LIKE if settings.appearance == "pbc" else random_appearance(settings.seed)
+    _draw_cells(settings, counts, appearance, out, progress)
     if settings.fields:
-        _draw_fields(settings, look, out, progress)
+        _draw_fields(settings, appearance, out, progress)
     finish(out, run, counts=counts)
     return DrawResult(out, out / "cells", out / TRUTH_FILE, counts)
 
@@ -168,7 +168,7 @@ def _counts(settings: DrawSettings) -> dict[str, int]:
 
 
 def _draw_cells(
-    settings: DrawSettings, counts: dict[str, int], look: Appearance, out: Path, progress: Progress
+    settings: DrawSettings, counts: dict[str, int], appearance: Appearance, out: Path, progress: Progress
 ) -> None:
     from leukopy.synthesis import contact_sheet
 
@@ -176,7 +176,7 @@ def _draw_cells(
     shown: dict[str, list[NDArray[np.uint8]]] = {code: [] for code in counts}
     total = sum(counts.values())
     progress("drawing cells", 0, total)
-    for number, cell in enumerate(_cells(settings, counts, look), start=1):
+    for number, cell in enumerate(_cells(settings, counts, appearance), start=1):
         name = f"cell_{number:04d}.png"
         _write_png(out / "cells" / name, cell.image)
         rows.append(_row(name, f"cells/{name}", f"drawn-{settings.seed}", cell))
@@ -188,7 +188,7 @@ def _draw_cells(
         _write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
 
 
-def _cells(settings: DrawSettings, counts: dict[str, int], look: Appearance) -> Iterator[DrawnCell]:
+def _cells(settings: DrawSettings, counts: dict[str, int], appearance: Appearance) -> Iterator[DrawnCell]:
     """The cells in an order that does not tell their classes."""
     import numpy as np
 
@@ -198,10 +198,10 @@ def _cells(settings: DrawSettings, counts: dict[str, int], look: Appearance) -> 
     np.random.default_rng(settings.seed).shuffle(codes)
     seeds = np.random.SeedSequence(settings.seed).generate_state(len(codes))
     for code, seed in zip(codes, seeds, strict=True):
-        yield draw_cell(code, seed=int(seed), appearance=look, size=settings.size)
+        yield draw_cell(code, seed=int(seed), appearance=appearance, size=settings.size)
 
 
-def _draw_fields(settings: DrawSettings, look: Appearance, out: Path, progress: Progress) -> None:
+def _draw_fields(settings: DrawSettings, appearance: Appearance, out: Path, progress: Progress) -> None:
     import numpy as np
 
     from leukopy.synthesis import draw_field
@@ -213,7 +213,7 @@ def _draw_fields(settings: DrawSettings, look: Appearance, out: Path, progress: 
     for number in range(1, settings.fields + 1):
         name = f"fields/field_{number:04d}.png"
         counts = dict(zip(codes, rng.multinomial(settings.field_cells, shares).tolist(), strict=True))
-        field = draw_field(counts, seed=int(rng.integers(2**32)), appearance=look, size=settings.field_size)
+        field = draw_field(counts, seed=int(rng.integers(2**32)), appearance=appearance, size=settings.field_size)
         _write_png(out / name, field.image)
         rows += [_row(f"{name}#{index}", name, name, cell) for index, cell in enumerate(field.cells, start=1)]
         progress("drawing fields", number, settings.fields)

@@ -227,12 +227,12 @@ def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: 
     coarse = score_level(
         COARSE,
         coarse_indices(codes),
-        coarse_indices(cells["class8"].to_list()),
+        coarse_indices(cells["coarse"].to_list()),
         cells.select(f"p_{cell.code}" for cell in COARSE).to_numpy(),
         groups=groups,
         replicates=settings.replicates,
     )
-    truth, predicted = fine_indices(codes), fine_indices(cells["class11"].to_list())
+    truth, predicted = fine_indices(codes), fine_indices(cells["fine"].to_list())
     rows = truth >= 0  # NEU and IG say nothing about the fine class
     fine = sums = None
     if len(np.unique(truth[rows])) >= 2:
@@ -242,8 +242,8 @@ def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: 
             FINE, truth[rows], predicted[rows], probabilities, groups=drawn, replicates=settings.replicates
         )
         sums = summing(truth[rows], predicted[rows], groups=drawn, replicates=settings.replicates)
-        if "set11" in cells.columns:
-            held = [[cell.code in said.split(";") for cell in FINE] for said in cells["set11"].to_numpy()[rows]]
+        if "fine_set" in cells.columns:
+            held = [[cell.code in said.split(";") for cell in FINE] for said in cells["fine_set"].to_numpy()[rows]]
             fine = replace(fine, sets=score_sets(np.array(held), truth[rows]))
     drawn_by = "image" if groups is None else "group"
     return Evaluation(model, Path(settings.data).name, settings.split, drawn_by, counts, coarse, fine, sums)

@@ -145,14 +145,14 @@ def gather_all(paths: tuple[Path, ...]) -> list[CellInput]:
     """The cells of several inputs, each file once; their ids are then their paths below the folder that holds all.
 
     Raises:
-        InputError: as `inference.inputs.gather`.
+        InputError: as `inference.inputs.list_inputs`.
     """
-    from leukopy.inference.inputs import gather
+    from leukopy.inference.inputs import list_inputs
     from leukopy.inference.rows import CellInput, printable
 
     if len(paths) == 1:
-        return gather(paths[0])
-    files = list(dict.fromkeys(cell.path for path in paths for cell in gather(path)))
+        return list_inputs(paths[0])
+    files = list(dict.fromkeys(cell.path for path in paths for cell in list_inputs(path)))
     top = os.path.commonpath([Path(file).parent for file in files])
     return [CellInput(printable(os.path.relpath(file, top)), file) for file in files]
 
@@ -227,7 +227,7 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
     from leukopy.reports.explanation import CELLS_SHOWN, show_cell
     from leukopy.taxonomy import FINE
 
-    target = tools.settings.target or cell["class11"]
+    target = tools.settings.target or cell["fine"]
     case, view = _prepare(tools, Path(tools.paths[cell["cell_id"]]), [one.code for one in FINE].index(target))
     heats = {
         name: explainer(case.picture[None], np.array([case.target]))[0] for name, explainer in tools.explainers.items()
@@ -235,9 +235,9 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
     if len(found.compared) < tools.settings.sanity and tools.subject.run is not None:
         found.compared.append((case.picture, case.target, heats))
     neighbours = _neighbours(tools, case, cell, found)
-    shared = {name: cell[name] for name in ("cell_id", "path", "class8", "class11", "confidence", "confidence11")}
+    shared = {name: cell[name] for name in ("cell_id", "path", "coarse", "fine", "confidence", "fine_confidence")}
     shared |= {"flags": cell["flags"], "why": words(cell), "target": target, "probability": cell[f"p_{target}"]}
-    agree = [like.code == cell["class11"] for like in neighbours]
+    agree = [like.code == cell["fine"] for like in neighbours]
     shared["neighbours_agree"] = sum(agree) / len(agree) if agree else None
     seed = len(found.rows)
     named = [*heats.items()]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from leukopy.bundle import Bundle, Card, Metric, Thresholds
     from leukopy.evaluation.intervals import Estimate
     from leukopy.network.head import Head
-    from leukopy.network.ood_reference import Familiar
-    from leukopy.training.open_set import Seen, StrangenessSettings
+    from leukopy.network.ood_reference import OodReference
+    from leukopy.training.open_set import NetworkOutputs, OodSettings
     from leukopy.training.settings import TrainSettings
 
 REPORT_FILE = "open_set.json"
@@ -37,10 +37,10 @@ class OpenSetSettings(Settings):
 
     model: str = "default"
     """Name of a bundled model, or a bundle folder."""
-    kept: float = Field(default=0.97, gt=0.5, lt=1)
+    keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
     """Share of the known cells that the threshold keeps."""
-    strangeness: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.open_set.StrangenessSettings`."""
+    ood_score: dict[str, Any] = Field(default_factory=dict)
+    """Changes to `training.open_set.OodSettings`."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class OpenSetResult:
 def fit_open_set(
     settings: OpenSetSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
 ) -> OpenSetResult:
-    """Add the strangeness to a bundle's network, and set its threshold on the cells that the bundle validated on.
+    """Add the out-of-distribution score to a bundle's network; set its threshold on the bundle's validation cells.
 
     The classes stay bit for bit as they are. A card without `Thresholds.set_from` gets it too, from the same cells.
 
@@ -80,12 +80,12 @@ def fit_open_set(
 
     from leukopy.bundle import OpenSet, open_bundle, write_bundle
     from leukopy.network.head import read_head
-    from leukopy.network.outputs import CENTRE, FAR, STRANGENESS
-    from leukopy.slides.ood_correction import usual
+    from leukopy.network.outputs import CENTRE, FAR, OOD_SCORE
+    from leukopy.slides.ood_correction import baseline
     from leukopy.training.attributes import card_for
-    from leukopy.training.open_set import StrangenessSettings, far_of, learn, parts_of, scaled, strangeness_of
+    from leukopy.training.open_set import OodSettings, far_of, fit_reference, ood_score_of, parts_of, scaled
 
-    how = StrangenessSettings.build(settings.strangeness, where="strangeness")
+    how = OodSettings.build(settings.ood_score, where="ood_score")
     bundle = open_bundle(settings.model)
     recipe, head = recipe_of(bundle), read_head(bundle.model_path.read_bytes())
     run = record("fit-open-set", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
@@ -93,17 +93,17 @@ def fit_open_set(
     train, val, test = _look(bundle, recipe, how, progress)
     failures = pl.concat([train.failures, val.failures, test.failures])
     _write(out / "failures.csv", failures)
-    familiar = learn(head, recipe, train, how)
-    of_val, of_test = (parts_of(familiar, seen.outputs[CENTRE], seen.outputs["embedding"]) for seen in (val, test))
-    familiar = scaled(familiar, of_val, settings.kept)
-    strangeness, far = strangeness_of(familiar, of_val), far_of(familiar, of_val)
-    threshold = _threshold(strangeness, settings.kept)
-    false = _false(test, strangeness_of(familiar, of_test) > threshold)
-    content = _extended(bundle, how, familiar, val, {STRANGENESS: strangeness, FAR: far})
+    reference = fit_reference(head, recipe, train, how)
+    of_val, of_test = (parts_of(reference, seen.outputs[CENTRE], seen.outputs["embedding"]) for seen in (val, test))
+    reference = scaled(reference, of_val, settings.keep_rate)
+    ood_score, far = ood_score_of(reference, of_val), far_of(reference, of_val)
+    threshold = _threshold(ood_score, settings.keep_rate)
+    false = _false(test, ood_score_of(reference, of_test) > threshold)
+    content = _extended(bundle, how, reference, val, {OOD_SCORE: ood_score, FAR: far})
     open_set = OpenSet(
         threshold=threshold,
-        kept=settings.kept,
-        usual=usual(strangeness, far),
+        keep_rate=settings.keep_rate,
+        baseline=baseline(ood_score, far),
         fitted_on=f"validation split of {_sources(val)}, {len(val.cells):,} images",
         method=f"{how.method} They are {len(train.cells):,}, of {_sources(train)}.",
         metrics=_metrics(false, test),
@@ -113,12 +113,12 @@ def fit_open_set(
     written = write_bundle(out / "bundle", card, content)
     keep_index(bundle, written)
     figures = {name: asdict(share) for name, share in false.items()}
-    write_json(out / REPORT_FILE, {"threshold": threshold, "kept": settings.kept, "false": figures})
+    write_json(out / REPORT_FILE, {"threshold": threshold, "keep_rate": settings.keep_rate, "false": figures})
     finish(out, run, failures=len(failures))
     return OpenSetResult(written.path, card, false, len(failures))
 
 
-def _look(bundle: Bundle, recipe: TrainSettings, how: StrangenessSettings, progress: Progress) -> Iterator[Seen]:
+def _look(bundle: Bundle, recipe: TrainSettings, how: OodSettings, progress: Progress) -> Iterator[NetworkOutputs]:
     """Some training cells, and those of validation and of test of the same classes, as the network sees them.
 
     Raises:
@@ -130,21 +130,21 @@ def _look(bundle: Bundle, recipe: TrainSettings, how: StrangenessSettings, progr
 
     from leukopy.network.outputs import CENTRE
     from leukopy.taxonomy import fine_members
-    from leukopy.training.open_set import look, looking, some_of
+    from leukopy.training.open_set import run_network, some_of, with_centre_output
     from leukopy.training.sources import with_test
 
     cells = with_test(recipe, data_folder())
     unseen = {index for code in recipe.without for index in fine_members(code)}
     cells = cells.filter(pl.Series([unseen.isdisjoint(fine_members(code)) for code in cells["code"]], dtype=pl.Boolean))
     with tempfile.TemporaryDirectory() as scratch:
-        network = looking(bundle, how, Path(scratch))
+        network = with_centre_output(bundle, how, Path(scratch))
         for split in ("train", "val", "test"):
             part = cells.filter(split=split)
             part = some_of(part, how.cells, how.seed) if split == "train" else part
-            yield look(network, part, cache_folder(), progress, ("embedding", CENTRE))
+            yield run_network(network, part, cache_folder(), progress, ("embedding", CENTRE))
 
 
-def _sources(seen: Seen) -> str:
+def _sources(seen: NetworkOutputs) -> str:
     return ", ".join(seen.cells["source"].unique(maintain_order=True))
 
 
@@ -160,9 +160,13 @@ def recipe_of(bundle: Bundle) -> TrainSettings:
 
 
 def _extended(
-    bundle: Bundle, how: StrangenessSettings, familiar: Familiar, val: Seen, added: dict[str, NDArray[np.float64]]
+    bundle: Bundle,
+    how: OodSettings,
+    reference: OodReference,
+    val: NetworkOutputs,
+    added: dict[str, NDArray[np.float64]],
 ) -> bytes:
-    """The network with its strangeness; ``added`` is what it must give for the validation cells.
+    """The network with its out-of-distribution score; ``added`` is what it must give for the validation cells.
 
     Raises:
         TrainingError: the classes would change, or the network computes something else than what is measured here.
@@ -174,34 +178,36 @@ def _extended(
 
     from leukopy.bundle import write_bundle
     from leukopy.inference import activations
-    from leukopy.network.outputs import inputs_of, with_strangeness, without_strangeness
+    from leukopy.network.outputs import inputs_of, with_ood_score, without_ood_score
     from leukopy.training.attributes import card_for
 
-    model = without_strangeness(onnx.load(bundle.model_path))
+    model = without_ood_score(onnx.load(bundle.model_path))
     maps = inputs_of(model, how.stages)
-    content = bytes(with_strangeness(model, maps, how.window, familiar).SerializeToString())
+    content = bytes(with_ood_score(model, maps, how.window, reference).SerializeToString())
     some = np.linspace(0, len(val.cells) - 1, min(64, len(val.cells))).astype(int)
     pictures = val.pictures(some)
     with tempfile.TemporaryDirectory() as scratch:
         after = write_bundle(Path(scratch), card_for(bundle.card, content), content)
         found = activations(after, pictures, ["logits", *added])
     if not np.array_equal(found["logits"], activations(bundle, pictures, ["logits"])["logits"]):
-        raise TrainingError("the network's class logits changed when strangeness was added; not exported.")
+        raise TrainingError(
+            "the network's class logits changed when out-of-distribution score was added; not exported."
+        )
     if not all(np.allclose(found[name], values[some], rtol=1e-2, atol=1e-2) for name, values in added.items()):
-        raise TrainingError("the network's strangeness differs from what was measured; not exported.")
+        raise TrainingError("the network's out-of-distribution score differs from what was measured; not exported.")
     return content
 
 
-def _threshold(strangeness: NDArray[np.float64], kept: float) -> float:
+def _threshold(ood_score: NDArray[np.float64], keep_rate: float) -> float:
     from leukopy.evaluation.open_set import threshold_keeping
 
     try:
-        return threshold_keeping(strangeness, kept)
+        return threshold_keeping(ood_score, keep_rate)
     except ValueError as error:
         raise TrainingError(f"{error}; validate on more cells, or keep fewer of them.") from error
 
 
-def _false(test: Seen, flagged: NDArray[np.bool_]) -> dict[str, Estimate]:
+def _false(test: NetworkOutputs, flagged: NDArray[np.bool_]) -> dict[str, Estimate]:
     """By source: share of its test cells that are flagged."""
     from leukopy.evaluation.open_set import share_of
 
@@ -209,7 +215,7 @@ def _false(test: Seen, flagged: NDArray[np.bool_]) -> dict[str, Estimate]:
     return {str(name): share_of(flagged[sources == name]) for name in test.cells["source"].unique(maintain_order=True)}
 
 
-def _metrics(false: dict[str, Estimate], test: Seen) -> tuple[Metric, ...]:
+def _metrics(false: dict[str, Estimate], test: NetworkOutputs) -> tuple[Metric, ...]:
     from leukopy.bundle import Metric
 
     counts = test.cells["source"].value_counts()
@@ -226,7 +232,7 @@ def _metrics(false: dict[str, Estimate], test: Seen) -> tuple[Metric, ...]:
     )
 
 
-def _thresholds(bundle: Bundle, head: Head, val: Seen) -> Thresholds:
+def _thresholds(bundle: Bundle, head: Head, val: NetworkOutputs) -> Thresholds:
     """The bundle's own; with the limit of the sets of classes, where it had none."""
     from leukopy.evaluation.classification import member_mask
     from leukopy.evaluation.conformal import set_threshold

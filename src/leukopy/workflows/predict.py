@@ -62,26 +62,26 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     """
     import polars as pl
 
-    from leukopy.inference.inputs import gather
+    from leukopy.inference.inputs import list_inputs
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.slides.laboratory_check import SlideLook, judge
+    from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
     from leukopy.slides.reader import Classifier
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
-    inputs = gather(settings.input)
+    inputs = list_inputs(settings.input)
     classifier = Classifier.open(settings.model, settings.threads)
-    done, look = 0, SlideLook()
+    done, appearance = 0, AppearanceSum()
     failures = [pl.DataFrame(schema=FAILURE_SCHEMA)]
     with _writer(out) as write, closing(classifier.stream(inputs, classifier.survey(inputs))) as stream:
         for predictions in stream:
             write(predictions)
             failures.append(predictions.failures)
-            look.add(predictions.looks)
+            appearance.add(predictions.appearance)
             done += len(predictions.cells) + len(predictions.failures)
             progress("classifying", done, len(inputs))
     failed = pl.concat(failures)
-    return PredictResult(done - len(failed), failed, judge(look, classifier.card.slide_check))
+    return PredictResult(done - len(failed), failed, nearest_laboratory(appearance, classifier.card.slide_check))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.datasets import Audit, Look
+    from leukopy.datasets import Audit, FileProbe
 
 MANIFEST_FILE = "manifest.parquet"
 FAILURES_FILE = "failures.csv"
@@ -110,9 +110,9 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
     return ScanResult(out, manifest, failures, result)
 
 
-def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[Look | ImageError]:
+def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[FileProbe | ImageError]:
     """A look, or the error that stood in its way, for each path."""
-    outcomes: list[Look | ImageError] = []
+    outcomes: list[FileProbe | ImageError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), _BATCH):
             outcomes += pool.map(partial(_look, pixels=pixels), paths[start : start + _BATCH])
@@ -120,16 +120,16 @@ def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[Loo
     return outcomes
 
 
-def _look(path: str, pixels: bool) -> Look | ImageError:
-    from leukopy.datasets import look
+def _look(path: str, pixels: bool) -> FileProbe | ImageError:
+    from leukopy.datasets import probe_file
 
     try:
-        return look(Path(path), pixels=pixels)
+        return probe_file(Path(path), pixels=pixels)
     except ImageError as error:
         return error
 
 
-def _tables(listing: pl.DataFrame, outcomes: list[Look | ImageError]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _tables(listing: pl.DataFrame, outcomes: list[FileProbe | ImageError]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The images that can be read, with what was seen of them, and those that cannot, with the reason."""
     import polars as pl
 
@@ -137,10 +137,10 @@ def _tables(listing: pl.DataFrame, outcomes: list[Look | ImageError]) -> tuple[p
     from leukopy.inference.rows import FAILURE_SCHEMA
 
     errors = [each for each in outcomes if isinstance(each, ImageError)]
-    looks = [each for each in outcomes if not isinstance(each, ImageError)]
+    probes = [each for each in outcomes if not isinstance(each, ImageError)]
     failed = pl.Series([isinstance(each, ImageError) for each in outcomes], dtype=pl.Boolean)
     manifest = listing.filter(~failed).with_columns(
-        pl.Series(name, [getattr(each, name) for each in looks], dtype=MANIFEST_SCHEMA[name])
+        pl.Series(name, [getattr(each, name) for each in probes], dtype=MANIFEST_SCHEMA[name])
         for name in ("width", "height", "digest")
     )
     failures = listing.filter(failed).select("cell_id", "path")
@@ -151,11 +151,11 @@ def _tables(listing: pl.DataFrame, outcomes: list[Look | ImageError]) -> tuple[p
     return manifest, failures
 
 
-def _duplicates(outcomes: list[Look | ImageError]) -> pl.DataFrame:
+def _duplicates(outcomes: list[FileProbe | ImageError]) -> pl.DataFrame:
     import numpy as np
 
     from leukopy.datasets import find_duplicates
 
-    looks = [each for each in outcomes if not isinstance(each, ImageError)]
-    thumbnails = np.stack([each.thumbnail for each in looks if each.thumbnail is not None])
-    return find_duplicates([each.digest for each in looks], thumbnails)
+    probes = [each for each in outcomes if not isinstance(each, ImageError)]
+    thumbnails = np.stack([each.thumbnail for each in probes if each.thumbnail is not None])
+    return find_duplicates([each.digest for each in probes], thumbnails)

@@ -118,12 +118,12 @@ def _measure(
     codes, replicates = cells["code"].to_list(), settings.replicates
     fine = sums = None
     eight = probabilities if settings.level == "coarse" else (probabilities @ coarse_matrix()).clip(max=1)
-    class8 = eight.argmax(axis=1)
-    coarse = score_level(COARSE, coarse_indices(codes), class8, eight, replicates=replicates)
+    best = eight.argmax(axis=1)
+    coarse = score_level(COARSE, coarse_indices(codes), best, eight, replicates=replicates)
     truth = fine_indices(codes)
     known = truth >= 0
     if settings.level == "fine" and len(np.unique(truth[known])) >= 2:
-        predicted = class11(probabilities, class8)
+        predicted = fine_within(probabilities, best)
         fine = score_level(FINE, truth[known], predicted[known], probabilities[known], replicates=replicates)
         sums = summing(truth[known], predicted[known], replicates=replicates)
     counts = {"listed": len(cells), "unlabelled": 0, "outside": 0, "failed": 0, "scored": len(cells)}
@@ -131,13 +131,13 @@ def _measure(
     return Evaluation(settings.name, data, split, "image", counts, coarse, fine, sums)
 
 
-def class11(probabilities: NDArray[np.float64], class8: NDArray[np.intp]) -> NDArray[np.intp]:
+def fine_within(probabilities: NDArray[np.float64], coarse: NDArray[np.intp]) -> NDArray[np.intp]:
     """The fine class (N,), sought within the coarse one, so that the two never contradict each other."""
     import numpy as np
 
     from leukopy.taxonomy import coarse_matrix
 
-    found: NDArray[np.intp] = np.where(coarse_matrix().T[class8] > 0, probabilities, -1).argmax(axis=1)
+    found: NDArray[np.intp] = np.where(coarse_matrix().T[coarse] > 0, probabilities, -1).argmax(axis=1)
     return found
 
 

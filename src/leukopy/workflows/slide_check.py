@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 REPORT_FILE = "slide_check.json"
 
 
-class SlideCheckFit(Settings):
+class FitSlideCheckSettings(Settings):
     """All that decides what `fit_slide_check` writes."""
 
     model: str = "default"
@@ -51,7 +51,7 @@ class SlideCheckResult:
 
 
 def fit_slide_check(
-    settings: SlideCheckFit, out: Path, *, overwrite: bool = False, progress: Progress = silent
+    settings: FitSlideCheckSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
 ) -> SlideCheckResult:
     """Write into a bundle's card how the laboratories of its training look.
 
@@ -75,20 +75,20 @@ def fit_slide_check(
     from leukopy.bundle import open_bundle, write_bundle
     from leukopy.slides import fit_check as slides
     from leukopy.taxonomy import find
-    from leukopy.training.sources import DRAWN, gather
+    from leukopy.training.sources import DRAWN, list_training_cells
 
     how = slides.SlideCheckSettings.build(settings.check, where="check")
     bundle = open_bundle(settings.model)
-    cells = gather(recipe_of(bundle), data_folder()).filter(pl.col("source") != DRAWN, split="train")
+    cells = list_training_cells(recipe_of(bundle), data_folder()).filter(pl.col("source") != DRAWN, split="train")
     run = record("fit-slide-check", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
     begin(out, run, overwrite=overwrite)
-    cells, looks, failures = _looks(_some(cells, settings.images), bundle.card.preprocess, progress)
+    cells, appearance, failures = _appearance(_some(cells, settings.images), bundle.card.preprocess, progress)
     with atomic_path(out / "failures.csv") as temporary:
         failures.write_csv(temporary)
     classes = np.array([find(code).coarse for code in cells["code"]])
     laboratories = np.array([_name(source) for source in cells["source"]])
-    check = slides.fit_slide_check(looks, classes, laboratories, how)
-    left_out = slides.distances_left_out(looks, classes, laboratories, how)
+    check = slides.fit_slide_check(appearance, classes, laboratories, how)
+    left_out = slides.distances_left_out(appearance, classes, laboratories, how)
     card = bundle.card.model_copy(
         update={"slide_check": check.model_copy(update={"metrics": tuple(map(_metric, left_out, left_out.values()))})}
     )
@@ -108,23 +108,25 @@ def _some(cells: pl.DataFrame, images: int) -> pl.DataFrame:
     return pl.concat(part[np.linspace(0, len(part) - 1, min(images, len(part))).astype(int)] for part in parts)
 
 
-def _looks(
+def _appearance(
     cells: pl.DataFrame, spec: Preprocess, progress: Progress
 ) -> tuple[pl.DataFrame, NDArray[np.float32], pl.DataFrame]:
     """The cells that can be read, their looks, and the message for each of the others."""
     import numpy as np
     import polars as pl
 
-    from leukopy.imaging.appearance import measure_looks
+    from leukopy.imaging.appearance import measure_appearance
     from leukopy.training.cache import decode_all
 
     decoded = decode_all(cells, spec, cache_folder(), progress)
     rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
     if not len(rows):
         raise InputError(f"{data_folder()}: none of the images of the recipe can be read. Set LEUKOPY_DATA.")
-    looks = [measure_looks(np.asarray(decoded.pictures[part])) for part in np.array_split(rows, 1 + len(rows) // 64)]
+    appearance = [
+        measure_appearance(np.asarray(decoded.pictures[part])) for part in np.array_split(rows, 1 + len(rows) // 64)
+    ]
     failures = pl.Series("message", decoded.failures.values(), dtype=pl.String)
-    return cells[rows], np.concatenate(looks), cells[list(decoded.failures)].select("cell_id", failures)
+    return cells[rows], np.concatenate(appearance), cells[list(decoded.failures)].select("cell_id", failures)
 
 
 def _name(source: str) -> str:

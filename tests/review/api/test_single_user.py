@@ -73,9 +73,7 @@ def test_an_analysis_is_imported_with_its_classes_and_failures(at_home, result):
     assert (answer.json()["added"], [one["name"] for one in answer.json()["refused"]]) == (8, ["notes.jpg"])
     rows = pl.read_parquet(result / "cells.parquet")
     gallery = at_home.get(f"/cases/{case}/cells").json()
-    assert {cell["name"]: cell["code"] for cell in gallery["cells"]} == dict(
-        rows.select("cell_id", "class11").iter_rows()
-    )
+    assert {cell["name"]: cell["code"] for cell in gallery["cells"]} == dict(rows.select("cell_id", "fine").iter_rows())
     assert [one["reason"] for one in gallery["failures"]] == ["not_an_image"]
     # The same result again adds nothing.
     again = at_home.post(f"/cases/{case}/import", json={"folder": str(result)})

@@ -29,7 +29,7 @@ from leukopy.review.records import (
     User,
 )
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store import Changed, ModelFacts, NewImage, Store, database
+from leukopy.review.store import CorrectionOutcome, ModelFacts, NewImage, Store, database
 from leukopy.review.store import tables as t
 from leukopy.review.store.users import Passwords
 
@@ -79,7 +79,7 @@ class Station:
         """A cell as it is now."""
         return next(cell for cell in self.store.cells(self.administrator, case.id) if cell.id == number)
 
-    def correct(self, user: User, case: Case, *moves: tuple[int, str]) -> Changed:
+    def correct(self, user: User, case: Case, *moves: tuple[int, str]) -> CorrectionOutcome:
         """Give cells other classes, knowing them as they are now."""
         now = {cell.id: cell.version for cell in self.store.cells(self.administrator, case.id)}
         changes = tuple(Correction(cell=number, version=now[number], code=code) for number, code in moves)
@@ -137,8 +137,8 @@ def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions
     for number in cells:
         code, sure = CODES[(number - 1) % len(CODES)], 1 - number / 10_000
         values: dict[str, object] = {name: 0.0 if kind == pl.Float32 else "" for name, kind in CELL_SCHEMA.items()}
-        values |= {"width": 64, "height": 48, "class8": code, "class11": code, "flags": "uncertain;not_square"}
-        values |= {"cell_id": str(number), "confidence": sure, "confidence11": sure, f"p_{code}": sure}
+        values |= {"width": 64, "height": 48, "coarse": code, "fine": code, "flags": "uncertain;not_square"}
+        values |= {"cell_id": str(number), "confidence": sure, "fine_confidence": sure, f"p_{code}": sure}
         values |= dict.fromkeys(ATTRIBUTE_SCHEMA)
         values |= {"why": "round nucleus", "attr_nucleus_shape": "round", "attr_nucleus_shape_p": 0.75}
         rows.append(values)

@@ -9,18 +9,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leukopy.bundle import LaboratoryLook, SlideCheck
-from leukopy.imaging.appearance import MEASURES
-from leukopy.inference.rows import LOOK_SCHEMA
+from leukopy.bundle import LaboratoryAppearance, SlideCheck
+from leukopy.imaging.appearance import APPEARANCE_FEATURES
+from leukopy.inference.rows import APPEARANCE_SCHEMA
 from leukopy.review.records import ClassChoice, Refused, SlideView, Status
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, NotAllowed, NotFound
-from leukopy.slides.laboratory_check import SlideDistance, SlideLook, judge
+from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, nearest_laboratory
 
 from .conftest import CODES, MODEL, predictions
 
-HERE = LaboratoryLook(name="here", images=9, mean=(0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
-CHECK = SlideCheck(measures=MEASURES, laboratories=(HERE,), classes={}, between=0.4, limit=20, method="for tests")
+HERE = LaboratoryAppearance(name="here", images=9, mean=(0,) * 8, covariance=tuple(map(tuple, np.eye(8).tolist())))
+CHECK = SlideCheck(
+    measures=APPEARANCE_FEATURES, laboratories=(HERE,), classes={}, between=0.4, limit=20, method="for tests"
+)
 
 
 def picture(name: str, data: bytes = b"picture") -> NewImage:
@@ -89,7 +91,7 @@ def test_a_cell_that_the_model_does_not_know_is_unidentified(station):
     odd = said.cells.with_columns(flags=pl.Series(["unidentified;uncertain", "uncertain"]))
     station.store.write_predictions(case.id, replace(said, cells=odd), MODEL)
     cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
-    assert [cells[number].code for number in (1, 2)] == ["UNIDENTIFIED", said.cells["class11"][1]]
+    assert [cells[number].code for number in (1, 2)] == ["UNIDENTIFIED", said.cells["fine"][1]]
     assert cells[1].model_code == "UNIDENTIFIED"
     assert station.store.case(station.reader, case.id).corrected == 0
 
@@ -106,15 +108,17 @@ def test_predictions_twice_change_nothing(station):
     assert station.store.case(station.reader, case.id).cells == 3
 
 
-def write(station, case, first, last, look):
+def write(station, case, first, last, appearance):
     """Let the model speak of cells ``first`` to ``last``, all of which look alike."""
     said = predictions(range(first, last + 1))
-    looks = pl.DataFrame(np.full((len(said.cells), len(MEASURES)), look, np.float32), schema=LOOK_SCHEMA)
-    return station.store.write_predictions(case.id, replace(said, looks=looks), MODEL, CHECK)
+    appearance = pl.DataFrame(
+        np.full((len(said.cells), len(APPEARANCE_FEATURES)), appearance, np.float32), schema=APPEARANCE_SCHEMA
+    )
+    return station.store.write_predictions(case.id, replace(said, appearance=appearance), MODEL, CHECK)
 
 
-def judged(look, cells):
-    return judge(SlideLook(np.full(len(MEASURES), float(look * cells)), cells), CHECK)
+def judged(appearance, cells):
+    return nearest_laboratory(AppearanceSum(np.full(len(APPEARANCE_FEATURES), float(appearance * cells)), cells), CHECK)
 
 
 def test_a_slide_is_judged_by_all_its_cells_each_counted_once(station):
@@ -143,11 +147,11 @@ def test_from_how_many_cells_the_classes_of_a_slide_were_found_again_is_kept(sta
     station.store.note_classes(case.id, 31)
     assert found() is None  # before a cell is looked at
     write(station, case, 1, 20, 3)
-    assert found().found_again is None
+    assert found().cells_used is None
     for _ in range(2):
         station.store.note_classes(case.id, 31)
     write(station, case, 21, 40, -6)
-    assert (found().found_again, found().cells) == (31, 40)
+    assert (found().cells_used, found().cells) == (31, 40)
     with pytest.raises(NotAllowed, match="signed"):
         station.store.note_classes(station.signed().id, 31)
 

@@ -134,7 +134,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Leave the labels empty, as of new patients.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same patients.", show_default="1")] = None,
     size: Annotated[int | None, typer.Option(help="Pixels of the pictures' side.", show_default="224")] = None,
-    look: Annotated[
+    appearance: Annotated[
         str | None, typer.Option(help="The laboratory: pbc, or random (by the seed).", show_default="pbc")
     ] = None,
     config: Annotated[
@@ -156,7 +156,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     """
     from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
 
-    changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size, "look": look,
+    changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size, "appearance": appearance,
                "labels": False if no_labels else None}  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
     settings = DrawPatientsSettings.read(config, **given) if config else DrawPatientsSettings.build(given)

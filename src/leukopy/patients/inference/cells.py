@@ -19,7 +19,7 @@ from leukopy.inference.engine import BATCH, Batch, Engine
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
 from leukopy.network.probabilities import calibrated
 from leukopy.patients.inference.bags import open_network
-from leukopy.patients.inference.measures import MEASURES, cell_measures
+from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES, cell_measures
 from leukopy.patients.store import PatientBundle
 from leukopy.taxonomy import COARSE, coarse_matrix
 
@@ -38,7 +38,7 @@ class CellReading:
     """What a cell model says of some images; each is a row of one of the two tables."""
 
     cells: pl.DataFrame
-    """cell_id, path, class8 (coarse class), confidence (its calibrated probability) of the N that were read."""
+    """cell_id, path, coarse (coarse class), confidence (its calibrated probability) of the N that were read."""
     values: NDArray[np.float32]
     """Their features, (N, D)."""
     failures: pl.DataFrame
@@ -67,7 +67,7 @@ class CellReader:
         self._engine = Engine(self._source.network, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
         self._classifier = Engine(self._cells.network, threads, judging) if own else None
         features = sum(_width(self._engine, name) for name in self._network.outputs)
-        features += len(MEASURES) if self._network.measures else 0
+        features += len(MORPHOLOGY_FEATURES) if self._network.measures else 0
         if features != bundle.card.model.features:
             raise BundleError(
                 f"{bundle.path}: takes {bundle.card.model.features} features of a cell, but its cell network "
@@ -106,7 +106,9 @@ class CellReader:
         parts = [_joined(self._engine, batches, name) for name in self._network.outputs]
         if self._network.measures:
             known = measuring.result() if measuring else measured or {}
-            parts.append(np.array([known[cell.path] for cell in read], np.float32).reshape(-1, len(MEASURES)))
+            parts.append(
+                np.array([known[cell.path] for cell in read], np.float32).reshape(-1, len(MORPHOLOGY_FEATURES))
+            )
         values = np.concatenate(parts, axis=1)
         if self._classifier is not None:
             batches = list(self._classifier.run(read))
@@ -120,10 +122,10 @@ class CellReader:
                 {
                     "cell_id": [cell.cell_id for cell in read],
                     "path": [printable(cell.path) for cell in read],
-                    "class8": codes,
+                    "coarse": codes,
                     "confidence": confidence,
                 },
-                schema={"cell_id": pl.String, "path": pl.String, "class8": pl.String, "confidence": pl.Float32},
+                schema={"cell_id": pl.String, "path": pl.String, "coarse": pl.String, "confidence": pl.Float32},
             ),
             values,
             pl.DataFrame(

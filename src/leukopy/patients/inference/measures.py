@@ -21,7 +21,7 @@ _SPEC = Preprocess(size=128)
 _LOGARITHMS = {"nucleus_area": (0.1, 100), "cell_area": (0.1, 100), "nucleus_to_cytoplasm": (0.01, 50)}
 """Areas and their ratio are read as logarithms, since they vary by factors; below and above these they are clipped."""
 
-MEASURES: tuple[str, ...] = tuple(
+MORPHOLOGY_FEATURES: tuple[str, ...] = tuple(
     f"{feature.title}, log" if feature.name in _LOGARITHMS else feature.title for feature in FEATURES
 )
 """The numbers of a cell, in words."""

@@ -41,7 +41,7 @@ BAG_CELL_SCHEMA: dict[str, pl.DataType] = {
     "patient_id": pl.String(),
     "cell_id": pl.String(),
     "path": pl.String(),
-    "class8": pl.String(),  # coarse class by the cell model
+    "coarse": pl.String(),  # coarse class by the cell model
     "confidence": pl.Float32(),  # its calibrated probability
     "influence": pl.Float64(),  # log-odds of the patient minus those without this cell; null of a single cell
     "weight": pl.Float64(),  # share in the pooling

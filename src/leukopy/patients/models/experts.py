@@ -37,7 +37,7 @@ class Experts(nn.Module):
         self.gate = nn.Linear(1 + Clinical.size, 1)
 
     def standardise(self, clinical: Tensor) -> None:
-        """As `BagNet.standardise`."""
+        """As `PatientNet.standardise`."""
         self.clinical.standardise(clinical)
 
     def forward(self, cells: Tensor, clinical: Tensor) -> BagOutput:

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from leukopy.models.cell_net import CellNet
 from leukopy.patients.models.contract import BagOutput
 from leukopy.patients.models.experts import Experts
-from leukopy.patients.models.patient_net import BagNet
+from leukopy.patients.models.patient_net import PatientNet
 
 AT_ONCE = 64
 """Pictures of a run of the backbone outside training: a patient of 500 cells needs no more memory than one of 64."""
 
 
-class PictureBag(nn.Module):
+class ImagePatientNet(nn.Module):
     """A cell network, whose embeddings a patient's network pools; its classes of cells are not used."""
 
-    def __init__(self, network: CellNet, bag: BagNet | Experts, size: int, *, mixed: bool = False) -> None:
+    def __init__(self, network: CellNet, bag: PatientNet | Experts, size: int, *, mixed: bool = False) -> None:
         """Join them.
 
         Args:
@@ -44,7 +44,7 @@ class PictureBag(nn.Module):
         return self.network.backbone.embedding_size
 
     def standardise(self, clinical: Tensor) -> None:
-        """As `BagNet.standardise`."""
+        """As `PatientNet.standardise`."""
         self.bag.standardise(clinical)
 
     def forward(self, cells: Tensor, clinical: Tensor) -> BagOutput:
@@ -53,7 +53,7 @@ class PictureBag(nn.Module):
         return answer
 
     def loss(self, cells: Tensor, clinical: Tensor, label: Tensor) -> Tensor:
-        """As `BagNet.loss`."""
+        """As `PatientNet.loss`."""
         return self.bag.loss(self.embed(cells), clinical, label)
 
     def embed(self, cells: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from leukopy.patients.models.contract import BagOutput, BagShape, Pooled, Poolin
 from leukopy.patients.models.encoder import CellEncoder
 
 
-class BagNet(nn.Module):
+class PatientNet(nn.Module):
     """The cells' pooled vector and the clinical numbers, concatenated, to the log-odds of tumoral."""
 
     def __init__(self, shape: BagShape, pooling: Callable[[int], Pooling], *, clustering: bool = False) -> None:

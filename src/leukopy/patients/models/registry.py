@@ -10,7 +10,7 @@ from leukopy.core.registry import Registry
 from leukopy.patients.models.attention import AttentionPooling
 from leukopy.patients.models.contract import BagShape
 from leukopy.patients.models.experts import Experts
-from leukopy.patients.models.patient_net import BagNet
+from leukopy.patients.models.patient_net import PatientNet
 from leukopy.patients.models.plain_pooling import MaxPooling, MeanPooling
 from leukopy.patients.models.set_transformer import TransformerPooling
 
@@ -24,7 +24,7 @@ class BagEntry:
     """Of its code."""
     description: str
     """One sentence."""
-    build: Callable[[BagShape], BagNet | Experts]
+    build: Callable[[BagShape], PatientNet | Experts]
 
 
 _OURS = "Apache-2.0 (leukopy)"
@@ -39,25 +39,25 @@ BAG_NETS: Registry[BagEntry] = Registry(
             paper=_PLAIN,
             licence=_OURS,
             description="The mean of the cells: every cell counts the same.",
-            build=lambda shape: BagNet(shape, MeanPooling),
+            build=lambda shape: PatientNet(shape, MeanPooling),
         ),
         "max": BagEntry(
             paper=_PLAIN,
             licence=_OURS,
             description="The maximum of each feature over the cells: one striking cell is enough.",
-            build=lambda shape: BagNet(shape, MaxPooling),
+            build=lambda shape: PatientNet(shape, MaxPooling),
         ),
         "attention": BagEntry(
             paper=_ATTENTION,
             licence=_OURS,
             description="A weighted mean whose weights are learnt from each cell.",
-            build=lambda shape: BagNet(shape, partial(AttentionPooling, gated=False)),
+            build=lambda shape: PatientNet(shape, partial(AttentionPooling, gated=False)),
         ),
         "gated_attention": BagEntry(
             paper=_ATTENTION,
             licence=_OURS,
             description="Attention with a gate on each of its units, for weights that are less linear.",
-            build=lambda shape: BagNet(shape, _GATED),
+            build=lambda shape: PatientNet(shape, _GATED),
         ),
         "clam": BagEntry(
             paper="Lu et al., Data-efficient and weakly supervised computational pathology on whole-slide images, "
@@ -65,13 +65,13 @@ BAG_NETS: Registry[BagEntry] = Registry(
             licence=_OURS,
             description="Gated attention that also learns to tell the cells it attends to most from those it attends "
             "to least.",
-            build=lambda shape: BagNet(shape, _GATED, clustering=True),
+            build=lambda shape: PatientNet(shape, _GATED, clustering=True),
         ),
         "transformer": BagEntry(
             paper="Lee et al., Set Transformer, ICML 2019",
             licence=_OURS,
             description="Cells see each other by self-attention before a class token attends to them.",
-            build=lambda shape: BagNet(shape, TransformerPooling),
+            build=lambda shape: PatientNet(shape, TransformerPooling),
         ),
         "experts": BagEntry(
             paper="Sahasrabudhe et al., Deep multi-instance learning using multi-modal data for diagnosis of "

@@ -90,7 +90,7 @@ def write_patient(
     point = point_of(run.card, row)
     influence = cells["influence"].fill_null(0).to_numpy()
     tumoral, reactive = weighed_most(influence, run.shown)
-    others = cells.filter(pl.col("class8") != LYMPHOCYTE).sort("confidence", descending=True)
+    others = cells.filter(pl.col("coarse") != LYMPHOCYTE).sort("confidence", descending=True)
     others = others.with_columns(pl.lit(None).alias("heat"))  # they are shown for what they are, not for their weight
     page = render(
         "patient.html.j2",
@@ -206,7 +206,7 @@ def clinical_words(row: Mapping[str, Any]) -> str:
 
 def class_mix(cells: pl.DataFrame) -> list[tuple[str, int, float]]:
     """Name, number and share of each coarse class that the cell model sees in a bag, lymphocytes first."""
-    counts: dict[str, int] = dict(cells.group_by("class8").len().iter_rows())
+    counts: dict[str, int] = dict(cells.group_by("coarse").len().iter_rows())
     order = sorted(counts, key=lambda code: (code != LYMPHOCYTE, -counts[code], code))
     return [(find(code).name, counts[code], counts[code] / cells.height) for code in order]
 
@@ -248,7 +248,7 @@ def _tile(row: Mapping[str, Any], spec: Preprocess) -> Tile:
             heat = embedded(jpeg(heated(View(large, segment(large)), np.array(row["heat"], np.float32)), THUMBNAIL))
     return Tile(
         cell_id=row["cell_id"],
-        name=find(row["class8"]).name,
+        name=find(row["coarse"]).name,
         confidence=row["confidence"],
         influence=row["influence"],
         weight=row["weight"],

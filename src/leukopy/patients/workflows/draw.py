@@ -39,7 +39,7 @@ class DrawPatientsSettings(Settings):
     """False leaves the table's labels empty, as of new patients; the truth still holds them."""
     size: int = Field(default=224, ge=32, le=2048)
     """Pixels of the side of a picture."""
-    look: Literal["pbc", "random"] = "pbc"
+    appearance: Literal["pbc", "random"] = "pbc"
     """The laboratory: PBC Barcelona's, or one at random (by ``seed``)."""
     seed: int = Field(default=1, ge=0)
 
@@ -91,7 +91,7 @@ def draw_patients(
         tumoral=settings.tumoral,
         cells=settings.cells,
         size=settings.size,
-        appearance=PBC_LIKE if settings.look == "pbc" else random_appearance(settings.seed),
+        appearance=PBC_LIKE if settings.appearance == "pbc" else random_appearance(settings.seed),
     )
     table: list[_Row] = []
     truth: list[_Row] = []

@@ -174,7 +174,7 @@ def _judge(
         return
     owned = reading.cells.with_columns(pl.lit(patient_id).alias("patient_id"))
     (bag,) = make_bags(pl.DataFrame([patient]), owned, reading.values)
-    result = tools.model.predict(bag, tools.settings.operating_point, reading.cells["class8"].to_list())
+    result = tools.model.predict(bag, tools.settings.operating_point, reading.cells["coarse"].to_list())
     found.patients.append(judged(patient, result, failed))
     rows = bag_cells(patient_id, reading.cells, result)
     found.cells.append(rows.with_columns(*_heat(tools, bag, reading, result)))

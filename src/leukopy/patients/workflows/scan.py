@@ -102,7 +102,7 @@ def _check_images(cohort: Cohort, progress: Progress) -> pl.DataFrame:
     """
     import polars as pl
 
-    from leukopy.datasets import look
+    from leukopy.datasets import probe_file
     from leukopy.imaging.decode import REASONS
     from leukopy.patients.data import PROBLEM_SCHEMA
 
@@ -110,7 +110,7 @@ def _check_images(cohort: Cohort, progress: Progress) -> pl.DataFrame:
     first: dict[str, str] = {}  # digest -> cell_id
     for number, (patient_id, cell_id, path) in enumerate(cohort.cells.iter_rows(), start=1):
         try:
-            earlier = first.setdefault(look(Path(path), pixels=True).digest, cell_id)
+            earlier = first.setdefault(probe_file(Path(path), pixels=True).digest, cell_id)
         except ImageError as error:
             rows.append((patient_id, error.reason, f"{cell_id}: {REASONS[error.reason]}"))
         else:

@@ -202,7 +202,7 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
 
     from leukopy.bundle import open_bundle
     from leukopy.patients.card import FeatureReference
-    from leukopy.patients.inference.measures import MEASURES
+    from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES
     from leukopy.patients.training.estimators import statistics_table
 
     attributes = open_bundle(recipe.cells.model).card.attributes
@@ -216,7 +216,7 @@ def _references(recipe: PatientRecipe, bags: list[Bag]) -> tuple[FeatureReferenc
             if output == "attributes"
             else [f"class {code}" for code in open_bundle(recipe.cells.model).card.classes]
         )
-    ] + list(MEASURES if recipe.cells.measures else ())
+    ] + list(MORPHOLOGY_FEATURES if recipe.cells.measures else ())
     means = {}
     for label in (0, 1):
         table = statistics_table([bag for bag in bags if bag.label == label], ("mean",))

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from leukopy.core.errors import LeukopyError
 from leukopy.review.records import Id, Job, JobState, User
 from leukopy.review.security import Reader
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 from leukopy.review.store import NotFound, Store
 
 router = APIRouter()
@@ -28,7 +28,7 @@ _OVER = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
 
 
 @router.post("/cases/{case_id}/analysis", status_code=202)
-def start(case_id: Id, user: Reader, here: Here) -> Job:
+def start(case_id: Id, user: Reader, here: StationDep) -> Job:
     """Classify the images that wait."""
     job = here.store.start_job(user, case_id)
     here.worker.wake()
@@ -36,13 +36,13 @@ def start(case_id: Id, user: Reader, here: Here) -> Job:
 
 
 @router.get("/cases/{case_id}/analysis")
-def latest(case_id: Id, user: Reader, here: Here) -> Job | None:
+def latest(case_id: Id, user: Reader, here: StationDep) -> Job | None:
     """How far it is; null where none was started."""
     return here.store.job(user, case_id)
 
 
 @router.delete("/cases/{case_id}/analysis")
-def cancel(case_id: Id, user: Reader, here: Here) -> Job:
+def cancel(case_id: Id, user: Reader, here: StationDep) -> Job:
     """Stop it; what was classified stays."""
     here.store.cancel_job(user, case_id)
     return _job(here.store, user, case_id)
@@ -53,7 +53,7 @@ def cancel(case_id: Id, user: Reader, here: Here) -> Job:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events `job`, each with a Job"}},
 )
-async def events(case_id: Id, user: Reader, here: Here) -> StreamingResponse:
+async def events(case_id: Id, user: Reader, here: StationDep) -> StreamingResponse:
     """How far it is, told whenever that changes, until it is over."""
     first = await run_in_threadpool(_job, here.store, user, case_id)
     return StreamingResponse(_told(here.store, user, first), media_type="text/event-stream")

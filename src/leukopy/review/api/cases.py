@@ -23,7 +23,7 @@ from leukopy.review.records import (
     VersionOnly,
 )
 from leukopy.review.security import Reader
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 
 router = APIRouter()
 
@@ -36,74 +36,74 @@ class ShareWith(Settings):
 
 
 @router.post("/cases", status_code=201)
-def open_case(draft: CaseDraft, user: Reader, here: Here) -> Case:
+def open_case(draft: CaseDraft, user: Reader, here: StationDep) -> Case:
     """Open a case."""
     return here.store.open_case(user, draft)
 
 
 @router.post("/cases/search")
-def search(wanted: CaseSearch, user: Reader, here: Here) -> CasePage:
+def search(wanted: CaseSearch, user: Reader, here: StationDep) -> CasePage:
     """The cases that the user may see; asked for in a body, since a patient's name never stands in an address."""
     return here.store.search(user, wanted)
 
 
 @router.get("/cases/{case_id}")
-def case(case_id: Id, user: Reader, here: Here) -> Case:
+def case(case_id: Id, user: Reader, here: StationDep) -> Case:
     """One case."""
     return here.store.case(user, case_id)
 
 
 @router.patch("/cases/{case_id}")
-def change_case(case_id: Id, change: CaseChange, user: Reader, here: Here) -> Case:
+def change_case(case_id: Id, change: CaseChange, user: Reader, here: StationDep) -> Case:
     """Give some fields other values."""
     return here.store.change_case(user, case_id, change)
 
 
 @router.post("/cases/{case_id}/share")
-def share(case_id: Id, whom: ShareWith, user: Reader, here: Here) -> Case:
+def share(case_id: Id, whom: ShareWith, user: Reader, here: StationDep) -> Case:
     """Let another user work on a case."""
     return here.store.share_case(user, case_id, whom.name)
 
 
 @router.post("/cases/{case_id}/reviewed")
-def mark_reviewed(case_id: Id, at: VersionOnly, user: Reader, here: Here) -> Case:
+def mark_reviewed(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Say that all cells were looked at."""
     return here.store.mark_reviewed(user, case_id, at.version)
 
 
 @router.post("/cases/{case_id}/reopen")
-def reopen(case_id: Id, at: VersionOnly, user: Reader, here: Here) -> Case:
+def reopen(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Back to draft, before any signature."""
     return here.store.reopen(user, case_id, at.version)
 
 
 @router.post("/cases/{case_id}/sign")
-def sign(case_id: Id, at: VersionOnly, user: Reader, here: Here) -> Case:
+def sign(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Sign what the case now holds."""
     return here.store.sign(user, case_id, at.version, content_of(here, user, case_id))
 
 
 @router.post("/cases/{case_id}/second")
-def second_sign(case_id: Id, at: VersionOnly, user: Reader, here: Here) -> Case:
+def second_sign(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Sign, as another reviewer, what was signed."""
     return here.store.second_sign(user, case_id, at.version)
 
 
 @router.post("/cases/{case_id}/amend")
-def amend(case_id: Id, why: Amendment, user: Reader, here: Here) -> Case:
+def amend(case_id: Id, why: Amendment, user: Reader, here: StationDep) -> Case:
     """Open a signed case again; what was signed is kept."""
     return here.store.amend(user, case_id, why)
 
 
 @router.get("/cases/{case_id}/signed")
 def signed(
-    case_id: Id, user: Reader, here: Here, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
+    case_id: Id, user: Reader, here: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> SignedContent:
     """What was signed: of the last revision, or of an earlier one."""
     return here.store.signed_content(user, case_id, revision)
 
 
 @router.get("/cases/{case_id}/history")
-def history(case_id: Id, user: Reader, here: Here) -> tuple[AuditEntry, ...]:
+def history(case_id: Id, user: Reader, here: StationDep) -> tuple[AuditEntry, ...]:
     """All that was done to a case."""
     return here.store.history(user, case_id)

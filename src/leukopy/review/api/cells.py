@@ -22,7 +22,7 @@ from leukopy.review.records import (
     PatientView,
 )
 from leukopy.review.security import Reader
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 from leukopy.review.store import NotAllowed
 from leukopy.review.thumbnails import LARGEST, SMALLEST, thumbnail
 
@@ -34,7 +34,7 @@ async def preferred(request: Request) -> Language:
     return language(request)
 
 
-Tongue = Annotated[Language, Depends(preferred)]
+LanguageDep = Annotated[Language, Depends(preferred)]
 """A route's parameter."""
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp")
@@ -46,7 +46,7 @@ PICTURE: dict[int | str, dict[str, object]] = {
 
 
 @router.get("/cases/{case_id}/cells")
-def gallery(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CellList:
+def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
     case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
     undo = here.store.undo_state(user, case_id)
@@ -61,13 +61,13 @@ def gallery(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CellList:
 
 
 @router.get("/cases/{case_id}/differential")
-def differential(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> DifferentialView:
+def differential(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> DifferentialView:
     """The count as it stands."""
     return count(here, user, here.store.case(user, case_id), here.store.cells(user, case_id), tongue)
 
 
 @router.get("/cases/{case_id}/patient")
-def patient(case_id: Id, user: Reader, here: Here) -> PatientView:
+def patient(case_id: Id, user: Reader, here: StationDep) -> PatientView:
     """Reactive or tumoral lymphocytosis, where age, count and lymphocytes are known."""
     try:
         return judged(here, user, here.store.case(user, case_id), here.store.cells(user, case_id))
@@ -76,13 +76,13 @@ def patient(case_id: Id, user: Reader, here: Here) -> PatientView:
 
 
 @router.get("/cases/{case_id}/cells/{cell}")
-def detail(case_id: Id, cell: CellNumber, user: Reader, here: Here) -> CellDetail:
+def detail(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> CellDetail:
     """All that is known of a cell."""
     return here.store.cell_detail(user, case_id, cell)
 
 
 @router.patch("/cases/{case_id}/cells/{cell}")
-def comment(case_id: Id, cell: CellNumber, said: CellComment, user: Reader, here: Here) -> CellRow:
+def comment(case_id: Id, cell: CellNumber, said: CellComment, user: Reader, here: StationDep) -> CellRow:
     """Put a remark on a cell."""
     return here.store.comment(user, case_id, cell, said)
 
@@ -92,7 +92,7 @@ def image(
     case_id: Id,
     cell: CellNumber,
     user: Reader,
-    here: Here,
+    here: StationDep,
     side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
 ) -> Response:
     """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels."""
@@ -103,18 +103,18 @@ def image(
 
 
 @router.post("/cases/{case_id}/corrections")
-def correct(case_id: Id, changes: Corrections, user: Reader, here: Here, tongue: Tongue) -> CorrectionResult:
+def correct(case_id: Id, changes: Corrections, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
     """Give cells other classes, all of them or none; refused with what is there now where another was faster."""
     return corrected(here, user, here.store.correct(user, case_id, changes), tongue)
 
 
 @router.post("/cases/{case_id}/undo")
-def undo(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CorrectionResult:
+def undo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
     """Take back the user's last gesture."""
     return corrected(here, user, here.store.undo(user, case_id), tongue)
 
 
 @router.post("/cases/{case_id}/redo")
-def redo(case_id: Id, user: Reader, here: Here, tongue: Tongue) -> CorrectionResult:
+def redo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
     """Do again what was taken back."""
     return corrected(here, user, here.store.redo(user, case_id), tongue)

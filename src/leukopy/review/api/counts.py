@@ -20,7 +20,7 @@ from leukopy.review.records import (
 )
 from leukopy.review.signed_content import signed_content
 from leukopy.review.station import Station
-from leukopy.review.store import Changed
+from leukopy.review.store import CorrectionOutcome
 
 
 def count(here: Station, user: User, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
@@ -28,7 +28,7 @@ def count(here: Station, user: User, case: Case, cells: Sequence[CellRow], langu
     return count_case(cells, here.store.classes(user), case, here.settings, language)
 
 
-def corrected(here: Station, user: User, changed: Changed, language: Language) -> CorrectionResult:
+def corrected(here: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
     """The answer to a gesture: the cells that changed, and the count of all."""
     cells = here.store.cells(user, changed.case.id)
     return CorrectionResult(
@@ -50,7 +50,7 @@ def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> P
     def path_of(cell: int) -> Path:
         return here.store.images.path(here.store.cell_digest(user, case.id, cell))
 
-    return here.judge.judge(case, cells, path_of)
+    return here.nearest_laboratory.nearest_laboratory(case, cells, path_of)
 
 
 def content_of(here: Station, user: User, case_id: str) -> SignedContent:

@@ -6,13 +6,13 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from leukopy.review.api.cells import Tongue
+from leukopy.review.api.cells import LanguageDep
 from leukopy.review.api.counts import content_of
 from leukopy.review.api.params import MOST
 from leukopy.review.documents import fhir_bundle, policy, signed_csv, signed_html, signed_pdf
 from leukopy.review.records import Id, Signature, SignedContent
 from leukopy.review.security import Reader
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 
 router = APIRouter()
 
@@ -27,7 +27,7 @@ class Revision(NamedTuple):
 
 
 def chosen(
-    case_id: Id, user: Reader, here: Here, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
+    case_id: Id, user: Reader, here: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> Revision:
     """The named revision, else the last signed one, else the case as it stands."""
     case = here.store.case(user, case_id)
@@ -44,14 +44,14 @@ def _documented(media_type: str) -> dict[int | str, dict[str, object]]:
 
 
 @router.get("/cases/{case_id}/report.html", response_class=Response, responses=_documented("text/html"))
-def html(report: Chosen, tongue: Tongue) -> Response:
+def html(report: Chosen, tongue: LanguageDep) -> Response:
     """For people; may be looked at in place, since it can run nothing and load nothing."""
     headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'; sandbox"}
     return Response(_html(report, tongue), media_type="text/html", headers=headers)
 
 
 @router.get("/cases/{case_id}/report.pdf", response_class=Response, responses=_documented("application/pdf"))
-def pdf(report: Chosen, tongue: Tongue) -> Response:
+def pdf(report: Chosen, tongue: LanguageDep) -> Response:
     """For printing and keeping."""
     return _file(signed_pdf(_html(report, tongue)), report, "pdf", "application/pdf")
 
@@ -70,7 +70,7 @@ def fhir(report: Chosen) -> Response:
     return _file(fhir_bundle(**report._asdict()), report, "fhir.json", "application/fhir+json")
 
 
-def _html(report: Revision, tongue: Tongue) -> str:
+def _html(report: Revision, tongue: LanguageDep) -> str:
     return signed_html(**report._asdict(), language=tongue)
 
 

@@ -14,7 +14,7 @@ from leukopy.core.settings import Settings
 from leukopy.review.importing import import_analysis
 from leukopy.review.records import Id, RequiredText, UploadResult, User
 from leukopy.review.security import Reader
-from leukopy.review.station import Here, Station
+from leukopy.review.station import Station, StationDep
 from leukopy.review.store import Forbidden
 from leukopy.review.uploads import Upload, keep, unpack
 
@@ -48,7 +48,7 @@ class ImportFrom(Settings):
 
 
 @router.post("/cases/{case_id}/images", openapi_extra=_FILES)
-async def upload(case_id: Id, request: Request, user: Reader, here: Here) -> UploadResult:
+async def upload(case_id: Id, request: Request, user: Reader, here: StationDep) -> UploadResult:
     """Add images, or zips of images. The body is read only once the user is known and the case is theirs."""
     await run_in_threadpool(here.store.case, user, case_id)
     async with request.form(max_files=here.settings.limits.zip_entries, max_fields=0) as form:
@@ -56,7 +56,7 @@ async def upload(case_id: Id, request: Request, user: Reader, here: Here) -> Upl
 
 
 @router.post("/cases/{case_id}/import")
-def import_result(case_id: Id, source: ImportFrom, user: Reader, here: Here) -> UploadResult:
+def import_result(case_id: Id, source: ImportFrom, user: Reader, here: StationDep) -> UploadResult:
     """Add the cells of a folder that ``leukopy analyze`` wrote, with their classes; only on one's own computer."""
     if here.settings.serve:
         raise Forbidden("A station for several users reads no folder of its computer. Upload the images.")

@@ -12,7 +12,7 @@ from leukopy.review.agreement import Reading, agree
 from leukopy.review.export import training_zip
 from leukopy.review.records import AgreementView, Id
 from leukopy.review.security import Reader
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 
 router = APIRouter()
 
@@ -30,13 +30,13 @@ def health() -> Health:
 
 
 @router.get("/cases/{case_id}/agreement")
-def of_case(case_id: Id, user: Reader, here: Here) -> AgreementView:
+def of_case(case_id: Id, user: Reader, here: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
     return agree(Reading.of(case_id, here.store.cells(user, case_id)), here.store.classes(user))
 
 
 @router.get("/agreement")
-def of_all(user: Reader, here: Here) -> AgreementView:
+def of_all(user: Reader, here: StationDep) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
     cells = here.store.signed_cells(user)
     return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes(user))
@@ -47,7 +47,7 @@ def of_all(user: Reader, here: Here) -> AgreementView:
     response_class=StreamingResponse,
     responses={200: {"content": {"application/zip": {}}, "description": "manifest.csv and the images"}},
 )
-def training(user: Reader, here: Here) -> StreamingResponse:
+def training(user: Reader, here: StationDep) -> StreamingResponse:
     """The labels of signed cases as ``leukopy train`` reads them; for reviewers."""
     headers = {"Content-Disposition": 'attachment; filename="leukopy-training.zip"'}
     zipped = training_zip(here.store.signed_cells(user), here.store.images)

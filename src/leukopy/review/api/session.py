@@ -10,7 +10,7 @@ from leukopy.review.records import Login, Me
 from leukopy.review.security import Reader, live_session, same_site
 from leukopy.review.security.problems import NotSignedInError
 from leukopy.review.security.sessions import drop_cookie, set_cookie, token
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 
 router = APIRouter()
 
@@ -19,7 +19,7 @@ _CHECKING = Semaphore(2)
 
 
 @router.post("/session", dependencies=[Depends(same_site)])
-def sign_in(login: Login, request: Request, response: Response, here: Here) -> Me:
+def sign_in(login: Login, request: Request, response: Response, here: StationDep) -> Me:
     """Begin a session by name and password; an earlier one of this browser ends."""
     keys = (f"name {login.name}", f"address {request.client.host if request.client else ''}")
     with _CHECKING:  # whoever waits here is not counted yet: many who sign in at once do not keep each other out
@@ -36,7 +36,7 @@ def sign_in(login: Login, request: Request, response: Response, here: Here) -> M
 
 
 @router.delete("/session", status_code=204)
-def sign_out(_: Reader, request: Request, response: Response, here: Here) -> None:
+def sign_out(_: Reader, request: Request, response: Response, here: StationDep) -> None:
     """End the session."""
     if given := token(request):
         here.store.end_session(given)
@@ -45,7 +45,7 @@ def sign_out(_: Reader, request: Request, response: Response, here: Here) -> Non
 
 
 @router.get("/me")
-def me(_: Reader, request: Request, here: Here) -> Me:
+def me(_: Reader, request: Request, here: StationDep) -> Me:
     """Who is signed in."""
     session = live_session(request)
     return Me(user=session.user, csrf=session.csrf, single_user=not here.settings.serve, expires=session.expires)

@@ -8,50 +8,52 @@ from fastapi import APIRouter, Query
 
 from leukopy.review.records import AuditCheck, AuditEntry, ClassChoice, Id, NewUser, Role, User, UserChange
 from leukopy.review.security import Reader
-from leukopy.review.station import Here
+from leukopy.review.station import StationDep
 from leukopy.review.store.access import require
 
 router = APIRouter()
 
 
 @router.get("/classes")
-def classes(user: Reader, here: Here) -> tuple[ClassChoice, ...]:
+def classes(user: Reader, here: StationDep) -> tuple[ClassChoice, ...]:
     """The classes that a reader may give, in display order."""
     return here.store.classes(user)
 
 
 @router.post("/classes", status_code=201)
-def add_class(choice: ClassChoice, user: Reader, here: Here) -> ClassChoice:
+def add_class(choice: ClassChoice, user: Reader, here: StationDep) -> ClassChoice:
     """Add a class of the laboratory's own."""
     return here.store.add_class(user, choice)
 
 
 @router.get("/users")
-def users(user: Reader, here: Here) -> tuple[User, ...]:
+def users(user: Reader, here: StationDep) -> tuple[User, ...]:
     """Who works here."""
     return here.store.users(user)
 
 
 @router.post("/users", status_code=201)
-def add_user(new: NewUser, user: Reader, here: Here) -> User:
+def add_user(new: NewUser, user: Reader, here: StationDep) -> User:
     """Add a user."""
     return here.store.add_user(user, new)
 
 
 @router.patch("/users/{user_id}")
-def change_user(user_id: Id, change: UserChange, user: Reader, here: Here) -> User:
+def change_user(user_id: Id, change: UserChange, user: Reader, here: StationDep) -> User:
     """Change a user; their sessions end where role, activity or password change."""
     return here.store.change_user(user, user_id, change)
 
 
 @router.get("/audit")
-def audit(user: Reader, here: Here, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1) -> tuple[AuditEntry, ...]:
+def audit(
+    user: Reader, here: StationDep, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
+) -> tuple[AuditEntry, ...]:
     """The log, latest entry first."""
     return here.store.entries(user, page)
 
 
 @router.get("/audit/verify")
-def verify_audit(user: Reader, here: Here) -> AuditCheck:
+def verify_audit(user: Reader, here: StationDep) -> AuditCheck:
     """Whether the log is what was written."""
     require(user, Role.ADMINISTRATOR)
     return here.store.verify_audit()

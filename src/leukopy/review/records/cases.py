@@ -82,7 +82,7 @@ class SlideView(Settings):
     """From how many cells it is known."""
     strange: bool
     """Expect lower accuracy: who signs must see it."""
-    found_again: int | None = None
+    cells_used: int | None = None
     """From how many of its cells its classes were found again (`slides.survey`); None: they were not."""
 
 

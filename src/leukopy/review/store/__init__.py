@@ -13,8 +13,8 @@ from leukopy.review.store.errors import (
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import (
     CellImage,
-    Changed,
     CodePairs,
+    CorrectionOutcome,
     LiveSession,
     ModelFacts,
     NewImage,
@@ -28,9 +28,9 @@ from leukopy.review.store.store import Store
 __all__ = [
     "AlreadyExists",
     "CellImage",
-    "Changed",
     "CodePairs",
     "Conflict",
+    "CorrectionOutcome",
     "Damaged",
     "Forbidden",
     "ImageStore",

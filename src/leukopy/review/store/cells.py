@@ -21,7 +21,7 @@ from leukopy.review.store.access import get_case, open_case, touch
 from leukopy.review.store.classes import classes
 from leukopy.review.store.errors import NotAllowed, NotFound
 from leukopy.review.store.results import CellImage, ModelFacts, NewImage, PendingImage
-from leukopy.slides.laboratory_check import SlideDistance, SlideLook, judge
+from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, nearest_laboratory
 from leukopy.taxonomy import ATTRIBUTES, FINE
 
 _COLUMNS = (
@@ -160,12 +160,16 @@ def write_predictions(
 
 def _note_look(case: t.Case, predictions: Predictions, new: set[int], check: SlideCheck | None) -> None:
     """Add how the new cells look to what is known of their slide."""
-    if predictions.looks is None:
+    if predictions.appearance is None:
         return
-    look = SlideLook(np.array(case.look["total"]), case.look["cells"]) if case.look else SlideLook()
-    look.add(predictions.looks.filter(predictions.cells["cell_id"].cast(pl.Int64).is_in(new)))
-    case.look = {"total": look.total.tolist(), "cells": look.cells}
-    _keep_check(case, judge(look, check))
+    appearance = (
+        AppearanceSum(np.array(case.appearance["total"]), case.appearance["cells"])
+        if case.appearance
+        else AppearanceSum()
+    )
+    appearance.add(predictions.appearance.filter(predictions.cells["cell_id"].cast(pl.Int64).is_in(new)))
+    case.appearance = {"total": appearance.total.tolist(), "cells": appearance.cells}
+    _keep_check(case, nearest_laboratory(appearance, check))
 
 
 def note_slide(db: Session, case_id: str, found: SlideDistance) -> None:
@@ -186,8 +190,8 @@ def note_classes(db: Session, case_id: str, looked_at: int) -> None:
         NotFound, NotAllowed: as `open_case`.
     """
     case = open_case(db, None, case_id)
-    if case.slide_check and case.slide_check.get("found_again") != looked_at:
-        case.slide_check = case.slide_check | {"found_again": looked_at}
+    if case.slide_check and case.slide_check.get("cells_used") != looked_at:
+        case.slide_check = case.slide_check | {"cells_used": looked_at}
         touch(case)
 
 
@@ -207,11 +211,11 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         for attribute in ATTRIBUTES
         if row.get(f"attr_{attribute.name}") is not None
     ]
-    code = "UNIDENTIFIED" if UNIDENTIFIED in row["flags"].split(";") else row["class11"]
+    code = "UNIDENTIFIED" if UNIDENTIFIED in row["flags"].split(";") else row["fine"]
     return {
         "code": code,
         "model_code": code,
-        "confidence": _rounded(row["confidence11"]),
+        "confidence": _rounded(row["fine_confidence"]),
         "flags": row["flags"],
         "why": row.get("why") or "",
         "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE},

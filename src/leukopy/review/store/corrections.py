@@ -20,14 +20,14 @@ from leukopy.review.store.cases import check_version, record
 from leukopy.review.store.cells import find_cell, row_of
 from leukopy.review.store.classes import check_codes
 from leukopy.review.store.errors import Conflict, NotAllowed, NotFound
-from leukopy.review.store.results import Changed, UndoState
+from leukopy.review.store.results import CorrectionOutcome, UndoState
 
 _DONE, _UNDONE, _SEALED = "done", "undone", "sealed"
 _MOVES_SHOWN = 200
 """Cells of one gesture that an entry of the log names; of more it gives the number."""
 
 
-def correct(db: Session, user: User, case_id: str, corrections: Corrections) -> Changed:
+def correct(db: Session, user: User, case_id: str, corrections: Corrections) -> CorrectionOutcome:
     """Give cells other classes: all of them or none.
 
     Raises:
@@ -57,7 +57,7 @@ def correct(db: Session, user: User, case_id: str, corrections: Corrections) -> 
     return _changed(db, case, moves, can)
 
 
-def undo(db: Session, user: User, case_id: str, version: int | None = None) -> Changed:
+def undo(db: Session, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
     """Take back the user's last gesture in a case.
 
     Raises:
@@ -75,7 +75,7 @@ def undo(db: Session, user: User, case_id: str, version: int | None = None) -> C
     return _changed(db, case, moves, _undo_state(db, user, case.id))
 
 
-def redo(db: Session, user: User, case_id: str, version: int | None = None) -> Changed:
+def redo(db: Session, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
     """Do again what the user undid last in a case.
 
     Raises:
@@ -187,8 +187,8 @@ def _move(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[st
     db.flush()
 
 
-def _changed(db: Session, case: t.Case, cells: Iterable[t.Cell], can: UndoState) -> Changed:
-    return Changed(record(db, case), tuple(map(row_of, cells)), can.can_undo, can.can_redo)
+def _changed(db: Session, case: t.Case, cells: Iterable[t.Cell], can: UndoState) -> CorrectionOutcome:
+    return CorrectionOutcome(record(db, case), tuple(map(row_of, cells)), can.can_undo, can.can_redo)
 
 
 def _undo_state(db: Session, user: User, case_id: str) -> UndoState:

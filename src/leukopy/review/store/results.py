@@ -46,7 +46,7 @@ class ModelFacts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Changed:
+class CorrectionOutcome:
     """What a gesture, its undoing or its redoing left behind."""
 
     case: Case

@@ -19,12 +19,12 @@ from leukopy.review.store import (
     corrections,
     jobs,
     labels,
+    results,
     sessions,
     signing,
     users,
     verification,
 )
-from leukopy.review.store import results as made
 from leukopy.review.store.access import get_case
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
@@ -98,7 +98,7 @@ class Store:
 
     # Cells
 
-    def add_images(self, user: r.User, case_id: str, items: Sequence[made.NewImage]) -> int:
+    def add_images(self, user: r.User, case_id: str, items: Sequence[results.NewImage]) -> int:
         """Add images to a case; returns how many it did not have yet under the same name."""
         with self.database.read() as db:
             get_case(db, user, case_id)  # before anything is written to the disk
@@ -111,7 +111,7 @@ class Store:
         with self.database.write() as db:
             cells.add_failures(db, user, case_id, items)
 
-    def pending_images(self, case_id: str) -> list[made.PendingImage]:
+    def pending_images(self, case_id: str) -> list[results.PendingImage]:
         """The images that the model has not seen (for workers: asks nobody's permission)."""
         with self.database.read() as db:
             return cells.pending_images(db, case_id)
@@ -122,7 +122,7 @@ class Store:
             return cells.digests(db, case_id)
 
     def write_predictions(
-        self, case_id: str, predictions: Predictions, model: made.ModelFacts, check: SlideCheck | None = None
+        self, case_id: str, predictions: Predictions, model: results.ModelFacts, check: SlideCheck | None = None
     ) -> int:
         """Keep a Classifier's rows, whose ``cell_id`` is the cell's number as text; writing them twice does no harm."""
         with self.database.write() as db:
@@ -153,7 +153,7 @@ class Store:
         with self.database.read() as db:
             return cells.cell_detail(db, user, case_id, cell, self.settings.micrometres_per_pixel)
 
-    def cell_image(self, user: r.User, case_id: str, cell: int) -> made.CellImage:
+    def cell_image(self, user: r.User, case_id: str, cell: int) -> results.CellImage:
         """Where the picture of a cell lies (``store.images.path``), and its media type."""
         with self.database.read() as db:
             return cells.cell_image(db, user, case_id, cell)
@@ -162,24 +162,24 @@ class Store:
         """The sha256 of the picture of a cell."""
         return self.cell_image(user, case_id, cell).digest
 
-    def model_facts(self, user: r.User, case_id: str) -> made.ModelFacts | None:
+    def model_facts(self, user: r.User, case_id: str) -> results.ModelFacts | None:
         """Name and whole sha256 of the model that classified a case; None before the analysis."""
         with self.database.read() as db:
             return cells.model_facts(db, user, case_id)
 
     # Corrections
 
-    def correct(self, user: r.User, case_id: str, changes: r.Corrections) -> made.Changed:
+    def correct(self, user: r.User, case_id: str, changes: r.Corrections) -> results.CorrectionOutcome:
         """Give cells other classes: all of them or none."""
         with self.database.write() as db:
             return corrections.correct(db, user, case_id, changes)
 
-    def undo(self, user: r.User, case_id: str, version: int | None = None) -> made.Changed:
+    def undo(self, user: r.User, case_id: str, version: int | None = None) -> results.CorrectionOutcome:
         """Take back the user's last gesture in a case."""
         with self.database.write() as db:
             return corrections.undo(db, user, case_id, version)
 
-    def redo(self, user: r.User, case_id: str, version: int | None = None) -> made.Changed:
+    def redo(self, user: r.User, case_id: str, version: int | None = None) -> results.CorrectionOutcome:
         """Do again what the user undid last in a case."""
         with self.database.write() as db:
             return corrections.redo(db, user, case_id, version)
@@ -189,7 +189,7 @@ class Store:
         with self.database.write() as db:
             return corrections.comment(db, user, case_id, cell, said)
 
-    def undo_state(self, user: r.User, case_id: str) -> made.UndoState:
+    def undo_state(self, user: r.User, case_id: str) -> results.UndoState:
         """What the user can take back, or do again, in a case."""
         with self.database.read() as db:
             return corrections.undo_state(db, user, case_id)
@@ -267,12 +267,12 @@ class Store:
                 users.set_hash(db, user, stored, new)
         return user
 
-    def start_session(self, user: r.User) -> made.NewSession:
+    def start_session(self, user: r.User) -> results.NewSession:
         """Log a user in."""
         with self.database.write() as db:
             return sessions.start_session(db, user, self.settings.session)
 
-    def session(self, token: str) -> made.LiveSession | None:
+    def session(self, token: str) -> results.LiveSession | None:
         """Who a token belongs to; None: it is over, or was never."""
         with self.database.read() as db:
             found = sessions.live_session(db, token, self.settings)
@@ -338,12 +338,12 @@ class Store:
         with self.database.write() as db:
             return classes.add_class(db, user, choice)
 
-    def code_pairs(self, user: r.User, case_id: str | None = None) -> made.CodePairs:
+    def code_pairs(self, user: r.User, case_id: str | None = None) -> results.CodePairs:
         """Reader's and model's codes of one case as it stands, or of all signed cases that the user may see."""
         with self.database.read() as db:
             return labels.code_pairs(db, user, case_id)
 
-    def signed_cells(self, user: r.User) -> tuple[made.SignedCell, ...]:
+    def signed_cells(self, user: r.User) -> tuple[results.SignedCell, ...]:
         """All cells of signed cases with the class that counts, for training."""
         with self.database.read() as db:
             return labels.signed_cells(db, user)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from leukopy.core.errors import TrainingError
-from leukopy.patients.models import PictureBag
+from leukopy.patients.models import ImagePatientNet
 from leukopy.patients.models.encoder import Standardise
 from leukopy.training.export import TOLERANCE, forget_sources
 
@@ -49,7 +49,7 @@ class _Slice(nn.Module):
 class _Embeddings(nn.Module):
     """Pictures to the embeddings of several cell networks, joined."""
 
-    def __init__(self, bags: Sequence[PictureBag]) -> None:
+    def __init__(self, bags: Sequence[ImagePatientNet]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(bag.network for bag in bags)
 
@@ -61,14 +61,14 @@ def export_patient_model(members: Sequence[nn.Module], features: int) -> bytes:
     """One ONNX graph for an ensemble, as `leukopy.patients.card.PatientModelFile` says.
 
     Args:
-        members: modules that take cells (N, D) and clinical (2,) and give a `BagOutput`. If they are `PictureBag`, the
-            graph takes their embeddings joined, as `export_cell_network` gives them.
+        members: modules that take cells (N, D) and clinical (2,) and give a `BagOutput`. `ImagePatientNet` members:
+            the graph takes their embeddings joined, as `export_cell_network` gives them.
         features: D.
 
     Raises:
         TrainingError: members read other features, or ONNX and torch differ by more than ``TOLERANCE``.
     """
-    pictures = [member for member in members if isinstance(member, PictureBag)]
+    pictures = [member for member in members if isinstance(member, ImagePatientNet)]
     if pictures and len(pictures) < len(members):
         raise TrainingError("an ensemble is of networks of pictures or of networks of features, not of both.")
     joined = sum(member.features for member in pictures)
@@ -84,7 +84,7 @@ def export_patient_model(members: Sequence[nn.Module], features: int) -> bytes:
     return content
 
 
-def export_cell_network(bags: Sequence[PictureBag]) -> bytes:
+def export_cell_network(bags: Sequence[ImagePatientNet]) -> bytes:
     """One ONNX graph of the cell networks of an ensemble: ``images`` uint8 (N, S, S, 3) to ``embedding`` float32
     (N, M * D), the members' embeddings one after the other.
 
@@ -109,7 +109,7 @@ def _drawer(ensemble: nn.Module, features: int) -> Callable[[int], Tensor]:
     return lambda count: mean + deviation * torch.randn(count, features, generator=generator)
 
 
-def _slices(bags: Sequence[PictureBag]) -> list[nn.Module]:
+def _slices(bags: Sequence[ImagePatientNet]) -> list[nn.Module]:
     starts = np.cumsum([0, *(bag.features for bag in bags)])
     return [_Slice(bag.bag, int(start), bag.features) for bag, start in zip(bags, starts[:-1], strict=True)]
 

@@ -19,7 +19,7 @@ from leukopy.core.progress import Progress, silent
 from leukopy.models.cell_net import CellNet
 from leukopy.models.weights import load_file
 from leukopy.patients.card import Bag
-from leukopy.patients.models import BAG_NETS, BagNet, Experts, PictureBag
+from leukopy.patients.models import BAG_NETS, Experts, ImagePatientNet, PatientNet
 from leukopy.patients.training.networks.lightning_module import BagModule
 from leukopy.patients.training.networks.settings import BagNetSettings, PictureSettings
 from leukopy.patients.training.networks.visits import Visit, Visits, as_tensor
@@ -30,7 +30,7 @@ from leukopy.training.allocator import keep_large_blocks
 class BagFit:
     """A fitted network and how it came about."""
 
-    net: BagNet | Experts | PictureBag
+    net: PatientNet | Experts | ImagePatientNet
     """After the last epoch, on the CPU, in evaluation mode."""
     logits: NDArray[np.float64]
     """Shape (epochs, W): the log-odds of the W watched patients after every epoch."""
@@ -81,12 +81,12 @@ def fit_bags(
             trainer.fit(module, _Epochs(Visits(train, cells, settings, seed)))
         except SystemExit as stop:  # Lightning's answer to Ctrl-C, once it has shut down in order
             raise KeyboardInterrupt from stop
-    if moments and not isinstance(net, PictureBag):
+    if moments and not isinstance(net, ImagePatientNet):
         net.encoder.take_raw(*moments)
     return BagFit(net.cpu().eval(), np.array(module.logits).reshape(epochs, len(watch)), np.array(module.losses))
 
 
-def build_net(settings: BagNetSettings, train: Sequence[Bag]) -> BagNet | Experts | PictureBag:
+def build_net(settings: BagNetSettings, train: Sequence[Bag]) -> PatientNet | Experts | ImagePatientNet:
     """A fresh network for standardised features, with the clinical means and deviations of the training's patients; its
     weights come from torch's random state.
     """
@@ -96,7 +96,7 @@ def build_net(settings: BagNetSettings, train: Sequence[Bag]) -> BagNet | Expert
         network = _cell_network(settings.pictures)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         bag = entry.build(settings.shape(network.backbone.embedding_size))
-        net: BagNet | Experts | PictureBag = PictureBag(
+        net: PatientNet | Experts | ImagePatientNet = ImagePatientNet(
             network, bag, settings.pictures.preprocess.size, mixed=_mixed(settings.pictures)
         )
     else:

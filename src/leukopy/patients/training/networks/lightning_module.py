@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress
-from leukopy.patients.models import BagNet, Experts, PictureBag
+from leukopy.patients.models import Experts, ImagePatientNet, PatientNet
 from leukopy.patients.training.networks.settings import BagNetSettings
 from leukopy.patients.training.networks.visits import Visit
 
@@ -26,7 +26,7 @@ class BagModule(lightning.LightningModule):
 
     def __init__(
         self,
-        net: BagNet | Experts | PictureBag,
+        net: PatientNet | Experts | ImagePatientNet,
         settings: BagNetSettings,
         watched: Watched,
         epochs: int,
