@@ -28,7 +28,7 @@ from leukopy.inference.engine import Engine
 from leukopy.inference.rows import CellInput
 from leukopy.network.probabilities import softmax
 from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, estimate_class_means
-from leukopy.slides.reader import magnified
+from leukopy.slides.classifier import magnified
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 from leukopy.training.open_set import run_network

@@ -36,7 +36,7 @@ from leukopy.inference.engine import BATCH
 from leukopy.inference.openvino import RUNTIMES, VARIABLE
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
-from leukopy.slides.reader import Classifier
+from leukopy.slides.classifier import Classifier
 from results_file import write
 
 CORES = available_cores()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
 __version__ = "0.1.0"
 __all__ = ["load"]
@@ -23,6 +23,6 @@ def load(model: str = "default") -> Classifier:
     Raises:
         BundleError: no such model, or the bundle is broken or made for another taxonomy.
     """
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
     return Classifier.open(model)

@@ -19,7 +19,7 @@ from leukopy.core.errors import BundleError
 from leukopy.inference.engine import BATCH
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, SET_SCHEMA, CellInput, Predictions
 from leukopy.network.probabilities import softmax
-from leukopy.slides.reader import ROWS, Classifier
+from leukopy.slides.classifier import ROWS, Classifier
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from leukopy.bundle import open_bundle
 from leukopy.inference.rows import CellInput
 from leukopy.slides.laboratory_check import ENOUGH_CELLS
 from leukopy.slides.magnification import crop_for, diameters, usual_sizes
-from leukopy.slides.reader import Classifier, magnified
+from leukopy.slides.classifier import Classifier, magnified
 from leukopy.synthesis import draw_cell
 
 USUAL = {"NEU": 0.6, "LY": 0.5}

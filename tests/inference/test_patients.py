@@ -17,7 +17,7 @@ from leukopy.patients.inference.cells import GRID, CellReader, cover
 from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES
 from leukopy.patients.inference.model import PatientModel, rectified
 from leukopy.patients.store import open_patient_bundle, write_patient_bundle
-from leukopy.slides.reader import Classifier
+from leukopy.slides.classifier import Classifier
 
 DIRECTIONS = np.array([[1.0, 2.0], [-1.5, -0.5], [0.5, 0.0]], np.float32)
 FOCUS = np.array([0.3, -0.8, 0.5], np.float32)

@@ -17,7 +17,7 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
 from leukopy.review.worker import IMAGES, Worker
 from leukopy.slides.ood_correction import Shift
-from leukopy.slides.reader import Classifier
+from leukopy.slides.classifier import Classifier
 from leukopy.slides.survey import SlideSurvey
 
 CODES = ("SNE", "LY", "MO")

@@ -15,7 +15,7 @@ from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, ManifestError, OutputError
 from leukopy.network.wide_head import STAGES
-from leukopy.slides.reader import Classifier
+from leukopy.slides.classifier import Classifier
 from leukopy.workflows.adapt import AdaptSettings, adapt
 
 THEIRS = {"LY": "monocyte", "MO": "lymphocyte", "EO": "eosinophil", "SNE": "neutrophil"}

@@ -137,7 +137,7 @@ def test_of_few_cells_or_by_an_older_bundle_nothing_is_said(laboratory, slides, 
 def test_an_interrupted_run_says_the_same(laboratory, slides, tmp_path, monkeypatch) -> None:
     whole = analysed(slides, "dim", laboratory, tmp_path / "whole")
     monkeypatch.setattr(parts, "PART_ROWS", 16)
-    monkeypatch.setattr("leukopy.slides.reader.ROWS", 16)
+    monkeypatch.setattr("leukopy.slides.classifier.ROWS", 16)
 
     def stop(stage: str, done: int, total: int) -> None:
         if done >= 16:

@@ -42,6 +42,7 @@ REASONS: dict[str, str] = {
     "unsupported_format": "a kind of image that is not read. Convert it to 8-bit RGB PNG.",
     "too_large": "too large to be one cell. Give a crop of the cell.",
     "too_small": f"too small to hold a cell (short side below {MIN_SIDE} px). Give a larger crop.",
+    "outside": "holds no such box. Correct its position.",
     "truncated": "cut off before its end. Copy it again.",
     "damaged": "damaged. Copy it again.",
 }
@@ -93,7 +94,32 @@ class CellImage:
     """SHA-256 of the file's bytes."""
 
 
-def read_cell(source: Path | bytes, spec: Preprocess) -> CellImage:
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One decoded picture, from which a cell can be prepared for several networks without reading the file again."""
+
+    image: Image.Image
+    """RGB, upright; a JPEG may be decoded at 1 / ``reduction`` of its size."""
+    width: int
+    """Pixels, as stored in the file."""
+    height: int
+    digest: str
+    """SHA-256 of the file's bytes."""
+    reduction: int
+    """1, 2, 4 or 8."""
+    scalable: bool
+    """Whether the file can be decoded at a reduced size: JPEG."""
+
+    def serves(self, short_side: int) -> bool:
+        """Whether reading the file for ``short_side`` would give this very picture."""
+        return not self.scalable or self.reduction == _jpeg_reduction((self.width, self.height), short_side)
+
+
+Box = tuple[int, int, int, int]
+"""Left, upper, width, height in pixels of the picture that holds the cell."""
+
+
+def read_cell(source: Path | bytes, spec: Preprocess, box: Box | None = None) -> CellImage:
     """Read one image of a cell and bring it to the network's size; of several frames, the first.
 
     The centred box of ``spec`` is reduced with an antialiasing triangle filter.
@@ -101,20 +127,60 @@ def read_cell(source: Path | bytes, spec: Preprocess) -> CellImage:
     Args:
         source: a file, or its bytes.
         spec: what the network takes.
+        box: where the cell lies in the picture; None: the picture is the cell.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
+    return prepare(read_picture(source, spec.short_side, box), spec)
+
+
+def read_picture(source: Path | bytes, short_side: int, box: Box | None = None) -> Picture:
+    """Read and decode one picture, or the part of it in ``box``.
+
+    Args:
+        source: a file, or its bytes.
+        short_side: pixels that suffice; a JPEG without ``box`` is decoded at 1/2, 1/4 or 1/8 as long as it keeps them.
+        box: where the cell lies in the picture; None: the whole picture.
+
+    Raises:
+        ImageError: it cannot be read, or ``box`` does not lie in it; ``reason`` is one of :data:`REASONS`.
+    """
     data, where = (source, "image") if isinstance(source, bytes) else (_read(source), str(source))
-    picture, (width, height) = _decode(data, where, spec.short_side)
+    image, (width, height) = _decode(data, where, short_side if box is None else None)
+    digest = hashlib.sha256(data)
+    if box is not None:
+        image, digest = _part(image, box, where), hashlib.sha256(digest.digest() + repr(box).encode())
+        return Picture(image, image.width, image.height, digest.hexdigest(), 1, scalable=False)
+    reduction = round(min(width, height) / min(image.size))
+    return Picture(image, width, height, digest.hexdigest(), reduction, scalable=data.startswith(b"\xff\xd8\xff"))
+
+
+def prepare(picture: Picture, spec: Preprocess) -> CellImage:
+    """The cell of a picture as a network takes it."""
     side = (spec.size, spec.size)
-    cell = picture.resize(side, Image.Resampling.BILINEAR, box=spec.box(*picture.size))
+    cell = picture.image.resize(side, Image.Resampling.BILINEAR, box=spec.box(*picture.image.size))
     if spec.white_balance:
-        cell = cell.point(_white_balance(picture))
+        cell = cell.point(_white_balance(picture.image))
     pixels = np.array(cell)
     if spec.stain is not None:
         pixels = spec.stain(pixels)
-    return CellImage(pixels, width, height, hashlib.sha256(data).hexdigest())
+    return CellImage(pixels, picture.width, picture.height, picture.digest)
+
+
+def _part(image: Image.Image, box: Box, where: str) -> Image.Image:
+    left, upper, width, height = box
+    if min(width, height) < MIN_SIDE:
+        raise _failure("too_small", where, f"box of {width} x {height} px")
+    if left < 0 or upper < 0 or left + width > image.width or upper + height > image.height:
+        raise _failure("outside", where, f"{left}, {upper}, {width} x {height} px in {image.width} x {image.height}")
+    return image.crop((left, upper, left + width, upper + height))
+
+
+def _jpeg_reduction(size: tuple[int, int], short_side: int) -> int:
+    """The largest of 1, 2, 4, 8 at which a JPEG keeps ``short_side`` pixels: what Pillow's ``draft`` chooses."""
+    scale = min(size) // short_side
+    return next(step for step in (8, 4, 2, 1) if scale >= step or step == 1)
 
 
 WHITE = 235

@@ -8,7 +8,7 @@ hand-over between threads, and small batches stay in the processor's cache.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,20 +20,25 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+from PIL import Image
 
 from leukopy.bundle import NetworkFile
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.appearance import measure_appearance
-from leukopy.imaging.decode import CellImage, read_cell
+from leukopy.imaging.decode import CellImage, Picture, prepare
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores
+from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
 from leukopy.taxonomy import FINE
 
 BATCH = 16
 """Images per run of the network. In 8-bit integers 16 cost 4 % less per image than 8; in floating point the cache is
 left from 32 on. The answers are the same bit for bit, whatever comes together."""
+
+VIEW = 192
+"""Short side, in pixels, of the picture of a cell that is kept for people and for its reasons."""
 
 _ORT_ERRORS = (
     ort_errors.Fail,
@@ -59,7 +64,9 @@ class Batch:
     """By name, each with N rows."""
     failures: list[tuple[CellInput, ImageError]]
     appearance: NDArray[np.float32]
-    """(N, 8), as `measure_appearance` gives them; (N, 0) where they were not asked for."""
+    """(N, A), as `measure_appearance` gives them; (N, 0) where they were not asked for."""
+    views: list[Image.Image]
+    """RGB pictures, reduced to a short side of ``VIEW`` to 2 ``VIEW`` pixels; empty where they were not asked for."""
 
 
 class Engine:
@@ -72,6 +79,7 @@ class Engine:
         outputs: Sequence[str] = ("logits",),
         *,
         appearance: bool = False,
+        views: bool = False,
     ) -> None:
         """Load the network.
 
@@ -79,7 +87,8 @@ class Engine:
             network: of an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
             outputs: what to read from the network, as `Bundle.model_path` names it.
-            looks: measure how the pictures look, too.
+            appearance: measure the appearance of the pictures too.
+            views: keep small pictures of the cells too.
 
         Raises:
             BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
@@ -88,7 +97,7 @@ class Engine:
             MissingExtraError: or for one that is not installed.
         """
         self.threads = threads or available_cores()
-        self._appearance = appearance
+        self._appearance, self._views = appearance, views
         self._path, self._spec = network.path, network.preprocess
         self._session = self._network = _open(self._path, network.sha256)
         _check_contract(self._session, network)
@@ -120,12 +129,18 @@ class Engine:
             raise BundleError(f"{self._path}: gives no {output}. Export the bundle again.") from error
         return np.asarray(found, np.float32)
 
-    def run(self, cells: Iterable[CellInput], crop: float | None = None) -> Iterator[Batch]:
+    def run(
+        self,
+        cells: Iterable[CellInput],
+        crop: float | None = None,
+        read: Callable[[CellInput, int], Picture] | None = None,
+    ) -> Iterator[Batch]:
         """Classify ``cells`` in their order; only some batches per thread are ever in memory.
 
         Args:
             cells: image files.
             crop: share of their short side that is kept; by default that of the bundle's card.
+            read: gives the picture of a cell for a short side; by default from its file.
 
         Raises:
             BundleError: the network fails on an image, or gives numbers that are none.
@@ -135,7 +150,7 @@ class Engine:
         spec = self._spec if crop is None else self._spec.model_copy(update={"crop": crop})
         try:
             for batch in _batches(cells):
-                running.append(pool.submit(self._classify, batch, spec))
+                running.append(pool.submit(self._classify, batch, spec, read or Pictures(0).take))
                 if len(running) > 2 * self.threads:
                     yield running.popleft().result()
             while running:
@@ -143,23 +158,33 @@ class Engine:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _classify(self, inputs: Sequence[CellInput], spec: Preprocess) -> Batch:
-        read: list[tuple[CellInput, CellImage]] = []
+    def _classify(
+        self, inputs: Sequence[CellInput], spec: Preprocess, read: Callable[[CellInput, int], Picture]
+    ) -> Batch:
+        cells: list[CellInput] = []
+        images: list[CellImage] = []
+        views: list[Image.Image] = []
         failures: list[tuple[CellInput, ImageError]] = []
         for cell in inputs:
             try:
-                read.append((cell, read_cell(Path(cell.path), spec)))
+                picture = read(cell, spec.short_side)
             except ImageError as error:
                 failures.append((cell, error))
+                continue
+            cells.append(cell)
+            images.append(prepare(picture, spec))
+            if self._views:
+                views.append(_view(picture.image))
         side = spec.size
-        pixels = np.stack([image.pixels for _, image in read]) if read else np.empty((0, side, side, 3), np.uint8)
+        pixels = np.stack([image.pixels for image in images]) if images else np.empty((0, side, side, 3), np.uint8)
         return Batch(
-            cells=[cell for cell, _ in read],
-            sizes=[(image.width, image.height) for _, image in read],
-            digests=[image.digest for _, image in read],
+            cells=cells,
+            sizes=[(image.width, image.height) for image in images],
+            digests=[image.digest for image in images],
             outputs=self.compute(pixels),
             failures=failures,
-            appearance=measure_appearance(pixels) if self._appearance else np.empty((len(read), 0), np.float32),
+            appearance=measure_appearance(pixels) if self._appearance else np.empty((len(images), 0), np.float32),
+            views=views,
         )
 
     def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -191,6 +216,11 @@ def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (a file that was rep
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
         raise BundleError(f"{path}: not a network that can be run. Export the bundle again.") from error
+
+
+def _view(picture: Image.Image) -> Image.Image:
+    step = min(picture.size) // VIEW
+    return picture.reduce(step) if step > 1 else picture
 
 
 def _batches(cells: Iterable[CellInput]) -> Iterator[list[CellInput]]:

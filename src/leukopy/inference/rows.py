@@ -9,6 +9,7 @@ import polars as pl
 
 from leukopy.bundle import Card
 from leukopy.imaging.appearance import APPEARANCE_FEATURES
+from leukopy.imaging.decode import Box
 from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
 PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))
@@ -85,6 +86,12 @@ class CellInput(NamedTuple):
     cell_id: str
     path: str
     """As the operating system gives it, even where that is no valid UTF-8."""
+    slide: str = ""
+    """Name of its slide; empty where the cells are of one slide without a name."""
+    field: str = ""
+    """Path of the picture of its field of view; empty where the picture is the cell."""
+    box: Box | None = None
+    """Where it lies in the picture of the path; None: the picture is the cell."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from leukopy.inference.rows import CellInput
 from leukopy.reports.overlay import VIEW, jpeg, layer
 from leukopy.review.records import Similar
 from leukopy.review.settings import ReviewSettings
-from leukopy.slides.reader import magnified
+from leukopy.slides.classifier import magnified
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE, fine_members
 

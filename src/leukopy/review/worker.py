@@ -18,7 +18,7 @@ from leukopy.review.records import Job, JobState
 from leukopy.review.security.problems import log_error
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import ModelFacts, Store
-from leukopy.slides.reader import Classifier
+from leukopy.slides.classifier import Classifier
 
 IMAGES = 32
 """Classified and written at a time: half a second of work, so that progress moves and little is done twice."""

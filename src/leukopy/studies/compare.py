@@ -196,7 +196,7 @@ def _images_per_second(model: Path, evaluation: Path) -> float:
     """From files to rows, on some of the images that were evaluated."""
     import polars as pl
 
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
     paths = pl.read_parquet(evaluation / "predictions.parquet")["path"][:TIMED].to_list()
     classifier = Classifier.open(model)

@@ -108,7 +108,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
     from leukopy.inference.openvino import runtime
     from leukopy.inference.rows import CellInput
-    from leukopy.slides.reader import magnified
+    from leukopy.slides.classifier import magnified
 
     served = bundle = open_bundle(settings.model)
     listed, left_out = _labelled(settings.labels)
@@ -244,7 +244,7 @@ def _as_served(bundle: Bundle, cells: pl.DataFrame, progress: Progress) -> tuple
 
     from leukopy.inference import file_activations
     from leukopy.network.probabilities import temperatures
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
     from leukopy.taxonomy import FINE
 
     paths, calibration = cells["path"].to_list(), bundle.card.calibration

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leukopy.inference.rows import CellInput
     from leukopy.slides.differential import Differential, ReferenceRanges
     from leukopy.slides.laboratory_check import SlideDistance
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
     from leukopy.slides.result_parts import Parts
     from leukopy.slides.survey import SlideSurvey
 
@@ -99,7 +99,7 @@ def analyze(
     from leukopy.inference.inputs import list_inputs
     from leukopy.slides.differential import ReferenceRanges
     from leukopy.slides.laboratory_check import SlideDistance, nearest_laboratory
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
     from leukopy.slides.result_parts import Parts
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.

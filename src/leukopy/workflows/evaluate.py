@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leukopy.evaluation.agreement import Agreement
     from leukopy.evaluation.levels import Evaluation, Level
     from leukopy.inference.rows import Predictions
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
 CURVES_FILE = "curves.png"
 
@@ -109,7 +109,7 @@ def evaluate(
         OutputError: ``out`` holds something else, or cannot be written.
     """
     from leukopy.reports.evaluation import write_evaluation
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
     listed = select_split(read_images(settings.data, settings.root), settings.split, settings.data)
     labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}")

@@ -164,7 +164,7 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
     from leukopy.explain import METHODS, open_subject, read_index
     from leukopy.inference import activations
     from leukopy.inference.rows import CellInput
-    from leukopy.slides.reader import magnified
+    from leukopy.slides.classifier import magnified
     from leukopy.taxonomy import FINE
 
     codes = [cell.code for cell in FINE]
@@ -202,7 +202,7 @@ def _explain_all(
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
     classifier = Classifier(tools.subject.bundle)
     for part in classifier.stream(inputs, classifier.survey(inputs)):

@@ -65,7 +65,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     from leukopy.inference.inputs import list_inputs
     from leukopy.inference.rows import FAILURE_SCHEMA
     from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
-    from leukopy.slides.reader import Classifier
+    from leukopy.slides.classifier import Classifier
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")

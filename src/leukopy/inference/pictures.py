@@ -1,0 +1,66 @@
+"""Decoded pictures that a slide's survey keeps, so that no file is read twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from leukopy.core.errors import ImageError
+from leukopy.imaging.decode import Picture, read_picture
+from leukopy.inference.rows import CellInput
+
+BUDGET = 96_000_000
+"""Bytes of decoded pictures that are kept: a survey of 128 cells needs 13 MB as JPEG, 50 MB as PNG of 360 px."""
+
+
+class Pictures:
+    """Pictures by cell, within a budget of memory. Threads may share it.
+
+    A file that cannot be read is kept as its error, so that it is not tried again.
+    """
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._kept: dict[CellInput, Picture | ImageError] = {}
+        self._lock = Lock()
+
+    def keep(self, cell: CellInput, short_side: int) -> Picture:
+        """The picture of a cell, read now or before; it is kept while the budget allows.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        known = self._kept.get(cell)
+        if known is not None and (isinstance(known, ImageError) or known.serves(short_side)):
+            return _raised(known)
+        try:
+            found: Picture | ImageError = read_picture(Path(cell.path), short_side, cell.box)
+        except ImageError as error:
+            found = error
+        with self._lock:
+            size = _size(found) - (_size(known) if known is not None else 0)
+            if self._budget >= size:
+                self._budget -= size
+                self._kept[cell] = found
+        return _raised(found)
+
+    def take(self, cell: CellInput, short_side: int) -> Picture:
+        """The picture of a cell, which is kept no longer.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        known = self._kept.pop(cell, None)
+        if known is None or (isinstance(known, Picture) and not known.serves(short_side)):
+            return read_picture(Path(cell.path), short_side, cell.box)
+        return _raised(known)
+
+
+def _raised(found: Picture | ImageError) -> Picture:
+    if isinstance(found, ImageError):
+        raise found
+    return found
+
+
+def _size(found: Picture | ImageError) -> int:
+    return 3 * found.image.width * found.image.height if isinstance(found, Picture) else 1000
