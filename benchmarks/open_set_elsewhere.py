@@ -31,8 +31,8 @@ from leukopy.datasets import open_dataset
 from leukopy.evaluation.roc import delong_interval
 from leukopy.inference import activations
 from leukopy.inference.rows import CellInput
-from leukopy.slides.ood_correction import correct, estimate_shift
 from leukopy.slides.classifier import FAR, magnified
+from leukopy.slides.ood_correction import correct, estimate_shift
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import fine_members
 from leukopy.training.open_set import run_network

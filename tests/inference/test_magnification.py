@@ -11,9 +11,9 @@ from PIL import Image
 
 from leukopy.bundle import open_bundle
 from leukopy.inference.rows import CellInput
-from leukopy.slides.laboratory_check import ENOUGH_CELLS
-from leukopy.slides.magnification import crop_for, diameters, usual_sizes
 from leukopy.slides.classifier import Classifier, magnified
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
+from leukopy.slides.magnification import crop_for, diameters, typical_sizes
 from leukopy.synthesis import draw_cell
 
 USUAL = {"NEU": 0.6, "LY": 0.5}
@@ -52,9 +52,9 @@ def test_few_cells_unknown_classes_and_none_tell_nothing() -> None:
     assert crop_for(np.full(ENOUGH_CELLS, np.nan), ["NEU"] * ENOUGH_CELLS, USUAL, 0.6) == 0.6
 
 
-def test_usual_sizes_are_medians_in_sides_of_the_input() -> None:
+def test_typical_sizes_are_medians_in_sides_of_the_input() -> None:
     found = np.array([0.3, 0.4, 0.5, np.nan, 0.2])
-    assert usual_sizes(found, ["NEU", "NEU", "NEU", "NEU", "LY"], 0.5) == {"LY": 0.4, "NEU": 0.8}
+    assert typical_sizes(found, ["NEU", "NEU", "NEU", "NEU", "LY"], 0.5) == {"LY": 0.4, "NEU": 0.8}
 
 
 @pytest.fixture(scope="module")

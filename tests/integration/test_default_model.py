@@ -17,8 +17,8 @@ from leukopy.bundle import bundled_models, open_bundle
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
 from leukopy.inference.rows import CellInput
-from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 from leukopy.slides.classifier import Classifier
+from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES, FINE, find
 from leukopy.workflows.demo import DemoSettings, demo

@@ -16,8 +16,8 @@ from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
 from leukopy.review.worker import IMAGES, Worker
-from leukopy.slides.ood_correction import Shift
 from leukopy.slides.classifier import Classifier
+from leukopy.slides.ood_correction import Shift
 from leukopy.slides.survey import SlideSurvey
 
 CODES = ("SNE", "LY", "MO")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class Bundle:
         classes is the identity, and ``class_traits`` float32 (8, D), the mean of each coarse class there, whatever N.
         """
         return self.path / MODEL_FILE
+
+    def with_preprocess(self, preprocess: Preprocess) -> Bundle:
+        """The bundle with another preprocessing: that of a slide."""
+        return replace(self, card=self.card.model_copy(update={"preprocess": preprocess}))
 
     @property
     def network(self) -> NetworkFile:

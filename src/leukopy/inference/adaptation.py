@@ -11,7 +11,7 @@ details in them too (`leukopy.network.wide_head`), which the old one gives no we
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from leukopy.bundle import Bundle, write_bundle
-from leukopy.core.progress import Progress, silent
 from leukopy.imaging.augmentation import Augmentation
-from leukopy.imaging.decode import read_cell
+from leukopy.imaging.decode import Picture, prepare
 from leukopy.inference.features import activations
 from leukopy.network.head import Head, read_head, with_head
 from leukopy.network.probabilities import softmax
@@ -101,29 +100,28 @@ class Labelled:
 
 
 def variants(
-    bundle: Bundle, paths: Sequence[str], count: int, seed: int, progress: Progress = silent, output: str = "embedding"
+    bundle: Bundle,
+    pictures: Iterable[Picture],
+    count: int,
+    seed: int,
+    output: str = "embedding",
 ) -> NDArray[np.float32]:
     """Embeddings (N, count, D) of each picture turned, moved, and in other light, stain and focus.
 
     Args:
         bundle: an opened bundle.
-        paths: N images that can be read.
+        pictures: N decoded pictures.
         count: of variants, 1 or more.
         seed: of the variants.
-        progress: told how many images are done.
         output: what to read in place of the embedding.
-
-    Raises:
-        ImageError: an image cannot be read.
     """
     rng, spec, vary = np.random.default_rng(seed), bundle.card.preprocess, Augmentation()
     whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0})  # it turns within the whole square
     found = []
-    for done, path in enumerate(paths, start=1):
-        picture = read_cell(Path(path), whole).pixels
-        pictures = np.stack([vary(picture, spec.size, spec.crop, rng) for _ in range(count)])
-        found.append(activations(bundle, pictures, [output])[output])
-        progress("varying pictures", done, len(paths))
+    for picture in pictures:
+        square = prepare(picture, whole).pixels
+        varied = np.stack([vary(square, spec.size, spec.crop, rng) for _ in range(count)])
+        found.append(activations(bundle, varied, [output])[output])
     return np.stack(found)
 
 

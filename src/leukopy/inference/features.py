@@ -13,6 +13,7 @@ from leukopy.bundle import Bundle
 from leukopy.core.errors import InputError
 from leukopy.core.progress import Progress, silent
 from leukopy.inference.engine import BATCH, Engine
+from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput, printable
 
 
@@ -53,7 +54,11 @@ def embeddings(
 
 
 def file_activations(
-    bundle: Bundle, paths: Sequence[Path | str], name: str, progress: Progress = silent
+    bundle: Bundle,
+    paths: Sequence[Path | str],
+    name: str,
+    progress: Progress = silent,
+    pictures: Pictures | None = None,
 ) -> tuple[NDArray[np.float32], dict[int, str]]:
     """One output of the network for each image file, on all cores.
 
@@ -64,6 +69,7 @@ def file_activations(
         paths: N image files.
         name: the output wanted, as `Bundle.model_path` lists them.
         progress: told how many are done.
+        pictures: decoded pictures that are kept; None: each file is read.
 
     Returns:
         Float32 (N, ...), row i for ``paths[i]``, not-a-number where it failed; and why, by i: one sentence, as in a
@@ -77,7 +83,7 @@ def file_activations(
     found = np.full((len(paths), *engine.shape(name)), np.nan, np.float32)
     failures: dict[int, str] = {}
     done = 0
-    for batch in engine.run(cells):
+    for batch in engine.run(cells, read=pictures.keep if pictures else None):
         found[[int(cell.cell_id) for cell in batch.cells]] = batch.outputs[name]
         failures |= {int(cell.cell_id): printable(str(error)) for cell, error in batch.failures}
         done += len(batch.cells) + len(batch.failures)

@@ -61,7 +61,8 @@ def inputs_digest(cells: Sequence[CellInput]) -> str:
     """SHA-256 over ids and paths in their order: what a run must find again to be resumed."""
     digest = hashlib.sha256()
     for cell in cells:
-        digest.update("\0".join(cell).encode("utf-8", "surrogateescape") + b"\0")
+        parts = (cell.cell_id, cell.path, cell.slide, cell.field, "" if cell.box is None else repr(cell.box))
+        digest.update("\0".join(parts).encode("utf-8", "surrogateescape") + b"\0")
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Decoded pictures that a slide's survey keeps, so that no file is read twice."""
+"""Decoded pictures that are kept, so that no file is read twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from leukopy.core.errors import ImageError
-from leukopy.imaging.decode import Picture, read_picture
+from leukopy.imaging.decode import Box, Picture, read_picture
 from leukopy.inference.rows import CellInput
 
 BUDGET = 96_000_000
@@ -14,14 +14,14 @@ BUDGET = 96_000_000
 
 
 class Pictures:
-    """Pictures by cell, within a budget of memory. Threads may share it.
+    """Pictures by path and box, within a budget of memory. Threads may share it.
 
     A file that cannot be read is kept as its error, so that it is not tried again.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._kept: dict[CellInput, Picture | ImageError] = {}
+        self._kept: dict[tuple[str, Box | None], Picture | ImageError] = {}
         self._lock = Lock()
 
     def keep(self, cell: CellInput, short_side: int) -> Picture:
@@ -30,7 +30,7 @@ class Pictures:
         Raises:
             ImageError: it cannot be read.
         """
-        known = self._kept.get(cell)
+        known = self._kept.get((cell.path, cell.box))
         if known is not None and (isinstance(known, ImageError) or known.serves(short_side)):
             return _raised(known)
         try:
@@ -41,7 +41,7 @@ class Pictures:
             size = _size(found) - (_size(known) if known is not None else 0)
             if self._budget >= size:
                 self._budget -= size
-                self._kept[cell] = found
+                self._kept[cell.path, cell.box] = found
         return _raised(found)
 
     def take(self, cell: CellInput, short_side: int) -> Picture:
@@ -50,7 +50,7 @@ class Pictures:
         Raises:
             ImageError: it cannot be read.
         """
-        known = self._kept.pop(cell, None)
+        known = self._kept.pop((cell.path, cell.box), None)
         if known is None or (isinstance(known, Picture) and not known.serves(short_side)):
             return read_picture(Path(cell.path), short_side, cell.box)
         return _raised(known)

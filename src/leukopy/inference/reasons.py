@@ -15,15 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from leukopy.core.errors import ImageError
-from leukopy.imaging.decode import read_image
 from leukopy.imaging.segmentation import Mask, Plane, dyed_middle, segment
 
 NO_CELL, OUT_OF_FOCUS, SEVERAL = "no cell", "out of focus", "two cells or more"
@@ -40,12 +37,12 @@ _SECOND = 0.33
 1,821 cells."""
 
 
-def reasons(paths: Sequence[Path | None], threads: int) -> list[str | None]:
-    """The reason for each picture, on several threads; None for None."""
-    if not any(paths):
-        return [None] * len(paths)
+def reasons(pictures: Sequence[Image.Image | None], threads: int) -> list[str | None]:
+    """The reason for each RGB picture, on several threads; None for None."""
+    if not any(pictures):
+        return [None] * len(pictures)
     with ThreadPoolExecutor(threads, thread_name_prefix="leukopy") as pool:
-        return list(pool.map(lambda path: None if path is None else _of_file(path), paths))
+        return list(pool.map(lambda picture: None if picture is None else reason(np.asarray(picture)), pictures))
 
 
 def reason(picture: NDArray[np.uint8]) -> str:
@@ -67,13 +64,6 @@ def reason(picture: NDArray[np.uint8]) -> str:
     if _sharpness(levels.sum(axis=-1)) < _BLURRED:
         return OUT_OF_FOCUS
     return SEVERAL if _several(small, dye, nucleus) else UNLIKE
-
-
-def _of_file(path: Path) -> str:
-    try:
-        return reason(read_image(path, short_side=_SIDE))
-    except ImageError:  # it was read a moment ago; gone since, it can only be told by what the network saw
-        return UNLIKE
 
 
 def _sharpness(grey: Plane) -> float:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
 
 from leukopy.bundle import Card
 from leukopy.imaging.appearance import APPEARANCE_FEATURES
@@ -18,6 +22,7 @@ PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (
 CELL_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
     "path": pl.String(),
+    "slide": pl.String(),  # name of its slide; null where the cells are of one slide without a name
     "coarse": pl.String(),  # coarse class: highest summed probability
     "fine": pl.String(),  # fine class: highest probability among the members of coarse
     "confidence": pl.Float32(),  # calibrated probability of coarse
@@ -52,6 +57,12 @@ APPEARANCE_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for
 """How each cell's picture looks, its class accounted for: what slides are judged by. Kept in the parts of a run, never
 in its tables."""
 
+NO_CELL, SEVERAL_CELLS = "no_cell", "several_cells"
+"""The flags of a picture that does not show one cell. It has no class."""
+
+DUPLICATE = "duplicate"
+"""The flag of a picture that an earlier row of the slide holds. It is outside all counts."""
+
 UNIDENTIFIED = "unidentified"
 """The flag of a cell that is stranger than the threshold. Its classes stay the best guess; no count relies on them."""
 
@@ -70,9 +81,14 @@ def cell_schema(card: Card) -> dict[str, pl.DataType]:
     return CELL_SCHEMA | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
 
 
+def has_flag(name: str) -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: whether the cell has a flag."""
+    return pl.col("flags").str.split(";").list.contains(name)
+
+
 def is_unidentified() -> pl.Expr:
     """Of rows of ``CELL_SCHEMA``: whether the cell is flagged `UNIDENTIFIED`."""
-    return pl.col("flags").str.split(";").list.contains(UNIDENTIFIED)
+    return has_flag(UNIDENTIFIED)
 
 
 def counted_code() -> pl.Expr:
@@ -102,6 +118,26 @@ class Predictions:
     failures: pl.DataFrame
     appearance: pl.DataFrame | None = None
     """``APPEARANCE_SCHEMA``, one row for each of ``cells``; None where the bundle has no check of slides."""
+    views: Sequence[Image.Image] = ()
+    """Small pictures of ``cells``; none where the rows were read from a file."""
+    outputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Outputs of the network for ``cells``, as far as they were asked for."""
+
+    def __len__(self) -> int:
+        """Inputs that are done: classified or failed."""
+        return len(self.cells) + len(self.failures)
+
+    @classmethod
+    def concat(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Rows and outputs of several parts, without their views; the first part may be empty."""
+        appearance = [part.appearance for part in parts if part.appearance is not None]
+        names = {name: None for part in parts for name in part.outputs}
+        return cls(
+            pl.concat([part.cells for part in parts]),
+            pl.concat([part.failures for part in parts]),
+            pl.concat(appearance) if appearance else None,
+            outputs={name: np.concatenate([part.outputs[name] for part in parts if part.outputs]) for name in names},
+        )
 
 
 def printable(path: str) -> str:

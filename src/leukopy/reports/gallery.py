@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image, ImageOps
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
-from leukopy.inference.rows import counted_code
+from leukopy.inference.rows import Predictions, counted_code
 from leukopy.taxonomy import DISPLAY_ORDER
 
 PER_CLASS = 24
@@ -48,18 +49,45 @@ def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:
     return pl.concat(shown) if shown else cells.head(0).collect()
 
 
-def thumbnails(rows: pl.DataFrame) -> dict[str, bytes]:
-    """A JPEG of the centred square of each cell, by ``cell_id``.
+class Thumbnails:
+    """Thumbnails of the least certain cells of each class, made while their pictures are at hand.
 
-    A picture that can no longer be read (moved since it was classified) is left out; the page says so in its place.
+    Memory is bounded by the number of classes times ``per_class``, however many cells are added.
     """
-    found = {}
-    for cell_id, path in rows.select("cell_id", "path").iter_rows():
-        try:
-            pixels = read_image(Path(path), short_side=THUMBNAIL)
-        except ImageError:
-            continue
-        stream = BytesIO()
-        ImageOps.fit(Image.fromarray(pixels), (THUMBNAIL, THUMBNAIL)).save(stream, "JPEG", quality=82, optimize=True)
-        found[cell_id] = stream.getvalue()
-    return found
+
+    def __init__(self, per_class: int = PER_CLASS) -> None:
+        self._per_class = per_class
+        self._kept: dict[str, list[tuple[float, str, bytes]]] = {}
+        """By class: (confidence, cell id, JPEG), sorted, at most ``per_class``."""
+
+    def add(self, predictions: Predictions) -> None:
+        """Consider cells whose small pictures came with their rows."""
+        rows = predictions.cells.select(counted_code(), pl.col("fine_confidence").fill_null(0), "cell_id").iter_rows()
+        for view, (code, confidence, cell_id) in zip(predictions.views, rows, strict=False):
+            kept = self._kept.setdefault(code, [])
+            if len(kept) < self._per_class or (kept and (confidence, cell_id) < kept[-1][:2]):
+                insort(kept, (confidence, cell_id, _jpeg(view)))
+                del kept[self._per_class :]
+
+    def of(self, rows: pl.DataFrame) -> dict[str, bytes]:
+        """A JPEG of the centred square of each cell, by ``cell_id``.
+
+        A picture that was classified before a resume is read again; one that can no longer be read is left out, and
+        the page says so in its place.
+
+        Args:
+            rows: of ``CELL_SCHEMA``, as `choose` returns them.
+        """
+        found = {cell_id: jpeg for kept in self._kept.values() for _, cell_id, jpeg in kept}
+        for cell_id, path in rows.filter(~pl.col("cell_id").is_in(list(found))).select("cell_id", "path").iter_rows():
+            try:
+                found[cell_id] = _jpeg(Image.fromarray(read_image(Path(path), short_side=THUMBNAIL)))
+            except ImageError:
+                continue
+        return found
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    stream = BytesIO()
+    ImageOps.fit(picture, (THUMBNAIL, THUMBNAIL)).save(stream, "JPEG", quality=82, optimize=True)
+    return stream.getvalue()

@@ -28,7 +28,7 @@ from leukopy.inference.rows import CellInput
 from leukopy.reports.overlay import VIEW, jpeg, layer
 from leukopy.review.records import Similar
 from leukopy.review.settings import ReviewSettings
-from leukopy.slides.classifier import magnified
+from leukopy.slides.classifier import Classifier
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE, fine_members
 
@@ -76,7 +76,7 @@ class Aids:
         """
         with self._opening:
             bundle = self._bundle
-        return magnified(bundle, [CellInput(str(path), str(path)) for path in slide]).card.preprocess
+        return Classifier(bundle).slide([CellInput(str(path), str(path)) for path in slide]).preprocess
 
     def _heat(self, source: Path | bytes, code: str, spec: Preprocess | None = None) -> bytes:
         """The heat map of a class as a PNG to be laid over the picture of a cell, with the picture's proportions.

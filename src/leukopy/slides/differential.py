@@ -7,7 +7,7 @@ giant platelets are given per 100 leukocytes beside them; platelets are never pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -139,6 +139,11 @@ def differential(
         notes=_notes(cells, leukocytes, uncertain),
         reference_name=ranges.name,
     )
+
+
+def withhold(count: Differential) -> Differential:
+    """The counts without their lines: for a slide whose pictures cannot be trusted."""
+    return replace(count, lines=(), beside=(), outside={}, notes=())
 
 
 def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[str]:

@@ -35,25 +35,14 @@ class SlideDistance:
     """From how many cells it is known."""
 
     @property
-    def strange(self) -> bool:
+    def foreign(self) -> bool:
         """Whether the slide looks unlike those of the training."""
         return self.distance > 1
-
-    @property
-    def note(self) -> str | None:
-        """What a reader must know; None where the slide looks like those of the training."""
-        if not self.strange:
-            return None
-        return (
-            f"Stain or scanner unlike any that the model learnt from: distance {self.distance:.1f} (1 is usual at "
-            f"most), nearest {self.nearest}. Expect lower accuracy; 20 corrected cells of each class and "
-            "`leukopy adapt` help."
-        )
 
 
 @dataclass
 class AppearanceSum:
-    """Sum of the looks of a slide's cells, however many."""
+    """Sum of the appearance of a slide's cells, however many."""
 
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(APPEARANCE_FEATURES)))
     """(8,), of ``imaging.appearance.APPEARANCE_FEATURES``, with the class of each cell accounted for."""
@@ -67,10 +56,10 @@ class AppearanceSum:
 
 
 def class_free(appearance: NDArray[np.float32], classes: Sequence[str], check: SlideCheck) -> pl.DataFrame:
-    """Looks less what a cell's class does to them, so that a slide of lymphocytes alone is not strange for that.
+    """Appearance without the effect of the class, so that a slide of lymphocytes alone is not foreign for that.
 
     Args:
-        looks: (N, 8), as `measure_appearance` gives them.
+        appearance: (N, A), as `measure_appearance` gives them.
         classes: coarse codes of the N cells.
         check: of the bundle.
 
@@ -85,12 +74,12 @@ def class_free(appearance: NDArray[np.float32], classes: Sequence[str], check: S
 def with_laboratory(
     check: SlideCheck, name: str, appearance: NDArray[np.float32], classes: Sequence[str]
 ) -> SlideCheck:
-    """A check that knows one more laboratory, or knows it anew.
+    """The check with one more laboratory, or with a newer one of that name.
 
     Args:
         check: of the bundle.
         name: of the laboratory.
-        looks: (N, 8) of some of its cells, ``ENOUGH_CELLS`` or more.
+        appearance: (N, A) of some of its cells, ``ENOUGH_CELLS`` or more.
         classes: their coarse codes.
     """
     free = class_free(appearance, classes, check).to_numpy().astype(np.float64)

@@ -1,9 +1,8 @@
-"""How large cells are in the pictures of a slide, and how much of each picture to keep for it.
+"""Size of the cells in the pictures of a slide, and the share of each picture to keep.
 
 Laboratories crop and magnify as they please: a cell takes .38 of the side of a picture in one, .57 in another, and a
-network takes a cell that is half as large again for another class. The size of cells is known, so that a few of a slide
-tell its magnification; each is held against the usual size of its class, since a slide of lymphocytes alone has small
-cells at any magnification.
+network confuses a cell that is half as large again with another class. The survey measures some cells of the slide.
+Each is compared with the typical size of its class: a slide of lymphocytes alone has small cells at any magnification.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
@@ -24,7 +24,7 @@ SAMPLE = 32
 _SIDE = 128
 """Short side, in pixels, from which a cell is measured."""
 _SAME = 0.08
-"""Cells larger or smaller by this share are as large as usual: as much lies between slides of one laboratory."""
+"""Relative change of size that counts as none: slides of one laboratory differ by as much."""
 _SMALLEST, _WHOLE = 0.3, 1.0
 """Shares of the short side that are kept, at least and at most."""
 
@@ -37,19 +37,19 @@ def diameters(paths: Sequence[Path], threads: int) -> NDArray[np.float64]:
         threads: that measure them.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="leukopy") as pool:
-        return np.array(list(pool.map(_diameter, paths)), dtype=np.float64)
+        return np.array(list(pool.map(_of_file, paths)), dtype=np.float64)
 
 
-def crop_for(found: NDArray[np.float64], classes: Sequence[str], usual: Mapping[str, float], crop: float) -> float:
-    """The share of the short side to keep of a slide's pictures, for its cells to be as large as those learnt from.
+def crop_for(found: NDArray[np.float64], classes: Sequence[str], typical: Mapping[str, float], crop: float) -> float:
+    """The share of the short side to keep, so that the cells are as large as those of the training.
 
     Args:
-        found: (N,), `diameters` of some of its cells; of fewer than ``ENOUGH_CELLS`` nothing is said.
-        classes: their coarse codes, as the network sees them so far.
-        usual: by coarse code, the diameter of the usual cell in sides of the network's input.
-        crop: that of the model, which stays where the cells are as large as usual.
+        found: (N,), `diameters` of some of its cells; fewer than ``ENOUGH_CELLS`` keep ``crop``.
+        classes: their coarse codes by the network.
+        typical: by coarse code, the diameter of the typical cell in sides of the network's input.
+        crop: of the model; it is returned where the cells have their typical size.
     """
-    expected = np.array([usual.get(code, np.nan) for code in classes])
+    expected = np.array([typical.get(code, np.nan) for code in classes])
     larger = found / crop / expected
     larger = larger[np.isfinite(larger)]
     if len(larger) < ENOUGH_CELLS:
@@ -60,8 +60,8 @@ def crop_for(found: NDArray[np.float64], classes: Sequence[str], usual: Mapping[
     return round(float(np.clip(crop * times, _SMALLEST, _WHOLE)), 2)
 
 
-def usual_sizes(found: NDArray[np.float64], classes: Sequence[str], crop: float) -> dict[str, float]:
-    """By coarse code, the diameter of the usual cell in sides of the network's input, for a model's card.
+def typical_sizes(found: NDArray[np.float64], classes: Sequence[str], crop: float) -> dict[str, float]:
+    """By coarse code, the diameter of the typical cell in sides of the network's input, for a model's card.
 
     Args:
         found: (N,), `diameters` of cells of the training.
@@ -76,12 +76,17 @@ def usual_sizes(found: NDArray[np.float64], classes: Sequence[str], crop: float)
     }
 
 
-def _diameter(path: Path) -> float:
+def diameter(picture: NDArray[np.uint8]) -> float:
+    """Diameter of the disc of the cell's area, in short sides of the picture (H, W, 3); NaN where no cell is found."""
     from leukopy.imaging.segmentation import segment  # noqa: PLC0415 (scikit-image: half as long again to start)
 
+    step = min(picture.shape[:2]) // _SIDE
+    cell = segment(np.asarray(Image.fromarray(picture).reduce(step)) if step > 1 else picture).cell
+    return float(2 * np.sqrt(cell.sum() / np.pi) / min(cell.shape)) if cell.any() else float("nan")
+
+
+def _of_file(path: Path) -> float:
     try:
-        picture = read_image(path, short_side=_SIDE)
+        return diameter(read_image(path, short_side=_SIDE))
     except ImageError:  # it becomes a failure where it is classified
         return float("nan")
-    cell = segment(picture).cell
-    return float(2 * np.sqrt(cell.sum() / np.pi) / min(cell.shape)) if cell.any() else float("nan")

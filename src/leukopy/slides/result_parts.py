@@ -1,4 +1,4 @@
-"""The rows of a long run, kept in parts, so that a run that ends early loses seconds of work and is continued."""
+"""Rows of a run in parts on disk: an interrupted run loses seconds of work and is resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PART_ROWS = 2048
 """Rows per part: a few seconds of work, some hundred kilobytes."""
 
 
-class Parts:
+class ResultParts:
     """A folder of ``part-00000.parquet``, ``part-00001.parquet`` …, each whole or absent.
 
     A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``. How the
@@ -105,6 +105,13 @@ class Parts:
             .row(0)
         )
         return AppearanceSum(np.array(found[:-1]), found[-1])
+
+    def digests(self) -> list[str]:
+        """Digests of the pictures that were read."""
+        if not self.rows:
+            return []
+        found: list[str] = self._rows().select("digest").drop_nulls().collect()["digest"].to_list()
+        return found
 
     def remove(self) -> None:
         """Delete the folder, once its rows are merged."""

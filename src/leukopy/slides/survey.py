@@ -1,77 +1,171 @@
-"""What a few cells of a slide tell of all of it, before the first is classified."""
+"""Survey of a slide: what up to 128 of its cells tell of all, before the first is classified.
+
+The survey finds the magnification, the rise of the out-of-distribution score, and the class means of the slide. It
+looks at trusted cells alone: pictures that hold no cell, or several, would bias all three.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leukopy.slides.class_means import SlideClassMeans
-from leukopy.slides.ood_correction import NO_SHIFT, Shift
-from leukopy.taxonomy import COARSE
+from leukopy.bundle import Card
+from leukopy.core.errors import ImageError
+from leukopy.inference.engine import Engine
+from leukopy.inference.pictures import Pictures
+from leukopy.inference.rows import CellInput
+from leukopy.network.probabilities import calibrated, softmax
+from leukopy.slides import magnification
+from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, SlideClassMeans, estimate_class_means
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
+from leukopy.slides.ood_correction import NO_SHIFT, Shift, correct, estimate_shift
+from leukopy.taxonomy import COARSE, coarse_matrix
 
 SAMPLE = 128
-"""Cells of a slide that are looked at, at most."""
+"""Cells of a slide that are surveyed, at most."""
 
 UNUSUAL = 0.5
 """`SlideSurvey.foreign_probability` from which the re-estimated class means weigh as much as the learnt ones."""
 
+FAR = "ood_score.far"
+"""The output of the network that is the first part of ``ood_score``."""
+
 T = TypeVar("T")
+Outputs = Mapping[str, NDArray[np.float32]]
+_TO_COARSE = coarse_matrix()
 
 
 @dataclass(frozen=True)
 class SlideSurvey:
-    """How the cells of a slide are to be looked at, and judged."""
+    """What is known of a slide before its cells are classified."""
 
     crop: float | None = None
-    """Share of the short side of its pictures that the network gets; None: as its card says."""
+    """Share of the short side of its pictures that the network gets; None: the card's."""
     shift: Shift = NO_SHIFT
-    """How much stranger its usual cell is than a known one."""
+    """Rise of the out-of-distribution score."""
     classes: SlideClassMeans | None = None
-    """How its classes look; None: as everywhere."""
+    """Re-estimated class means; None: the learnt ones hold."""
     foreign_probability: float = 0.0
-    """How much its cells are unlike those of the laboratory that validated the model, 0 to 1."""
+    """Mean probability that a cell comes from another laboratory than the one that validated the model."""
 
     @property
     def cells_used(self) -> int | None:
-        """From how many cells its classes were found again; None where that says little."""
+        """Number of cells from which class means were re-estimated; None where these weigh little."""
         if self.classes is None or self.foreign_probability < UNUSUAL:
             return None
         return round(float(self.classes.cells.sum()))
 
-    @property
-    def note(self) -> str:
-        """What whoever reads the slide's figures must know; nothing where it is a usual one."""
-        if self.cells_used is None:
-            return ""
-        return (
-            "Its cells are unlike those of the laboratory that validated the model: its classes were found again from "
-            f"{self.cells_used} cells of this slide, so that what is said of one depends on the others. Check more of "
-            "them than usual."
-        )
-
     def facts(self) -> dict[str, object]:
-        """What of it is worth telling, for the record of a run."""
-        seen = None
+        """What the record of a run keeps."""
+        cells = None
         if self.classes is not None:
-            seen = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
+            cells = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
         return {
             "crop": self.crop,
             "shift": asdict(self.shift),
             "foreign_probability": round(self.foreign_probability, 3),
-            "cells_looked_at": seen,
+            "class_cells": cells,
             "cells_used": self.cells_used,
-            "note": self.note,
         }
 
 
 NO_SURVEY = SlideSurvey()
-"""Of a slide that nothing is known of: each cell is taken by itself."""
+"""Nothing is known of the slide: each cell is classified by itself."""
 
 
 def sample_of(slide: Sequence[T], size: int = SAMPLE) -> list[T]:
     """Up to ``size`` of a slide's cells, evenly over the list: it may be sorted by class."""
     places = np.linspace(0, len(slide) - 1, min(size, len(slide))).round().astype(int)
     return [slide[place] for place in places]
+
+
+def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], pictures: Pictures) -> SlideSurvey:
+    """Survey a slide by an evenly spread sample of its cells.
+
+    Args:
+        engine: runs the network; it must give the outputs that the card's corrections read.
+        card: of the model.
+        cells: all cells of the slide, in an order that is always the same.
+        pictures: keeps the decoded pictures of the sample.
+
+    Returns:
+        ``NO_SURVEY`` where fewer than ``ENOUGH_CELLS`` cells can be trusted.
+    """
+    sample = sample_of(cells)
+    if len(sample) < ENOUGH_CELLS:
+        return NO_SURVEY
+    crop = find_crop(engine, card, sample, pictures)
+    outputs = _outputs(engine, sample, crop, pictures)
+    if len(outputs["logits"]) < ENOUGH_CELLS:
+        return SlideSurvey(crop)
+    shift = _shift(card, outputs)
+    known = ood_scores(card, outputs, shift) <= 1
+    if known.sum() < ENOUGH_CELLS:
+        return SlideSurvey(crop, shift)
+    outputs = {name: values[known] for name, values in outputs.items()}
+    foreign = float(outputs["foreign_probability"].mean()) if "foreign_probability" in outputs else 0.0
+    return SlideSurvey(crop, shift, _class_means(engine, card, outputs), foreign)
+
+
+def find_crop(engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures) -> float | None:
+    """The share of the slide's pictures to keep, so that its cells are as large as those of the training.
+
+    Returns:
+        None where the card states no cell sizes: its own crop holds.
+    """
+    if card.cell_sizes is None:
+        return None
+    some = sample_of(sample, magnification.SAMPLE)
+    batches = list(engine.run(some, read=pictures.keep))
+    classes = [code for batch in batches for code in coarse_codes(card, batch.outputs)]
+    cells = [cell for batch in batches for cell in batch.cells]
+    with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
+        found = np.array(list(pool.map(lambda cell: _diameter(cell, card, pictures), cells)), dtype=np.float64)
+    return magnification.crop_for(found, classes, card.cell_sizes, card.preprocess.crop)
+
+
+def ood_scores(card: Card, outputs: Outputs, shift: Shift) -> NDArray[np.float32]:
+    """Out-of-distribution scores (N,), corrected for the slide, in units of the threshold; 0 without such an output."""
+    if card.open_set is None:
+        return np.zeros(len(outputs["logits"]), np.float32)
+    score = outputs["ood_score"]
+    if card.open_set.baseline is not None:
+        score = correct(score, outputs[FAR], shift)
+    return np.asarray(score / card.open_set.threshold, np.float32)
+
+
+def coarse_codes(card: Card, outputs: Outputs) -> list[str]:
+    """The most probable coarse class of each cell."""
+    best = (calibrated(card.calibration, outputs) @ _TO_COARSE).argmax(axis=1)
+    return [COARSE[index].code for index in best]
+
+
+def _outputs(engine: Engine, sample: Sequence[CellInput], crop: float | None, pictures: Pictures) -> Outputs:
+    batches = [batch.outputs for batch in engine.run(sample, crop, pictures.keep)]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _diameter(cell: CellInput, card: Card, pictures: Pictures) -> float:
+    try:
+        picture = pictures.keep(cell, card.preprocess.short_side)
+    except ImageError:  # it becomes a failure where it is classified
+        return float("nan")
+    return magnification.diameter(np.asarray(picture.image))
+
+
+def _shift(card: Card, outputs: Outputs) -> Shift:
+    if card.open_set is None or card.open_set.baseline is None:
+        return NO_SHIFT
+    return estimate_shift(outputs["ood_score"], outputs[FAR], card.open_set.baseline)
+
+
+def _class_means(engine: Engine, card: Card, outputs: Outputs) -> SlideClassMeans | None:
+    if card.slide_classes is None:
+        return None
+    coarse = (softmax(np.asarray(outputs["logits"])) @ _TO_COARSE).astype(np.float32)
+    return estimate_class_means(outputs[TRAITS], coarse, engine.constant(CLASS_TRAITS), card.slide_classes)

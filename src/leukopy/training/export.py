@@ -27,7 +27,7 @@ from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.network.outputs import with_class_activation
 from leukopy.network.quantise import quantised
-from leukopy.slides.magnification import diameters, usual_sizes
+from leukopy.slides.magnification import diameters, typical_sizes
 from leukopy.training.data import CellData, Pictures
 from leukopy.training.domain_classifier import FOREIGN, cells_to_tell, fit_boundary, with_foreign_probability
 from leukopy.training.lightning_module import CellModule, validation_figures
@@ -200,7 +200,7 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     parts = cells.partition_by("coarse", maintain_order=True)
     cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)
     found = diameters([Path(path) for path in cells["path"]], available_cores())
-    return usual_sizes(found, cells["coarse"].to_list(), settings.preprocess.crop)
+    return typical_sizes(found, cells["coarse"].to_list(), settings.preprocess.crop)
 
 
 def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:

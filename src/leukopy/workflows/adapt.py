@@ -15,6 +15,8 @@ from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
@@ -24,11 +26,17 @@ if TYPE_CHECKING:
     from leukopy.evaluation.classification import Classification
     from leukopy.evaluation.intervals import Estimate
     from leukopy.inference.adaptation import Adaptable, Labelled
+    from leukopy.inference.pictures import Pictures
+    from leukopy.inference.rows import CellInput
+    from leukopy.slides.slide import Slide
 
 REPORT_FILE = "adapt.json"
 
 _MOST_VARIANTS = 8000
 """Pictures: half a minute of work."""
+
+_PICTURES = 256_000_000
+"""Bytes of decoded pictures that are kept: 2,500 labelled JPEG cells. What exceeds them is read again."""
 
 _FEWEST = 10
 """Labelled cells below which nothing can be said of what a fit is worth."""
@@ -107,8 +115,9 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     from leukopy.bundle import open_bundle
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
     from leukopy.inference.openvino import runtime
+    from leukopy.inference.pictures import Pictures
     from leukopy.inference.rows import CellInput
-    from leukopy.slides.classifier import magnified
+    from leukopy.slides.classifier import Classifier
 
     served = bundle = open_bundle(settings.model)
     listed, left_out = _labelled(settings.labels)
@@ -119,14 +128,18 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         runtime=runtime(),
     )
     begin(out, run, overwrite=overwrite)
-    bundle = magnified(bundle, [CellInput(*cell) for cell in listed.select("cell_id", "path").iter_rows()])
+    pictures = Pictures(_PICTURES)
+    slide = Classifier(served).slide(
+        [CellInput(*cell) for cell in listed.select("cell_id", "path").iter_rows()], pictures
+    )
+    bundle = served.with_preprocess(slide.preprocess)
     with adaptable(bundle) as network:
-        table, labelled, failures = _read(network, listed, settings, progress)
+        table, labelled, failures = _read(network, listed, settings, progress, pictures)
         _write_failures(out / "failures.csv", failures)
         test = (table["split"] == "test").fill_null(value=False).to_numpy()
         _check(settings.labels, labelled, test)
-        train = _with_variants(network, labelled[~test], table.filter(~test)["path"].to_list(), settings, progress)
-    before, usual = _as_served(served, table, progress)
+        train = _with_variants(network, labelled[~test], table.filter(~test), settings, pictures)
+    before, usual = _as_served(served, slide, table, progress, pictures)
     adapted = fit_head(network.head, train, settings.penalty)
     out_of_fold = held_out(network.head, train, settings.penalty)
     if test.any():
@@ -141,7 +154,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     rows, shown = (table.filter(test), before[test]) if test.any() else (table, before)
     temperature = _temperature(out_of_fold, train, usual)
     result = _judge(rows, shown, after / temperature)
-    bundle = _knowing(bundle, table.filter(~test), settings.labels.name)
+    bundle = _knowing(bundle, table.filter(~test), settings.labels.name, pictures)
     content = network.with_head(adapted)
     card = _write(bundle, (content, temperature), settings, out, (how, len(train.embeddings), result))
     report = {
@@ -171,7 +184,7 @@ def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
 
 
 def _read(
-    network: Adaptable, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress
+    network: Adaptable, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress, pictures: Pictures
 ) -> tuple[pl.DataFrame, Labelled, pl.DataFrame]:
     """The cells that could be read, what the network sees of them, and the others with their reason."""
     import polars as pl
@@ -180,7 +193,7 @@ def _read(
     from leukopy.inference import file_activations
     from leukopy.inference.adaptation import Labelled
 
-    seen, reasons = file_activations(network.bundle, cells["path"].to_list(), network.output, progress)
+    seen, reasons = file_activations(network.bundle, cells["path"].to_list(), network.output, progress, pictures)
     kept = [row for row in range(len(cells)) if row not in reasons]
     failures = pl.DataFrame(
         {"cell_id": cells["cell_id"][list(reasons)], "message": list(reasons.values())},
@@ -224,33 +237,46 @@ def _check(path: Path, labelled: Labelled, test: NDArray[np.bool_]) -> None:
 
 
 def _with_variants(
-    network: Adaptable, cells: Labelled, paths: list[str], settings: AdaptSettings, progress: Progress
+    network: Adaptable, cells: Labelled, table: pl.DataFrame, settings: AdaptSettings, pictures: Pictures
 ) -> Labelled:
     """The cells with variants of their pictures, as many as stay quick."""
     from dataclasses import replace
 
     from leukopy.inference.adaptation import variants
 
-    count = min(settings.variants, _MOST_VARIANTS // len(paths))
+    count = min(settings.variants, _MOST_VARIANTS // len(table))
     if not count:
         return cells
-    varied = variants(network.bundle, paths, count, settings.seed, progress, network.output)
+    side = network.bundle.card.preprocess.short_side
+    decoded = (pictures.keep(cell, side) for cell in _inputs(table))
+    varied = variants(network.bundle, decoded, count, settings.seed, network.output)
     return replace(cells, variants=varied)
 
 
-def _as_served(bundle: Bundle, cells: pl.DataFrame, progress: Progress) -> tuple[NDArray[np.float32], float]:
-    """What the model makes of the cells, taken for one slide: log-probabilities (N, 11), and its mean temperature."""
+def _inputs(table: pl.DataFrame) -> Iterator[CellInput]:
+    from leukopy.inference.rows import CellInput
+
+    return (CellInput(cell_id, path) for cell_id, path in table.select("cell_id", "path").iter_rows())
+
+
+def _as_served(
+    bundle: Bundle, slide: Slide, cells: pl.DataFrame, progress: Progress, pictures: Pictures
+) -> tuple[NDArray[np.float32], float]:
+    """Log-probabilities (N, F) of the cells by the model as it is, as one slide, and its mean temperature."""
     import numpy as np
 
     from leukopy.inference import file_activations
+    from leukopy.inference.rows import Predictions
     from leukopy.network.probabilities import temperatures
-    from leukopy.slides.classifier import Classifier
     from leukopy.taxonomy import FINE
 
     paths, calibration = cells["path"].to_list(), bundle.card.calibration
-    found = Classifier(bundle).predict(paths, progress).cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()
+    rows = Predictions.concat(list(slide.rows(_inputs(cells)))).cells
+    found = rows.select(f"p_{cell.code}" for cell in FINE).to_numpy()
     further = [name for name in calibration.outputs if name != "logits"]
-    usual = temperatures(calibration, {name: file_activations(bundle, paths, name, progress)[0] for name in further})
+    usual = temperatures(
+        calibration, {name: file_activations(bundle, paths, name, progress, pictures)[0] for name in further}
+    )
     return np.log(found.clip(min=1e-12)), float(usual.mean())
 
 
@@ -303,14 +329,14 @@ def _numbers(judged: Judged) -> dict[str, object]:
     }
 
 
-def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
-    """The bundle, whose check of slides knows this laboratory too: its slides are no longer strange."""
+def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str, pictures: Pictures) -> Bundle:
+    """The bundle, whose check of slides knows this laboratory too: its slides are no longer foreign."""
     from dataclasses import replace
 
     import numpy as np
 
     from leukopy.imaging.appearance import measure_appearance
-    from leukopy.imaging.decode import read_cell
+    from leukopy.imaging.decode import prepare
     from leukopy.slides.laboratory_check import ENOUGH_CELLS, with_laboratory
     from leukopy.taxonomy import find
 
@@ -318,7 +344,10 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str) -> Bundle:
     if check is None or len(cells) < ENOUGH_CELLS:
         return bundle
     appearance = np.concatenate(
-        [measure_appearance(read_cell(Path(path), spec).pixels[None]) for path in cells["path"]]
+        [
+            measure_appearance(prepare(pictures.keep(cell, spec.short_side), spec).pixels[None])
+            for cell in _inputs(cells)
+        ]
     )
     check = with_laboratory(
         check, f"the laboratory of {labels}", appearance, [str(find(code).coarse) for code in cells["code"]]

@@ -180,21 +180,16 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
     """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``."""
     import polars as pl
 
-    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema
+    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions
 
     inputs = [CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows()]
-    cells, failures = [pl.DataFrame(schema=cell_schema(classifier.card))], [pl.DataFrame(schema=FAILURE_SCHEMA)]
-    done = 0
-    # A data set counts as one slide: how large and how strange its cells are is told once.
-    for part in classifier.stream(inputs, classifier.survey(inputs)):
-        cells.append(part.cells)
-        failures.append(part.failures)
-        done += len(part.cells) + len(part.failures)
-        progress("classifying", done, len(labelled))
+    parts = [Predictions(pl.DataFrame(schema=classifier.schema), pl.DataFrame(schema=FAILURE_SCHEMA))]
+    for part in classifier.slide(inputs).rows():  # the images count as one slide
+        parts.append(replace(part, views=()))
+        progress("classifying", sum(map(len, parts)), len(labelled))
+    found = Predictions.concat(parts)
     truth = labelled.select("cell_id", "source", "group", "^code2?$").rename(lambda name: name.replace("code", "truth"))
-    return Predictions(
-        truth.join(pl.concat(cells), on="cell_id", how="inner", maintain_order="left"), pl.concat(failures)
-    )
+    return Predictions(truth.join(found.cells, on="cell_id", how="inner", maintain_order="left"), found.failures)
 
 
 def _write_rows(out: Path, found: Predictions) -> None:

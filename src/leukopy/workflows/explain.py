@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from leukopy.inference.rows import CellInput
     from leukopy.reports.explanation import Like, Map, ShownCell
     from leukopy.reports.overlay import View
+    from leukopy.slides.slide import Slide
 
 OVERLAYS = "overlays"
 HEAT_FILE = "heat.npz"
@@ -95,6 +96,7 @@ class _Tools:
 
     settings: ExplainSettings
     subject: Subject
+    slide: Slide
     explainers: dict[str, Explainer]
     index: NeighbourIndex | None
     grid: int
@@ -164,7 +166,7 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
     from leukopy.explain import METHODS, open_subject, read_index
     from leukopy.inference import activations
     from leukopy.inference.rows import CellInput
-    from leukopy.slides.classifier import magnified
+    from leukopy.slides.classifier import Classifier
     from leukopy.taxonomy import FINE
 
     codes = [cell.code for cell in FINE]
@@ -172,14 +174,14 @@ def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
         raise SettingsError(f"--target {settings.target}: not a fine class; known: {', '.join(codes)}.")
     opened = {name: METHODS[name] for name in settings.methods}
     subject = open_subject(settings.model)
-    slide = [CellInput(*cell) for cell in paths.items()]
-    subject = replace(subject, bundle=magnified(subject.bundle, slide))
+    slide = Classifier(subject.bundle).slide([CellInput(*cell) for cell in paths.items()])
+    subject = replace(subject, bundle=subject.bundle.with_preprocess(slide.preprocess))
     side = subject.bundle.card.preprocess.size
     nothing = np.zeros((0, side, side, 3), np.uint8)
     grid = activations(subject.bundle, nothing, ["feature_map"])["feature_map"].shape[-1]
     explainers = {name: _viewed(method.open(subject), settings) for name, method in opened.items()}
     index = read_index(subject.bundle) if settings.neighbours else None
-    return _Tools(settings, subject, explainers, index, grid, paths)
+    return _Tools(settings, subject, slide, explainers, index, grid, paths)
 
 
 def _viewed(explainer: Explainer, settings: ExplainSettings) -> Explainer:
@@ -202,10 +204,8 @@ def _explain_all(
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.slides.classifier import Classifier
 
-    classifier = Classifier(tools.subject.bundle)
-    for part in classifier.stream(inputs, classifier.survey(inputs)):
+    for part in tools.slide.rows(inputs):
         found.failures.append(part.failures)
         found.done += len(part.failures)
         for cell in part.cells.iter_rows(named=True):
@@ -259,20 +259,21 @@ def _prepare(tools: _Tools, path: Path, target: int) -> tuple[Case, View]:
     from PIL import Image
 
     from leukopy.explain.scores import Case
-    from leukopy.imaging.decode import read_cell
+    from leukopy.imaging.decode import prepare, read_picture
     from leukopy.imaging.preprocess import Preprocess
     from leukopy.imaging.segmentation import segment
     from leukopy.reports.overlay import VIEW, View
 
     spec = tools.subject.bundle.card.preprocess
-    large = read_cell(path, Preprocess(size=VIEW, crop=spec.crop)).pixels
+    picture = read_picture(path, round(VIEW / spec.crop))
+    large = prepare(picture, Preprocess(size=VIEW, crop=spec.crop)).pixels
     masks = segment(large)
 
     def shares(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         picture = Image.fromarray(mask.astype(np.float32))
         return np.array(picture.resize((spec.size, spec.size), Image.Resampling.BOX))
 
-    case = Case(read_cell(path, spec).pixels, shares(masks.cell), shares(masks.nucleus), target)
+    case = Case(prepare(picture, spec).pixels, shares(masks.cell), shares(masks.nucleus), target)
     return case, View(large, masks)
 
 

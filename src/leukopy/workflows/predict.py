@@ -64,8 +64,8 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
 
     from leukopy.inference.inputs import list_inputs
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
     from leukopy.slides.classifier import Classifier
+    from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
@@ -73,12 +73,12 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     classifier = Classifier.open(settings.model, settings.threads)
     done, appearance = 0, AppearanceSum()
     failures = [pl.DataFrame(schema=FAILURE_SCHEMA)]
-    with _writer(out) as write, closing(classifier.stream(inputs, classifier.survey(inputs))) as stream:
+    with _writer(out) as write, closing(classifier.slide(inputs).rows()) as stream:
         for predictions in stream:
             write(predictions)
             failures.append(predictions.failures)
             appearance.add(predictions.appearance)
-            done += len(predictions.cells) + len(predictions.failures)
+            done += len(predictions)
             progress("classifying", done, len(inputs))
     failed = pl.concat(failures)
     return PredictResult(done - len(failed), failed, nearest_laboratory(appearance, classifier.card.slide_check))
@@ -87,14 +87,14 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
 @contextmanager
 def _writer(out: Path | BinaryIO) -> Iterator[Callable[[Predictions], None]]:
     """What takes the rows as they come."""
-    from leukopy.slides.result_parts import Parts
+    from leukopy.slides.result_parts import ResultParts
 
     if not isinstance(out, Path):
         headers = chain([True], repeat(False))
         yield lambda rows: _send(out, rows.cells.write_csv(include_header=next(headers), float_precision=6))
         return
     with _scratch_folder(out) as scratch:
-        parts = Parts(scratch)
+        parts = ResultParts(scratch)
         try:
             yield parts.add
         except KeyboardInterrupt as interrupt:

@@ -1,0 +1,80 @@
+"""The page of many slides: a line per slide, sortable, those that stand out first."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+
+from leukopy.core.files import write_text
+from leukopy.reports.rendering import flat, render
+from leukopy.slides.slides_table import LINES
+from leukopy.taxonomy import COARSE, FINE, find
+
+_SHOWN = [cell.code for cell in COARSE if cell.code in LINES]
+"""Columns of the page: the coarse classes of the 100 %."""
+_PARTS = [cell.code for cell in FINE if cell.code in LINES]
+"""Parts of the small differentials."""
+
+
+def write_slides_page(
+    path: Path, table: pl.DataFrame, *, title: str, notes: Sequence[str], run: Mapping[str, Any]
+) -> None:
+    """Write the page as one HTML file; its links lead to the reports of the slides beside it.
+
+    Args:
+        path: the file.
+        table: rows of ``SLIDE_SCHEMA``.
+        title: of the run.
+        notes: what a reader must know of the inputs.
+        run: the content of ``run.json``.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    script = (files("leukopy.reports") / "templates" / "sort.js").read_text("utf-8")
+    slides = [
+        _slide(row) for row in table.sort("attention", descending=True, maintain_order=True).iter_rows(named=True)
+    ]
+    page = render(
+        "slides.html.j2",
+        title=title,
+        slides=slides,
+        notes=notes,
+        columns=[find(code) for code in _SHOWN],
+        totals={name: int(table[name].sum()) for name in ("pictures", "failures", "leukocytes")},
+        counts={status: table.filter(status=status).height for status in ("analysed", "withheld", "failed")},
+        standing_out=table.filter(pl.col("attention") > 0).height,
+        date=str(run["provenance"].get("created", ""))[:10],
+        model=run["model"]["name"],
+        provenance=tuple(flat({**run["provenance"], "model": run["model"], "inputs": run["inputs"]})),
+        find=find,
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    write_text(path, page)
+
+
+def _slide(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **row,
+        "link": f"{quote(row['folder'])}/report.html" if row["status"] != "failed" else None,
+        "note_list": [note for note in (row["notes"] or "").split(" | ") if note],
+        "shares": [(code, row[f"{code}_percent"]) for code in _PARTS if row[f"{code}_percent"]],
+        "lines": [
+            {
+                "code": code,
+                "percent": row[f"{code}_percent"],
+                "low": row[f"{code}_low95"],
+                "high": row[f"{code}_high95"],
+                "flag": row[f"{code}_flag"],
+            }
+            for code in _SHOWN
+        ],
+    }

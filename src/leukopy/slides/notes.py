@@ -1,0 +1,69 @@
+"""Every sentence that a reader is told about a slide, once."""
+
+from __future__ import annotations
+
+from leukopy.slides.laboratory_check import SlideDistance
+
+FIELDS = (
+    "No differential: these pictures are fields of view, not cells. Cut each cell out, centred in a square of three to "
+    "four red cells' width, and analyse the folder of these crops."
+)
+"""Why a slide of whole fields has no differential, and what to do."""
+
+
+def too_few_trusted(trusted: int, pictures: int) -> str:
+    """Why a slide with hardly a cell has no differential."""
+    cells = "cell" if trusted == 1 else "cells"
+    return (
+        f"No differential: only {trusted} {cells} of {pictures} pictures can be trusted. Look at the pictures without "
+        "a class and at the unidentified ones."
+    )
+
+
+def foreign_slide(distance: SlideDistance) -> str:
+    """Warning that a slide looks unlike the training data; empty where it does not."""
+    if not distance.foreign:
+        return ""
+    return (
+        f"This slide looks unlike the training data: distance {distance.distance:.1f} (usual: 1 at most), nearest "
+        f"laboratory {distance.nearest}. Expect lower accuracy. `leukopy adapt` with 20 corrected cells of each class "
+        "helps."
+    )
+
+
+def re_estimated(cells: int | None) -> str:
+    """Note that class means were re-estimated from the slide."""
+    if cells is None:
+        return ""
+    return (
+        "The cells look unlike the reference laboratory of the model. The class means were re-estimated from "
+        f"{cells} cells of this slide, so that the class of one cell depends on the others. Check more of them."
+    )
+
+
+def without_class(no_cell: int, several_cells: int, pictures: int) -> str:
+    """Pictures that hold no single cell."""
+    found = [
+        f"{count} {words}" for count, words in ((no_cell, "without a cell"), (several_cells, "with several")) if count
+    ]
+    if not found:
+        return ""
+    return f"Of {pictures} pictures, {' and '.join(found)} have no class and are in no count."
+
+
+def copies(count: int) -> str:
+    """Pictures that are copies of others."""
+    if not count:
+        return ""
+    pictures = "1 picture is a copy of another" if count == 1 else f"{count} pictures are copies of others"
+    return f"{pictures} of this slide and in no count."
+
+
+def few_cells(pictures: int, enough: int) -> str:
+    """Note that a slide is too small to be surveyed."""
+    if pictures >= enough or not pictures:
+        return ""
+    return (
+        f"{pictures} pictures are too few to know the slide (from {enough} on): magnification, stain and "
+        "out-of-distribution score were not corrected for it."
+    )

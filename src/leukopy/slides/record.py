@@ -1,0 +1,100 @@
+"""Record of an analysed slide: what became of its pictures, and what a reader must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import polars as pl
+
+from leukopy.inference.rows import DUPLICATE, NO_CELL, SEVERAL_CELLS, UNIDENTIFIED, has_flag
+from leukopy.slides import notes
+from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance
+
+TRUSTED_SHARE = 0.5
+"""Share of the distinct pictures that must be trusted cells, where fewer than ``ENOUGH_CELLS`` are."""
+
+
+@dataclass(frozen=True)
+class SlideRecord:
+    """What became of the pictures of one slide."""
+
+    pictures: int
+    """All inputs."""
+    failures: int
+    """Pictures that could not be read."""
+    duplicates: int = 0
+    """Copies of another picture of the slide."""
+    no_cell: int = 0
+    several_cells: int = 0
+    unidentified: int = 0
+    trusted: int = 0
+    """Pictures of one cell whose class is counted."""
+    distance: SlideDistance | None = None
+    """Distance to the laboratories of the training; None where it is unknown."""
+    survey: Mapping[str, Any] = field(default_factory=dict)
+    """`SlideSurvey.facts`."""
+
+    @classmethod
+    def of(
+        cls, cells: pl.LazyFrame, pictures: int, distance: SlideDistance | None, survey: Mapping[str, Any]
+    ) -> SlideRecord:
+        """Count what became of the pictures of a slide.
+
+        Args:
+            cells: rows of ``CELL_SCHEMA``, any number of them.
+            pictures: inputs, readable or not.
+            distance: to the laboratories of the training.
+            survey: `SlideSurvey.facts`.
+        """
+        copy, empty, several = (has_flag(name) for name in (DUPLICATE, NO_CELL, SEVERAL_CELLS))
+        unidentified = has_flag(UNIDENTIFIED)
+        counts = cells.select(
+            read=pl.len(),
+            duplicates=copy.sum(),
+            no_cell=(empty & ~copy).sum(),
+            several_cells=(several & ~copy).sum(),
+            unidentified=(unidentified & ~copy & ~empty & ~several).sum(),
+            trusted=(~copy & ~empty & ~several & ~unidentified).sum(),
+        ).collect(engine="streaming")
+        found = {name: int(count) for name, count in counts.row(0, named=True).items()}
+        return cls(pictures, pictures - found.pop("read"), **found, distance=distance, survey=dict(survey))
+
+    @classmethod
+    def load(cls, facts: Mapping[str, Any]) -> SlideRecord:
+        """The record that `facts` wrote."""
+        distance = facts["distance"]
+        return cls(**{**facts, "distance": SlideDistance(**distance) if distance else None})
+
+    def facts(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return asdict(self)
+
+    @property
+    def classified(self) -> int:
+        """Pictures that were read."""
+        return self.pictures - self.failures
+
+    @property
+    def withheld(self) -> str:
+        """Why the slide has no differential; empty where it has one."""
+        if self.survey.get("fields"):
+            return notes.FIELDS
+        distinct = self.classified - self.duplicates
+        if not self.trusted or (self.trusted < ENOUGH_CELLS and self.trusted < TRUSTED_SHARE * distinct):
+            return notes.too_few_trusted(self.trusted, distinct)
+        return ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the slide, the gravest first."""
+        said = (
+            self.withheld,
+            notes.foreign_slide(self.distance) if self.distance else "",
+            notes.re_estimated(self.survey.get("cells_used")),
+            notes.without_class(self.no_cell, self.several_cells, self.pictures),
+            notes.copies(self.duplicates),
+            notes.few_cells(self.classified, ENOUGH_CELLS),
+        )
+        return tuple(filter(None, said))

@@ -1,0 +1,167 @@
+"""The cells of one slide: surveyed once, classified in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from leukopy.bundle import Card
+from leukopy.imaging.preprocess import Preprocess
+from leukopy.inference.attributes import attribute_columns
+from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.pictures import Pictures
+from leukopy.inference.rows import (
+    DUPLICATE,
+    FAILURE_SCHEMA,
+    UNIDENTIFIED,
+    CellInput,
+    Predictions,
+    cell_schema,
+    printable,
+)
+from leukopy.network.probabilities import calibrated
+from leukopy.slides.class_means import TRAITS
+from leukopy.slides.columns import class_columns, with_flag
+from leukopy.slides.laboratory_check import ENOUGH_CELLS, class_free
+from leukopy.slides.survey import SlideSurvey, find_crop, ood_scores, sample_of, survey_slide
+
+ROWS = 128
+"""Rows per table that `Slide.rows` yields, about: half a second of work, so that progress moves."""
+
+
+class Slide:
+    """All cells of one slide, as `Classifier.slide` opens them.
+
+    The slide is surveyed when the first row, or the survey, is asked for. Sampled pictures stay decoded until their
+    rows are made, so that no file is read twice.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        card: Card,
+        cells: Sequence[CellInput],
+        outputs: Sequence[str] = (),
+        pictures: Pictures | None = None,
+    ) -> None:
+        """Open a slide.
+
+        Args:
+            engine: runs the network.
+            card: of the model.
+            cells: all cells of the slide, in an order that is always the same.
+            outputs: outputs of the network that `Predictions.outputs` gives beside the rows.
+            pictures: decoded pictures that outlive the slide; None: those of the survey, until their rows are made.
+        """
+        self.cells = cells
+        self._engine, self._card, self._given = engine, card, tuple(outputs)
+        self._schema = cell_schema(card)
+        self._pictures = pictures or Pictures()
+        self._read = self._pictures.take if pictures is None else self._pictures.keep
+        self._counted: set[str] = set()
+
+    @cached_property
+    def survey(self) -> SlideSurvey:
+        """What up to 128 of the cells tell of all."""
+        return survey_slide(self._engine, self._card, self.cells, self._pictures)
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        """The card's preprocessing with the crop of this slide, found without the rest of the survey."""
+        crop = None
+        if "survey" in self.__dict__:
+            crop = self.survey.crop
+        elif len(self.cells) >= ENOUGH_CELLS:
+            crop = find_crop(self._engine, self._card, sample_of(self.cells), self._pictures)
+        spec = self._card.preprocess
+        return spec if crop is None else spec.model_copy(update={"crop": crop})
+
+    def rows(
+        self, cells: Iterable[CellInput] | None = None, counted: Collection[str] = ()
+    ) -> Generator[Predictions, None, None]:
+        """Classify cells of the slide in constant memory.
+
+        Args:
+            cells: some of the slide's cells; by default all.
+            counted: digests of pictures that earlier rows hold, where a run is resumed.
+
+        Yields:
+            The next ``ROWS`` cells or so. Inputs keep their order within each of the two tables, and every input is in
+            the yield of its own stretch.
+
+        Raises:
+            BundleError: the network fails on an image.
+        """
+        self._counted.update(counted)
+        waiting: list[Batch] = []
+        crop = self.survey.crop
+        for batch in self._engine.run(self.cells if cells is None else cells, crop, self._read):
+            waiting.append(batch)
+            if sum(len(one.cells) + len(one.failures) for one in waiting) >= ROWS:
+                yield self._table(waiting)
+                waiting = []
+        if waiting:
+            yield self._table(waiting)
+
+    def _table(self, batches: Sequence[Batch]) -> Predictions:
+        cells = [cell for batch in batches for cell in batch.cells]
+        views = [view for batch in batches for view in batch.views]
+        outputs = {name: np.concatenate([batch.outputs[name] for batch in batches]) for name in batches[0].outputs}
+        columns = self._classes(outputs, np.array([size for batch in batches for size in batch.sizes], np.int32))
+        card, schema = self._card, self._schema
+        columns |= {
+            "cell_id": [cell.cell_id for cell in cells],
+            "path": [printable(cell.path) for cell in cells],
+            "slide": [cell.slide or None for cell in cells],
+            "digest": [digest for batch in batches for digest in batch.digests],
+        }
+        if card.attributes:
+            columns |= attribute_columns(outputs["attributes"], columns["coarse"], card.attributes)
+        if card.open_set:
+            from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
+
+            columns["ood_score"] = score = ood_scores(card, outputs, self.survey.shift)
+            columns["flags"] = with_flag(UNIDENTIFIED, score > 1, columns["flags"])
+            strange = [view if above else None for view, above in zip(views, score > 1, strict=True)]
+            columns["unidentified_reason"] = reasons(strange, self._engine.threads)
+        columns["flags"] = with_flag(DUPLICATE, self._copies(columns["digest"]), columns["flags"])
+        failures = [failure for batch in batches for failure in batch.failures]
+        failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
+        return Predictions(
+            pl.DataFrame({name: columns[name] for name in schema}, schema=schema),
+            pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
+            self._appearance(batches, columns["coarse"]),
+            views,
+            {name: outputs[name] for name in self._given},
+        )
+
+    def _classes(self, outputs: dict[str, NDArray[np.float32]], sizes: NDArray[np.int32]) -> dict[str, Any]:
+        """Columns of classes, with the class means of the slide where they were re-estimated."""
+        card, means = self._card, self.survey.classes
+        calibration, sizes = card.calibration, sizes.reshape(-1, 2)
+        if means is not None:
+            foreign = outputs["foreign_probability"].reshape(-1, 1)
+            outputs = outputs | {"logits": outputs["logits"] + foreign * means.evidence(outputs[TRAITS])}
+            factor = means.foreign_temperature_factor
+            calibration = calibration.model_copy(update={"foreign_temperature_factor": factor})
+        columns = class_columns(calibrated(calibration, outputs), sizes, card)
+        return {**columns, "width": sizes[:, 0], "height": sizes[:, 1]}
+
+    def _copies(self, digests: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each picture was met before on this slide."""
+        copies = np.zeros(len(digests), bool)
+        for row, digest in enumerate(digests):
+            copies[row] = digest in self._counted
+            self._counted.add(digest)
+        return copies
+
+    def _appearance(self, batches: Sequence[Batch], classes: Sequence[str]) -> pl.DataFrame | None:
+        check = self._card.slide_check
+        if check is None:
+            return None
+        return class_free(np.concatenate([batch.appearance for batch in batches]), classes, check)

@@ -1,0 +1,205 @@
+"""One slide, from its cells to a folder of results; an interrupted run is resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leukopy.core.errors import OutputError
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import FINISHED, Record, begin, check_same, finish, record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leukopy.bundle import Card
+    from leukopy.core.settings import Settings
+    from leukopy.inference.rows import CellInput
+    from leukopy.reports.gallery import Thumbnails
+    from leukopy.slides.classifier import Classifier
+    from leukopy.slides.differential import Differential, ReferenceRanges
+    from leukopy.slides.record import SlideRecord
+    from leukopy.slides.result_parts import ResultParts
+
+CELLS_FILE = "cells.parquet"
+FAILURES_FILE = "failures.csv"
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class SlideJob:
+    """One slide to analyse."""
+
+    cells: Sequence[CellInput]
+    title: str
+    settings: Settings
+    """Saved in ``run.json``."""
+    per_class: int
+    """Cells of each class that the report shows."""
+    ranges: ReferenceRanges
+    notes: tuple[str, ...] = ()
+    """What a reader must know of the inputs."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else ``run.json`` keeps."""
+
+
+@dataclass(frozen=True)
+class SlideResult:
+    """What a run found on a slide, and where it lies."""
+
+    folder: Path
+    report: Path
+    record: SlideRecord
+    differential: Differential
+    """Without lines where it is withheld."""
+
+    @property
+    def failures(self) -> int:
+        """Images that could not be read."""
+        return self.record.failures
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was read and the slide has a differential."""
+        return not self.record.failures and not self.record.withheld
+
+
+def run_slide(
+    job: SlideJob,
+    classifier: Classifier,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> SlideResult:
+    """Classify the cells of a slide; write rows, differential count and report into ``out``.
+
+    Rows are kept in ``out/parts`` while the run goes on. Interrupted, it writes the rows it has and raises what
+    interrupted it (`KeyboardInterrupt` too). A resumed run ends with the same files.
+
+    Raises:
+        BundleError: the network fails.
+        OutputError: ``out`` holds something else or another run, or cannot be written.
+    """
+    from leukopy.reports.gallery import Thumbnails
+    from leukopy.slides.laboratory_check import nearest_laboratory
+    from leukopy.slides.record import SlideRecord
+    from leukopy.slides.result_parts import ResultParts
+
+    run = _begin(job, classifier, out, resume=resume, overwrite=overwrite)
+    if run["status"] == FINISHED:
+        return _result(job, out, SlideRecord.load(run["slide"]))
+    parts, thumbnails = ResultParts(out / "parts"), Thumbnails(job.per_class)
+    survey = _classify(job, classifier, parts, thumbnails, progress)
+    parts.write_cells(out / CELLS_FILE)
+    parts.write_cells(out / "cells.csv")
+    parts.write_failures(out / FAILURES_FILE)
+    distance = nearest_laboratory(parts.appearance(), classifier.card.slide_check)
+    found = SlideRecord.of(_cells(out), len(job.cells), distance, survey)
+    result = _result(job, out, found)
+    _report(job, result, classifier.card, thumbnails, run)
+    finish(out, run, slide=found.facts())
+    parts.remove()
+    return result
+
+
+def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, overwrite: bool) -> Record:
+    """Prepare ``out`` and return the content of its ``run.json``, new or of the run that is resumed."""
+    from leukopy.inference.inputs import inputs_digest
+    from leukopy.inference.openvino import runtime
+
+    card = classifier.card
+    run = record(
+        "analyze",
+        job.settings,
+        model={"name": card.name, "sha256": card.model.sha256, "card": _card_digest(card)},
+        runtime=runtime(),
+        inputs={"count": len(job.cells), "digest": inputs_digest(job.cells), **job.facts},
+    )
+    earlier = begin(out, run, resume=resume, overwrite=overwrite)
+    if earlier is None:
+        return run
+    model = run["settings"].get("model")
+    if earlier["settings"].get("model") == model and earlier.get("model") != run["model"]:
+        raise OutputError(
+            f"{out}: cannot be resumed: the bundle {model} is not, or not known to be, the one of the interrupted "
+            "run: its network or its card differs. Put back that bundle, add --overwrite to begin anew with this one, "
+            "or choose another output folder."
+        )
+    check_same(out, earlier, run, free=frozenset({"threads", "processes"}))
+    return earlier
+
+
+def _card_digest(card: Card) -> str:
+    """Digest of a card without its figures, which `evaluate` adds without changing an answer."""
+    content = card.model_dump(mode="json", exclude={"metrics"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _classify(
+    job: SlideJob, classifier: Classifier, parts: ResultParts, thumbnails: Thumbnails, progress: Progress
+) -> Mapping[str, Any]:
+    """Classify the cells that are not done; returns the facts of the survey."""
+    cells = job.cells
+    try:
+        progress("classifying", parts.rows, len(cells))
+        slide = classifier.slide(cells)
+        with closing(slide.rows(cells[parts.rows :], parts.digests())) as stream:
+            for predictions in stream:
+                parts.add(predictions)
+                thumbnails.add(predictions)
+                progress("classifying", parts.rows, len(cells))
+        return slide.survey.facts()
+    except KeyboardInterrupt as interrupt:
+        parts.flush()
+        kept = f"{parts.rows} of {len(cells)} cells are done and kept. Run the same command with --resume to continue."
+        raise KeyboardInterrupt(kept) from interrupt
+    finally:
+        parts.flush()
+
+
+def _cells(out: Path) -> Any:
+    import polars as pl
+
+    return pl.scan_parquet(out / CELLS_FILE)
+
+
+def _result(job: SlideJob, out: Path, found: SlideRecord) -> SlideResult:
+    from leukopy.slides.differential import withhold
+    from leukopy.slides.differential_files import count_cells
+
+    count = count_cells(_cells(out), job.ranges)
+    if found.withheld:
+        count = withhold(count)
+    count = replace(count, notes=(*found.notes, *job.notes, *count.notes))
+    return SlideResult(out, out / REPORT_FILE, found, count)
+
+
+def _report(job: SlideJob, result: SlideResult, card: Card, thumbnails: Thumbnails, run: Record) -> None:
+    import polars as pl
+
+    from leukopy.inference.rows import FAILURE_SCHEMA
+    from leukopy.reports.gallery import choose, totals
+    from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
+    from leukopy.slides.differential_files import write_differential
+
+    cells = _cells(result.folder)
+    shown = choose(cells, job.per_class)
+    content = ReportContent(
+        title=job.title,
+        cells=shown,
+        thumbnails=thumbnails.of(shown),
+        totals=totals(cells),
+        differential=result.differential,
+        failures=pl.read_csv(result.folder / FAILURES_FILE, schema=FAILURE_SCHEMA, n_rows=FAILURES_SHOWN),
+        failures_total=result.failures,
+        card=card,
+        provenance={**run["provenance"], **{name: run[name] for name in ("model", "runtime", "inputs")}},
+    )
+    write_differential(result.folder, result.differential)
+    write_report(result.report, content)

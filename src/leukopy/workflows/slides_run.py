@@ -1,0 +1,209 @@
+"""Many slides in one run: each in a folder of its own, in parallel; one table and one page of all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leukopy.core.errors import InputError, LeukopyError
+from leukopy.core.files import atomic_path, read_json, write_text
+from leukopy.core.progress import Progress, silent
+from leukopy.core.runs import FINISHED, RUN_FILE, Record, begin, check_same, finish, record
+from leukopy.workflows.slide_run import SlideJob, SlideResult, run_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import polars as pl
+
+    from leukopy.bundle import Bundle
+    from leukopy.inference.rows import CellInput
+    from leukopy.slides.classifier import Classifier
+
+SLIDES_FOLDER = "slides"
+TABLE_FILE = "slides.parquet"
+PAGE_FILE = "slides.html"
+
+
+@dataclass(frozen=True)
+class SlidesResult:
+    """What a run found on several slides, and where it lies."""
+
+    folder: Path
+    page: Path
+    slides: pl.DataFrame
+    """One row per slide, as ``slides.parquet``."""
+
+    @property
+    def failed(self) -> int:
+        """Slides that could not be analysed."""
+        return self.slides.filter(status="failed").height
+
+    @property
+    def failures(self) -> int:
+        """Images that could not be read."""
+        return int(self.slides["failures"].sum())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was read and every slide has a differential."""
+        return not self.failures and self.slides.filter(status="analysed").height == len(self.slides)
+
+
+def run_slides(  # noqa: PLR0913 (as run_slide)
+    job: SlideJob,
+    classifier: Classifier,
+    out: Path,
+    processes: int | None = None,
+    *,
+    resume: bool = False,
+    retry_failed: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> SlidesResult:
+    """Analyse each slide into ``out/slides/<name>``; write one table and one page of all.
+
+    A slide that fails is a row with its reason. Finished slides are kept: a resumed run ends with the same tables.
+
+    Args:
+        job: the cells of all slides, with the settings of each.
+        classifier: the model.
+        out: the folder of the results.
+        processes: slides analysed at the same time; by default one per core.
+        resume: continue the interrupted run that ``out`` holds.
+        retry_failed: analyse again the slides that failed or have unreadable images.
+        overwrite: replace the run that ``out`` holds.
+        progress: told of the slides analysed.
+
+    Raises:
+        InputError: a worker process was killed.
+        OutputError: ``out`` holds something else or another run, or cannot be written.
+    """
+    from leukopy.slides.slides_table import SlideRow, slides_table, with_shared_pictures
+
+    jobs = split_jobs(job)
+    run = _begin(job, classifier, out, len(jobs), resume=resume or retry_failed, overwrite=overwrite)
+    folders = [out / SLIDES_FOLDER / name for name in folder_names([one.title for one in jobs])]
+    if retry_failed:
+        _forget_failed(folders)
+    results: dict[int, SlideResult | str] = {}
+    progress("analysing slides", 0, len(jobs))
+    try:
+        for place, result in _in_parallel(jobs, folders, classifier, processes):
+            results[place] = result
+            progress("analysing slides", len(results), len(jobs))
+    except KeyboardInterrupt as interrupt:
+        kept = f"{len(results)} of {len(jobs)} slides are done and kept. Run the same command with --resume."
+        raise KeyboardInterrupt(kept) from interrupt
+    table = slides_table([
+        SlideRow(one.title, folder.relative_to(out).as_posix(), len(one.cells), results[place])
+        for place, (one, folder) in enumerate(zip(jobs, folders, strict=True))
+    ])  # fmt: skip
+    table = with_shared_pictures(table, out)
+    _write(out, table, job, run)
+    finish(out, run, slides=len(table), failed=table.filter(status="failed").height)
+    return SlidesResult(out, out / PAGE_FILE, table)
+
+
+def split_jobs(job: SlideJob) -> list[SlideJob]:
+    """One job per slide, in the order in which the slides first appear."""
+    cells: dict[str, list[CellInput]] = {}
+    for cell in job.cells:
+        cells.setdefault(cell.slide, []).append(cell)
+    return [replace(job, cells=own, title=name, notes=(), facts={}) for name, own in cells.items()]
+
+
+def folder_names(slides: Sequence[str]) -> list[str]:
+    """A folder name for each slide: its own as far as every file system takes it, else with a digest of it."""
+    found = []
+    for slide in slides:
+        plain = re.sub(r"[^\w.-]+", "_", slide, flags=re.ASCII).strip("._")[:80]
+        unique = plain and sum(other.casefold() == slide.casefold() for other in slides) == 1
+        digest = hashlib.sha256(slide.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+        found.append(plain if unique and plain == slide else f"{plain or 'slide'}-{digest}")
+    return found
+
+
+def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, resume: bool, overwrite: bool) -> Record:
+    from leukopy.inference.inputs import inputs_digest
+
+    card = classifier.card
+    run = record(
+        "analyze",
+        job.settings,
+        model={"name": card.name, "sha256": card.model.sha256},
+        inputs={"count": len(job.cells), "slides": slides, "digest": inputs_digest(job.cells), **job.facts},
+    )
+    earlier = begin(out, run, resume=resume, overwrite=overwrite)
+    if earlier is not None:
+        check_same(out, earlier, run, free=frozenset({"threads", "processes"}))
+    return run
+
+
+def _forget_failed(folders: Sequence[Path]) -> None:
+    """Remove the results of slides that failed or have unreadable images: a slide is analysed whole."""
+    for folder in folders:
+        try:
+            run = read_json(folder / RUN_FILE)
+            done = run["status"] == FINISHED and not run["slide"]["failures"]
+        except (LeukopyError, KeyError, TypeError):
+            done = False
+        if not done:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_parallel(
+    jobs: Sequence[SlideJob], folders: Sequence[Path], classifier: Classifier, processes: int | None
+) -> Iterator[tuple[int, SlideResult | str]]:
+    """Each slide's place and result, or why it failed, as they are finished."""
+    from joblib import Parallel, cpu_count, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    workers = min(processes or cpu_count(), len(jobs))
+    tasks = enumerate(zip(jobs, folders, strict=True))
+    if workers == 1:
+        for place, (job, folder) in tasks:
+            yield place, _attempt(job, folder, classifier)
+        return
+    pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2 * n_jobs")
+    work = delayed(_in_worker)
+    try:
+        yield from pool(work(place, job, folder, classifier.bundle) for place, (job, folder) in tasks)
+    except TerminatedWorkerError as error:
+        raise InputError(
+            "a process that analysed slides was killed (out of memory?). Finished slides are kept: run the same "
+            "command with --resume, with fewer --processes."
+        ) from error
+
+
+def _in_worker(place: int, job: SlideJob, folder: Path, bundle: Bundle) -> tuple[int, SlideResult | str]:
+    """As `_attempt`, in a process that uses one core."""
+    from leukopy.slides.classifier import Classifier
+
+    return place, _attempt(job, folder, Classifier(bundle, threads=1))
+
+
+def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult | str:
+    """The result of a slide, or why it failed: one slide never ends the run of all."""
+    try:
+        return run_slide(job, classifier, folder, resume=folder.exists())
+    except LeukopyError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001  (whatever it is, the other slides are analysed)
+        return f"unexpected {type(error).__name__}: {error}"
+
+
+def _write(out: Path, table: pl.DataFrame, job: SlideJob, run: Record) -> None:
+    from leukopy.reports.slides_page import write_slides_page
+
+    write_text(out / "slides.csv", table.write_csv(float_precision=4))
+    stream = BytesIO()
+    table.write_parquet(stream)
+    with atomic_path(out / TABLE_FILE) as temporary:
+        temporary.write_bytes(stream.getvalue())
+    write_slides_page(out / PAGE_FILE, table, title=job.title, notes=job.notes, run=run)
