@@ -25,6 +25,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from leukopy.core.errors import ImageError
+from leukopy.imaging.overview import overview
 from leukopy.imaging.preprocess import Preprocess
 
 MAX_BYTES = 200_000_000
@@ -91,6 +92,8 @@ class CellImage:
     height: int
     digest: str
     """SHA-256 of the file's bytes."""
+    overview: NDArray[np.uint8]
+    """The whole picture, for `leukopy.imaging.content`."""
 
 
 def read_cell(source: Path | bytes, spec: Preprocess) -> CellImage:
@@ -114,7 +117,7 @@ def read_cell(source: Path | bytes, spec: Preprocess) -> CellImage:
     pixels = np.array(cell)
     if spec.stain is not None:
         pixels = spec.stain(pixels)
-    return CellImage(pixels, width, height, hashlib.sha256(data).hexdigest())
+    return CellImage(pixels, width, height, hashlib.sha256(data).hexdigest(), overview(picture))
 
 
 WHITE = 235
