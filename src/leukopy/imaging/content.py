@@ -20,8 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from leukopy.imaging.overview import SIDE
-
 Picture = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 
@@ -96,7 +94,7 @@ def contents(overviews: Picture, sizes: NDArray[np.integer]) -> list[Content]:
     """What each of N pictures holds.
 
     Args:
-        overviews: uint8 (N, SIDE, SIDE, 3), RGB, as `imaging.overview.overview` gives them.
+        overviews: uint8 (N, S, S, 3), RGB, as `overview` gives them (S: `leukopy.imaging.overview.SIDE`).
         sizes: (N, 2), width and height of the pictures as stored, in pixels.
     """
     starts = range(0, len(overviews), _AT_ONCE)
@@ -157,7 +155,7 @@ def slide_content(found: Iterable[Content]) -> SlideContent:
 def _contents(overviews: Picture, sizes: NDArray[np.integer]) -> list[Content]:
     """As `contents`: the first of the causes that holds."""
     shown, padded = _without_bars(overviews)
-    levels = _halved(shown.transpose(0, 3, 1, 2).astype(np.float32))  # (N, 3, SIDE / 2, SIDE / 2)
+    levels = _halved(shown.transpose(0, 3, 1, 2).astype(np.float32))  # (N, 3, S / 2, S / 2)
     small = _LOG[levels.astype(np.uint8)]
     dye = small[:, 2] - small[:, 1]
     brightest = _halved(levels[:, 0] + levels[:, 1] + levels[:, 2]).reshape(len(levels), -1).max(axis=1) / 3
@@ -197,13 +195,14 @@ def _halved(planes: Planes) -> Planes:
 def _without_bars(overviews: Picture) -> tuple[Picture, NDArray[np.floating]]:
     """Overviews with padding (black rows and columns) in their mean colour, and the share of it (N,)."""
     dark = overviews[..., 1] < _BAR
-    rows, columns = dark.all(axis=2), dark.all(axis=1)
+    rows, columns = np.asarray(dark.all(axis=2)), np.asarray(dark.all(axis=1))
     padded = 1 - (1 - rows.mean(axis=1)) * (1 - columns.mean(axis=1))
     if not padded.any():
         return overviews, padded
     shown = overviews.copy()
     for index in np.flatnonzero(padded):
-        bars = ndimage.binary_dilation(rows[index])[:, None] | ndimage.binary_dilation(columns[index])
+        near_rows, near_columns = (np.asarray(ndimage.binary_dilation(side[index])) for side in (rows, columns))
+        bars = near_rows[:, None] | near_columns
         if not bars.all():
             shown[index][bars] = overviews[index][~bars].mean(axis=0)
     return shown, padded
