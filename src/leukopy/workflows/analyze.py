@@ -104,7 +104,7 @@ def analyze(
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    inputs = list_inputs(settings.input)
+    inputs = list_inputs(settings.input).cells
     classifier = Classifier.open(settings.model, settings.threads)
     run = _begin(settings, out, inputs, classifier, resume=resume, overwrite=overwrite)
     if run["status"] == FINISHED:

@@ -69,7 +69,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
-    inputs = list_inputs(settings.input)
+    inputs = list_inputs(settings.input).cells
     classifier = Classifier.open(settings.model, settings.threads)
     done, appearance = 0, AppearanceSum()
     failures = [pl.DataFrame(schema=FAILURE_SCHEMA)]
