@@ -17,7 +17,7 @@ from leukopy.review import uploads
 from leukopy.review.records import Refused
 from leukopy.review.settings import Limits
 from leukopy.review.store.results import NewImage
-from leukopy.review.uploads import Upload, unpack
+from leukopy.review.uploads import PassedOver, Taken, Upload, unpack
 
 
 def picture(kind: str = "PNG", colour: str = "plum") -> bytes:
@@ -34,7 +34,7 @@ def zipped(*entries: tuple[str | ZipInfo, bytes], compression: int = ZIP_DEFLATE
     return stream.getvalue()
 
 
-def found(name: str, data: bytes, limits: Limits | None = None) -> list[NewImage | Refused]:
+def found(name: str, data: bytes, limits: Limits | None = None) -> list[Taken]:
     return list(unpack([Upload(name, BytesIO(data))], limits or Limits()))
 
 
@@ -78,9 +78,9 @@ def test_a_page_hidden_behind_an_images_first_bytes_is_refused() -> None:
 
 def test_a_zip_gives_its_images_by_their_names() -> None:
     data = zipped(("a/c1.png", picture()), ("b/c1.png", picture(colour="navy")))
-    images = found("slide.zip", data)
+    images = [one for one in found("slide.zip", data) if isinstance(one, NewImage)]
     assert [image.name for image in images] == ["a/c1.png", "b/c1.png"]
-    assert {hashlib.sha256(image.data).hexdigest() for image in images if isinstance(image, NewImage)} == {
+    assert {hashlib.sha256(image.data).hexdigest() for image in images} == {
         hashlib.sha256(picture(colour=colour)).hexdigest() for colour in ("plum", "navy")
     }
 
@@ -90,9 +90,18 @@ def test_a_zip_is_known_by_its_bytes() -> None:
     assert image.name == "c1.png"
 
 
-def test_folders_and_hidden_files_are_passed_over() -> None:
-    data = zipped(("cells/", b""), ("__MACOSX/cells/._c1.png", b"x"), ("cells/.DS_Store", b"x"), ("c1.png", picture()))
-    assert [one.name for one in found("slide.zip", data)] == ["c1.png"]
+def test_service_files_tables_and_notes_are_passed_over_by_kind() -> None:
+    data = zipped(
+        ("cells/", b""), ("__MACOSX/cells/._c1.png", b"x"), ("cells/.DS_Store", b"x"), ("c1.png", picture()),
+        ("cells/THUMBS.DB", b"x"), ("@eaDir/c1.png/SYNOPHOTO_THUMB_M.jpg", picture()), ("counts.xlsx", b"PK table"),
+        (r"cells\desktop.ini", b"x"), ("labels.csv", picture()),
+    )  # fmt: skip
+    taken = found("slide.zip", data)
+    assert [one.name for one in taken if isinstance(one, NewImage)] == ["c1.png", "labels.csv"]
+    assert [one.kind for one in taken if isinstance(one, PassedOver)] == [
+        "__MACOSX", ".DS_Store", "Thumbs.db", "@eaDir", ".xlsx", "desktop.ini",
+    ]  # fmt: skip
+    assert found("Thumbs.db", b"x") == [PassedOver("Thumbs.db")]
 
 
 @pytest.mark.parametrize(

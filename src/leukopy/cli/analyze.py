@@ -10,10 +10,14 @@ import typer
 from leukopy.cli.console import progress_bar, say
 from leukopy.core.errors import EXIT_FAILURES
 
+_SHOWN = 40
+"""Slides that are listed, at most: the page lists all."""
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from leukopy.slides.differential import Differential, Line
+    from leukopy.workflows.slides_run import SlidesResult
 
 
 def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
@@ -39,8 +43,16 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
     config: Annotated[
         Path | None, typer.Option(help="Settings to start from: the run.json of an earlier run, or YAML.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+    slides: Annotated[bool, typer.Option("--slides", help="Each sub-folder of PATH is a slide.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(help="Slides analysed at the same time.", show_default="one per core")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in OUT.")] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Analyse again the slides of OUT that failed or have unread images."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite the results in OUT.")] = False,
 ) -> None:
     """From a folder of cell images to a differential count and a report.
 
@@ -57,6 +69,7 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
 
     from leukopy.core.settings import read_mapping
     from leukopy.workflows.analyze import AnalyzeSettings, analyze
+    from leukopy.workflows.slides_run import SlidesResult
 
     if path is None and config is None:
         raise typer.BadParameter("give the PATH of the images, or --config with the settings of an earlier run")
@@ -67,16 +80,43 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
         "per_class": per_class,
         "reference": read_mapping(reference) if reference else None,
         "threads": threads,
+        "slides": slides or None,
+        "processes": processes,
     }
     given = {name: value for name, value in changes.items() if value is not None}
     settings = AnalyzeSettings.read(config, **given) if config else AnalyzeSettings.build(given)
     with progress_bar() as progress:
-        result = analyze(settings, out, resume=resume, overwrite=overwrite, progress=progress)
-    Console().print(_table(result.differential))
-    say(f"Report: {result.report}")
-    if result.failures:
-        say(f"{result.failures:,} of {result.inputs:,} images failed: {result.folder / 'failures.csv'}")
+        result = analyze(
+            settings, out, resume=resume, retry_failed=retry_failed, overwrite=overwrite, progress=progress
+        )
+    if isinstance(result, SlidesResult):
+        _say_slides(result)
+    else:
+        Console().print(_table(result.differential))
+        say(f"Report: {result.report}")
+        if result.failures:
+            say(f"{result.failures:,} of {result.record.pictures:,} images failed: {result.folder / 'failures.csv'}")
+    if not result.complete:
         raise typer.Exit(EXIT_FAILURES)
+
+
+def _say_slides(result: SlidesResult) -> None:
+    """What became of the slides, those that stand out first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from leukopy.core.provenance import RESEARCH_USE_ONLY
+
+    slides = result.slides
+    first = slides.filter(slides["attention"] > 0).sort("attention", descending=True).head(_SHOWN)
+    table = Table("slide", "leukocytes", "what to look at", title=f"{len(slides):,} slides", caption=RESEARCH_USE_ONLY)
+    for row in first.iter_rows(named=True):
+        table.add_row(row["slide"], f"{row['leukocytes'] or 0:,}", (row["notes"] or "").replace(" | ", "\n"))
+    Console().print(table)
+    say(f"Page: {result.page}. Table: {result.folder / 'slides.csv'}")
+    if not result.complete:
+        without = len(slides) - slides.filter(status="analysed").height
+        say(f"{result.failures:,} images could not be read; {without:,} slides have no differential.")
 
 
 def _table(found: Differential) -> Table:

@@ -22,6 +22,7 @@ def predict(
     ],
     out: Annotated[str, typer.Option(help="A .csv or .parquet file; - is standard output.")] = "-",
     model: Annotated[str, typer.Option(help="A bundled model, or a bundle folder.")] = "default",
+    slides: Annotated[bool, typer.Option("--slides", help="Each sub-folder of PATH is a slide.")] = False,
     threads: Annotated[int | None, typer.Option(help="Worker threads.", show_default="all cores")] = None,
 ) -> None:
     """Classify cell images, one row each: class, probabilities, flags.
@@ -36,13 +37,14 @@ def predict(
     """
     from leukopy.workflows.predict import PredictSettings, predict
 
-    settings = PredictSettings.build({"input": path, "model": model, "threads": threads})
+    settings = PredictSettings.build({"input": path, "model": model, "threads": threads, "slides": slides})
     with progress_bar() as progress:
         result = predict(settings, sys.stdout.buffer if out == "-" else Path(out), progress=progress)
-    if result.slide and result.slide.note:
-        say(result.slide.note)
+    for note in result.notes:
+        say(note)
     for message in result.failures["message"]:
         say(message)
     if len(result.failures):
         say(f"{len(result.failures):,} of {result.cells + len(result.failures):,} images failed: see above.")
+    if not result.complete:
         raise typer.Exit(EXIT_FAILURES)

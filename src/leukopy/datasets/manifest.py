@@ -17,6 +17,7 @@ MANIFEST_SCHEMA: dict[str, pl.DataType] = {
     "label": pl.String(),  # as the source writes it; null where there is none
     "code": pl.String(),  # class code: fine, coarse (NEU, IG) or outside; null where there is none
     "group": pl.String(),  # patient, slide or field: never split; null where unknown
+    "slide": pl.String(),  # name of the slide; null where unknown
     "split": pl.String(),  # train, val or test; null before a split
     "width": pl.Int32(),  # px, as stored
     "height": pl.Int32(),

@@ -25,7 +25,9 @@ from PIL import Image
 from leukopy.bundle import NetworkFile
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.appearance import measure_appearance
+from leukopy.imaging.content import Content, contents
 from leukopy.imaging.decode import CellImage, Picture, prepare
+from leukopy.imaging.overview import overview
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.cores import available_cores
@@ -67,6 +69,8 @@ class Batch:
     """(N, A), as `measure_appearance` gives them; (N, 0) where they were not asked for."""
     views: list[Image.Image]
     """RGB pictures, reduced to a short side of ``VIEW`` to 2 ``VIEW`` pixels; empty where they were not asked for."""
+    contents: list[Content]
+    """What each picture holds by its content; empty where ``views`` are."""
 
 
 class Engine:
@@ -88,7 +92,7 @@ class Engine:
             threads: worker threads; by default one for each core that this process may use.
             outputs: what to read from the network, as `Bundle.model_path` names it.
             appearance: measure the appearance of the pictures too.
-            views: keep small pictures of the cells too.
+            views: keep small pictures of the cells, and tell what they hold, too.
 
         Raises:
             BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
@@ -164,6 +168,7 @@ class Engine:
         cells: list[CellInput] = []
         images: list[CellImage] = []
         views: list[Image.Image] = []
+        overviews: list[NDArray[np.uint8]] = []
         failures: list[tuple[CellInput, ImageError]] = []
         for cell in inputs:
             try:
@@ -175,16 +180,19 @@ class Engine:
             images.append(prepare(picture, spec))
             if self._views:
                 views.append(_view(picture.image))
+                overviews.append(overview(picture.image))
         side = spec.size
         pixels = np.stack([image.pixels for image in images]) if images else np.empty((0, side, side, 3), np.uint8)
+        sizes = [(image.width, image.height) for image in images]
         return Batch(
             cells=cells,
-            sizes=[(image.width, image.height) for image in images],
+            sizes=sizes,
             digests=[image.digest for image in images],
             outputs=self.compute(pixels),
             failures=failures,
             appearance=measure_appearance(pixels) if self._appearance else np.empty((len(images), 0), np.float32),
             views=views,
+            contents=contents(np.stack(overviews), np.array(sizes)) if overviews else [],
         )
 
     def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leukopy.core.errors import InputError
+import polars as pl
+
+from leukopy.core.errors import InputError, ManifestError
+from leukopy.core.service_files import service_kind
 from leukopy.datasets.manifest import read_manifest
 from leukopy.inference.rows import CellInput, printable
 
@@ -21,13 +26,69 @@ IMAGE_SUFFIXES = frozenset({
 MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 LIST_SUFFIX = ".txt"
 
+DOCUMENT_SUFFIXES = frozenset({
+    ".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".doc", ".docx", ".odt", ".pdf", ".ppt",
+    ".pptx", ".htm", ".html", ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log", ".py", ".r", ".ipynb", ".sh",
+})  # fmt: skip
+"""Suffixes of tables and notes, which nobody takes for pictures."""
 
-def list_inputs(path: Path) -> list[CellInput]:
+
+@dataclass(frozen=True)
+class Inputs:
+    """The cells that a path stands for, and all else that lies there."""
+
+    cells: list[CellInput]
+    """Always in the same order."""
+    service_files: Mapping[str, int] = field(default_factory=dict)
+    """Files of operating systems and storage boxes that are passed over, by kind (`core.service_files`)."""
+    not_read: Mapping[str, int] = field(default_factory=dict)
+    """Other files that are no images, by suffix in lower case; "" without one."""
+    slides: bool = False
+    """Whether the cells are of several slides, as `CellInput.slide` says."""
+
+    def by_slide(self) -> dict[str, list[CellInput]]:
+        """The cells of each slide, in the order in which the slides first appear."""
+        found: dict[str, list[CellInput]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.slide, []).append(cell)
+        return found
+
+    @property
+    def note(self) -> str:
+        """One line that names every file that is not a cell; empty where there is none."""
+        pictures = {suffix: count for suffix, count in self.not_read.items() if suffix not in DOCUMENT_SUFFIXES}
+        documents = {suffix: count for suffix, count in self.not_read.items() if suffix in DOCUMENT_SUFFIXES}
+        return "; ".join(
+            f"{title}: {_files(found)}"
+            for title, found in (
+                ("not read", pictures),
+                ("tables and notes", documents),
+                ("passed over, made by operating systems and storage boxes", self.service_files),
+            )
+            if found
+        )
+
+
+def _files(found: Mapping[str, int]) -> str:
+    """``5 files (.czi, .nd2)``, the most frequent first."""
+    count = sum(found.values())
+    names = ", ".join(
+        name or "without suffix" for name in sorted(found, key=lambda name: (-found[name], not name, name))
+    )
+    return f"{count} file{'s' if count > 1 else ''} ({names})"
+
+
+def list_inputs(path: Path, *, slides: bool = False) -> Inputs:
     """The cells that ``path`` stands for, always in the same order.
 
-    A folder is searched with its sub-folders, in the order of their ids, without hidden files; links to folders are
-    followed, each folder once. A ``.txt`` file lists one path per line, relative to the list's folder. A ``.csv``,
-    ``.tsv`` or ``.parquet`` file is a manifest. Anything else with a picture's suffix is one cell.
+    A folder is searched with its sub-folders, in the order of their ids, without hidden and service files; links to
+    folders are followed, each folder once. A ``.txt`` file lists one path per line, relative to the list's folder. A
+    ``.csv``, ``.tsv`` or ``.parquet`` file is a manifest, whose column ``slide`` may name several slides. Anything else
+    with a picture's suffix is one cell.
+
+    Args:
+        path: what the user gave.
+        slides: each sub-folder of the folder ``path`` is a slide.
 
     Raises:
         InputError: absent, not permitted, of no known kind, without a single image, or a list that names one twice.
@@ -37,24 +98,59 @@ def list_inputs(path: Path) -> list[CellInput]:
     suffix = path.suffix.lower()
     try:
         if path.is_dir():
-            cells = sorted(_folder(path))
-        elif not path.exists():
+            found = _folder(path)
+            return _by_sub_folder(found, path) if slides else _some(found, path)
+        if not path.exists():
             raise InputError(f"{path}: there is no such folder or file. Correct the path.")
-        elif suffix in MANIFEST_SUFFIXES:
-            return [CellInput(*row) for row in read_manifest(path).select("cell_id", "path").iter_rows()]
-        elif suffix == LIST_SUFFIX:
-            cells = _list(path)
-        elif suffix in IMAGE_SUFFIXES:
-            return [CellInput(printable(path.name), str(path))]
-        else:
-            raise InputError(
-                f"{path}: neither a folder, an image, a list (.txt) nor a manifest (.csv, .parquet). Give one of these."
-            )
+        if suffix in MANIFEST_SUFFIXES:
+            return _manifest(path)
+        if slides:
+            raise InputError(f"{path}: --slides takes a folder of folders, one for each slide, or a manifest.")
+        if suffix == LIST_SUFFIX:
+            return _some(Inputs(_list(path)), path)
+        if suffix in IMAGE_SUFFIXES:
+            return Inputs([CellInput(printable(path.name), str(path))])
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
-    if not cells:
-        raise InputError(f"{path}: holds no image (.jpg, .png, .bmp, .tif, .webp). Give the folder of the cells.")
-    return cells
+    raise InputError(
+        f"{path}: neither a folder, an image, a list (.txt) nor a manifest (.csv, .parquet). Give one of these."
+    )
+
+
+def _some(found: Inputs, path: Path) -> Inputs:
+    """The inputs, if there are any."""
+    if not found.cells:
+        others = f" ({found.note})" if found.note else ""
+        raise InputError(
+            f"{path}: holds no image (.jpg, .png, .bmp, .tif, .webp){others}. Give the folder of the cells."
+        )
+    return found
+
+
+def _manifest(path: Path) -> Inputs:
+    """The cells of a manifest: of several slides where its column ``slide`` names them."""
+    table = read_manifest(path)
+    if table["slide"].null_count() == len(table):
+        return Inputs([CellInput(*row) for row in table.select("cell_id", "path").iter_rows()])
+    nameless = table.filter(pl.col("slide").is_null())
+    if len(nameless):
+        raise ManifestError(
+            f"{path}: {len(nameless)} of {len(table)} rows name no slide, the first is {nameless['path'][0]}. Fill in "
+            "the column 'slide', or leave it out."
+        )
+    return Inputs([CellInput(*row) for row in table.select("cell_id", "path", "slide").iter_rows()], slides=True)
+
+
+def _by_sub_folder(found: Inputs, path: Path) -> Inputs:
+    """The cells below a folder, each of the slide that its first sub-folder names."""
+    loose = [cell for cell in _some(found, path).cells if os.sep not in cell.cell_id]
+    if loose:
+        raise InputError(
+            f"{path}: {len(loose)} images lie beside the folders of the slides, the first is {loose[0].cell_id}. Move "
+            "them into the folder of their slide, or leave out --slides."
+        )
+    cells = [cell._replace(slide=cell.cell_id.split(os.sep, 1)[0]) for cell in found.cells]
+    return replace(found, cells=cells, slides=True)
 
 
 def inputs_digest(cells: Sequence[CellInput]) -> str:
@@ -66,27 +162,45 @@ def inputs_digest(cells: Sequence[CellInput]) -> str:
     return digest.hexdigest()
 
 
-def _folder(top: Path) -> Iterator[CellInput]:
-    unreadable: list[str] = []
+def _folder(top: Path) -> Inputs:
     os.scandir(top).close()  # the folder itself must be readable; below it, a failure is a row of its own
+    cells: list[CellInput] = []
+    service: Counter[str] = Counter()
+    not_read: Counter[str] = Counter()
+    for path in _files_below(str(top), cells):
+        kind = service_kind(Path(path).relative_to(top).parts)
+        suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+        if kind is not None:
+            service[kind] += 1
+        if suffix in IMAGE_SUFFIXES:
+            cells.append(_below(top, path))
+        else:
+            not_read[printable(suffix)] += 1
+    return Inputs(sorted(cells), service, not_read)
 
-    def note(error: OSError) -> None:
-        unreadable.append(str(error.filename))
 
+def _files_below(top: str, unreadable: list[CellInput]) -> Iterator[str]:
+    """The files of a folder and its sub-folders. Links to folders are followed, each folder once.
+
+    Args:
+        top: the folder.
+        unreadable: gets each sub-folder that cannot be read: reading it as a cell fails with its reason, so that its
+            content is not lost in silence.
+    """
     seen: set[tuple[int, int]] = set()
-    for folder, below, names in os.walk(top, followlinks=True, onerror=note):
+    errors: list[OSError] = []
+    for folder, below, names in os.walk(top, followlinks=True, onerror=errors.append):
         status = os.stat(folder)  # noqa: PTH116
         if (status.st_dev, status.st_ino) in seen:  # reached before, by a link
             below.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        below[:] = sorted(name for name in below if not name.startswith("."))  # so that of two links one is first
-        for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
-                yield _below(top, os.path.join(folder, name))  # noqa: PTH118
-    # Reading a folder as a cell fails with its reason, so that what lies in it is not passed over.
-    for folder in unreadable:
-        yield _below(top, folder)
+        below.sort()  # so that of two links one is first
+        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
+    for error in errors:
+        folder = str(error.filename)
+        if service_kind(Path(folder).relative_to(top).parts) is None:
+            unreadable.append(_below(Path(top), folder))
 
 
 def _below(top: Path, path: str) -> CellInput:

@@ -28,6 +28,7 @@ CELL_SCHEMA: dict[str, pl.DataType] = {
     "confidence": pl.Float32(),  # calibrated probability of coarse
     "fine_confidence": pl.Float32(),  # calibrated probability of fine
     "flags": pl.String(),  # words joined by ";", empty where there is nothing to say
+    "content": pl.String(),  # why the picture shows no single cell, so that it has no class; null where it shows one
     **{f"p_{code}": pl.Float32() for code in PROBABILITY_CODES},
     "width": pl.Int32(),  # px, as stored
     "height": pl.Int32(),

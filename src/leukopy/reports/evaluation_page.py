@@ -19,7 +19,7 @@ from leukopy.evaluation.levels import Evaluation, Level
 from leukopy.reports.confusion import percent, row_shares
 from leukopy.reports.evaluation import averages
 from leukopy.reports.examples import confused, level_rows
-from leukopy.reports.gallery import thumbnails
+from leukopy.reports.gallery import Thumbnails
 from leukopy.reports.page import failure_lines
 from leukopy.reports.rendering import chance, embedded, flat, render
 from leukopy.taxonomy import find
@@ -160,7 +160,7 @@ def _view(level: Level, content: EvaluationContent) -> View:
         rows.select("cell_id", "path"), on="cell_id", maintain_order="left"
     )
     needed = [doubts.select("cell_id", "path"), *(cells.select("cell_id", "path") for _, cells in shown)]
-    pictures = thumbnails(pl.concat(needed).unique("cell_id", maintain_order=True))
+    pictures = Thumbnails().of(pl.concat(needed).unique("cell_id", maintain_order=True))
     return View(
         level,
         matrix(level.classification.confusion, codes),

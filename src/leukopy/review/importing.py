@@ -15,11 +15,11 @@ from leukopy.core.runs import FINISHED, RUN_FILE
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
 from leukopy.review.records import CaseDraft, Refused, UploadResult, User
 from leukopy.review.settings import Limits
-from leukopy.review.store import ModelFacts, NewImage, Store
-from leukopy.review.uploads import Upload, keep, shown, unpack
+from leukopy.review.store import ModelFacts, Store
+from leukopy.review.uploads import Taken, Upload, keep, shown, unpack
 from leukopy.slides.laboratory_check import SlideDistance
 from leukopy.taxonomy import FINE
-from leukopy.workflows.analyze import CELLS_FILE, FAILURES_FILE
+from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 
 
 def import_analysis(store: Store, user: User, case_id: str, folder: Path) -> UploadResult:
@@ -102,7 +102,7 @@ def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
     )  # fmt: skip
 
 
-def _images(rows: pl.DataFrame, limits: Limits) -> Iterator[NewImage | Refused]:
+def _images(rows: pl.DataFrame, limits: Limits) -> Iterator[Taken]:
     for name, path, digest in rows.select("cell_id", "path", "digest").iter_rows():
         try:
             with Path(path).open("rb") as stream:

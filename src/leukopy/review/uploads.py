@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from posixpath import splitext
 from typing import BinaryIO, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from leukopy.core.errors import ImageError
+from leukopy.core.service_files import service_kind
 from leukopy.imaging.decode import check_image
+from leukopy.inference.inputs import DOCUMENT_SUFFIXES
 from leukopy.review.records import Refused, UploadResult, User
 from leukopy.review.settings import Limits
 from leukopy.review.store import NewImage, Store
@@ -56,12 +60,22 @@ class Upload(NamedTuple):
     """Open for reading, seekable, at its start."""
 
 
-def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[NewImage | Refused]:
+class PassedOver(NamedTuple):
+    """A file that no one takes for a cell: a service file of a system, a table or a note."""
+
+    kind: str
+    """As `core.service_files.service_kind` calls it, or its suffix."""
+
+
+Taken = NewImage | Refused | PassedOver
+"""What becomes of a file."""
+
+
+def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[Taken]:
     """What becomes of each file, one at a time, so that memory holds one image only.
 
-    An image gives a `NewImage`, anything else a `Refused`; a zip gives one or the other for each of its files, or a
-    single `Refused` for the whole. Folders, hidden files and the notes that macOS adds are passed over, as they are
-    when a folder is analysed.
+    An image gives a `NewImage`; a service file, a table or a note a `PassedOver`, as when a folder is analysed;
+    anything else a `Refused`. A zip gives one of these for each of its files, or a single `Refused` for the whole.
     """
     for name, content in uploads:
         if content.read(4) in ZIP_START:
@@ -69,18 +83,23 @@ def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[NewImage | Ref
             yield from _unzip(name, content, limits)
         else:
             content.seek(0)
-            yield _image(name, content.read(limits.image_bytes + 1), limits)
+            kind = service_kind(_parts(name))
+            yield PassedOver(kind) if kind else _image(name, content.read(limits.image_bytes + 1), limits)
 
 
-def keep(store: Store, user: User, case_id: str, found: Iterable[NewImage | Refused]) -> UploadResult:
+def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> UploadResult:
     """Store what `unpack` found, some images at a time.
 
     Raises:
         NotFound, NotAllowed: of the store; what was stored until then stays.
     """
     added, refusals = 0, []
+    passed_over: Counter[str] = Counter()
     images: list[NewImage] = []
     for one in found:
+        if isinstance(one, PassedOver):
+            passed_over[one.kind] += 1
+            continue
         if isinstance(one, Refused):
             refusals.append(one)
             continue
@@ -92,21 +111,24 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[NewImage | Refu
         added += store.add_images(user, case_id, images)
     if refusals:
         store.add_failures(user, case_id, refusals)
-    return UploadResult(added=added, refused=tuple(refusals))
+    return UploadResult(added=added, refused=tuple(refusals), passed_over=dict(passed_over))
 
 
-def _image(name: str, data: bytes, limits: Limits) -> NewImage | Refused:
+def _image(name: str, data: bytes, limits: Limits) -> Taken:
     if len(data) > limits.image_bytes:
         return refused(name, "too_large")
     name = shown(name)
     try:
         facts = check_image(data, name)
     except ImageError as error:
+        suffix = splitext(name)[1].lower()
+        if error.reason == "not_an_image" and suffix in DOCUMENT_SUFFIXES:
+            return PassedOver(suffix)
         return Refused(name=name, reason=error.reason, message=str(error))
     return NewImage(name, data, facts.width, facts.height, facts.media_type)
 
 
-def _unzip(name: str, content: BinaryIO, limits: Limits) -> Iterator[NewImage | Refused]:
+def _unzip(name: str, content: BinaryIO, limits: Limits) -> Iterator[Taken]:
     try:
         archive = ZipFile(_Careful(content, max(2**20, limits.zip_entries * _DIRECTORY_BYTES)))
         entries = archive.infolist()
@@ -119,7 +141,10 @@ def _unzip(name: str, content: BinaryIO, limits: Limits) -> Iterator[NewImage | 
         return
     left = limits.zip_bytes
     for entry in entries:
-        if _passed_over(entry):
+        if entry.is_dir():
+            continue
+        if kind := service_kind(_parts(entry.filename)):
+            yield PassedOver(kind)
             continue
         found, unpacked = _entry(archive, entry, limits, left)
         left -= unpacked
@@ -137,13 +162,11 @@ def _whole(entries: list[ZipInfo], limits: Limits) -> str | None:
     return None
 
 
-def _passed_over(entry: ZipInfo) -> bool:
-    parts = re.split(r"[/\\]", entry.filename)
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return entry.is_dir() or hidden or parts[0] == "__MACOSX"
+def _parts(name: str) -> list[str]:
+    return re.split(r"[/\\]", name)
 
 
-def _entry(archive: ZipFile, entry: ZipInfo, limits: Limits, left: int) -> tuple[NewImage | Refused, int]:
+def _entry(archive: ZipFile, entry: ZipInfo, limits: Limits, left: int) -> tuple[Taken, int]:
     """What becomes of an entry, and how many bytes were unpacked for it, of ``left`` that may be."""
     if reason := _refusal(entry):
         return refused(entry.filename, reason), 0
@@ -164,7 +187,7 @@ def _refusal(entry: ZipInfo) -> str | None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return "link"
-    parts = re.split(r"[/\\]", entry.filename)
+    parts = _parts(entry.filename)
     if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", parts[0]):
         return "path"
     if entry.flag_bits & 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,8 +13,25 @@ from leukopy.inference.rows import DUPLICATE, NO_CELL, SEVERAL_CELLS, UNIDENTIFI
 from leukopy.slides import notes
 from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance
 
+_TALLIED = ("duplicates", "no_cell", "several_cells", "unidentified", "trusted")
+
 TRUSTED_SHARE = 0.5
 """Share of the distinct pictures that must be trusted cells, where fewer than ``ENOUGH_CELLS`` are."""
+
+
+def tally(cells: pl.LazyFrame) -> Counter[str]:
+    """How many rows of ``CELL_SCHEMA`` are ``read``, and of each kind that a `SlideRecord` counts."""
+    copy, empty, several = (has_flag(name) for name in (DUPLICATE, NO_CELL, SEVERAL_CELLS))
+    unidentified = has_flag(UNIDENTIFIED)
+    counts = cells.select(
+        read=pl.len(),
+        duplicates=copy.sum(),
+        no_cell=(empty & ~copy).sum(),
+        several_cells=(several & ~copy).sum(),
+        unidentified=(unidentified & ~copy & ~empty & ~several).sum(),
+        trusted=(~copy & ~empty & ~several & ~unidentified).sum(),
+    ).collect(engine="streaming")
+    return Counter({name: int(count) for name, count in counts.row(0, named=True).items()})
 
 
 @dataclass(frozen=True)
@@ -48,18 +66,16 @@ class SlideRecord:
             distance: to the laboratories of the training.
             survey: `SlideSurvey.facts`.
         """
-        copy, empty, several = (has_flag(name) for name in (DUPLICATE, NO_CELL, SEVERAL_CELLS))
-        unidentified = has_flag(UNIDENTIFIED)
-        counts = cells.select(
-            read=pl.len(),
-            duplicates=copy.sum(),
-            no_cell=(empty & ~copy).sum(),
-            several_cells=(several & ~copy).sum(),
-            unidentified=(unidentified & ~copy & ~empty & ~several).sum(),
-            trusted=(~copy & ~empty & ~several & ~unidentified).sum(),
-        ).collect(engine="streaming")
-        found = {name: int(count) for name, count in counts.row(0, named=True).items()}
-        return cls(pictures, pictures - found.pop("read"), **found, distance=distance, survey=dict(survey))
+        return cls.tallied(tally(cells), pictures, distance, survey)
+
+    @classmethod
+    def tallied(
+        cls, tally: Mapping[str, int], pictures: int, distance: SlideDistance | None, survey: Mapping[str, Any]
+    ) -> SlideRecord:
+        """As `of`, from the sum of the `tally` of each part of its rows."""
+        counts = {name: tally.get(name, 0) for name in _TALLIED}
+        failures = pictures - tally.get("read", 0)
+        return cls(pictures, failures, **counts, distance=distance, survey=dict(survey))
 
     @classmethod
     def load(cls, facts: Mapping[str, Any]) -> SlideRecord:

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Card
+from leukopy.imaging.content import Content
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
@@ -18,6 +19,8 @@ from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import (
     DUPLICATE,
     FAILURE_SCHEMA,
+    NO_CELL,
+    SEVERAL_CELLS,
     UNIDENTIFIED,
     CellInput,
     Predictions,
@@ -120,20 +123,25 @@ class Slide:
             "slide": [cell.slide or None for cell in cells],
             "digest": [digest for batch in batches for digest in batch.digests],
         }
+        held = [content for batch in batches for content in batch.contents]
         if card.attributes:
             columns |= attribute_columns(outputs["attributes"], columns["coarse"], card.attributes)
         if card.open_set:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
 
             columns["ood_score"] = score = ood_scores(card, outputs, self.survey.shift)
-            columns["flags"] = with_flag(UNIDENTIFIED, score > 1, columns["flags"])
-            strange = [view if above else None for view, above in zip(views, score > 1, strict=True)]
+            unidentified = (score > 1) & _are(held, "cell")
+            columns["flags"] = with_flag(UNIDENTIFIED, unidentified, columns["flags"])
+            strange = [view if above else None for view, above in zip(views, unidentified, strict=True)]
             columns["unidentified_reason"] = reasons(strange, self._engine.threads)
+        for kind in (NO_CELL, SEVERAL_CELLS):
+            columns["flags"] = with_flag(kind, _are(held, kind), columns["flags"])
         columns["flags"] = with_flag(DUPLICATE, self._copies(columns["digest"]), columns["flags"])
+        columns["content"] = [content.cause or None for content in held]
         failures = [failure for batch in batches for failure in batch.failures]
         failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
         return Predictions(
-            pl.DataFrame({name: columns[name] for name in schema}, schema=schema),
+            _without_class(pl.DataFrame({name: columns[name] for name in schema}, schema=schema)),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
             self._appearance(batches, columns["coarse"]),
             views,
@@ -165,3 +173,15 @@ class Slide:
         if check is None:
             return None
         return class_free(np.concatenate([batch.appearance for batch in batches]), classes, check)
+
+
+def _are(held: Sequence[Content], kind: str) -> NDArray[np.bool_]:
+    return np.array([content.kind == kind for content in held], bool)
+
+
+def _without_class(cells: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose pictures show no single cell lose their classes, probabilities and attributes."""
+    if cells["content"].null_count() == len(cells):
+        return cells
+    kept = ("cell_id", "path", "slide", "flags", "content", "width", "height", "digest")
+    return cells.with_columns(pl.when(pl.col("content").is_null()).then(pl.exclude(*kept)).otherwise(None).name.keep())

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import Card
 from leukopy.core.errors import ImageError
+from leukopy.imaging.content import SlideContent, contents, slide_content
+from leukopy.imaging.overview import overview
 from leukopy.inference.engine import Engine
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
@@ -52,6 +54,8 @@ class SlideSurvey:
     """Re-estimated class means; None: the learnt ones hold."""
     foreign_probability: float = 0.0
     """Mean probability that a cell comes from another laboratory than the one that validated the model."""
+    content: SlideContent | None = None
+    """What the sampled pictures hold by their content."""
 
     @property
     def cells_used(self) -> int | None:
@@ -71,11 +75,8 @@ class SlideSurvey:
             "foreign_probability": round(self.foreign_probability, 3),
             "class_cells": cells,
             "cells_used": self.cells_used,
+            "fields": self.content is not None and self.content.fields,
         }
-
-
-NO_SURVEY = SlideSurvey()
-"""Nothing is known of the slide: each cell is classified by itself."""
 
 
 def sample_of(slide: Sequence[T], size: int = SAMPLE) -> list[T]:
@@ -94,22 +95,20 @@ def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], picture
         pictures: keeps the decoded pictures of the sample.
 
     Returns:
-        ``NO_SURVEY`` where fewer than ``ENOUGH_CELLS`` cells can be trusted.
+        What is known: of fewer than ``ENOUGH_CELLS`` trusted cells, what their pictures hold and no more.
     """
-    sample = sample_of(cells)
+    sample, content = _trusted(engine, card, sample_of(cells), pictures)
     if len(sample) < ENOUGH_CELLS:
-        return NO_SURVEY
+        return SlideSurvey(content=content)
     crop = find_crop(engine, card, sample, pictures)
     outputs = _outputs(engine, sample, crop, pictures)
-    if len(outputs["logits"]) < ENOUGH_CELLS:
-        return SlideSurvey(crop)
     shift = _shift(card, outputs)
     known = ood_scores(card, outputs, shift) <= 1
     if known.sum() < ENOUGH_CELLS:
-        return SlideSurvey(crop, shift)
+        return SlideSurvey(crop, shift, content=content)
     outputs = {name: values[known] for name, values in outputs.items()}
     foreign = float(outputs["foreign_probability"].mean()) if "foreign_probability" in outputs else 0.0
-    return SlideSurvey(crop, shift, _class_means(engine, card, outputs), foreign)
+    return SlideSurvey(crop, shift, _class_means(engine, card, outputs), foreign, content)
 
 
 def find_crop(engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures) -> float | None:
@@ -143,6 +142,27 @@ def coarse_codes(card: Card, outputs: Outputs) -> list[str]:
     """The most probable coarse class of each cell."""
     best = (calibrated(card.calibration, outputs) @ _TO_COARSE).argmax(axis=1)
     return [COARSE[index].code for index in best]
+
+
+def _trusted(
+    engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures
+) -> tuple[list[CellInput], SlideContent]:
+    """The distinct pictures of one cell, and what all hold."""
+
+    def read(cell: CellInput) -> tuple[str, NDArray[np.uint8], tuple[int, int]] | None:
+        try:
+            picture = pictures.keep(cell, card.preprocess.short_side)
+        except ImageError:  # it becomes a failure where it is classified
+            return None
+        return picture.digest, overview(picture.image), (picture.width, picture.height)
+
+    with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
+        found = {one[0]: (cell, *one[1:]) for cell, one in zip(sample, pool.map(read, sample), strict=True) if one}
+    if not found:
+        return [], slide_content(())
+    cells, overviews, sizes = zip(*found.values(), strict=True)
+    held = contents(np.stack(overviews), np.array(sizes))
+    return [cell for cell, content in zip(cells, held, strict=True) if content.kind == "cell"], slide_content(held)
 
 
 def _outputs(engine: Engine, sample: Sequence[CellInput], crop: float | None, pictures: Pictures) -> Outputs:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings
-from leukopy.workflows.slide_run import SlideJob, SlideResult, run_slide
+from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
 from leukopy.workflows.slides_run import SlidesResult, run_slides
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def analyze(
     job = _job(settings, inputs, ranges)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
     if inputs.slides:
-        return run_slides(job, classifier, out, settings.processes, **how, progress=progress)
+        return run_slides(job, inputs.by_slide(), classifier, out, settings.processes, **how, progress=progress)
     if retry_failed:
-        overwrite, resume = _retry(job, classifier, out), True
-    return run_slide(job, classifier, out, resume=resume, overwrite=overwrite, progress=progress)
+        forget_failed([out])
+    return run_slide(job, classifier, out, resume=resume or retry_failed, overwrite=overwrite, progress=progress)
 
 
 def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges) -> SlideJob:

@@ -11,8 +11,9 @@ from pydantic import Field
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.analyze import AnalyzeResult, AnalyzeSettings, analyze
+from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.draw import TRUTH_FILE, DrawSettings, draw
+from leukopy.workflows.slide_run import SlideResult
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +31,7 @@ class DemoSettings(Settings):
 class DemoResult:
     """The analysis, and how it compares with what was drawn."""
 
-    analysis: AnalyzeResult
+    analysis: SlideResult
     drawn: dict[str, int]
     """Fine class code -> cells drawn, in the order of the taxonomy."""
     right8: int
@@ -58,6 +59,8 @@ def demo(settings: DemoSettings, out: Path, *, overwrite: bool = False, progress
         out / "results",
         progress=progress,
     )
+    if not isinstance(analysis, SlideResult):
+        raise TypeError("a drawn slide is one slide")
     both = _side_by_side(out)
     coarse = {code: find(code).coarse for code in slide.counts}
     right8 = both.filter(pl.col("label").replace_strict(coarse) == pl.col("coarse")).height

@@ -153,8 +153,8 @@ def gather_all(paths: tuple[Path, ...]) -> list[CellInput]:
     from leukopy.inference.rows import CellInput, printable
 
     if len(paths) == 1:
-        return list_inputs(paths[0])
-    files = list(dict.fromkeys(cell.path for path in paths for cell in list_inputs(path)))
+        return list_inputs(paths[0]).cells
+    files = list(dict.fromkeys(cell.path for path in paths for cell in list_inputs(path).cells))
     top = os.path.commonpath([Path(file).parent for file in files])
     return [CellInput(printable(os.path.relpath(file, top)), file) for file in files]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -20,8 +21,9 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.inference.rows import Predictions
-    from leukopy.slides.laboratory_check import SlideDistance
+    from leukopy.inference.rows import CellInput, Predictions
+    from leukopy.slides.classifier import Classifier
+    from leukopy.slides.record import SlideRecord
 
 
 class PredictSettings(Settings):
@@ -29,6 +31,8 @@ class PredictSettings(Settings):
 
     input: Path
     """A folder, a list (.txt), a manifest (.csv, .parquet) or one image."""
+    slides: bool = False
+    """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
     """Name of a bundled model, or a bundle folder."""
     threads: int | None = Field(default=None, ge=1)
@@ -42,8 +46,21 @@ class PredictResult:
     cells: int
     failures: pl.DataFrame
     """Rows of ``FAILURE_SCHEMA``."""
-    slide: SlideDistance | None
-    """How far the slide is from the laboratories of the training; None where nothing can be said."""
+    slides: dict[str, SlideRecord]
+    """What became of the pictures of each slide, by its name; "" where the cells are of one slide without a name."""
+    note: str = ""
+    """What lies beside the cells."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        of_slides = (f"{name}: {note}" if name else note for name, one in self.slides.items() for note in one.notes)
+        return (*of_slides, *filter(None, (self.note,)))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was read and every slide has cells that can be trusted."""
+        return self.failures.is_empty() and not any(one.withheld for one in self.slides.values())
 
 
 def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progress = silent) -> PredictResult:
@@ -65,23 +82,53 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     from leukopy.inference.inputs import list_inputs
     from leukopy.inference.rows import FAILURE_SCHEMA
     from leukopy.slides.classifier import Classifier
-    from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
-    inputs = list_inputs(settings.input)
+    inputs = list_inputs(settings.input, slides=settings.slides)
     classifier = Classifier.open(settings.model, settings.threads)
-    done, appearance = 0, AppearanceSum()
-    failures = [pl.DataFrame(schema=FAILURE_SCHEMA)]
-    with _writer(out) as write, closing(classifier.slide(inputs).rows()) as stream:
-        for predictions in stream:
-            write(predictions)
-            failures.append(predictions.failures)
-            appearance.add(predictions.appearance)
-            done += len(predictions)
-            progress("classifying", done, len(inputs))
+    done, failures = 0, [pl.DataFrame(schema=FAILURE_SCHEMA)]
+    records: dict[str, SlideRecord] = {}
+    with _writer(out) as write:
+        for name, cells in inputs.by_slide().items():
+            tracked = TrackedSlide(classifier, cells)
+            with closing(tracked.rows()) as stream:
+                for predictions in stream:
+                    write(predictions)
+                    failures.append(predictions.failures)
+                    done += len(predictions)
+                    progress("classifying", done, len(inputs.cells))
+            records[name] = tracked.record()
     failed = pl.concat(failures)
-    return PredictResult(done - len(failed), failed, nearest_laboratory(appearance, classifier.card.slide_check))
+    return PredictResult(done - len(failed), failed, records, inputs.note)
+
+
+class TrackedSlide:
+    """A slide whose rows are counted as they pass."""
+
+    def __init__(self, classifier: Classifier, cells: Sequence[CellInput]) -> None:
+        from leukopy.slides.laboratory_check import AppearanceSum
+
+        self._card, self._cells, self._slide = classifier.card, cells, classifier.slide(cells)
+        self._tally: Counter[str] = Counter()
+        self._appearance = AppearanceSum()
+
+    def rows(self) -> Generator[Predictions, None, None]:
+        """As `Slide.rows`."""
+        from leukopy.slides.record import tally
+
+        for predictions in self._slide.rows():
+            self._tally.update(tally(predictions.cells.lazy()))
+            self._appearance.add(predictions.appearance)
+            yield predictions
+
+    def record(self) -> SlideRecord:
+        """What became of the pictures, once all rows have passed."""
+        from leukopy.slides.laboratory_check import nearest_laboratory
+        from leukopy.slides.record import SlideRecord
+
+        distance = nearest_laboratory(self._appearance, self._card.slide_check)
+        return SlideRecord.tallied(self._tally, len(self._cells), distance, self._slide.survey.facts())
 
 
 @contextmanager

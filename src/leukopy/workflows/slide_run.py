@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leukopy.core.errors import OutputError
+from leukopy.core.errors import LeukopyError, OutputError
+from leukopy.core.files import read_json
 from leukopy.core.progress import Progress, silent
-from leukopy.core.runs import FINISHED, Record, begin, check_same, finish, record
+from leukopy.core.runs import FINISHED, RUN_FILE, Record, begin, check_same, finish, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +65,11 @@ class SlideResult:
         return self.record.failures
 
     @property
+    def cells(self) -> int:
+        """Images that were read."""
+        return self.record.classified
+
+    @property
     def complete(self) -> bool:
         """Whether every image was read and the slide has a differential."""
         return not self.record.failures and not self.record.withheld
@@ -106,6 +113,18 @@ def run_slide(
     finish(out, run, slide=found.facts())
     parts.remove()
     return result
+
+
+def forget_failed(folders: Sequence[Path]) -> None:
+    """Remove the results of slides that failed or have unreadable images: a slide is analysed whole."""
+    for folder in folders:
+        try:
+            run = read_json(folder / RUN_FILE)
+            done = run["status"] == FINISHED and not run["slide"]["failures"]
+        except (LeukopyError, KeyError, TypeError):
+            done = False
+        if not done:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, overwrite: bool) -> Record:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leukopy.core.errors import InputError, LeukopyError
-from leukopy.core.files import atomic_path, read_json, write_text
+from leukopy.core.files import atomic_path, write_text
 from leukopy.core.progress import Progress, silent
-from leukopy.core.runs import FINISHED, RUN_FILE, Record, begin, check_same, finish, record
-from leukopy.workflows.slide_run import SlideJob, SlideResult, run_slide
+from leukopy.core.runs import Record, begin, check_same, finish, record
+from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -57,6 +56,7 @@ class SlidesResult:
 
 def run_slides(  # noqa: PLR0913 (as run_slide)
     job: SlideJob,
+    slides: Mapping[str, Sequence[CellInput]],
     classifier: Classifier,
     out: Path,
     processes: int | None = None,
@@ -72,6 +72,7 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
 
     Args:
         job: the cells of all slides, with the settings of each.
+        slides: the cells of each slide by its name.
         classifier: the model.
         out: the folder of the results.
         processes: slides analysed at the same time; by default one per core.
@@ -86,11 +87,11 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
     """
     from leukopy.slides.slides_table import SlideRow, slides_table, with_shared_pictures
 
-    jobs = split_jobs(job)
+    jobs = split_jobs(job, slides)
     run = _begin(job, classifier, out, len(jobs), resume=resume or retry_failed, overwrite=overwrite)
     folders = [out / SLIDES_FOLDER / name for name in folder_names([one.title for one in jobs])]
     if retry_failed:
-        _forget_failed(folders)
+        forget_failed(folders)
     results: dict[int, SlideResult | str] = {}
     progress("analysing slides", 0, len(jobs))
     try:
@@ -110,12 +111,9 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
     return SlidesResult(out, out / PAGE_FILE, table)
 
 
-def split_jobs(job: SlideJob) -> list[SlideJob]:
-    """One job per slide, in the order in which the slides first appear."""
-    cells: dict[str, list[CellInput]] = {}
-    for cell in job.cells:
-        cells.setdefault(cell.slide, []).append(cell)
-    return [replace(job, cells=own, title=name, notes=(), facts={}) for name, own in cells.items()]
+def split_jobs(job: SlideJob, slides: Mapping[str, Sequence[CellInput]]) -> list[SlideJob]:
+    """One job per slide."""
+    return [replace(job, cells=own, title=name, notes=(), facts={}) for name, own in slides.items()]
 
 
 def folder_names(slides: Sequence[str]) -> list[str]:
@@ -143,18 +141,6 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, res
     if earlier is not None:
         check_same(out, earlier, run, free=frozenset({"threads", "processes"}))
     return run
-
-
-def _forget_failed(folders: Sequence[Path]) -> None:
-    """Remove the results of slides that failed or have unreadable images: a slide is analysed whole."""
-    for folder in folders:
-        try:
-            run = read_json(folder / RUN_FILE)
-            done = run["status"] == FINISHED and not run["slide"]["failures"]
-        except (LeukopyError, KeyError, TypeError):
-            done = False
-        if not done:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _in_parallel(

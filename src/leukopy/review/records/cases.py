@@ -164,6 +164,8 @@ class UploadResult(Settings):
 
     added: int
     refused: tuple[Refused, ...]
+    passed_over: dict[str, int] = Field(default_factory=dict)
+    """Files that no one takes for cells, by kind: service files of systems, tables and notes."""
 
 
 class VersionOnly(Settings):

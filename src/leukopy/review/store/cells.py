@@ -200,7 +200,7 @@ def _keep_check(case: t.Case, found: SlideDistance | None) -> bool:
     known = case.slide_check
     if found is None or (known and known["cells"] > found.cells):
         return False
-    case.slide_check = (known or {}) | asdict(found) | {"strange": found.strange}
+    case.slide_check = (known or {}) | asdict(found) | {"strange": found.foreign}
     return case.slide_check != known
 
 

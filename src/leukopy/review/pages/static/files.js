@@ -38,7 +38,13 @@ export async function send(caseId, files, told) {
 /** What became of files, as one sentence. */
 export function outcome(result) {
   const refused = result.refused.length;
-  return [counted("files.added", result.added), refused ? counted("files.refused", refused) : ""].join(" ").trim();
+  const kinds = Object.keys(result.passed_over);
+  const passed = Object.values(result.passed_over).reduce((sum, count) => sum + count, 0);
+  return [
+    counted("files.added", result.added),
+    refused ? counted("files.refused", refused) : "",
+    passed ? `${counted("files.passed_over", passed)} (${kinds.join(", ")})` : "",
+  ].filter(Boolean).join(" ");
 }
 
 /** Files that were not taken, as list items. */
