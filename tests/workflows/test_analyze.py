@@ -13,8 +13,9 @@ import pytest
 from leukopy.bundle import LaboratoryAppearance, Metric, SlideCheck, Thresholds, add_metrics, open_bundle, write_bundle
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
 from leukopy.imaging.appearance import APPEARANCE_FEATURES
-from leukopy.inference import openvino, parts
+from leukopy.inference import openvino
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
+from leukopy.slides import result_parts
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 
 CELLS = 400
@@ -112,7 +113,7 @@ def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
 
 @pytest.mark.parametrize("stops", [[0], [1], [256], [CELLS], [1, 256, CELLS]])
 def test_an_interrupted_run_ends_with_the_same_files(settings, whole, tmp_path, monkeypatch, stops):
-    monkeypatch.setattr(parts, "PART_ROWS", 100)
+    monkeypatch.setattr(result_parts, "PART_ROWS", 100)
     out = tmp_path / "out"
     for stop in stops:
         with pytest.raises(KeyboardInterrupt, match="cells are done and kept"):
@@ -244,7 +245,7 @@ def test_the_input_is_saved_so_that_it_is_found_from_anywhere(slide, monkeypatch
 
 def test_cells_are_told_in_words_where_the_model_judges_attributes(judging_model, tmp_path, monkeypatch):
     """In rows, CSV and report; through an interruption; and where the first part holds failures only."""
-    monkeypatch.setattr(parts, "PART_ROWS", 4)
+    monkeypatch.setattr(result_parts, "PART_ROWS", 4)
     folder = tmp_path / "in"
     judging_model.draw_folder(folder, 11)
     for index in range(6):

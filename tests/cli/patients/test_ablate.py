@@ -18,7 +18,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients import store as patient_store
 
 USAGE = 2
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def examples(verb):

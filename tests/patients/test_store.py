@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leukopy.bundle import bundled_models, open_bundle, patient_store, store
+from leukopy.bundle import bundled_models, open_bundle, store
 from leukopy.core.errors import BundleError
 from leukopy.core.files import read_json, write_json
+from leukopy.patients import store as patient_store
 from leukopy.patients.store import bundled_patient_models, open_patient_bundle, write_patient_bundle
 
 DIRECTIONS = np.eye(3, 2, dtype=np.float32)

@@ -15,11 +15,11 @@ from sklearn.model_selection import StratifiedKFold
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
 from leukopy.patients.data import open_cohort
 from leukopy.patients.inference.bags import cell_features, describe_network, make_bags
+from leukopy.patients.training import networks as training
 from leukopy.patients.training.networks.ablation import AblateSettings
 from leukopy.patients.workflows.ablate import ablate, read_ablation
-from leukopy.training import bags as training
 
-RECIPES = Path(__file__).parents[2] / "configs" / "patients"
+RECIPES = Path(__file__).parents[3] / "configs" / "patients"
 PICTURES = {
     "backbone": {"name": "lenet"},
     "preprocess": {"size": 32, "crop": 0.5, "mean": (0, 0, 0), "std": (255, 255, 255)},

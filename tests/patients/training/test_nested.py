@@ -21,7 +21,7 @@ from leukopy.patients.training import PatientRecipe, fit_ensemble
 from leukopy.patients.training.estimators import fit
 from leukopy.patients.training.networks import export_patient_model
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "patients").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "configs" / "patients").glob("*.yaml"))
 RECIPES = [path for path in CONFIGS if "leukopy patients ablate" not in path.read_text()]
 FEATURES = 6
 
