@@ -1,4 +1,4 @@
-"""Parts on disk: whole or absent, in order, continued where they stopped."""
+"""ResultParts on disk: whole or absent, in order, continued where they stopped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from leukopy.core.errors import OutputError
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, Predictions
 from leukopy.slides import result_parts as module
-from leukopy.slides.result_parts import Parts
+from leukopy.slides.result_parts import ResultParts
 
 
 def some(first: int, count: int) -> Predictions:
@@ -38,7 +38,7 @@ def written(folder):
 
 
 def test_rows_come_out_in_order_and_sorted_by_what_became_of_them(tmp_path):
-    parts = Parts(tmp_path / "parts")
+    parts = ResultParts(tmp_path / "parts")
     for first in range(0, 250, 50):
         parts.add(some(first, 50))
     assert written(tmp_path / "parts") == ["part-00000.parquet", "part-00001.parquet"]
@@ -57,10 +57,10 @@ def test_rows_come_out_in_order_and_sorted_by_what_became_of_them(tmp_path):
 
 
 def test_a_second_run_goes_on_where_the_first_stopped(tmp_path):
-    first = Parts(tmp_path / "parts")
+    first = ResultParts(tmp_path / "parts")
     first.add(some(0, 130))  # written
     first.add(some(130, 40))  # waiting when the process is killed
-    second = Parts(tmp_path / "parts")
+    second = ResultParts(tmp_path / "parts")
     assert second.rows == 130
     second.add(some(130, 40))
     second.flush()
@@ -71,26 +71,26 @@ def test_a_second_run_goes_on_where_the_first_stopped(tmp_path):
 
 
 def test_flush_writes_every_row_once(tmp_path):
-    parts = Parts(tmp_path / "parts")
+    parts = ResultParts(tmp_path / "parts")
     parts.flush()
     parts.add(some(0, 10))
     parts.flush()
     parts.flush()
     assert written(tmp_path / "parts") == ["part-00000.parquet"]
-    assert Parts(tmp_path / "parts").rows == 10
+    assert ResultParts(tmp_path / "parts").rows == 10
 
 
 def test_a_damaged_part_and_all_after_it_are_made_again(tmp_path):
-    parts = Parts(tmp_path / "parts")
+    parts = ResultParts(tmp_path / "parts")
     for first in range(0, 300, 100):
         parts.add(some(first, 100))
     (tmp_path / "parts" / "part-00001.parquet").write_bytes(b"PAR1 cut off")
-    assert Parts(tmp_path / "parts").rows == 100
+    assert ResultParts(tmp_path / "parts").rows == 100
     assert written(tmp_path / "parts") == ["part-00000.parquet"]
 
 
 def test_what_the_system_says_through_polars_is_one_line(tmp_path):
-    parts = Parts(tmp_path / "parts")
+    parts = ResultParts(tmp_path / "parts")
     parts.add(some(0, 100))
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="could not be written"):
@@ -99,7 +99,7 @@ def test_what_the_system_says_through_polars_is_one_line(tmp_path):
 
 
 def test_remove_leaves_nothing(tmp_path):
-    parts = Parts(tmp_path / "parts")
+    parts = ResultParts(tmp_path / "parts")
     parts.add(some(0, 100))
     parts.remove()
     assert written(tmp_path) == []
