@@ -42,7 +42,7 @@ _labels = st.integers(1, 60).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_labels)
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")

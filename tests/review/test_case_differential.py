@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leukopy.core.errors import SettingsError
@@ -171,7 +171,6 @@ def test_the_laboratory_has_ranges_of_its_own() -> None:
     assert by_code(view)["NEU"].flag is None
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(st.sampled_from(DISPLAY_ORDER), st.integers(1, 300), max_size=8))
 def test_every_cell_is_counted_once(counts: dict[str, int]) -> None:
     view = count(cells(**counts))

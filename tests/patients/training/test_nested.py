@@ -20,9 +20,11 @@ from leukopy.patients.models.statistics import NaiveBayes, bag_statistics
 from leukopy.patients.training import PatientRecipe, fit_ensemble
 from leukopy.patients.training.estimators import fit
 from leukopy.patients.training.networks import export_patient_model
+from support.files import CONFIGS
 
-CONFIGS = sorted((Path(__file__).parents[3] / "configs" / "patients").glob("*.yaml"))
-RECIPES = [path for path in CONFIGS if "leukopy patients ablate" not in path.read_text()]
+RECIPES = [
+    path for path in sorted((CONFIGS / "patients").glob("*.yaml")) if "leukopy patients ablate" not in path.read_text()
+]
 FEATURES = 6
 
 

@@ -94,9 +94,6 @@ def api(browser: httpx.Client, filled: str) -> Any:
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
