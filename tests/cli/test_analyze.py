@@ -49,7 +49,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "threads": 1,
         "title": "Slide 3",
         "per_class": 2,
-        "reference": {"name": "StationDep", "ranges": {"LY": [0, 5]}},
+        "reference": {"name": "Here", "ranges": {"LY": [0, 5]}},
     }
     assert "0 to 5" in result.stdout
 

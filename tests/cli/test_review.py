@@ -87,7 +87,7 @@ def test_options_and_settings_file_reach_the_station(run, server, tmp_path):
     found = server[0]
     assert (str(found.folder), found.port, found.serve, found.https, found.host) == ("there", 9000, True, True, "::1")
     assert (found.database, found.model) == ("postgresql://x@localhost/y", "m")
-    assert (found.laboratory, found.limits.zip_entries) == ("StationDep", 7)
+    assert (found.laboratory, found.limits.zip_entries) == ("Here", 7)
 
 
 def test_a_wrong_setting_is_one_line(run, tmp_path):

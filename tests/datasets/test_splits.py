@@ -6,7 +6,7 @@ from random import Random
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leukopy.core.errors import SettingsError
@@ -37,7 +37,6 @@ def cohorts(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
     return manifest, pl.DataFrame(pairs, schema={"a": pl.Int64, "b": pl.Int64}, orient="row")
 
 
-@settings(deadline=None)
 @given(cohorts(), st.integers(0, 5))
 def test_no_group_and_no_cell_stands_on_two_sides(cohort: tuple[pl.DataFrame, pl.DataFrame], seed: int) -> None:
     manifest, duplicates = cohort
@@ -49,7 +48,6 @@ def test_no_group_and_no_cell_stands_on_two_sides(cohort: tuple[pl.DataFrame, pl
     assert (done.with_columns(cell).group_by("cell").agg(pl.col("split").n_unique())["split"] == 1).all()
 
 
-@settings(deadline=None)
 @given(cohorts(), st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(cohort: tuple[pl.DataFrame, pl.DataFrame], random: Random) -> None:
     manifest, duplicates = cohort
@@ -71,7 +69,6 @@ def single_cells(**classes: int) -> pl.DataFrame:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 40), st.integers(1, 9), st.integers(0, 10**6))
 def test_single_cells_are_shared_out_exactly(many: int, some: int, few: int, seed: int) -> None:
     done = split(single_cells(SNE=many, EO=some, BA=few), SHARES, seed=seed)

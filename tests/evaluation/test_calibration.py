@@ -80,7 +80,7 @@ def test_the_true_temperature_is_found_from_coarse_labels():
     assert fit_temperature(logits, member_mask(codes)) == pytest.approx(1.7, rel=0.06)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_no_other_temperature_fits_better(seed):
     rng = np.random.default_rng(seed)

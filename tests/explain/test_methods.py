@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
@@ -20,6 +19,7 @@ from leukopy.explain.gradients import grad_cam, grad_cam_plus_plus
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.taxonomy import FINE
+from support.cards import year_of
 
 
 class ColourNet(nn.Module):
@@ -49,7 +49,7 @@ class ColourNet(nn.Module):
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_method_has_a_card(name: str) -> None:
     card = METHODS[name].card
-    assert re.search(r"\d{4}$", card.paper)  # ends with its year
+    assert year_of(card.paper)
     assert all((card.title, card.licence, card.fits))
 
 

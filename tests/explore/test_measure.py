@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,7 @@ from leukopy.explore.features import measure
 from leukopy.explore.means import unpack
 from leukopy.explore.measure import embed_all, measure_all
 from leukopy.inference import embeddings, workers
+from support.waiting import until
 
 Draw = Callable[..., list[str]]
 
@@ -136,9 +136,9 @@ def test_stopped_or_killed_it_leaves_no_worker_behind(
         env={**os.environ, "LEUKOPY_CACHE": str(tmp_path / "cache")},
     )
     cache = tmp_path / "cache" / "explore"
-    wait_for(lambda: kept(cache) > 0)
+    until(lambda: kept(cache) > 0)
     running.send_signal(sign)
-    _, said = running.communicate(timeout=120)  # ends only once no worker holds standard error
+    _, said = running.communicate()  # ends only once no worker holds standard error
     assert running.returncode == code
     assert "Traceback" not in said
     if sign == signal.SIGINT:
@@ -156,10 +156,3 @@ def kept(cache: Path) -> int:
             return int(connection.execute("SELECT count(*) FROM kept").fetchone()[0])
         except sqlite3.OperationalError:  # not made yet
             return 0
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.05)

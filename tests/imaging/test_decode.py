@@ -303,7 +303,7 @@ def only_image_error(data: bytes) -> None:
 SIGNATURES = [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"RIFF\0\0\0\0WEBP"]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=400))
 def test_random_bytes_raise_nothing_but_image_error(signature: bytes, noise: bytes) -> None:
     only_image_error(signature + noise)
@@ -321,7 +321,7 @@ HEALTHY = [
 ]
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=600)
 @given(
     st.sampled_from(HEALTHY),
     # Most of what decides how a file is read stands in its first bytes; TIFF's tags stand anywhere.

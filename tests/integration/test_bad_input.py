@@ -12,7 +12,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from leukopy.cli.main import app
+from support.waiting import until
 
 COMMAND = (sys.executable, "-c", "from leukopy.cli.main import main; main()")
 
@@ -242,11 +242,9 @@ def long_run(colour_model, tmp_path_factory):
 def test_ctrl_c_or_a_kill_in_the_middle(long_run, out, blow, code):
     command, cells, failures = long_run
     running = subprocess.Popen([*COMMAND, *command, "--out", out], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (out / "parts" / "part-00000.parquet").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until((out / "parts" / "part-00000.parquet").exists)
     running.send_signal(blow)
-    _, told = running.communicate(timeout=60)
+    _, told = running.communicate()
     assert running.returncode == code
     assert not (out / "cells.parquet").exists()
     if blow == signal.SIGINT:

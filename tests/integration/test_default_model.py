@@ -22,6 +22,7 @@ from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES, FINE, find
 from leukopy.workflows.demo import DemoSettings, demo
+from support.files import CONFIGS
 
 MAIN_JOB = """
 import sys
@@ -105,7 +106,7 @@ def test_the_main_job_needs_no_torch(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "demo" / "results" / "report.html").stat().st_size > 10_000
-    recipe = Path(__file__).parents[2] / "configs" / "lenet8.yaml"
+    recipe = CONFIGS / "lenet8.yaml"
     train = [sys.executable, "-c", MAIN_JOB, "train", str(recipe), "--out", str(tmp_path / "run")]
     refused = subprocess.run(train, capture_output=True, text=True, check=False)
     assert refused.returncode == 1

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -10,8 +9,9 @@ from typer.testing import CliRunner
 from leukopy.bundle import Metric, bundled_models, open_bundle
 from leukopy.cli.main import app
 from leukopy.reports.model_card import model_card
+from support.files import REPOSITORY
 
-PAGES = Path(__file__).parents[2] / "docs" / "models"
+PAGES = REPOSITORY / "docs" / "models"
 
 
 @pytest.mark.parametrize("name", bundled_models())

@@ -36,7 +36,7 @@ def cells(codes: Sequence[str]) -> list[CellRow]:
 
 
 @pytest.fixture
-def nearest_laboratory(tmp_path: Path, colour_model: Any, build_patient_model: Callable[..., Path]) -> PatientJudge:
+def judge(tmp_path: Path, colour_model: Any, build_patient_model: Callable[..., Path]) -> PatientJudge:
     """Log-odds: the mean green of the cells, and .02 a year above 60, .5 a doubling of the count above 8."""
     directions = np.array([[0], [1], [0]], np.float32)
     return PatientJudge(str(build_patient_model(tmp_path / "patients", colour_model.path, directions)))
@@ -59,10 +59,10 @@ def greens(colour_model: Any, path_of: Callable[[int], Path], numbers: Sequence[
 
 
 def test_it_is_the_models_answer_on_the_lymphocytes_alone(
-    nearest_laboratory: PatientJudge, path_of: Callable[[int], Path], colour_model: Any
+    judge: PatientJudge, path_of: Callable[[int], Path], colour_model: Any
 ) -> None:
     rows = cells(["LY"] * 10 + ["LYA"] * 5 + ["SNE"] * 5 + ["ERB"] * 5)
-    found = nearest_laboratory.nearest_laboratory(case(), rows, path_of)
+    found = judge.judge(case(), rows, path_of)
     green = greens(colour_model, path_of, range(10, 25))
     clinical = 0.02 * (70 - 60) + 0.5 * 1  # 16 is one doubling of 8
     assert found.lymphocytes_read == 15
@@ -82,8 +82,8 @@ def test_it_is_the_models_answer_on_the_lymphocytes_alone(
     assert {one.influence > 0 for one in found.cells} == {True, False}
 
 
-def test_flags_come_as_sentences_and_as_words(nearest_laboratory: PatientJudge, path_of: Callable[[int], Path]) -> None:
-    found = nearest_laboratory.nearest_laboratory(case(age=95), cells(["LY"] * 4), path_of)
+def test_flags_come_as_sentences_and_as_words(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:
+    found = judge.judge(case(age=95), cells(["LY"] * 4), path_of)
     assert found.flag_words[:2] == ("outside_training", "few_cells")
     assert len(found.flags) == len(found.flag_words)
     assert "95 years" in found.flags[0]
@@ -98,59 +98,57 @@ def test_flags_come_as_sentences_and_as_words(nearest_laboratory: PatientJudge, 
     ],
 )
 def test_what_is_missing_is_asked_for(
-    nearest_laboratory: PatientJudge, path_of: Callable[[int], Path], values: dict[str, object], missing: str
+    judge: PatientJudge, path_of: Callable[[int], Path], values: dict[str, object], missing: str
 ) -> None:
     with pytest.raises(InputError, match=missing):
-        nearest_laboratory.nearest_laboratory(case(**values), cells(["LY"]), path_of)
+        judge.judge(case(**values), cells(["LY"]), path_of)
 
 
-def test_no_lymphocyte_no_result(nearest_laboratory: PatientJudge, path_of: Callable[[int], Path]) -> None:
+def test_no_lymphocyte_no_result(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:
     with pytest.raises(InputError, match="no cell of this case is a lymphocyte"):
-        nearest_laboratory.nearest_laboratory(case(), cells(["SNE", "MO"]), path_of)
+        judge.judge(case(), cells(["SNE", "MO"]), path_of)
 
 
 def test_pictures_that_are_gone_are_left_out_and_all_gone_is_said(
-    nearest_laboratory: PatientJudge, path_of: Callable[[int], Path]
+    judge: PatientJudge, path_of: Callable[[int], Path]
 ) -> None:
     path_of(11).unlink()
-    assert nearest_laboratory.nearest_laboratory(case(), cells(["LY"] * 12), path_of).lymphocytes_read == 11
+    assert judge.judge(case(), cells(["LY"] * 12), path_of).lymphocytes_read == 11
     path_of(30).unlink()
     with pytest.raises(InputError, match="none of the pictures"):
-        nearest_laboratory.nearest_laboratory(case(), cells(["SNE"] * 20 + ["LY"]), path_of)
+        judge.judge(case(), cells(["SNE"] * 20 + ["LY"]), path_of)
 
 
 def test_after_a_correction_no_picture_is_read_again(
-    nearest_laboratory: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    judge: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = nearest_laboratory.nearest_laboratory(case(), cells(["LY"] * 10), path_of)
+    first = judge.judge(case(), cells(["LY"] * 10), path_of)
     monkeypatch.setattr(CellReader, "read", lambda *_: pytest.fail("a picture was read again"))
-    second = nearest_laboratory.nearest_laboratory(case(), cells(["LY"] * 9 + ["SNE"]), path_of)
+    second = judge.judge(case(), cells(["LY"] * 9 + ["SNE"]), path_of)
     assert (first.lymphocytes_read, second.lymphocytes_read) == (10, 9)
     assert second.probability != first.probability
 
 
 def test_more_lymphocytes_than_are_kept_are_all_judged(
-    nearest_laboratory: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    judge: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everything = nearest_laboratory.nearest_laboratory(case(), cells(["LY"] * 20), path_of)
+    everything = judge.judge(case(), cells(["LY"] * 20), path_of)
     monkeypatch.setattr(lymphocytosis, "_PICTURES", 4)
     monkeypatch.setattr(lymphocytosis, "_AT_ONCE", 3)
-    again = nearest_laboratory.nearest_laboratory(case(comment="x", age=70.5), cells(["LY"] * 20), path_of)
+    again = judge.judge(case(comment="x", age=70.5), cells(["LY"] * 20), path_of)
     assert again.lymphocytes_read == everything.lymphocytes_read == 20
-    fresh = PatientJudge(nearest_laboratory.name).nearest_laboratory(case(), cells(["LY"] * 20), path_of)
+    fresh = PatientJudge(judge.name).judge(case(), cells(["LY"] * 20), path_of)
     assert fresh.probability == pytest.approx(everything.probability)
 
 
-def test_a_result_is_kept_until_something_changes(
-    nearest_laboratory: PatientJudge, path_of: Callable[[int], Path]
-) -> None:
+def test_a_result_is_kept_until_something_changes(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:
     rows = cells(["LY"] * 10)
-    first = nearest_laboratory.nearest_laboratory(case(), rows, path_of)
-    assert nearest_laboratory.nearest_laboratory(case(comment="another"), rows, path_of) is first
-    assert nearest_laboratory.nearest_laboratory(case(age=40), rows, path_of).probability != first.probability
-    assert nearest_laboratory.nearest_laboratory(case(), rows[:9], path_of) is not first
+    first = judge.judge(case(), rows, path_of)
+    assert judge.judge(case(comment="another"), rows, path_of) is first
+    assert judge.judge(case(age=40), rows, path_of).probability != first.probability
+    assert judge.judge(case(), rows[:9], path_of) is not first
 
 
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(BundleError, match="nowhere"):
-        PatientJudge("nowhere").nearest_laboratory(case(), cells(["LY"]), lambda _: Path("unused"))
+        PatientJudge("nowhere").judge(case(), cells(["LY"]), lambda _: Path("unused"))

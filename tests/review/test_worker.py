@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Semaphore, Thread
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from leukopy.review.worker import IMAGES, Worker
 from leukopy.slides.classifier import Classifier
 from leukopy.slides.ood_correction import Shift
 from leukopy.slides.survey import SlideSurvey
+from support.waiting import until
 
 CODES = ("SNE", "LY", "MO")
 
@@ -55,11 +56,7 @@ class Bench:
         return found
 
     def wait(self, job: Job, reached: Callable[[Job], bool]) -> Job:
-        deadline = time.monotonic() + 20
-        while not reached(found := self.job(job)):
-            assert time.monotonic() < deadline, found
-            time.sleep(0.01)
-        return found
+        return until(lambda: found if reached(found := self.job(job)) else None)
 
     def over(self, job: Job) -> Job:
         return self.wait(job, lambda found: found.state not in (JobState.QUEUED, JobState.RUNNING))
@@ -84,15 +81,31 @@ def bench(tmp_path: Path, colour_model: Any) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that takes a while for each batch."""
-    stream = Classifier.stream
+def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Semaphore]:
+    """A model that classifies a batch for each release."""
+    stream, allowed = Classifier.stream, Semaphore(0)
 
-    def slowly(self: Classifier, cells: Any, survey: Any) -> Any:
-        time.sleep(0.15)
+    def waiting(self: Classifier, cells: Any, survey: Any) -> Any:
+        allowed.acquire()
         return stream(self, cells, survey)
 
-    monkeypatch.setattr(Classifier, "stream", slowly)
+    monkeypatch.setattr(Classifier, "stream", waiting)
+    yield allowed
+    allowed.release(1000)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Job | None]:
+    """The jobs that workers found, or did not find."""
+    found: list[Job | None] = []
+    claim = Store.claim_job
+
+    def noted(self: Store, worker: str) -> Job | None:
+        found.append(claim(self, worker))
+        return found[-1]
+
+    monkeypatch.setattr(Store, "claim_job", noted)
+    return found
 
 
 def test_a_case_is_classified_to_its_end(bench):
@@ -104,10 +117,10 @@ def test_a_case_is_classified_to_its_end(bench):
     assert {cell.name: cell.code for cell in cells} == {f"c{n}.png": CODES[n % 3] for n in range(2 * IMAGES + 5)}
 
 
-def test_a_job_of_this_process_is_begun_at_once(bench, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 60.0)
+def test_a_job_of_this_process_is_begun_at_once(bench, looks, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 3600.0)
     worker = bench.work()
-    time.sleep(0.1)
+    until(lambda: looks)
     job = bench.queue(1)
     worker.wake()
     assert bench.over(job).state == JobState.FINISHED
@@ -119,29 +132,30 @@ def test_a_job_of_another_process_is_found(bench, monkeypatch):
     assert bench.over(bench.queue(1)).state == JobState.FINISHED
 
 
-@pytest.mark.usefixtures("slow")
-def test_a_cancelled_job_stops_and_what_was_classified_stays(bench):
-    job = bench.queue(10 * IMAGES)
+def test_a_cancelled_job_stops_and_what_was_classified_stays(bench, batches):
+    job, next_job = bench.queue(10 * IMAGES), bench.queue(1)
     bench.work()
-    bench.wait(job, lambda found: found.done > 0)
+    batches.release()
+    bench.wait(job, lambda found: found.done == IMAGES)
     bench.store.cancel_job(bench.user, job.case_id)
-    time.sleep(0.5)
-    kept = len(bench.store.cells(bench.user, job.case_id))
-    assert 0 < kept < 10 * IMAGES
-    time.sleep(0.3)
-    assert len(bench.store.cells(bench.user, job.case_id)) == kept
+    batches.release(10)
+    bench.over(next_job)  # begun once the first is left
+    assert len(bench.store.cells(bench.user, job.case_id)) == 2 * IMAGES  # the batch at hand is finished
     assert bench.job(job).state == JobState.CANCELLED
 
 
-@pytest.mark.usefixtures("slow")
-def test_a_job_is_resumed_where_it_was_left(bench):
+def test_a_job_is_resumed_where_it_was_left(bench, batches):
     job = bench.queue(6 * IMAGES)
     first = bench.work()
-    bench.wait(job, lambda found: found.done > 0)
+    batches.release()
+    bench.wait(job, lambda found: found.done == IMAGES)
+    Thread(target=first.stop).start()
+    until(first._stopping.is_set)
+    batches.release(10)
     first.stop()
     left = bench.job(job)
     assert left.state == JobState.RUNNING
-    assert 0 < left.done < left.total
+    assert left.done == 2 * IMAGES
     versions = {cell.id: cell.version for cell in bench.store.cells(bench.user, job.case_id)}
     bench.abandon()
     bench.work()
@@ -151,8 +165,7 @@ def test_a_job_is_resumed_where_it_was_left(bench):
     assert {cell.id: cell.version for cell in cells if cell.id in versions} == versions
 
 
-@pytest.mark.usefixtures("slow")
-def test_a_job_that_lives_is_not_taken_by_another(bench, monkeypatch):
+def test_a_job_that_lives_is_not_taken_by_another(bench, batches, looks, monkeypatch):
     monkeypatch.setattr(module, "LOOK", 0.02)
     job = bench.queue(4 * IMAGES)
     written: list[int] = []
@@ -165,12 +178,13 @@ def test_a_job_that_lives_is_not_taken_by_another(bench, monkeypatch):
     monkeypatch.setattr(Store, "write_predictions", noted)
     bench.work()
     bench.work()
+    until(lambda: looks.count(None) > 2)
+    batches.release(4)
     bench.over(job)
     assert written == [IMAGES] * 4
 
 
-@pytest.mark.usefixtures("slow")
-def test_a_long_batch_shows_that_it_lives(bench, monkeypatch):
+def test_a_long_batch_shows_that_it_lives(bench, batches, monkeypatch):
     monkeypatch.setattr(module, "HEARTBEAT", 0.02)
     job = bench.queue(2 * IMAGES)
     bench.work()
@@ -224,7 +238,7 @@ def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
 
     def surveyed(self: Classifier, slide: Any) -> SlideSurvey:
         slides.append([cell.path for cell in slide])
-        return SlideSurvey(rise=Shift(times=len(slides) + 1))
+        return SlideSurvey(shift=Shift(times=len(slides) + 1))
 
     def noted(self: Classifier, cells: Any, survey: SlideSurvey) -> Any:
         told.add(survey)
@@ -237,4 +251,4 @@ def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
     bench.over(job)
     assert [len(slide) for slide in slides] == [2 * IMAGES + 5]
     assert all(Path(path).exists() for path in slides[0])
-    assert told == {SlideSurvey(rise=Shift(times=2))}
+    assert told == {SlideSurvey(shift=Shift(times=2))}

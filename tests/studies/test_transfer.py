@@ -43,7 +43,7 @@ def settings_file(tmp_path, monkeypatch):
     }  # fmt: skip
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     arms = [
-        {"name": "here", "title": "StationDep", "train": ["folders"], "changes": {"optimisation.epochs": 1}},
+        {"name": "here", "title": "Here", "train": ["folders"], "changes": {"optimisation.epochs": 1}},
         {"name": "lit", "train": ["folders"], "model_of": "here", "changes": {"preprocess.white_balance": True}},
         {"name": "there", "train": ["manifest"]},
     ]
@@ -139,7 +139,7 @@ def test_the_command_prints_the_matrix(settings_file, tmp_path):
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["evaluate", str(settings_file), "--transfer", "--out", str(out), "--arm", "here"])
     assert done.exit_code == 0, done.output
-    assert "StationDep" in done.stdout
+    assert "Here" in done.stdout
     assert "manifest" in done.stdout
     wrong = CliRunner().invoke(app, ["evaluate", str(settings_file), "--out", str(out), "--arm", "here"])
     assert wrong.exit_code == 2

@@ -64,7 +64,7 @@ def test_red_cells_fill_the_rest_without_lying_on_the_cells():
         assert blue > red
 
 
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32), st.integers(0, 3), st.integers(0, 4))
 def test_truth_is_whole_for_any_field(seed, lymphocytes, platelets):
     field = draw_field(

@@ -32,6 +32,8 @@ from leukopy.training.shallow_settings import ShallowSettings
 from leukopy.training.sources import check_classes, list_training_cells, member_matrix, sampling_weights, uses
 from leukopy.workflows.recipes import read
 from leukopy.workflows.train import read_recipe, train
+from support.files import CONFIGS
+from support.recipes import recipes_of
 
 CODES = ("LY", "EO", "PLT", "NEU")
 """NEU is coarse: those cells are drawn segmented or band, and labelled only neutrophil."""
@@ -436,7 +438,7 @@ def _stem(run: Path) -> torch.Tensor:
 
 
 def test_recipes_are_changed_by_dotted_names(tmp_path: Path) -> None:
-    path = Path(__file__).parents[2] / "configs" / "default.yaml"
+    path = CONFIGS / "default.yaml"
     assert read_recipe(path, {"optimisation.epochs": 1}).optimisation.epochs == 1
     with pytest.raises(SettingsError, match=r"optimisation\.epoch:"):
         read_recipe(path, {"optimisation.epoch": 1})
@@ -444,14 +446,7 @@ def test_recipes_are_changed_by_dotted_names(tmp_path: Path) -> None:
         read_recipe(path, {"name.first": 1})
 
 
-RECIPES = [
-    path
-    for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-    if f"leukopy train configs/{path.name}" in path.read_text()
-]
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", recipes_of("cells"), ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_valid(path: Path) -> None:
     settings = read(path, {})
     assert settings.name == path.stem

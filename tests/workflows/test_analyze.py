@@ -232,9 +232,9 @@ def test_a_slide_of_which_nothing_can_be_read(settings, tmp_path):
 
 
 def test_the_laboratorys_own_ranges(settings, tmp_path):
-    own = {"name": "StationDep", "ranges": {"EO": [0, 50]}}
+    own = {"name": "Here", "ranges": {"EO": [0, 50]}}
     result = analyze(settings.model_copy(update={"reference": own}), tmp_path / "out")
-    assert result.differential.reference_name == "StationDep"
+    assert result.differential.reference_name == "Here"
     assert {line.code: line.flag for line in result.differential.lines if line.reference} == {"EO": "N"}
 
 

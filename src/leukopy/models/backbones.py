@@ -33,6 +33,8 @@ class Backbone:
     paper: str
     licence: str
     """Of the architecture's code and of the pretrained weights."""
+    parameters: float
+    """Millions, at 64 px, without a classifier."""
     build: Callable[[int, bool], Feature]
     """Side of the input in pixels, and whether to load pretrained weights -> the network."""
     pretrained: str | None = None
@@ -61,23 +63,27 @@ BACKBONES: Registry[Backbone] = Registry(
         "lenet": Backbone(
             paper="LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998",
             licence="Apache-2.0 (leukopy)",
+            parameters=0.34,
             build=_lenet,
         ),
         "tf_efficientnet_lite0": Backbone(
             paper=f"{_EFFICIENTNET}; EfficientNet-lite, Google 2020",
             licence="Apache-2.0 (timm; weights)",
+            parameters=3.4,
             build=lite0,
             pretrained=_LITE0_WEIGHTS,
         ),
         "tf_efficientnet_lite0_gn": Backbone(
             paper=f"{_EFFICIENTNET}; EfficientNet-lite, Google 2020; Wu & He, Group normalization, ECCV 2018",
             licence="Apache-2.0 (timm; weights)",
+            parameters=3.4,
             build=lite0_groupnorm,
             pretrained=f"{_LITE0_WEIGHTS}: convolutions, scales and shifts; without its statistics",
         ),
         "efficientnet_b0": Backbone(
             paper=_EFFICIENTNET,
             licence="Apache-2.0 (timm; weights)",
+            parameters=4.0,
             build=partial(efficientnet, "efficientnet_b0.ra_in1k"),
             pretrained="ImageNet, timm hub efficientnet_b0.ra_in1k, Apache-2.0",
             mean=IMAGENET_MEAN,
@@ -86,6 +92,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "efficientnet_b3": Backbone(
             paper=_EFFICIENTNET,
             licence="Apache-2.0 (timm; weights)",
+            parameters=10.7,
             build=partial(efficientnet, "efficientnet_b3.ra2_in1k"),
             pretrained="ImageNet, timm hub efficientnet_b3.ra2_in1k, Apache-2.0",
             mean=IMAGENET_MEAN,
@@ -94,6 +101,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "vgg16": Backbone(
             paper=_VGG,
             licence="Apache-2.0 (timm); BSD-3-Clause (weights, torchvision)",
+            parameters=14.7,  # of 138 with its dense layers
             build=partial(vgg, "vgg16.tv_in1k"),
             pretrained="ImageNet, timm hub vgg16.tv_in1k (torchvision), BSD-3-Clause: convolutions only",
             mean=IMAGENET_MEAN,
@@ -102,6 +110,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "vgg19": Backbone(
             paper=_VGG,
             licence="Apache-2.0 (timm); BSD-3-Clause (weights, torchvision)",
+            parameters=20.0,
             build=partial(vgg, "vgg19.tv_in1k"),
             pretrained="ImageNet, timm hub vgg19.tv_in1k (torchvision), BSD-3-Clause: convolutions only",
             mean=IMAGENET_MEAN,
@@ -110,6 +119,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "legacy_xception": Backbone(
             paper="Chollet, Xception: deep learning with depthwise separable convolutions, CVPR 2017",
             licence="Apache-2.0 (timm; weights)",
+            parameters=20.8,
             build=partial(xception, "legacy_xception.tf_in1k"),
             pretrained="ImageNet, timm hub legacy_xception.tf_in1k, Apache-2.0",
             mean=HALF,
@@ -118,6 +128,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "resnet18": Backbone(
             paper="He et al., Deep residual learning for image recognition, CVPR 2016",
             licence="Apache-2.0 (timm; weights)",
+            parameters=11.2,
             build=partial(resnet, "resnet18.a1_in1k"),
             pretrained="ImageNet, timm hub resnet18.a1_in1k, Apache-2.0",
             mean=IMAGENET_MEAN,
@@ -126,6 +137,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "vit_base_patch16_224": Backbone(
             paper=_VIT,
             licence="Apache-2.0 (timm; weights)",
+            parameters=85.7,
             build=partial(vit, "vit_base_patch16_224.augreg2_in21k_ft_in1k", 16),
             pretrained="ImageNet-21k then ImageNet, timm hub vit_base_patch16_224.augreg2_in21k_ft_in1k, Apache-2.0",
             mean=HALF,
@@ -134,6 +146,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "vit_base_patch32_224": Backbone(
             paper=_VIT,
             licence="Apache-2.0 (timm; weights)",
+            parameters=87.4,
             build=partial(vit, "vit_base_patch32_224.augreg_in21k_ft_in1k", 32),
             pretrained="ImageNet-21k then ImageNet, timm hub vit_base_patch32_224.augreg_in21k_ft_in1k, Apache-2.0",
             mean=HALF,

@@ -45,7 +45,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         worker=Worker(store, settings),
         logins=LogIns(settings.limits.logins_per_minute),
         token=OneTimeToken(),
-        nearest_laboratory=PatientJudge(settings.patient_model),
+        judge=PatientJudge(settings.patient_model),
         aids=Aids(settings),
     )
 

@@ -60,7 +60,7 @@ class PatientJudge:
         bundle = open_patient_bundle(self.name)
         return PatientModel(bundle), CellReader(bundle)
 
-    def nearest_laboratory(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
+    def judge(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
         """The result of a case.
 
         Args:

@@ -25,7 +25,7 @@ class Station:
     logins: LogIns
     token: OneTimeToken
     """Lets the one user in; of no use where users log in."""
-    nearest_laboratory: PatientJudge
+    judge: PatientJudge
     aids: Aids
 
 

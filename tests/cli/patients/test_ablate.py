@@ -16,9 +16,9 @@ from leukopy.cli.patients.demo import demo
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients import store as patient_store
+from support.files import CONFIGS
 
 USAGE = 2
-CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def examples(verb):

@@ -390,7 +390,7 @@ ROWS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(ROWS, st.randoms(use_true_random=False), st.booleans())
 def test_the_order_of_rows_and_columns_does_not_matter(
     rows: dict[str, list[str]], order: random.Random, with_twin: bool
@@ -420,7 +420,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(
     assert len(cohort.problems.filter(pl.col("reason").is_in(named))) == nulls
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_one_line(content: bytes) -> None:
     """There are no images: even a table that is good ends in an error."""

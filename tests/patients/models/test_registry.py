@@ -18,6 +18,7 @@ from leukopy.patients.models.clinical import Clinical
 from leukopy.patients.models.encoder import CellEncoder
 from leukopy.patients.models.plain_pooling import MaxPooling
 from leukopy.patients.models.set_transformer import TransformerPooling
+from support.cards import year_of
 
 FEATURES = 12
 KNOWN = torch.tensor([64.0, 9.5])
@@ -39,7 +40,7 @@ def cells(count: int, size: int = FEATURES) -> Tensor:
 class TestEveryNet:
     def test_has_a_complete_card(self, name: str) -> None:
         entry = BAG_NETS[name]
-        assert entry.paper[-4:].isdigit()  # ends with its year
+        assert year_of(entry.paper)
         assert "Apache-2.0" in entry.licence
         assert entry.description.endswith(".")
 

@@ -20,9 +20,8 @@ from leukopy.patients.models.statistics import NaiveBayes, bag_statistics
 from leukopy.patients.training import PatientRecipe, fit_ensemble
 from leukopy.patients.training.estimators import fit
 from leukopy.patients.training.networks import export_patient_model
+from support.recipes import recipes_of
 
-CONFIGS = sorted((Path(__file__).parents[3] / "configs" / "patients").glob("*.yaml"))
-RECIPES = [path for path in CONFIGS if "leukopy patients ablate" not in path.read_text()]
 FEATURES = 6
 
 
@@ -62,7 +61,7 @@ def quick(path: Path) -> PatientRecipe:
     return PatientRecipe.build(values)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", recipes_of("patients"), ids=lambda path: path.stem)
 class TestEveryRecipe:
     def test_is_named_as_its_file_and_begins_with_its_command(self, path: Path) -> None:
         first = path.read_text().splitlines()[1]

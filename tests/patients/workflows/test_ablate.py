@@ -18,8 +18,9 @@ from leukopy.patients.inference.bags import cell_features, describe_network, mak
 from leukopy.patients.training import networks as training
 from leukopy.patients.training.networks.ablation import AblateSettings
 from leukopy.patients.workflows.ablate import ablate, read_ablation
+from support.files import CONFIGS
 
-RECIPES = Path(__file__).parents[3] / "configs" / "patients"
+RECIPES = CONFIGS / "patients"
 PICTURES = {
     "backbone": {"name": "lenet"},
     "preprocess": {"size": 32, "crop": 0.5, "mean": (0, 0, 0), "std": (255, 255, 255)},

@@ -17,7 +17,6 @@ from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
 from leukopy.patients.workflows.predict import PredictPatientsSettings, predict_patients
 from leukopy.patients.workflows.train import TrainPatientsSettings, train_patients
 
-CONFIGS = Path(__file__).parents[3] / "configs" / "patients"
 RECIPE = {
     "name": "small",
     "title": "Small",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from leukopy.review.records import JobState, NewUser, Role
 from leukopy.review.settings import Limits, ReviewSettings
 from leukopy.review.store import Store
 from leukopy.review.store.users import Passwords
+from support.waiting import until
 
 API = "/api/v1"
 PASSWORD = "correct horse battery"
@@ -68,11 +68,11 @@ class Browser:
     def analyse(self, case: str) -> dict[str, Any]:
         """Run the analysis to its end; the station must be running."""
         assert self.post(f"/cases/{case}/analysis").status_code == 202
-        deadline = time.monotonic() + 20
-        while (job := self.get(f"/cases/{case}/analysis").json())["state"] in (JobState.QUEUED, JobState.RUNNING):
-            assert time.monotonic() < deadline, job
-            time.sleep(0.02)
-        return dict(job)
+        until(lambda: self.job(case)["state"] not in (JobState.QUEUED, JobState.RUNNING))
+        return self.job(case)
+
+    def job(self, case: str) -> dict[str, Any]:
+        return dict(self.get(f"/cases/{case}/analysis").json())
 
     def correct(self, case: str, *moves: tuple[int, str]) -> Response:
         """Give cells other classes, knowing them as they are now."""

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
 from leukopy.workflows.draw import DrawSettings, draw
+from support.waiting import until
 
 API = "/api/v1"
 CODES = ("MO", "LY", "EO", "BA")
@@ -42,7 +42,7 @@ class Process:
             line = self.process.stderr.readline()
             assert line, f"it ended: {said}"
             said += line
-        self.http = httpx.Client(base_url=found[1], timeout=30)
+        self.http = httpx.Client(base_url=found[1], timeout=None)
         assert self.http.get("/", params={"token": found[2]}).status_code == 303
         self.http.headers["X-CSRF-Token"] = self.http.get(f"{API}/me").json()["csrf"]
 
@@ -56,7 +56,7 @@ class Process:
         self.http.close()
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=20)
+            self.process.wait()
         assert self.process.stderr is not None
         self.process.stderr.close()
 
@@ -94,14 +94,6 @@ def fill(process: Process, drawn: list[Path], copies: int) -> str:
     answer = process.http.post(f"{API}/cases/{case}/images", files=files)
     assert answer.json()["added"] == copies * len(drawn)
     return case
-
-
-def until(reached: Any) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := reached()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def an_hour_later(folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import stat
 import struct
-import time
 import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,15 +47,14 @@ def test_a_link_in_a_zip_is_not_followed(reader, pictures, zipped, tmp_path):
     assert (answer.json()["added"], answer.json()["refused"][0]["reason"]) == (0, "link")
 
 
-def test_a_zip_bomb_is_refused_quickly(reader, zipped):
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(reader, monkeypatch):
     stream = BytesIO()
     with ZipFile(stream, "w", ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("c1.png", b"\0" * 50_000_000)
     assert len(stream.getvalue()) < 1_000_000
-    begun = time.monotonic()
+    monkeypatch.setattr(ZipFile, "open", None)
     answer = reader.upload(reader.new_case(), ("slide.zip", stream.getvalue()))
     assert [one["reason"] for one in answer.json()["refused"]] == ["zip_bomb"]
-    assert time.monotonic() - begun < 2
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(reader):

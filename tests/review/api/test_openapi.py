@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from threading import Thread
 from typing import Any
@@ -22,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from leukopy.review.app import create_app
 from leukopy.review.settings import ReviewSettings
+from support.waiting import until
 
 API = "/api/v1"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -37,10 +37,9 @@ def browser(colour_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
+    until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None) as client:
         client.get("/", params={"token": app.state.station.token.value})
         client.headers["X-CSRF-Token"] = client.get(f"{API}/me").json()["csrf"]
         yield client
@@ -57,8 +56,7 @@ def filled(browser: httpx.Client, colour_model: Any, tmp_path_factory: pytest.Te
     files = [("files", (path.name, path.read_bytes())) for path in pictures]
     assert browser.post(f"{API}/cases/{case}/images", files=files).json()["added"] == 3
     browser.post(f"{API}/cases/{case}/analysis")
-    while browser.get(f"{API}/cases/{case}/analysis").json()["state"] != "finished":
-        time.sleep(0.02)
+    until(lambda: browser.get(f"{API}/cases/{case}/analysis").json()["state"] == "finished")
     return case
 
 
@@ -94,9 +92,6 @@ def api(browser: httpx.Client, filled: str) -> Any:
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

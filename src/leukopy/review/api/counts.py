@@ -50,7 +50,7 @@ def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> P
     def path_of(cell: int) -> Path:
         return here.store.images.path(here.store.cell_digest(user, case.id, cell))
 
-    return here.nearest_laboratory.nearest_laboratory(case, cells, path_of)
+    return here.judge.judge(case, cells, path_of)
 
 
 def content_of(here: Station, user: User, case_id: str) -> SignedContent:

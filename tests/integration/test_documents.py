@@ -1,0 +1,70 @@
+"""What the documents show beside commands of leukopy: Python is run, and what is to be installed or made exists."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from leukopy.bundle import store
+from support.commands import blocks
+from support.files import REPOSITORY
+
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+SOURCES = REPOSITORY / "src"
+DOCTESTS = [path for path in sorted(SOURCES.rglob("*.py")) if re.search(r"^\s*>>> ", path.read_text("utf-8"), re.M)]
+SHELL = [line for path in DOCUMENTS for block in blocks(path) for line in block.splitlines()]
+
+
+@pytest.fixture
+def slide(build_bundle, colour_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The slide of the documents in the folder that is worked in, and a default model that is small."""
+    build_bundle(tmp_path / "assets" / "default")
+    for name in ("c17.jpg", "c18.jpg"):
+        colour_model.draw(tmp_path / "slide3" / name, "LY")
+    monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "slide3"
+
+
+@pytest.mark.usefixtures("slide")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_python_in_a_document_runs(document: Path) -> None:
+    for block in blocks(document, "python"):
+        exec(compile(block, document, "exec"), {})
+
+
+@pytest.mark.usefixtures("slide")
+@pytest.mark.parametrize("path", DOCTESTS, ids=lambda path: path.stem)
+def test_the_examples_of_a_docstring_run(path: Path) -> None:
+    """Their output is not compared: it is a table of drawn cells."""
+    name = ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
+    found = [one for one in doctest.DocTestFinder().find(importlib.import_module(name)) if one.examples]
+    assert found
+    for one in found:
+        exec(compile("".join(example.source for example in one.examples), one.name, "exec"), {})
+
+
+def test_what_the_documents_make_and_install_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.M))
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    made = {words[1] for words in map(split, SHELL) if words[:1] == ["make"]}
+    installed = {
+        extra
+        for line in SHELL
+        if "pip install" in line
+        for found in re.findall(r"\[([a-z,]+)\]", line)
+        for extra in found.split(",")
+    }
+    tests = {word for words in map(split, SHELL) if "pytest" in words for word in words if word.startswith("tests/")}
+    assert {"demo", "test"} <= made <= targets
+    assert {"app"} <= installed <= set(extras)
+    assert all((REPOSITORY / path).exists() for path in tests)
+
+
+def split(line: str) -> list[str]:
+    return line.removeprefix("$ ").partition(" #")[0].split()
