@@ -53,7 +53,7 @@ def test_one_cell_at_a_time_gives_the_same_classes(slide: Path) -> None:
     together = leukopy.load("default").predict(files).cells
     one_by_one = leukopy.load("default")
     cells = [CellInput(str(file), str(file)) for file in files]
-    survey = one_by_one.survey(cells)
-    alone = pl.concat([part.cells for cell in cells[:6] for part in one_by_one.stream([cell], survey)])
+    known = one_by_one.slide(cells)
+    alone = pl.concat([part.cells for cell in cells[:6] for part in known.rows([cell])])
     assert alone["fine"].equals(together["fine"][:6])
     assert alone["confidence"].to_numpy() == pytest.approx(together["confidence"][:6].to_numpy(), abs=1e-4)

@@ -56,7 +56,7 @@ def test_cells_are_chosen_from_a_file_larger_than_the_gallery(make_cells, tmp_pa
 
 
 def test_thumbnails_are_square_jpegs_of_the_right_picture(slide):
-    found = gallery.thumbnails(slide)
+    found = gallery.Thumbnails().of(slide)
     assert set(found) == set(slide["cell_id"])
     for number, cell_id in enumerate(slide["cell_id"]):
         picture = Image.open(BytesIO(found[cell_id]))
@@ -67,4 +67,4 @@ def test_thumbnails_are_square_jpegs_of_the_right_picture(slide):
 def test_a_picture_that_went_away_is_left_out(slide):
     Path(slide["path"][0]).unlink()
     Path(slide["path"][1]).write_text("no longer a picture")
-    assert set(gallery.thumbnails(slide)) == set(slide["cell_id"][2:])
+    assert set(gallery.Thumbnails().of(slide)) == set(slide["cell_id"][2:])

@@ -72,7 +72,7 @@ def content(slide, card):
     return ReportContent(
         title="Slide 7",
         cells=chosen,
-        thumbnails=gallery.thumbnails(chosen),
+        thumbnails=gallery.Thumbnails().of(chosen),
         totals=gallery.totals(cells),
         differential=count_cells(cells),
         failures=_failures(2),

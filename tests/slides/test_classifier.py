@@ -19,7 +19,9 @@ from leukopy.core.errors import BundleError
 from leukopy.inference.engine import BATCH
 from leukopy.inference.rows import CELL_SCHEMA, FAILURE_SCHEMA, SET_SCHEMA, CellInput, Predictions
 from leukopy.network.probabilities import softmax
-from leukopy.slides.classifier import ROWS, Classifier
+from leukopy.slides.classifier import Classifier
+from leukopy.slides.columns import class_columns
+from leukopy.slides.slide import ROWS
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_the_fine_class_lies_within_the_coarse_one(classifier):
     fine = np.full(11, 1e-6)
     fine[[cell.code in ("MMY", "MY", "PMY") for cell in taxonomy.FINE]] = (0.2, 0.22, 0.2)
     fine[taxonomy.fine_members("LY")[0]] = 0.38
-    columns = classifier._columns(fine[None].astype(np.float32), np.array([[64, 64]], np.int32))
+    columns = class_columns(fine[None].astype(np.float32), np.array([[64, 64]], np.int32), classifier.card)
     assert (columns["coarse"][0], columns["fine"][0]) == ("IG", "MY")
 
 
@@ -123,7 +125,7 @@ def test_flags_of_size(classifier, width, height, flags):
     """The model takes 32 px: below 16 nothing is read at all, so ``low_resolution`` needs a larger one (below)."""
     logits = np.zeros((1, 11), np.float32)
     logits[0, 0] = 0 if "uncertain" in flags else 20
-    assert classifier._columns(softmax(logits), np.array([[width, height]], np.int32))["flags"][0] == flags
+    assert class_columns(softmax(logits), np.array([[width, height]], np.int32), classifier.card)["flags"][0] == flags
 
 
 def test_low_resolution_is_less_than_half_of_what_the_network_takes(build_bundle, colour_model, tmp_path):
@@ -136,14 +138,14 @@ def test_streaming_keeps_order_and_reads_ahead_a_little_only(classifier, colour_
     path = str(colour_model.draw(tmp_path / "cell.png", "EO"))
     asked = count()
     total = 20 * ROWS
-    stream = classifier.stream(CellInput(f"c{next(asked)}", path) for _ in range(total))
+    stream = classifier.slide([]).rows(CellInput(f"c{next(asked)}", path) for _ in range(total))
     first = next(stream)
     assert isinstance(first, Predictions)
-    assert next(asked) <= ROWS + (2 * classifier._engine.threads + 2) * BATCH
+    assert next(asked) <= ROWS + (2 * classifier.engine.threads + 2) * BATCH
     stream.close()
     ids = [
         cell_id
-        for part in classifier.stream(CellInput(f"{i:05d}", path) for i in range(600))
+        for part in classifier.slide([]).rows(CellInput(f"{i:05d}", path) for i in range(600))
         for cell_id in part.cells["cell_id"]
     ]
     assert ids == [f"{i:05d}" for i in range(600)]

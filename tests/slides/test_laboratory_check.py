@@ -9,6 +9,7 @@ import pytest
 from leukopy.bundle import LaboratoryAppearance, SlideCheck
 from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.inference.rows import APPEARANCE_SCHEMA
+from leukopy.slides import notes
 from leukopy.slides.laboratory_check import (
     ENOUGH_CELLS,
     AppearanceSum,
@@ -71,11 +72,10 @@ def test_nothing_is_said_of_few_cells_or_without_a_check() -> None:
     assert nearest_laboratory(AppearanceSum(), CHECK) is None
 
 
-def test_only_an_unusual_slide_has_a_note() -> None:
-    assert SlideDistance(1.0, "near", 50).note is None
-    note = SlideDistance(3.14, "PBC Barcelona", 50).note
-    assert note is not None
-    assert "distance 3.1 (1 is usual at most), nearest PBC Barcelona" in note
+def test_only_a_foreign_slide_has_a_note() -> None:
+    assert notes.foreign_slide(SlideDistance(1.0, "near", 50)) == ""
+    note = notes.foreign_slide(SlideDistance(3.14, "PBC Barcelona", 50))
+    assert "distance 3.1 (usual: 1 at most), nearest laboratory PBC Barcelona" in note
 
 
 def test_what_a_class_does_to_the_look_is_taken_out() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leukopy.slides.class_means import SlideClassMeans
-from leukopy.slides.survey import NO_SURVEY, SAMPLE, SlideSurvey, sample_of
+from leukopy.slides.survey import SAMPLE, SlideSurvey, sample_of
 
 
 def test_a_sample_is_spread_over_the_slide() -> None:
@@ -17,8 +17,7 @@ def test_a_sample_is_spread_over_the_slide() -> None:
     assert max(np.diff(some)) <= 17
 
 
-def test_it_is_told_where_the_slide_itself_says_what_its_classes_are() -> None:
+def test_re_estimated_class_means_are_told_where_they_weigh() -> None:
     own = SlideClassMeans(np.zeros((8, 2), np.float32), 0.1, 2.0, np.full(8, 5, np.float32))
-    assert NO_SURVEY.note == SlideSurvey(classes=own, foreign_probability=0.2).note == ""
-    noted = SlideSurvey(classes=own, foreign_probability=0.93).note
-    assert "from 40 cells of this slide" in noted
+    assert SlideSurvey().cells_used is SlideSurvey(classes=own, foreign_probability=0.2).cells_used is None
+    assert SlideSurvey(classes=own, foreign_probability=0.93).facts()["cells_used"] == 40

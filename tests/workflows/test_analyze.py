@@ -65,7 +65,7 @@ def test_every_cell_is_a_row_with_its_class(whole, slide):
     assert cells["cell_id"].is_sorted()
     assert Path(cells["path"][0]) == folder / "c00000.png"
     assert pl.read_csv(whole.folder / "cells.csv")["cell_id"].to_list() == cells["cell_id"].to_list()
-    assert (whole.inputs, whole.cells, whole.failures) == (CELLS, CELLS - 3, 3)
+    assert (whole.record.pictures, whole.cells, whole.failures) == (CELLS, CELLS - 3, 3)
 
 
 def test_failed_images_are_rows_with_their_reason(whole):
@@ -99,11 +99,11 @@ def test_the_report_shows_the_slide(whole):
 def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
     run = json.loads((whole.folder / "run.json").read_text())
     assert run["status"] == "finished"
-    assert run["counts"] == {"cells": CELLS - 3, "failures": 3}
+    assert (run["slide"]["pictures"], run["slide"]["failures"], run["slide"]["trusted"]) == (CELLS, 3, CELLS - 3)
     assert run["provenance"]["packages"]["leukopy"]
-    assert run["survey"] == {
-        "crop": None, "shift": {"times": 1.0, "more": 0.0}, "foreign_probability": 0.0, "cells_looked_at": None,
-        "cells_used": None, "note": "",
+    assert run["slide"]["survey"] == {
+        "crop": None, "shift": {"times": 1.0, "more": 0.0}, "foreign_probability": 0.0, "class_cells": None,
+        "cells_used": None, "fields": False,
     }  # fmt: skip
     assert run["runtime"] == f"onnxruntime {run['provenance']['packages']['onnxruntime']}"
     again = analyze(AnalyzeSettings.read(whole.folder / "run.json"), tmp_path / "again")
@@ -160,12 +160,12 @@ def test_a_run_is_resumed_only_with_the_card_that_it_began_with(settings, slide,
     }
     for what, card in cards.items():
         write_bundle(bundle.path, card, bundle.model_path.read_bytes())
-        with pytest.raises(OutputError, match="Put back the bundle of that time"):
+        with pytest.raises(OutputError, match="Put back that bundle"):
             analyze(settings, out, resume=True)
         assert list((out / "parts").iterdir()), f"{what}: what was done is kept"
     write_bundle(bundle.path, bundle.card, bundle.model_path.read_bytes())
     add_metrics(bundle, [Metric(name="accuracy", value=1, data="these cells")])  # as `leukopy evaluate` does
-    assert analyze(settings, out, resume=True).inputs == CELLS
+    assert analyze(settings, out, resume=True).record.pictures == CELLS
 
 
 def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_path):
@@ -176,7 +176,7 @@ def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_
     Path(settings.model).rename(moved)
     other.rename(settings.model)
     try:
-        with pytest.raises(OutputError, match=r"is not, or .* what it was when .* Put back the bundle of that time"):
+        with pytest.raises(OutputError, match=r"is not, or .* the one of the interrupted run.* Put back that bundle"):
             analyze(settings, whole.folder, resume=True)
     finally:
         Path(settings.model).rename(other)

@@ -22,7 +22,7 @@ from leukopy.core.errors import BundleError, TrainingError
 from leukopy.inference import file_activations
 from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import OOD_SCHEMA
-from leukopy.slides import reader as classifier_module
+from leukopy.slides import survey as classifier_module
 from leukopy.slides.ood_correction import baseline
 from leukopy.training.attributes import card_for
 from leukopy.workflows.analyze import AnalyzeSettings, analyze

@@ -175,6 +175,9 @@ class Card(Settings):
     classes: tuple[str, ...]
     """Fine class codes, in the order of the ``logits`` output."""
     preprocess: Preprocess
+    romanowsky: bool = True
+    """Whether the model reads smears of a Romanowsky stain (Wright, Giemsa, May-Grünwald): pictures without such a
+    stained cell then have no class (`leukopy.imaging.content`)."""
     cell_sizes: dict[str, float] | None = None
     """Coarse code -> diameter of the usual cell in sides of the network's input: of each slide, as much of the pictures
     is kept as makes its cells as large (`leukopy.slides.magnification`). None: ``preprocess.crop`` is for all."""

@@ -85,6 +85,9 @@ class Content(NamedTuple):
     """Whether its middle is dyed: usual in crops of cells, rare in fields."""
 
 
+CELL = Content("cell", "", centred=True)
+"""A picture that is taken for one cell."""
+
 _LOG = np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # one is added, so that black has a density
 _AT_ONCE = 64
 """Overviews measured together: their planes stay in the cache of a core."""

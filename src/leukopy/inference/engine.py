@@ -25,7 +25,7 @@ from PIL import Image
 from leukopy.bundle import NetworkFile
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.appearance import measure_appearance
-from leukopy.imaging.content import Content, contents
+from leukopy.imaging.content import CELL, Content, contents
 from leukopy.imaging.decode import CellImage, Picture, prepare
 from leukopy.imaging.overview import overview
 from leukopy.imaging.preprocess import Preprocess
@@ -70,7 +70,7 @@ class Batch:
     views: list[Image.Image]
     """RGB pictures, reduced to a short side of ``VIEW`` to 2 ``VIEW`` pixels; empty where they were not asked for."""
     contents: list[Content]
-    """What each picture holds by its content; empty where ``views`` are."""
+    """What each picture holds; all are taken for cells where that was not asked for."""
 
 
 class Engine:
@@ -84,6 +84,7 @@ class Engine:
         *,
         appearance: bool = False,
         views: bool = False,
+        content: bool = False,
     ) -> None:
         """Load the network.
 
@@ -92,7 +93,8 @@ class Engine:
             threads: worker threads; by default one for each core that this process may use.
             outputs: what to read from the network, as `Bundle.model_path` names it.
             appearance: measure the appearance of the pictures too.
-            views: keep small pictures of the cells, and tell what they hold, too.
+            views: keep small pictures of the cells too.
+            content: tell what each picture holds: for Romanowsky stains.
 
         Raises:
             BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
@@ -101,7 +103,7 @@ class Engine:
             MissingExtraError: or for one that is not installed.
         """
         self.threads = threads or available_cores()
-        self._appearance, self._views = appearance, views
+        self._appearance, self._views, self._content = appearance, views, content
         self._path, self._spec = network.path, network.preprocess
         self._session = self._network = _open(self._path, network.sha256)
         _check_contract(self._session, network)
@@ -180,6 +182,7 @@ class Engine:
             images.append(prepare(picture, spec))
             if self._views:
                 views.append(_view(picture.image))
+            if self._content:
                 overviews.append(overview(picture.image))
         side = spec.size
         pixels = np.stack([image.pixels for image in images]) if images else np.empty((0, side, side, 3), np.uint8)
@@ -192,7 +195,7 @@ class Engine:
             failures=failures,
             appearance=measure_appearance(pixels) if self._appearance else np.empty((len(images), 0), np.float32),
             views=views,
-            contents=contents(np.stack(overviews), np.array(sizes)) if overviews else [],
+            contents=contents(np.stack(overviews), np.array(sizes)) if overviews else [CELL] * len(cells),
         )
 
     def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

@@ -172,7 +172,7 @@ def _folder(top: Path) -> Inputs:
         suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
         if kind is not None:
             service[kind] += 1
-        if suffix in IMAGE_SUFFIXES:
+        elif suffix in IMAGE_SUFFIXES:
             cells.append(_below(top, path))
         else:
             not_read[printable(suffix)] += 1

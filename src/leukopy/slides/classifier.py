@@ -49,6 +49,7 @@ class Classifier:
             [name for name, wanted in read.items() if wanted],
             appearance=card.slide_check is not None,
             views=True,
+            content=card.romanowsky,
         )
 
     @classmethod

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import Card
 from leukopy.core.errors import ImageError
-from leukopy.imaging.content import SlideContent, contents, slide_content
+from leukopy.imaging.content import CELL, SlideContent, contents, slide_content
 from leukopy.imaging.overview import overview
 from leukopy.inference.engine import Engine
 from leukopy.inference.pictures import Pictures
@@ -161,7 +161,7 @@ def _trusted(
     if not found:
         return [], slide_content(())
     cells, overviews, sizes = zip(*found.values(), strict=True)
-    held = contents(np.stack(overviews), np.array(sizes))
+    held = contents(np.stack(overviews), np.array(sizes)) if card.romanowsky else [CELL] * len(cells)
     return [cell for cell, content in zip(cells, held, strict=True) if content.kind == "cell"], slide_content(held)
 
 
