@@ -20,7 +20,8 @@ def test_rows_and_failures_are_kept_apart(colour_model, tmp_path):
     result = CliRunner().invoke(app, ["predict", str(tmp_path), "--model", str(colour_model.path)])
     assert result.exit_code == 3
     assert pl.read_csv(StringIO(result.stdout))["fine"].to_list() == codes[:3] + codes[4:]
-    first, second = result.stderr.splitlines()
+    few, first, second = result.stderr.splitlines()
+    assert few.startswith("Fewer than 20 pictures")
     assert "c00003.png: not an image" in first
     assert second == "1 of 12 images failed: see above."
 
@@ -30,7 +31,8 @@ def test_a_file_of_rows(colour_model, tmp_path):
     rows = tmp_path / "rows.parquet"
     options = ["--model", str(colour_model.path), "--out", str(rows)]
     result = CliRunner().invoke(app, ["predict", str(tmp_path / "slide"), *options])
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("Fewer than 20 pictures: the slide was not surveyed")
     assert len(pl.read_parquet(rows)) == 3
 
 
@@ -45,7 +47,7 @@ def long_command(colour_model, tmp_path):
 def test_a_reader_that_leaves_early(long_command):
     """``leukopy predict … | head -1`` ends without a word."""
     with subprocess.Popen(long_command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline().startswith(b"cell_id,path,coarse")
+        assert process.stdout.readline().startswith(b"cell_id,path,slide,coarse")
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1

@@ -64,6 +64,6 @@ def few_cells(pictures: int, enough: int) -> str:
     if pictures >= enough or not pictures:
         return ""
     return (
-        f"{pictures} pictures are too few to know the slide (from {enough} on): magnification, stain and "
-        "out-of-distribution score were not corrected for it."
+        f"Fewer than {enough} pictures: the slide was not surveyed, and magnification, stain and out-of-distribution "
+        "score were not corrected for it."
     )

@@ -261,11 +261,11 @@ def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.Data
     scored = cells.filter(inside).rename({"truth": "code", "truth2": "code2"})
     found = [
         _agree(table, columns, level, readers, replicates)
-        for level in evaluation.levels
+        for level, column in zip(evaluation.levels, ("coarse", "fine"), strict=False)
         for table, columns, readers in (
             (both, ("code", "code2"), ANNOTATORS),
-            (scored, ("code", f"class{len(level.classes)}"), (ANNOTATORS[0], MODEL)),
-            (scored, ("code2", f"class{len(level.classes)}"), (ANNOTATORS[1], MODEL)),
+            (scored, ("code", column), (ANNOTATORS[0], MODEL)),
+            (scored, ("code2", column), (ANNOTATORS[1], MODEL)),
         )
     ]
     measured = tuple(pair for pair in found if pair is not None)
