@@ -21,12 +21,14 @@ _PER_CLASS = 4
 
 @pytest.fixture
 def manifest(tmp_path, colour_model):
-    """Four pictures of each fine class; of the first class, one in four is drawn as the second."""
+    """Four copies of one picture of each fine class; of the first class, one in four is drawn as the second."""
     lines = ["path,label,split"]
     for cell in FINE:
         for number in range(_PER_CLASS):
             drawn = "BNE" if (cell.code, number) == ("SNE", 0) else cell.code
-            colour_model.draw(tmp_path / "slide" / f"{cell.code}{number}.png", drawn)
+            picture = colour_model.draw(tmp_path / "drawn" / f"{drawn}.png", drawn)
+            (tmp_path / "slide").mkdir(exist_ok=True)
+            shutil.copy(picture, tmp_path / "slide" / f"{cell.code}{number}.png")
             lines.append(f"slide/{cell.code}{number}.png,{cell.code},test")
     path = tmp_path / "slide.csv"
     path.write_text("\n".join(lines) + "\n")

@@ -156,8 +156,8 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     """
     from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
 
-    changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size, "appearance": appearance,
-               "labels": False if no_labels else None}  # fmt: skip
+    changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size,
+               "appearance": appearance, "labels": False if no_labels else None}  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
     settings = DrawPatientsSettings.read(config, **given) if config else DrawPatientsSettings.build(given)
     with progress_bar() as progress:
