@@ -108,9 +108,9 @@ def test_a_path_that_is_not_there(analyze, tmp_path, out):
     ("content", "told"),
     [
         ("file,label\na.png,LY\n", "column 'path' is missing"),
-        ("path,label\na.png,LY\nb.png,gremlin\n", "row 3: label 'gremlin' is unknown in 'leukopy'; known labels: "),
+        ("path,label\na.png,LY\nb.png,gremlin\n", "line 3: label 'gremlin' is unknown in 'leukopy'; known labels: "),
         ("path\n", "holds no rows"),
-        ("path\na.png\na.png\n", "row 2: has a cell_id that another row has"),
+        ("path\na.png\na.png\n", "line 3: its image is on line 2 too"),
     ],
 )
 def test_a_manifest_that_is_wrong(analyze, tmp_path, out, content, told):

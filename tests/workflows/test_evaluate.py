@@ -361,7 +361,7 @@ def test_annotators_who_share_one_class_have_no_kappa(manifest, colour_model):
 
 def test_an_unknown_second_label_is_refused_before_anything_is_written(manifest, colour_model):
     _annotate(manifest, lambda *_: "eozinophil")
-    with pytest.raises(UnknownLabelError, match="row 2: label 'eozinophil'"):
+    with pytest.raises(UnknownLabelError, match="line 2: label 'eozinophil'"):
         _run(manifest, colour_model)
     assert not (manifest.parent / "out").exists()
 

@@ -25,6 +25,10 @@ class FileNames:
         self._real: dict[str, str] = {}
         self._first: dict[str, str] = {}
 
+    def exists(self, text: str) -> bool:
+        """Whether there is a file whose name is exactly this."""
+        return os.path.lexists(self._folder / text)
+
     def find(self, text: str, where: str) -> str:
         """The name as the disk spells it, parted by slashes; as written where there is no such file.
 
@@ -36,7 +40,7 @@ class FileNames:
             ManifestError: a path of a Windows drive or share read on another system, or two files of one name.
         """
         root = _WINDOWS_ROOT.match(text)
-        if os.sep == "/" and (root or "\\" in text) and not os.path.lexists(self._folder / text):
+        if os.sep == "/" and (root or "\\" in text) and not self.exists(text):
             if root:
                 raise ManifestError(
                     f"{where}: a path of a Windows drive or share, which this computer does not have. Write paths "
@@ -47,7 +51,7 @@ class FileNames:
 
     def path(self, name: str) -> str:
         """The absolute path of a name that `find` returned."""
-        return str(self._folder / name)
+        return os.path.normpath(self._folder / name)
 
     def earlier(self, name: str, place: str) -> str | None:
         """The place where the same file was named before, in whatever spelling; None for the first time.
@@ -82,7 +86,16 @@ class FileNames:
             names = self._names[folder] = {}
             try:
                 for entry in os.listdir(folder):  # noqa: PTH208 - strings are wanted
-                    names.setdefault(unicodedata.normalize("NFC", entry), []).append(entry)
+                    names.setdefault(_readable(entry), []).append(entry)
             except OSError:
                 pass  # reading the file says why
         return self._names[folder].get(unicodedata.normalize("NFC", name), [])
+
+
+def _readable(name: str) -> str:
+    """A name on the disk as a table writes it; bytes that are no UTF-8 are taken for Windows-1252."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(name).decode("cp1252", "replace")
+    return unicodedata.normalize("NFC", name)

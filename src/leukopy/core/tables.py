@@ -75,6 +75,15 @@ def read_header(path: Path) -> list[str]:
     return [column_name(name) for name in _open(path).names]
 
 
+def has_column(path: Path, name: str) -> bool:
+    """Whether a file is a table of several columns, and one of them has this name."""
+    try:
+        names = read_header(path)
+    except ManifestError:
+        return False
+    return len(names) > 1 and name in names
+
+
 def read_table(path: Path, columns: Mapping[str, str], needed: Collection[str]) -> Table:
     """Read some columns of a table.
 
@@ -230,9 +239,7 @@ def _open(path: Path) -> _TextFile | _ParquetFile:
     return _ParquetFile(path) if path.suffix.lower() == ".parquet" else _TextFile(path)
 
 
-def _places(
-    opened: _TextFile | _ParquetFile, columns: Mapping[str, str], needed: Collection[str]
-) -> dict[str, int]:
+def _places(opened: _TextFile | _ParquetFile, columns: Mapping[str, str], needed: Collection[str]) -> dict[str, int]:
     """Field -> index of its column."""
     names = [column_name(name) for name in opened.names]
     wanted = {field: column_name(column) for field, column in columns.items()}

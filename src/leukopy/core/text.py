@@ -20,12 +20,14 @@ _WORKBOOK = "a workbook of a spreadsheet. Save the sheet as 'CSV UTF-8' and give
 _PICTURE = "a picture. Give the table that lists it"
 _KINDS = (
     (b"\xd0\xcf\x11\xe0", _WORKBOOK),
-    (b"\xff\xd8\xff", _PICTURE), (b"\x89PNG", _PICTURE), (b"GIF8", _PICTURE), (b"II*\0", _PICTURE), (b"MM\0*", _PICTURE),
+    (b"\xff\xd8\xff", _PICTURE), (b"\x89PNG", _PICTURE), (b"GIF8", _PICTURE),
+    (b"II*\0", _PICTURE), (b"MM\0*", _PICTURE),
     (b"PAR1", "Parquet under another name. Give it the suffix .parquet"),
     (b"%PDF", "a PDF. Save the table as CSV"),
     (b"\x93NUMPY", "a NumPy array. Save its images as files, and list them in a CSV"),
     (b"\x1f\x8b", "a compressed file. Unpack it"),
 )  # fmt: skip
+_IN_WORKBOOKS = frozenset({"xl/workbook.xml", "xl/workbook.bin", "content.xml", "Index/Document.iwa"})
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _LETTER_OF_UTF8 = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}")
 
@@ -61,8 +63,7 @@ def _kind(path: Path, content: bytes) -> str | None:
         return "a damaged zip archive. Copy it again"
     if any(name.endswith(".npy") for name in names):
         return "NumPy arrays (.npz), which are not read. Save their images as files, and list them in a CSV"
-    workbook = any(name in {"xl/workbook.xml", "xl/workbook.bin", "content.xml", "Index/Document.iwa"} for name in names)
-    return _WORKBOOK if workbook else "a zip archive. Unpack it"
+    return _WORKBOOK if _IN_WORKBOOKS & set(names) else "a zip archive. Unpack it"
 
 
 def _decode(path: Path, content: bytes) -> str:
@@ -88,6 +89,6 @@ def _unmarked(content: bytes) -> str:
 def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError) -> ManifestError:
     line = len(re.findall(rb"\r\n|\r|\n", content[: error.start])) + 1
     return ManifestError(
-        f"{path}, line {line}: not a table in UTF-8, UTF-16 or Windows-1252 (byte {content[error.start]:#04x}). Save it "
-        "as 'CSV UTF-8'."
+        f"{path}, line {line}: not a table in UTF-8, UTF-16 or Windows-1252 (byte {content[error.start]:#04x}). "
+        "Save it as 'CSV UTF-8'."
     )

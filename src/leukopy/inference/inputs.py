@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from leukopy.core.errors import InputError
+from leukopy.core.file_names import FileNames
+from leukopy.core.tables import TABLE_SUFFIXES, has_column
+from leukopy.core.text import WORKBOOK_SUFFIXES, read_text
 from leukopy.datasets.manifest import read_manifest
 from leukopy.inference.rows import CellInput, printable
 
@@ -18,7 +22,6 @@ IMAGE_SUFFIXES = frozenset({
 })  # fmt: skip
 """What a picture in a folder is known by; other files there (tables, notes) are no cells."""
 
-MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 LIST_SUFFIX = ".txt"
 
 
@@ -26,8 +29,9 @@ def list_inputs(path: Path) -> list[CellInput]:
     """The cells that ``path`` stands for, always in the same order.
 
     A folder is searched with its sub-folders, in the order of their ids, without hidden files; links to folders are
-    followed, each folder once. A ``.txt`` file lists one path per line, relative to the list's folder. A ``.csv``,
-    ``.tsv`` or ``.parquet`` file is a manifest. Anything else with a picture's suffix is one cell.
+    followed, each folder once. A ``.csv``, ``.tsv`` or ``.parquet`` file is a manifest, and so is a ``.txt`` file whose
+    header names ``path`` among its columns; another ``.txt`` file lists one path per line, relative to its folder.
+    Anything else with a picture's suffix is one cell.
 
     Raises:
         InputError: absent, not permitted, of no known kind, without a single image, or a list that names one twice.
@@ -40,7 +44,7 @@ def list_inputs(path: Path) -> list[CellInput]:
             cells = sorted(_folder(path))
         elif not path.exists():
             raise InputError(f"{path}: there is no such folder or file. Correct the path.")
-        elif suffix in MANIFEST_SUFFIXES:
+        elif suffix in TABLE_SUFFIXES | WORKBOOK_SUFFIXES or (suffix == LIST_SUFFIX and has_column(path, "path")):
             return [CellInput(*row) for row in read_manifest(path).select("cell_id", "path").iter_rows()]
         elif suffix == LIST_SUFFIX:
             cells = _list(path)
@@ -93,18 +97,17 @@ def _below(top: Path, path: str) -> CellInput:
 
 
 def _list(path: Path) -> list[CellInput]:
-    lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
-    first_line: dict[str, int] = {}
+    names = FileNames(path)
     cells = []
-    for number, line in enumerate((line.rstrip("\r") for line in lines), start=1):
-        if not line.strip():
+    for number, written in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), start=1):
+        if not written.strip():
             continue
-        found = os.path.normpath(path.parent / line)
-        if found in first_line:
+        line = written if names.exists(written) else written.strip().strip('"')  # as Windows copies a path
+        name = names.find(line, f"{path}, line {number}")
+        if earlier := names.earlier(name, f"line {number}"):
             raise InputError(
-                f"{path}, line {number}: {line!r} is already on line {first_line[found]}. "
+                f"{path}, line {number}: {line!r} is already on {earlier}. "
                 "A cell is counted once: remove one of the lines."
             )
-        first_line[found] = number
-        cells.append(CellInput(printable(line), found))
+        cells.append(CellInput(printable(line), names.path(name)))
     return cells
