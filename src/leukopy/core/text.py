@@ -47,9 +47,14 @@ def read_text(path: Path) -> str:
         raise ManifestError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from error
     text = _decode(path, content).rstrip("\x1a")  # the mark of the end that DOS programs write
     if control := _CONTROL.search(text):
-        line = len(re.findall(r"\r\n|\r|\n", text[: control.start()])) + 1
+        line = len(split_lines(text[: control.start()]))
         raise ManifestError(f"{path}, line {line}: not a table (no text). Give Parquet, or text such as CSV in UTF-8.")
     return text
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as an editor counts them, without their ends."""
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def _kind(path: Path, content: bytes) -> str | None:
@@ -72,11 +77,11 @@ def _decode(path: Path, content: bytes) -> str:
         return content.decode(marked or _unmarked(content))
     except UnicodeDecodeError as error:
         if marked or _LETTER_OF_UTF8.search(content):
-            raise _undecodable(path, content, error) from error
+            raise _undecodable(path, error) from error
     try:
         return content.decode("cp1252")
     except UnicodeDecodeError as error:
-        raise _undecodable(path, content, error) from error
+        raise _undecodable(path, error) from error
 
 
 def _unmarked(content: bytes) -> str:
@@ -86,9 +91,9 @@ def _unmarked(content: bytes) -> str:
     return "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
 
 
-def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError) -> ManifestError:
-    line = len(re.findall(rb"\r\n|\r|\n", content[: error.start])) + 1
+def _undecodable(path: Path, error: UnicodeDecodeError) -> ManifestError:
+    line = len(split_lines(error.object[: error.start].decode(error.encoding, "replace")))
     return ManifestError(
-        f"{path}, line {line}: not a table in UTF-8, UTF-16 or Windows-1252 (byte {content[error.start]:#04x}). "
+        f"{path}, line {line}: not a table in UTF-8, UTF-16 or Windows-1252 (byte {error.object[error.start]:#04x}). "
         "Save it as 'CSV UTF-8'."
     )

@@ -155,8 +155,8 @@ def _locate(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     ):
         name = names.find(written, row.where)
         if earlier := names.earlier(name, row.place):
-            differ = [field for field in ("label", "code") if row.values.get(field) != first[earlier].values.get(field)]
-            label = " with another label" if differ else ""
+            labels = {" ".join(filter(None, map(each.values.get, ("label", "code")))) for each in (first[earlier], row)}
+            label = f" with another label ({' and '.join(sorted(labels))})" if len(labels) > 1 else ""
             raise ManifestError(f"{row.where}: its image is on {earlier} too{label}. Keep one of the lines.")
         first[row.place] = row
         paths.append(names.path(name))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from leukopy.core.errors import InputError
 from leukopy.core.file_names import FileNames
 from leukopy.core.tables import TABLE_SUFFIXES, has_column
-from leukopy.core.text import WORKBOOK_SUFFIXES, read_text
+from leukopy.core.text import WORKBOOK_SUFFIXES, read_text, split_lines
 from leukopy.datasets.manifest import read_manifest
 from leukopy.inference.rows import CellInput, printable
 
@@ -99,7 +98,7 @@ def _below(top: Path, path: str) -> CellInput:
 def _list(path: Path) -> list[CellInput]:
     names = FileNames(path)
     cells = []
-    for number, written in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), start=1):
+    for number, written in enumerate(split_lines(read_text(path)), start=1):
         if not written.strip():
             continue
         line = written if names.exists(written) else written.strip().strip('"')  # as Windows copies a path

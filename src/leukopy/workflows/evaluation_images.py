@@ -31,7 +31,7 @@ def read_images(data: str, root: Path | None) -> pl.DataFrame:
 
 
 def has_no_split(images: pl.DataFrame, data: str, root: Path | None) -> bool:
-    """Whether a table, or a folder of classes, tells no split for any image. (The data sets of others have their own.)"""
+    """Whether a table or a folder of classes of one's own tells no split for any image."""
     from leukopy.datasets import DATASETS
 
     own = data not in DATASETS or data == "folders" or (root is not None and root.is_file())
