@@ -177,6 +177,7 @@ def test_the_first_column_may_be_row_numbers_without_a_name(tmp_path: Path) -> N
             ", line 3: not a table in UTF-8, UTF-16 or Windows-1252 (byte 0xfc)",
         ),
         (b"\xef\xbb\xbfname\nM\xfcller\n", ", line 2: not a table in UTF-8"),
+        ("\ufeffname\r\na\r\n".encode("utf-16-le") + b"a", ", line 3: not a table in UTF-8, UTF-16"),
     ],
 )
 def test_bytes_that_no_encoding_explains_are_refused_by_their_line(tmp_path: Path, content: bytes, told: str) -> None:

@@ -157,7 +157,10 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_a_gap(
     [
         (b"name,label\nx.png,neutrophil\n", "line 1: column 'file' is missing"),
         (b"file,label\n,neutrophil\n", "line 2: has no file"),
-        (b"file,label\nx.png,neutrophil\n\x81.png,neutrophil\n", "line 3: not a table in UTF-8, UTF-16 or Windows-1252"),
+        (
+            b"file,label\nx.png,neutrophil\n\x81.png,neutrophil\n",
+            "line 3: not a table in UTF-8, UTF-16 or Windows-1252",
+        ),
         (b"file,label,split\nx.png,neutrophil,dev\n", "line 2: has a split that is not train, val or test"),
     ],
 )

@@ -17,7 +17,9 @@ NAMES = frozenset({"patient_id", "path"})
 
 _MISSING = frozenset({"na", "n/a", "nan", "null", "none"})
 _COMMA = re.compile(r"[+-]?\d+,\d+")
-_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_BESIDE_COMMAS = (";", "\t")
+"""Separators of columns beside which decimals may be written with commas, and thousands with points."""
+_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
 
 
 def decimal_commas(table: Table, field: str) -> bool:
@@ -29,18 +31,18 @@ def decimal_commas(table: Table, field: str) -> bool:
     rows = [row for row in table.rows if row.values.get(field)]
     texts = [row.values[field] for row in rows]
     commas = [text for text in texts if _COMMA.fullmatch(text)]
-    thousands = [text for text in texts if _MAYBE_THOUSANDS.fullmatch(text)]
+    points = [text for text in texts if "." in text]
+    marked = commas or points
+    clear = not all(map(_MAYBE_THOUSANDS.fullmatch, marked))
     if commas:
-        clear = table.separator == ";" and not any("." in text for text in texts) and len(thousands) < len(commas)
-        doubtful, what = ([] if clear else commas), "a comma"
-    else:  # where a semicolon separates columns, a point may well separate thousands
-        doubtful = thousands if table.separator == ";" and len(thousands) == len(texts) else []
-        what = "a point before three digits"
-    if doubtful:
+        clear = clear and not points and table.separator in _BESIDE_COMMAS
+    elif points:
+        clear = clear or table.separator not in _BESIDE_COMMAS
+    if marked and not clear:
         raise ManifestError(
-            f"{rows[texts.index(doubtful[0])].where}: {len(doubtful)} values of {field!r} hold {what}, which may "
-            "separate decimals or thousands. Write decimals with a point and no thousands separator; or separate the "
-            "columns by semicolons and write the whole column with decimal commas."
+            f"{rows[texts.index(marked[0])].where}: {len(marked)} values of {field!r} hold a "
+            f"{'comma' if commas else 'point'}, which may separate decimals or thousands. Write decimals with a point "
+            "and thousands without a separator, and separate the columns by commas."
         )
     return bool(commas)
 
