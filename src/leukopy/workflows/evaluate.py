@@ -44,6 +44,7 @@ class EvaluateSettings(Settings):
     model: str = "default"
     """Name of a bundled model, or a bundle folder."""
     split: Literal["train", "val", "test", "all"] = "test"
+    """If not set, a table or a folder of classes that tells no split is evaluated whole."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
     examples: int = Field(default=6, ge=0, le=100)
