@@ -20,14 +20,14 @@ class FileNames:
     """
 
     def __init__(self, table: Path) -> None:
-        self._folder = table.resolve().parent
+        self._folder = str(table.resolve().parent)
         self._names: dict[str, dict[str, list[str]]] = {}
         self._real: dict[str, str] = {}
         self._first: dict[str, str] = {}
 
     def exists(self, text: str) -> bool:
         """Whether there is a file whose name is exactly this."""
-        return os.path.lexists(self._folder / text)
+        return os.path.lexists(os.path.join(self._folder, text))  # noqa: PTH118 - strings, for every row of a table
 
     def find(self, text: str, where: str) -> str:
         """The name as the disk spells it, parted by slashes; as written where there is no such file.
@@ -51,7 +51,7 @@ class FileNames:
 
     def path(self, name: str) -> str:
         """The absolute path of a name that `find` returned."""
-        return os.path.normpath(self._folder / name)
+        return os.path.normpath(os.path.join(self._folder, name))  # noqa: PTH118
 
     def earlier(self, name: str, place: str) -> str | None:
         """The place where the same file was named before, in whatever spelling; None for the first time.
@@ -60,10 +60,10 @@ class FileNames:
             name: as `find` returned it.
             place: where it is named now.
         """
-        folder, file = os.path.split(self._folder / name)
+        folder, file = os.path.split(os.path.join(self._folder, name))  # noqa: PTH118
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)
-        key = os.path.join(self._real[folder], file)  # noqa: PTH118 - fast, for every row of a table
+        key = os.path.join(self._real[folder], file)  # noqa: PTH118
         found = self._first.get(key)
         self._first.setdefault(key, place)
         return found
@@ -71,7 +71,7 @@ class FileNames:
     def _spelled(self, text: str, where: str) -> str:
         found = PurePath()
         for part in PurePath(text).parts:
-            names = [part] if part.isascii() else self._alike(str(self._folder / found), part)
+            names = [part] if part.isascii() else self._alike(str(Path(self._folder) / found), part)
             if len(names) > 1:
                 raise ManifestError(
                     f"{where}: two files or folders on the disk have this name, one with composed and one with "
