@@ -38,8 +38,10 @@ def test_a_file_of_rows(colour_model, tmp_path):
 
 @pytest.fixture
 def long_command(colour_model, tmp_path):
-    path = colour_model.draw(tmp_path / "cell.png", "LY")
-    (tmp_path / "cells.csv").write_text("cell_id,path\n" + "".join(f"{index},{path}\n" for index in range(2000)))
+    cell = colour_model.draw(tmp_path / "cell.png", "LY")
+    for index in range(2000):
+        (tmp_path / f"{index}.png").hardlink_to(cell)
+    (tmp_path / "cells.csv").write_text("path\n" + "".join(f"{index}.png\n" for index in range(2000)))
     code = "from leukopy.cli.main import main; main()"
     return [sys.executable, "-c", code, "predict", tmp_path / "cells.csv", "--model", colour_model.path]
 

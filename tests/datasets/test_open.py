@@ -152,16 +152,27 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_a_gap(
         open_dataset("folders", root)
 
 
-@pytest.mark.parametrize("content", [b"name,label\nx.png,neutrophil\n", b"file,label\n\xff\xfe.png,neutrophil\n"])
-def test_a_broken_list_of_images_is_named(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"name,label\nx.png,neutrophil\n", "line 1: column 'file' is missing"),
+        (b"file,label\n,neutrophil\n", "line 2: has no file"),
+        (
+            b"file,label\nx.png,neutrophil\n\x81.png,neutrophil\n",
+            "line 3: not a table in UTF-8, UTF-16 or Windows-1252",
+        ),
+        (b"file,label,split\nx.png,neutrophil,dev\n", "line 2: has a split that is not train, val or test"),
+    ],
+)
+def test_a_broken_list_of_images_is_named(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
-    with pytest.raises(ManifestError, match=r"labels.csv: not the list of images it should be"):
+    with pytest.raises(ManifestError, match=rf"labels.csv, {told}"):
         open_dataset("chula", tmp_path)
 
 
 def test_an_image_that_is_listed_twice_is_named(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("file,label\nx.png,neutrophil\nx.png,monocyte\n")
-    with pytest.raises(ManifestError, match=r"x.png: is listed twice"):
+    (tmp_path / "labels.csv").write_text("file,label\nx.png,neutrophil\n.\\x.png,monocyte\n")
+    with pytest.raises(ManifestError, match=r"labels.csv, line 3: its image is on line 2 too"):
         open_dataset("chula", tmp_path)
 
 

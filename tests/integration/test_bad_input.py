@@ -108,9 +108,9 @@ def test_a_path_that_is_not_there(analyze, tmp_path, out):
     ("content", "told"),
     [
         ("file,label\na.png,LY\n", "column 'path' is missing"),
-        ("path,label\na.png,LY\nb.png,gremlin\n", "row 3: label 'gremlin' is unknown in 'leukopy'; known labels: "),
+        ("path,label\na.png,LY\nb.png,gremlin\n", "line 3: label 'gremlin' is unknown in 'leukopy'; known labels: "),
         ("path\n", "holds no rows"),
-        ("path\na.png\na.png\n", "row 2: has a cell_id that another row has"),
+        ("path\na.png\na.png\n", "line 3: its image is on line 2 too"),
     ],
 )
 def test_a_manifest_that_is_wrong(analyze, tmp_path, out, content, told):
@@ -227,10 +227,13 @@ def test_a_folder_without_permission(colour_model, tmp_path, out):
 
 @pytest.fixture(scope="module")
 def long_run(colour_model, tmp_path_factory):
-    """A manifest of thousands of rows that are one image, and the rows of a run that nothing interrupted."""
+    """A manifest of thousands of links to one image, and the rows of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("long")
-    colour_model.draw(folder / "cell.png", "LY", width=32, height=32)
-    rows = "".join(f"c{index:05d},{'cell.png' if index % 100 else 'gone.png'}\n" for index in range(6144))
+    cell = colour_model.draw(folder / "cell.png", "LY", width=32, height=32)
+    for index in range(6144):
+        if index % 100:
+            (folder / f"{index}.png").hardlink_to(cell)
+    rows = "".join(f"c{index:05d},{index}.png\n" for index in range(6144))
     (folder / "cells.csv").write_text("cell_id,path\n" + rows)
     command = ["analyze", folder / "cells.csv", "--model", colour_model.path, "--threads", "1"]
     whole = process(*COMMAND, *command, "--out", folder / "whole")

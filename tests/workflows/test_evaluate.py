@@ -144,6 +144,40 @@ def test_no_image_in_the_split(manifest, colour_model):
     assert not (manifest.parent / "out").exists()
 
 
+@pytest.mark.parametrize("column", ["", ",split", ",Split"])
+def test_a_table_without_splits_is_evaluated_whole_and_says_so(manifest, colour_model, column):
+    lines = manifest.read_text().replace(",test", "," if column else "").splitlines()
+    manifest.write_text("\n".join([f"path,label{column}", *lines[1:]]) + "\n")
+    result = _run(manifest, colour_model)
+    assert result.evaluation.split == "all"
+    assert result.evaluation.counts["scored"] == 44
+    assert any("tells no split: all 44 images are evaluated" in note for note in result.evaluation.notes)
+    again = EvaluateSettings.read(result.out / "run.json")
+    assert (again.split, again.data) == ("all", str(manifest))
+    with pytest.raises(InputError, match=r"no image is in split 'test' \(images by split: none: 44\)"):
+        _run(manifest, colour_model, split="test")
+
+
+def test_a_folder_of_classes_without_splits_is_evaluated_whole(manifest, colour_model):
+    for cell in FINE:
+        colour_model.draw(manifest.parent / "own" / cell.code / "0.png", cell.code)
+    result = _run(manifest, colour_model, data="folders", root=manifest.parent / "own")
+    assert (result.evaluation.split, result.evaluation.counts["scored"]) == ("all", len(FINE))
+
+
+def test_a_public_data_set_keeps_its_split(manifest, colour_model):
+    colour_model.draw(manifest.parent / "pbc" / "lymphocyte" / "LY_1.jpg", "LY")
+    with pytest.raises(InputError, match=r"pbc: no image is in split 'test'"):
+        _run(manifest, colour_model, data="pbc", root=manifest.parent / "pbc")
+
+
+def test_a_table_with_some_splits_is_evaluated_on_the_split(manifest, colour_model):
+    manifest.write_text(manifest.read_text().replace("SNE1.png,SNE,test", "SNE1.png,SNE,"))
+    result = _run(manifest, colour_model)
+    assert (result.evaluation.split, result.evaluation.counts["scored"]) == ("test", 43)
+    assert not any("tells no split" in note for note in result.evaluation.notes)
+
+
 def test_no_labels(manifest, colour_model):
     manifest.write_text(re.sub(r"png,\w+,", "png,,", manifest.read_text()))
     with pytest.raises(InputError, match="none of the 44 images has a label"):
@@ -363,7 +397,7 @@ def test_annotators_who_share_one_class_have_no_kappa(manifest, colour_model):
 
 def test_an_unknown_second_label_is_refused_before_anything_is_written(manifest, colour_model):
     _annotate(manifest, lambda *_: "eozinophil")
-    with pytest.raises(UnknownLabelError, match="row 2: label 'eozinophil'"):
+    with pytest.raises(UnknownLabelError, match="line 2: label 'eozinophil'"):
         _run(manifest, colour_model)
     assert not (manifest.parent / "out").exists()
 

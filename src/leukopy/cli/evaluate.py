@@ -23,7 +23,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
     model: Annotated[
         str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="train, val, test or all.", show_default="test")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, val, test or all.", show_default="test; all without splits")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
     examples: Annotated[
         int | None, typer.Option(help="Pictures of each confusion in the page; 0: none.", show_default="6")

@@ -60,7 +60,7 @@ class UnknownLabelError(InputError):
     def __init__(self, label: str, *, source: str, where: str, known: Iterable[str]) -> None:
         super().__init__(
             f"{where}: label {label!r} is unknown in {source!r}; known labels: {', '.join(sorted(known))}. "
-            "Correct the label or choose the label map that fits."
+            "Correct the label, leave it empty where the class is unknown, or choose the label map that fits."
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import polars as pl
 
 from leukopy.core.errors import ManifestError, SettingsError
+from leukopy.core.file_names import FileNames
 from leukopy.core.files import atomic_path
+from leukopy.core.tables import Row, Table, read_table
 from leukopy.taxonomy import LabelMap, label_map
 
 MANIFEST_SCHEMA: dict[str, pl.DataType] = {
@@ -26,15 +29,20 @@ MANIFEST_SCHEMA: dict[str, pl.DataType] = {
 
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
+_SPLIT_WORDS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+_COLUMNS = {name: name for name in (*MANIFEST_SCHEMA, "label_map")}
+_LARGEST = 2**31 - 1
+
 
 def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukopy") -> pl.DataFrame:
     """Read a manifest that leukopy or anybody else wrote, and fill in what it leaves out.
 
-    Only ``path`` is required, relative to the manifest's folder or absolute. ``code`` goes before ``label``, which is
-    looked up in the label map named by the row's ``label_map``, else by ``labels``. Other columns are ignored.
+    Only ``path`` is required, relative to the manifest's folder or absolute, in slashes or backslashes. ``code`` goes
+    before ``label``, which is looked up in the label map named by the row's ``label_map``, else by ``labels``. Other
+    columns are ignored.
 
     Args:
-        path: a Parquet file, or a UTF-8 text file with a header and columns parted by commas, semicolons or tabs.
+        path: a Parquet file, or text with a header (see `leukopy.core.tables.read_table`).
         source: what rows without a ``source`` are from.
         labels: name of the label map for rows that name none.
 
@@ -42,28 +50,19 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
         A table of ``MANIFEST_SCHEMA``, in the order of the file.
 
     Raises:
-        ManifestError: absent, no table, empty, without ``path``, or with a wrong value; names the row.
-        UnknownLabelError: a label or code that the label map does not hold; names the row.
+        ManifestError: absent, no table, empty, without ``path``, with a wrong value, or an image on two lines; names
+            the line.
+        UnknownLabelError: a label or code that the label map does not hold; names the line.
         SettingsError: no label map has the name.
     """
-    table = _read_table(path)
-    if "path" not in table.columns:
-        found = ", ".join(table.columns)
-        raise ManifestError(f"{path}: column 'path' is missing (columns found: {found}). Add it: one image per row.")
-    if table.is_empty():
-        raise ManifestError(f"{path}: holds no rows. Add one row per image.")
-    table = _typed(path, table)
-    _refuse_rows(path, table, pl.col("path").is_null(), "has no path", "Fill it in.")
-    table = _complete(table, path.resolve().parent, source)
-    table = table.with_columns(code=pl.Series(_codes(table, path, labels), dtype=pl.String))
-    _refuse_rows(
-        path, table, pl.col("cell_id").is_duplicated(), "has a cell_id that another row has", "Make it unique."
-    )
-    wrong_split = ~pl.col("split").is_in(SPLITS)
-    _refuse_rows(
-        path, table, wrong_split, "has a split that is not train, val or test", "Correct it or leave it empty."
-    )
-    return table.select(*MANIFEST_SCHEMA)
+    table = read_table(path, _COLUMNS, ("path",))
+    rows = _typed(table).with_columns(source=pl.col("source").fill_null(source))
+    _refuse(table, rows["path"].is_null(), "has no path", "Fill it in.")
+    rows = _locate(table, rows)
+    rows = rows.with_columns(code=pl.Series(_codes(table, rows, labels), dtype=pl.String))
+    _refuse_repeated_ids(table, rows["cell_id"])
+    rows = rows.with_columns(split=pl.Series([read_split(row) for row in table.rows], dtype=pl.String))
+    return rows.select(*MANIFEST_SCHEMA)
 
 
 def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | None:
@@ -80,14 +79,13 @@ def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | No
 
     Raises:
         ManifestError: absent or no table.
-        UnknownLabelError: a label or code that the label map does not hold; names the row.
+        UnknownLabelError: a label or code that the label map does not hold; names the line.
     """
-    table = _read_table(path)
-    if not {"label2", "code2"} & set(table.columns):
+    columns = {"path": "path", "label": "label2", "code": "code2", "label_map": "label_map"}
+    table = read_table(path, columns, ())
+    if not {"label", "code"} & table.fields:
         return None
-    first = table.drop("label", "code", strict=False)
-    table = _typed(path, first.rename({"label2": "label", "code2": "code"}, strict=False))
-    return pl.Series("code2", _codes(table, path, labels), dtype=pl.String)
+    return pl.Series("code2", _codes(table, _typed(table), labels), dtype=pl.String)
 
 
 def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
@@ -116,56 +114,83 @@ def find_code(labels: LabelMap, label: str, where: str) -> str:
     return labels.code(spaced if spaced.strip().lower() in labels.codes else label, where=where)
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-        separator = max(",;\t", key=header.count)
-        return pl.read_csv(path, separator=separator, infer_schema=False)
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from error
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ManifestError(f"{path}: not a table ({reason}). Give a Parquet file or a CSV in UTF-8.") from error
+def read_split(row: Row) -> str | None:
+    """The split of a row; capitals do not matter, and ``validation`` is ``val``.
+
+    Raises:
+        ManifestError: it is none; names the line.
+    """
+    text = row.values.get("split", "").lower()
+    split = _SPLIT_WORDS.get(text, text)
+    if split and split not in SPLITS:
+        raise ManifestError(f"{row.where}: has a split that is not train, val or test. Correct it or leave it empty.")
+    return split or None
 
 
-def _typed(path: Path, table: pl.DataFrame) -> pl.DataFrame:
+def _typed(table: Table) -> pl.DataFrame:
     """Every column of the schema and ``label_map``, with its type; empty text becomes null."""
-    columns = {**MANIFEST_SCHEMA, "label_map": pl.String()}
-    missing = [pl.lit(None).alias(name) for name in columns if name not in table.columns]
+    empty: list[str | None] = [None] * len(table.rows)
+    texts = {
+        name: [row.values[name] or None for row in table.rows] if name in table.fields else empty for name in _COLUMNS
+    }
+    rows = pl.DataFrame(texts, schema=dict.fromkeys(_COLUMNS, pl.String()))
+    for name in ("width", "height"):
+        number = rows[name].cast(pl.Float64, strict=False)
+        wrong = rows[name].is_not_null() & ((number % 1 != 0) | ~number.is_between(0, _LARGEST)).fill_null(True)
+        _refuse(table, wrong, f"has a {name} that is no whole number of pixels", "Correct it or leave it empty.")
+        rows = rows.with_columns(number.cast(pl.Int32).alias(name))
+    return rows
+
+
+def _locate(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Paths absolute and spelled as on the disk; cell ids filled in.
+
+    Raises:
+        ManifestError: an image is listed twice, however its path is written; names both lines.
+    """
+    names = FileNames(table.path)
+    first: dict[str, Row] = {}
+    paths, ids = [], []
+    for row, (written, source, cell_id) in zip(
+        table.rows, rows.select("path", "source", "cell_id").iter_rows(), strict=True
+    ):
+        name = names.find(written, row.where)
+        if earlier := names.earlier(name, row.place):
+            labels = {" ".join(filter(None, map(each.values.get, ("label", "code")))) for each in (first[earlier], row)}
+            label = f" with another label ({' and '.join(sorted(labels))})" if len(labels) > 1 else ""
+            raise ManifestError(f"{row.where}: its image is on {earlier} too{label}. Keep one of the lines.")
+        first[row.place] = row
+        paths.append(names.path(name))
+        ids.append(cell_id or f"{source}/{unicodedata.normalize('NFC', name).lstrip('/')}")
     try:
-        table = table.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise ManifestError(f"{path}: a column does not hold what its name says ({reason}). Correct it.") from error
-    return table.with_columns(pl.col(pl.String).str.strip_chars().replace("", None))
+        return rows.with_columns(path=pl.Series(paths, dtype=pl.String), cell_id=pl.Series(ids, dtype=pl.String))
+    except UnicodeEncodeError as error:
+        raise ManifestError(f"{table.path}: a file name is not UTF-8 ({error.object!r}). Rename the file.") from error
 
 
-def _complete(table: pl.DataFrame, folder: Path, source: str) -> pl.DataFrame:
-    """Sources and cell ids filled in, paths absolute."""
-    source_of = pl.col("source").fill_null(source)
-    return table.with_columns(
-        source=source_of,
-        cell_id=pl.col("cell_id").fill_null(source_of + "/" + pl.col("path").str.strip_chars_start("/")),
-        path=pl.Series([str(folder / name) for name in table["path"]], dtype=pl.String),
-    )
-
-
-def _codes(table: pl.DataFrame, path: Path, labels: str) -> list[str | None]:
+def _codes(table: Table, rows: pl.DataFrame, labels: str) -> list[str | None]:
     known = label_map("leukopy")
     codes: list[str | None] = []
-    for row, (code, label, named) in enumerate(table.select("code", "label", "label_map").iter_rows()):
-        where = f"{path}, row {row + 2}"  # as a spreadsheet counts, header included
+    for row, (code, label, named) in zip(
+        table.rows, rows.select("code", "label", "label_map").iter_rows(), strict=True
+    ):
         if code is not None:
-            codes.append(known.code(code, where=where))
+            codes.append(known.code(code, where=row.where))
         else:
-            codes.append(None if label is None else find_code(label_map(named or labels), label, where))
+            codes.append(None if label is None else find_code(label_map(named or labels), label, row.where))
     return codes
 
 
-def _refuse_rows(path: Path, table: pl.DataFrame, wrong: pl.Expr, what: str, to_do: str) -> None:
-    rows = table.select(pl.arg_where(wrong)).to_series()
-    if len(rows):
-        raise ManifestError(f"{path}, row {rows[0] + 2}: {what} ({len(rows)} such rows). {to_do}")
+def _refuse_repeated_ids(table: Table, ids: pl.Series) -> None:
+    first: dict[str, str] = {}
+    for row, cell_id in zip(table.rows, ids, strict=True):
+        earlier = first.setdefault(cell_id, row.place)
+        if earlier != row.place:
+            raise ManifestError(f"{row.where}: has the cell_id of {earlier}. Make it unique.")
+
+
+def _refuse(table: Table, wrong: pl.Series, what: str, to_do: str) -> None:
+    """Refuse the table if a row is wrong, and name the first."""
+    if wrong.any():
+        row = table.rows[wrong.arg_max() or 0]
+        raise ManifestError(f"{row.where}: {what} ({wrong.sum()} such rows). {to_do}")

@@ -15,6 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from leukopy.core.errors import ManifestError
+from leukopy.core.file_names import FileNames
+from leukopy.core.tables import read_table
+from leukopy.datasets.manifest import read_split
 from leukopy.taxonomy import find, label_map
 
 LIST_FILE = "labels.csv"
@@ -78,16 +81,23 @@ def listed(root: Path) -> Iterator[Record]:
     """``labels.csv`` beside the images: columns ``file``, ``label``, and where known ``slide`` or ``field``, ``split``.
 
     Raises:
-        ManifestError: it is not such a list.
+        ManifestError: it is not such a list, or lists an image twice; names the line.
     """
-    with _list_of_images(root / LIST_FILE) as stream:
-        for row in csv.DictReader(stream):
-            yield Record(
-                file=row["file"],
-                label=row.get("label") or None,
-                group=row.get("slide") or row.get("field") or None,
-                split=row.get("split") or None,
-            )
+    columns = ("file", "label", "slide", "field", "split")
+    table = read_table(root / LIST_FILE, dict(zip(columns, columns, strict=True)), ("file",))
+    names = FileNames(table.path)
+    for row in table.rows:
+        if not row.values["file"]:
+            raise ManifestError(f"{row.where}: has no file. Fill it in.")
+        name = names.find(row.values["file"], row.where)
+        if earlier := names.earlier(name, row.place):
+            raise ManifestError(f"{row.where}: its image is on {earlier} too. Keep one of the lines.")
+        yield Record(
+            file=name,
+            label=row.values.get("label") or None,
+            group=row.values.get("slide") or row.values.get("field") or None,
+            split=read_split(row),
+        )
 
 
 @contextmanager

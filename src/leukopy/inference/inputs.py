@@ -12,7 +12,10 @@ from pathlib import Path
 import polars as pl
 
 from leukopy.core.errors import InputError, ManifestError
+from leukopy.core.file_names import FileNames
 from leukopy.core.service_files import service_kind
+from leukopy.core.tables import TABLE_SUFFIXES, has_column
+from leukopy.core.text import WORKBOOK_SUFFIXES, read_text, split_lines
 from leukopy.datasets.manifest import read_manifest
 from leukopy.inference.rows import CellInput, printable
 
@@ -23,7 +26,6 @@ IMAGE_SUFFIXES = frozenset({
 })  # fmt: skip
 """What a picture in a folder is known by; other files there (tables, notes) are no cells."""
 
-MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
 LIST_SUFFIX = ".txt"
 
 DOCUMENT_SUFFIXES = frozenset({
@@ -82,9 +84,9 @@ def list_inputs(path: Path, *, slides: bool = False) -> Inputs:
     """The cells that ``path`` stands for, always in the same order.
 
     A folder is searched with its sub-folders, in the order of their ids, without hidden and service files; links to
-    folders are followed, each folder once. A ``.txt`` file lists one path per line, relative to the list's folder. A
-    ``.csv``, ``.tsv`` or ``.parquet`` file is a manifest, whose column ``slide`` may name several slides. Anything else
-    with a picture's suffix is one cell.
+    folders are followed, each folder once. A ``.csv``, ``.tsv`` or ``.parquet`` file is a manifest, whose column
+    ``slide`` may name several slides; so is a ``.txt`` file whose header names ``path`` among its columns. Another
+    ``.txt`` file lists one path per line, relative to its folder. Anything else with a picture's suffix is one cell.
 
     Args:
         path: what the user gave.
@@ -102,7 +104,7 @@ def list_inputs(path: Path, *, slides: bool = False) -> Inputs:
             return _by_sub_folder(found, path) if slides else _some(found, path)
         if not path.exists():
             raise InputError(f"{path}: there is no such folder or file. Correct the path.")
-        if suffix in MANIFEST_SUFFIXES:
+        if suffix in TABLE_SUFFIXES | WORKBOOK_SUFFIXES or (suffix == LIST_SUFFIX and has_column(path, "path")):
             return _manifest(path)
         if slides:
             raise InputError(f"{path}: --slides takes a folder of folders, one for each slide, or a manifest.")
@@ -208,18 +210,17 @@ def _below(top: Path, path: str) -> CellInput:
 
 
 def _list(path: Path) -> list[CellInput]:
-    lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
-    first_line: dict[str, int] = {}
+    names = FileNames(path)
     cells = []
-    for number, line in enumerate((line.rstrip("\r") for line in lines), start=1):
-        if not line.strip():
+    for number, written in enumerate(split_lines(read_text(path)), start=1):
+        if not written.strip():
             continue
-        found = os.path.normpath(path.parent / line)
-        if found in first_line:
+        line = written if names.exists(written) else written.strip().strip('"')  # as Windows copies a path
+        name = names.find(line, f"{path}, line {number}")
+        if earlier := names.earlier(name, f"line {number}"):
             raise InputError(
-                f"{path}, line {number}: {line!r} is already on line {first_line[found]}. "
+                f"{path}, line {number}: {line!r} is already on {earlier}. "
                 "A cell is counted once: remove one of the lines."
             )
-        first_line[found] = number
-        cells.append(CellInput(printable(line), found))
+        cells.append(CellInput(printable(line), names.path(name)))
     return cells

@@ -16,7 +16,7 @@ from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.evaluation_images import read_images, scorable, select_split
+from leukopy.workflows.evaluation_images import has_no_split, read_images, scorable, select_split
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +44,7 @@ class EvaluateSettings(Settings):
     model: str = "default"
     """Name of a bundled model, or a bundle folder."""
     split: Literal["train", "val", "test", "all"] = "test"
+    """If not set, a table or a folder of classes that tells no split is evaluated whole."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
     examples: int = Field(default=6, ge=0, le=100)
@@ -87,6 +88,7 @@ def evaluate(
 ) -> EvaluateResult:
     """Classify the labelled images of a split and score what comes out.
 
+    A table, or a folder of classes, that tells no split is evaluated whole unless a split is asked for; a note says so.
     Images without a label, and those of classes that the model does not know, are left out and counted. Intervals are
     bootstrapped by image; by whole group (patient, slide) where every image has one and there are enough. Where the
     manifest has the labels of a second annotator (columns ``label2`` or ``code2``), their agreement is measured too,
@@ -111,7 +113,9 @@ def evaluate(
     from leukopy.reports.evaluation import write_evaluation
     from leukopy.slides.classifier import Classifier
 
-    listed = select_split(read_images(settings.data, settings.root), settings.split, settings.data)
+    images = read_images(settings.data, settings.root)
+    settings, notes = _with_split(settings, images)
+    listed = select_split(images, settings.split, settings.data)
     labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}")
     classifier = Classifier.open(settings.model)
     relation = _relation(settings, classifier.card) if into_card else None
@@ -123,7 +127,7 @@ def evaluate(
             f"{settings.data}: none of the {len(labelled):,} images could be read; see {out}/failures.csv."
         )
     counts |= {"failed": len(found.failures), "scored": len(found.cells)}
-    evaluation = _score(found.cells, settings, classifier.card.name, counts)
+    evaluation = replace(_score(found.cells, settings, classifier.card.name, counts), notes=notes)
     evaluation = _with_agreement(evaluation, listed, found.cells, settings.replicates)
     evaluation = _with_curves(evaluation, classifier.bundle, out)
     write_evaluation(out, evaluation, run["provenance"])
@@ -132,6 +136,17 @@ def evaluate(
     if relation is not None:
         _into_card(evaluation, classifier.bundle, relation, settings.command)
     return EvaluateResult(evaluation, len(found.failures), doubtful, out)
+
+
+def _with_split(settings: EvaluateSettings, images: pl.DataFrame) -> tuple[EvaluateSettings, tuple[str, ...]]:
+    """The settings for all images where these have no split and none was asked for, and the note that says so."""
+    if "split" in settings.model_fields_set or not has_no_split(images, settings.data, settings.root):
+        return settings, ()
+    note = (
+        f"{settings.data} tells no split: all {len(images):,} images are evaluated. The figures are optimistic if the "
+        "model was trained on some of them; a column 'split' (train, val, test) keeps them apart."
+    )
+    return settings.model_copy(update={"split": "all"}), (note,)
 
 
 def _relation(settings: EvaluateSettings, card: Card) -> str:
@@ -256,7 +271,7 @@ def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.Data
     both = listed.drop_nulls(["code", "code2"])
     if both.is_empty():
         note = "Column label2 or code2 is there, but no image has both labels: no agreement could be measured."
-        return replace(evaluation, notes=(note,))
+        return replace(evaluation, notes=(*evaluation.notes, note))
     inside = pl.col("truth2").is_in([cell.code for cell in (*FINE, *COARSE)])
     scored = cells.filter(inside).rename({"truth": "code", "truth2": "code2"})
     found = [
@@ -274,7 +289,7 @@ def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.Data
         for pair in measured
         if pair.kappa.value is None
     )
-    return replace(evaluation, agreement=measured, notes=notes)
+    return replace(evaluation, agreement=measured, notes=evaluation.notes + notes)
 
 
 def _agree(

@@ -30,6 +30,14 @@ def read_images(data: str, root: Path | None) -> pl.DataFrame:
     return manifest if second is None else manifest.with_columns(second)
 
 
+def has_no_split(images: pl.DataFrame, data: str, root: Path | None) -> bool:
+    """Whether a table or a folder of classes of one's own tells no split for any image."""
+    from leukopy.datasets import DATASETS
+
+    own = data not in DATASETS or data == "folders" or (root is not None and root.is_file())
+    return own and images["split"].null_count() == len(images)
+
+
 def select_split(manifest: pl.DataFrame, split: str, where: str) -> pl.DataFrame:
     """The images of the split."""
     if split == "all":

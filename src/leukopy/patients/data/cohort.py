@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 
 from leukopy.core.errors import InputError, ManifestError
+from leukopy.core.tables import Row, Table, column_name, read_header
 from leukopy.patients.data.cards import CHALLENGE_DATE
 from leukopy.patients.data.images import PatientImage, images_in_folders, images_listed, stray_images
-from leukopy.patients.data.tables import Row, Table, find_tables, header, read_table
+from leukopy.patients.data.tables import find_tables, find_workbooks, read_table
 from leukopy.patients.data.values import Problem, Reading, read_patients
 
 PATIENT_SCHEMA: dict[str, pl.DataType] = {
@@ -67,7 +68,7 @@ class _Layout:
 
     def fits(self, names: Collection[str]) -> bool:
         """Whether these columns are enough."""
-        return all(self.columns[field].lower() in names for field in self.needed)
+        return all(column_name(self.columns[field]) in names for field in self.needed)
 
 
 _CHALLENGE_COLUMNS = {"patient_id": "ID", "label": "LABEL", "gender": "GENDER", "birth_date": "DOB",
@@ -162,15 +163,17 @@ def _find(path: Path) -> tuple[_Layout, list[Path]]:
         return _CHALLENGE, found
     if tables := find_tables(path):
         return _nearest(tables[0]), tables[:1]  # reading it says what its header lacks
+    workbooks = ", ".join(each.name for each in find_workbooks(path))
+    instead = workbooks and f", but {workbooks}: save its sheet as 'CSV UTF-8'"
     raise InputError(
-        f"{path}: holds no table of patients. Expected a CSV with {', '.join(_CHALLENGE_COLUMNS.values())} (also in "
-        "trainset or testset), or a CSV, TSV or Parquet file with patient_id."
+        f"{path}: holds no table of patients{instead}. Expected a CSV with {', '.join(_CHALLENGE_COLUMNS.values())} "
+        "(also in trainset or testset), or a CSV, TSV or Parquet file with patient_id."
     )
 
 
 def _table_in(folder: Path, layouts: tuple[_Layout, ...]) -> Path | None:
     """The one table of patients that lies in a folder. (One with a column ``path`` lists images.)"""
-    columns = {table: _names(table) for table in find_tables(folder)}
+    columns = {table: set(read_header(table)) for table in find_tables(folder)}
     fitting = [
         table
         for table, names in columns.items()
@@ -182,14 +185,12 @@ def _table_in(folder: Path, layouts: tuple[_Layout, ...]) -> Path | None:
     return fitting[0] if fitting else None
 
 
-def _names(table: Path) -> set[str]:
-    return {name.lower() for name in header(table)}
-
-
 def _nearest(table: Path) -> _Layout:
     """The layout that shares more columns with a table."""
-    names = _names(table)
-    return max(_GENERAL, _CHALLENGE, key=lambda layout: sum(each.lower() in names for each in layout.columns.values()))
+    names = read_header(table)
+    return max(
+        _GENERAL, _CHALLENGE, key=lambda layout: sum(column_name(each) in names for each in layout.columns.values())
+    )
 
 
 def _patients(
@@ -203,41 +204,66 @@ def _patients(
         found, wrong = read_patients(Reading(table, layout.date_styles, day))
         new = {each["patient_id"]: each for each in found if each["patient_id"] not in patients}
         patients |= new
-        problems += [each for each in repeated + wrong if each.patient_id is None or each.patient_id in new]
+        wrong = [*repeated, *_similar(table), *wrong]
+        problems += [each for each in wrong if each.patient_id is None or each.patient_id in new]
     return patients, problems
 
 
 def _once(table: Table) -> tuple[Table, list[Problem]]:
-    """The table with one row per patient, and the patients who have more rows that say the same."""
+    """The table with one row per patient, and the patients who have more rows that agree."""
     first: dict[str, Row] = {}
     repeated: dict[str, Problem] = {}
     for row in table.rows:
         patient_id = row.values["patient_id"]
         if not patient_id:
-            raise ManifestError(f"{table.path}, row {row.number}: has no patient_id. Fill it in.")
+            raise ManifestError(f"{row.where}: has no patient_id. Fill it in.")
         earlier = first.setdefault(patient_id, row)
         if differing := [field for field, value in row.values.items() if value != earlier.values[field]]:
             raise ManifestError(
-                f"{table.path}, row {row.number}: patient {patient_id} is on row {earlier.number} too, with another "
-                f"{', '.join(differing)}. Keep one of the rows."
+                f"{row.where}: patient {patient_id} is on {earlier.place} too, with another {', '.join(differing)}. "
+                "Keep one of the rows."
             )
         if earlier is not row:
             message = (
-                f"{table.path.name}: patient {patient_id} is on more than one row, which say the same; one is kept."
+                f"{table.path.name}, {row.place}: patient {patient_id} is on {earlier.place} too; both rows agree, and "
+                "one is kept."
             )
             repeated[patient_id] = Problem(patient_id, "duplicate_row", message)
     return replace(table, rows=tuple(first.values())), list(repeated.values())
 
 
+def _similar(table: Table) -> list[Problem]:
+    """Patients whose ids may be one, written in two ways."""
+    alike: dict[str, list[Row]] = defaultdict(list)
+    for row in table.rows:
+        alike[_loosely(row.values["patient_id"])].append(row)
+    problems = []
+    for rows in alike.values():
+        if len(rows) > 1:
+            rows.sort(key=lambda row: _natural(row.values["patient_id"]))
+            ids = " and ".join(f"{row.values['patient_id']} ({row.place})" for row in rows)
+            message = f"{table.path.name}: {ids} count as different patients. Correct the ids if they are one patient."
+            problems.append(Problem(rows[0].values["patient_id"], "similar_id", message))
+    return problems
+
+
+def _loosely(patient_id: str) -> str:
+    """An id without capitals, blanks and leading zeros."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\s_-]+", "", patient_id.casefold()))
+
+
 def _unmatched(patients: Collection[str], bags: Mapping[str, list[PatientImage]]) -> list[Problem]:
     """Patients without images, and images without a patient."""
+    alike = {_loosely(each): each for each in patients}
     without = [
         Problem(each, "no_images", f"patient {each}: has no image and is left out.") for each in patients - bags.keys()
     ]
-    unknown = [
-        Problem(each, "no_patient", f"patient {each}: has {len(bags[each])} images and no row in the table; left out.")
-        for each in bags.keys() - patients
-    ]
+    unknown = []
+    for each in bags.keys() - patients:
+        known = alike.get(_loosely(each))
+        hint = f" The table has {known}: correct one of the two names if they are one patient." if known else ""
+        message = f"patient {each}: has {len(bags[each])} images and no row in the table; left out.{hint}"
+        unknown.append(Problem(each, "no_patient", message))
     return without + unknown
 
 

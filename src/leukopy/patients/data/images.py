@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from leukopy.core.errors import InputError, ManifestError
+from leukopy.core.file_names import FileNames
 from leukopy.datasets.readers import IMAGE_SUFFIXES, image_files
 from leukopy.patients.data.tables import read_table
 
@@ -47,13 +48,14 @@ def images_in_folders(roots: Sequence[Path], *, passed_over: frozenset[str] = fr
             for folder in sorted(root.iterdir()):
                 if folder.name.startswith(".") or folder.name in passed_over or not folder.is_dir():
                     continue
+                patient_id = unicodedata.normalize("NFC", folder.name)  # as tables are read
                 found = [
-                    PatientImage(folder.name, str(file), str(folder / file))
+                    PatientImage(patient_id, str(file), str(folder / file))
                     for file in image_files(folder, PICTURE_SUFFIXES)
                 ]
-                if found and home.setdefault(folder.name, root) != root:
+                if found and home.setdefault(patient_id, folder) != folder:
                     raise InputError(
-                        f"patient {folder.name} has images in {home[folder.name]} and in {root}. Keep one folder each."
+                        f"patient {patient_id} has images in {home[patient_id]} and in {folder}. Keep one folder each."
                     )
                 images += found
     except OSError as error:
@@ -79,19 +81,16 @@ def images_listed(manifest: Path) -> list[PatientImage]:
     """
     fields = ("patient_id", "path")
     rows = read_table(manifest, {field: field for field in fields}, fields).rows
-    folder = manifest.resolve().parent
+    names = FileNames(manifest)
     listed: list[PatientImage] = []
-    first: dict[str, int] = {}
     for row in rows:
         patient_id, file = (row.values[field] for field in fields)
         if not patient_id or not file:
-            raise ManifestError(f"{manifest}, row {row.number}: has no patient_id or no path. Fill it in.")
-        path = os.path.normpath(folder / file)
-        if first.setdefault(path, row.number) != row.number:
-            raise ManifestError(
-                f"{manifest}, row {row.number}: its image is on row {first[path]} too. Keep one of them."
-            )
-        listed.append(PatientImage(patient_id, file, path))
+            raise ManifestError(f"{row.where}: has no patient_id or no path. Fill it in.")
+        file = names.find(file, row.where)
+        if earlier := names.earlier(file, row.place):
+            raise ManifestError(f"{row.where}: its image is on {earlier} too. Keep one of them.")
+        listed.append(PatientImage(patient_id, file, names.path(file)))
     same = Counter((image.patient_id, PurePosixPath(image.file).name) for image in listed)
     return [
         image._replace(file=name) if same[image.patient_id, name] == 1 else image

@@ -14,7 +14,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from leukopy.core.errors import SettingsError
-from leukopy.patients.data.tables import Row, Table
+from leukopy.core.tables import Row, Table
+from leukopy.patients.data.tables import decimal_commas
 
 PROBLEM_REASONS: dict[str, str] = {
     "no_column": "the table has no column for it",
@@ -27,6 +28,7 @@ PROBLEM_REASONS: dict[str, str] = {
     "unknown_gender": "neither F nor M",
     "unknown_label": "neither 0, 1 nor -1",
     "duplicate_row": "two rows of the table say the same of one patient",
+    "similar_id": "another patient's id differs only in capitals, blanks or leading zeros",
     "no_images": "the patient has no image, and is left out",
     "no_patient": "images of a patient whom the table does not hold; they are left out",
     "same_image": "a file that equals another of the cohort, byte for byte (found where images are checked)",
@@ -78,7 +80,7 @@ def read_patients(reading: Reading) -> tuple[list[dict[str, Any]], list[Problem]
         ManifestError: a column of numbers is written with commas that may mean two things.
         SettingsError: a patient has a date of birth, no age, and no date to count it at.
     """
-    commas = {field: reading.table.decimal_commas(field) for field in ("age", "lymphocytes")}
+    commas = {field: decimal_commas(reading.table, field) for field in ("age", "lymphocytes")}
     parsers: dict[str, Callable[[Row], Any]] = {
         "label": _label,
         "age": lambda row: _age(row, reading, commas["age"]),
@@ -94,7 +96,9 @@ def read_patients(reading: Reading) -> tuple[list[dict[str, Any]], list[Problem]
                 patient[field] = parse(row)
             except _UnfitError as wrong:
                 patient[field] = None
-                message = f"{row.table.name}, patient {patient['patient_id']}: {wrong}; it is taken as unknown."
+                message = (
+                    f"{row.table.name}, {row.place}, patient {patient['patient_id']}: {wrong}; it is taken as unknown."
+                )
                 problems.append(Problem(patient["patient_id"], wrong.reason, message))
         patients.append(patient)
     return patients, problems
