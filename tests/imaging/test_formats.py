@@ -11,7 +11,15 @@ from PIL import Image
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import check_image, pages, read_header, read_image
-from leukopy.imaging.formats import FORMATS, MEDIA_SUFFIXES, PICTURE_SUFFIXES, READ_SUFFIXES, UNREAD_SUFFIXES, kind_of
+from leukopy.imaging.formats import (
+    CONTAINER_SUFFIXES,
+    FORMATS,
+    IMAGE_SUFFIXES,
+    MEDIA_SUFFIXES,
+    READ_SUFFIXES,
+    REFUSED_SUFFIXES,
+    kind_of,
+)
 
 
 def picture() -> Image.Image:
@@ -39,12 +47,14 @@ def test_every_format_is_known_by_its_bytes_and_read(kind: str) -> None:
     assert np.abs(read_image(data).astype(int) - np.asarray(picture())).mean() < 4
 
 
-def test_a_suffix_is_read_or_unread_and_written_one_way() -> None:
-    assert not READ_SUFFIXES & UNREAD_SUFFIXES
-    assert PICTURE_SUFFIXES == READ_SUFFIXES | UNREAD_SUFFIXES
-    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in PICTURE_SUFFIXES)
+def test_a_suffix_is_read_refused_or_named() -> None:
+    assert not READ_SUFFIXES & REFUSED_SUFFIXES
+    assert not IMAGE_SUFFIXES & CONTAINER_SUFFIXES
+    assert IMAGE_SUFFIXES == READ_SUFFIXES | REFUSED_SUFFIXES
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in IMAGE_SUFFIXES | CONTAINER_SUFFIXES)
     assert {".jfif", ".heic", ".avif", ".tiff"} <= READ_SUFFIXES
-    assert {".czi", ".nd2", ".svs", ".dcm", ".lif", ".vsi", ".mrxs", ".ndpi", ".gif", ".jp2"} <= UNREAD_SUFFIXES
+    assert {".gif", ".jp2", ".jxl", ".psd", ".dcm"} <= REFUSED_SUFFIXES
+    assert {".czi", ".nd2", ".svs", ".lif", ".vsi", ".mrxs", ".ndpi", ".scn", ".bif"} <= CONTAINER_SUFFIXES
     assert MEDIA_SUFFIXES["image/tiff"] == ".tif"
     assert len(MEDIA_SUFFIXES) == len(FORMATS)
 

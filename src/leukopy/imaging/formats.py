@@ -31,20 +31,25 @@ FORMATS: dict[str, Format] = {
 READ_SUFFIXES = frozenset(suffix for each in FORMATS.values() for suffix in each.suffixes)
 """Lower case, with the dot."""
 
-UNREAD_SUFFIXES = frozenset({
-    ".gif", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jxl", ".jxr", ".wdp", ".psd", ".psb", ".xcf", ".svg", ".eps",
-    ".pgm", ".ppm", ".pbm", ".pnm", ".pcx", ".tga", ".hdr", ".exr", ".ico", ".icns", ".pict", ".emf", ".wmf",
-    ".dcm", ".dicom", ".nii", ".ima",  # medicine
+REFUSED_SUFFIXES = frozenset({
+    ".gif", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jxl", ".jxr", ".wdp", ".psd", ".psb", ".dcm", ".dicom", ".pgm",
+    ".ppm", ".pbm", ".pnm", ".pcx", ".tga",
+})  # fmt: skip
+"""Kinds that hold one picture and are not read: listed all the same, so that each is a failure with its reason."""
+
+IMAGE_SUFFIXES = READ_SUFFIXES | REFUSED_SUFFIXES
+"""Files that a list takes for pictures of cells."""
+
+CONTAINER_SUFFIXES = frozenset({
     ".czi", ".zvi", ".lsm", ".lif", ".lof", ".nd2", ".stk", ".oib", ".oif", ".oir", ".ims", ".dv", ".mrc", ".flex",
-    ".ics", ".ids", ".fli", ".zarr",  # microscopes
+    ".ics", ".ids", ".fli",  # microscopes
     ".svs", ".ndpi", ".ndpis", ".vms", ".vmu", ".vsi", ".ets", ".mrxs", ".scn", ".bif", ".svslide", ".isyntax",
     ".qptiff", ".kfb", ".sdpc", ".tmap", ".mdsx",  # slide scanners
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw",  # cameras
     ".mp4", ".avi", ".mov", ".mkv", ".wmv", ".mpg",  # films
+    ".nii", ".ima", ".xcf", ".exr", ".svg",
 })  # fmt: skip
-"""Known by their suffix as pictures that are not read: a list of files names them, and drops none in silence."""
-
-PICTURE_SUFFIXES = READ_SUFFIXES | UNREAD_SUFFIXES
+"""Files with pictures that are no crops of cells, and not read: a list names them and takes none for a cell."""
 
 MEDIA_SUFFIXES = {each.media_type: each.suffixes[0] for each in FORMATS.values()}
 """Media type -> the suffix that it is written under."""

@@ -72,7 +72,7 @@ def white_of(values: NDArray[np.generic], where: str, bits: int | None) -> float
     if not np.isfinite(lowest + highest):
         raise refusal("unsupported_format", where, "pixels that are no numbers")
     slack = _OVERSHOOT if kind == "f" else 1.0
-    depths = (*DEPTHS, 8 * width - 1) if kind == "i" and width <= 2 else DEPTHS  # signed: one bit less
+    depths: tuple[int, ...] = (*DEPTHS, 8 * width - 1) if kind == "i" and width <= 2 else DEPTHS  # signed: one bit less
     if bits is not None and highest <= 2**bits - 1:
         depths = (bits,)
     white = next((top for top in (2.0**each - 1 for each in sorted(depths)) if highest <= top * slack), None)
@@ -89,10 +89,11 @@ def _levels(values: NDArray[np.generic], white: float) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False)
     if values.dtype == np.uint16:
-        table = np.rint(np.minimum(np.arange(65536) * (255 / white), 255)).astype(np.uint8)
-        return table[values.astype(np.uint16, copy=False)]
+        table: NDArray[np.uint8] = np.rint(np.minimum(np.arange(65536) * (255 / white), 255)).astype(np.uint8)
+        return np.take(table, values.astype(np.uint16, copy=False))
     scaled = values.astype(np.float32) * np.float32(255 / white)
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    return levels
 
 
 def flatten(picture: Image.Image, where: str) -> Image.Image:
@@ -110,7 +111,7 @@ def flatten(picture: Image.Image, where: str) -> Image.Image:
         return to_rgb(values.astype(values.dtype.newbyteorder("="))[..., None], where)
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
-        if clear.getextrema()[3] != (0, 0):
+        if clear.getchannel("A").getextrema() != (0, 0):
             return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
         return clear.convert("RGB")
     return picture.convert("RGB")

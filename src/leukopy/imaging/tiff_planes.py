@@ -125,6 +125,7 @@ def _assembled(data: bytes, page: TiffPage, where: str) -> NDArray[np.generic]:
         here = rows if page.is_tiled else min(rows, height - index % down * rows)
         unpacked = packed if compression == _UNCOMPRESSED else _unpack(packed, compression, here, row_bytes)
         segment, (plane, _, top, left, _), _ = page.decode(unpacked, index)
+        assert segment is not None  # it is where bytes were given
         target = values[plane, 0, top : top + rows, left : left + columns]
         target[:] = segment[0, : target.shape[0], : target.shape[1]]
     return values
