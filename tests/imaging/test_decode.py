@@ -218,7 +218,7 @@ def test_pages_of_no_picture_fail_as_reading_it_does(tmp_path: Path) -> None:
     (tmp_path / "notes.tif").write_text("no picture")
     for source, reason in (
         (tmp_path / "notes.tif", "not_an_image"), (tmp_path / "none.tif", "not_found"), (tmp_path, "is_a_folder"),
-        (b"", "empty_file"), (b"II*\0\1\2\3\4", "damaged"),
+        (b"", "empty_file"), (b"II*\0\1\2\3\4", "truncated"),
     ):  # fmt: skip
         with pytest.raises(ImageError) as caught:
             pages(source)

@@ -520,3 +520,43 @@ def test_mutated_files_raise_nothing_but_image_error(
         except ImageError as error:
             reason = error.reason
         assert reason is None or reason in REASONS
+
+
+def tampered(data: bytes, tag: str, entry: bytes) -> bytes:
+    """With the kind, count and value (10 bytes) of a tag written anew."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tif:
+        place = tif.pages.first.tags[tag].offset
+    return data[: place + 2] + entry + data[place + 12 :]
+
+
+def test_directories_in_a_circle_are_damaged() -> None:
+    data = bytearray(tiff(cell(), metadata=None))
+    count = int.from_bytes(data[8:10], "little")
+    data[10 + 12 * count : 14 + 12 * count] = (8).to_bytes(4, "little")
+    for read in (read_image, pages):
+        with pytest.raises(ImageError, match="go round in a circle"):
+            read(bytes(data))
+
+
+def test_a_list_where_a_number_belongs_is_damaged() -> None:
+    width = b"\3\0" + (4).to_bytes(4, "little") + (8).to_bytes(4, "little")
+    with pytest.raises(ImageError) as caught:
+        read_image(tampered(tiff(cell()), "ImageWidth", width))
+    assert caught.value.reason == "damaged"
+
+
+def test_a_tag_that_lies_beyond_the_end_is_truncated() -> None:
+    data = tiff(cell(), metadata=None)
+    for tag in ("BitsPerSample", "StripOffsets", "Software"):
+        entry = b"\4\0" + (9).to_bytes(4, "little") + (len(data) - 8).to_bytes(4, "little")
+        with pytest.raises(ImageError) as caught:
+            read_image(tampered(data, tag, entry))
+        assert caught.value.reason == "truncated"
+
+
+def test_tags_that_fill_the_memory_are_refused() -> None:
+    data = tiff(np.zeros((3_000, 3_000, 3), np.uint8), metadata=None) + bytes(10_000_000)
+    entry = b"\4\0" + (8_500_000).to_bytes(4, "little") + (8).to_bytes(4, "little")
+    with pytest.raises(ImageError, match="MB of tags") as caught:
+        read_image(tampered(data, "Software", entry))
+    assert caught.value.reason == "too_large"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import struct
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
@@ -22,7 +21,8 @@ from tifffile import TiffFile, TiffPage
 
 from leukopy.imaging import levels
 from leukopy.imaging.refusal import chosen, refusal
-from leukopy.imaging.tiff_planes import Plane, check_plane, is_whole, read_samples, read_whole
+from leukopy.imaging.tiff_directories import MAX_PAGES, check_directories
+from leukopy.imaging.tiff_planes import Plane, check_numbers, check_plane, is_whole, read_samples, read_whole
 
 # tifffile tells of odd metadata in files that decode well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -30,9 +30,6 @@ warnings.filterwarnings("ignore", module="tifffile")
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = 0, 1, 2, 3
 _UNSPECIFIED, _PREMULTIPLIED = 0, 1  # kinds of extra sample; 2: alpha that is not multiplied
-
-_TAG_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Kind of a tag's values -> bytes of each."""
 
 _PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE_VALUE, _METAMORPH_PLANES = 262, 274, 281, 33629
 
@@ -43,6 +40,7 @@ def count_pages(stream: BinaryIO, where: str) -> int:
     Raises:
         ImageError: it holds channels that make no RGB. Damaged files raise whatever the libraries raise.
     """
+    check_directories(stream, where)
     with TiffFile(stream) as tif:
         return len(_pictures(tif, where))
 
@@ -53,7 +51,9 @@ def read_size(data: bytes, where: str) -> tuple[int, int]:
     Raises:
         ImageError: refused by its header. Damaged files raise whatever the libraries raise.
     """
-    with TiffFile(BytesIO(data)) as tif:
+    stream = BytesIO(data)
+    check_directories(stream, where)
+    with TiffFile(stream) as tif:
         page = _chosen(tif, where, None)[0].page
     return page.imagewidth, page.imagelength
 
@@ -72,7 +72,9 @@ def read_tiff(data: bytes, where: str, page: int | None) -> tuple[Image.Image, o
     Raises:
         ImageError: refused. Damaged files raise whatever the libraries raise.
     """
-    with TiffFile(BytesIO(data)) as tif:
+    stream = BytesIO(data)
+    check_directories(stream, where)
+    with TiffFile(stream) as tif:
         planes = _chosen(tif, where, page)
         first = planes[0].page
         size = (first.imagewidth, first.imagelength)
@@ -102,10 +104,10 @@ def _pictures(tif: TiffFile, where: str) -> list[tuple[Plane, ...]]:
     if not directories:
         raise refusal("damaged", where)
     for page in directories:
-        _check_directory(tif, page, where)
+        check_numbers(page, where)
     if not pages:
         raise refusal("unsupported_format", where, "a thumbnail alone")
-    planes = [Plane(page, None) for page in pages] if len(pages) > 1 else _stack(tif, pages[0])
+    planes = [Plane(page, None) for page in pages] if len(pages) > 1 else _stack(tif, pages[0], where)
     channels, apart = _channels(tif, pages[0])
     if channels == 1:
         return [(plane,) for plane in planes]
@@ -117,24 +119,7 @@ def _pictures(tif: TiffFile, where: str) -> list[tuple[Plane, ...]]:
     return [tuple(planes[start + channel * apart] for channel in range(3)) for start in starts]
 
 
-def _check_directory(tif: TiffFile, page: TiffPage, where: str) -> None:
-    """Refuse a directory that points beyond the end of the file; tifffile would pass over what lies there."""
-    stream, end = tif.filehandle, tif.filehandle.size
-    count_format, entry_format, next_format = ("Q", "HHQQ", "Q") if tif.is_bigtiff else ("H", "HHII", "I")
-    stream.seek(page.offset)
-    (count,) = struct.unpack(tif.byteorder + count_format, stream.read(struct.calcsize(count_format)))
-    entries = stream.read(count * struct.calcsize(f"<{entry_format}"))
-    (following,) = struct.unpack(tif.byteorder + next_format, stream.read(struct.calcsize(next_format)))
-    room = struct.calcsize(next_format)
-    for _, kind, number, place in struct.iter_unpack(tif.byteorder + entry_format, entries):
-        size = number * _TAG_SIZES.get(kind, 0)
-        if size > room and place + size > end:
-            raise refusal("truncated", where)
-    if following > end:
-        raise refusal("truncated", where)
-
-
-def _stack(tif: TiffFile, page: TiffPage) -> list[Plane]:
+def _stack(tif: TiffFile, page: TiffPage, where: str) -> list[Plane]:
     """The planes behind a single directory: ImageJ, MetaMorph and tifffile write the others right after the first."""
     count = 1
     if tif.is_imagej:
@@ -145,6 +130,8 @@ def _stack(tif: TiffFile, page: TiffPage) -> list[Plane]:
         count = math.prod(shaped[0]["shape"]) // math.prod(page.shape)
     if count <= 1 or not page.is_contiguous:
         return [Plane(page, None)]
+    if count > MAX_PAGES:
+        raise refusal("several_pages", where, f"more than {MAX_PAGES} pages")
     start = page.dataoffsets[0]
     if start + count * page.nbytes > tif.filehandle.size:  # an old note, copied into another file
         return [Plane(page, None)]

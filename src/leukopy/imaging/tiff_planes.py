@@ -37,6 +37,21 @@ class Plane(NamedTuple):
     """Of its bytes, where it has no directory of its own; uncompressed."""
 
 
+def check_numbers(page: TiffPage, where: str) -> None:
+    """Refuse a directory with a list where one number belongs; all that follows counts on numbers.
+
+    Raises:
+        ImageError: ``damaged``.
+    """
+    numbers = (
+        page.imagewidth, page.imagelength, page.imagedepth, page.tilewidth, page.tilelength, page.tiledepth,
+        page.samplesperpixel, page.rowsperstrip, page.compression, page.planarconfig, page.photometric, page.fillorder,
+        page.predictor,
+    )  # fmt: skip
+    if not all(isinstance(number, int) for number in numbers):
+        raise refusal("damaged", where)
+
+
 def check_plane(page: TiffPage, where: str) -> None:
     """Refuse by the header, before a pixel is decoded.
 
