@@ -1,0 +1,1 @@
+"""What tests share: models whose right answers are known, drawn cells, stations. No test lies here."""
