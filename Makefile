@@ -47,7 +47,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,dev]'
+	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,heic,dev]'
 	touch $@
 
 .venv-serve/ready: pyproject.toml constraints.txt

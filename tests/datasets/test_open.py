@@ -57,6 +57,14 @@ def test_pbc_takes_the_split_from_labels_csv_where_there_is_one(false_copy: Fals
     assert by_file("pbc", root, "code") == {"ig/MY_6.jpg": "MY", "neutrophil/SNE_12.jpg": "SNE"}
 
 
+@pytest.mark.parametrize("suffix", ["jfif", "heic", "JPE", "avif", "dib", "gif", "jp2"])
+def test_class_folders_of_every_kind_of_picture_are_listed(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "LY").mkdir()
+    for name in (f"c1.{suffix}", "c2.png", "slide.czi", "notes.txt"):
+        (tmp_path / "LY" / name).touch()
+    assert by_file("folders", tmp_path, "code") == {f"LY/c1.{suffix}": "LY", "LY/c2.png": "LY"}
+
+
 def test_cellavision_reads_the_numbered_classes_and_passes_over_masks(false_copy: FalseCopy) -> None:
     codes = by_file("cellavision", false_copy("cellavision"), "code")
     assert codes == {

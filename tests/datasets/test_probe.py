@@ -52,6 +52,10 @@ def make_gif(path: Path) -> None:
     Image.new("RGB", (40, 40)).save(path, "GIF")
 
 
+def make_stack(path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(path, "TIFF", save_all=True, append_images=[Image.new("RGB", (40, 40))])
+
+
 def make_huge(path: Path) -> None:
     Image.new("1", (9_000, 8_000)).save(path)
 
@@ -66,6 +70,7 @@ def make_huge(path: Path) -> None:
         (make_tiny, "too_small"),
         (make_gif, "unsupported_format"),
         (make_huge, "too_large"),
+        (make_stack, "several_pages"),
     ],
 )
 @pytest.mark.parametrize("pixels", [True, False])

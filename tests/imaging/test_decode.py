@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from leukopy.core.errors import ImageError
-from leukopy.imaging.decode import REASONS, check_image, read_cell, read_image
+from leukopy.imaging.decode import REASONS, check_image, pages, read_cell, read_image
 from leukopy.imaging.preprocess import Preprocess
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -127,10 +127,21 @@ def test_opaque_rgba_tiff_as_in_aml_munich() -> None:
 
 def test_transparent_palette_entry_lies_over_white() -> None:
     picture = Image.new("P", (20, 20), 1)
+    picture.paste(0, (0, 0, 10, 20))
     picture.putpalette([0, 0, 0, 10, 20, 30])
     stream = io.BytesIO()
     picture.save(stream, "PNG", transparency=1)
-    assert (read_image(stream.getvalue()) == 255).all()
+    read = read_image(stream.getvalue())
+    assert (read[:, 10:] == 255).all()
+    assert (read[:, :10] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_an_alpha_of_zero_everywhere_hides_nothing(kind: str) -> None:
+    pixels = smooth_picture()
+    hidden = np.dstack([pixels, np.zeros(pixels.shape[:2], np.uint8)])
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    assert np.array_equal(read_image(encode(hidden, kind, **options)), pixels)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -145,12 +156,6 @@ def test_16_bit_grey_keeps_its_full_range(kind: str) -> None:
 def test_16_bit_rgb_tiff() -> None:
     pixels = smooth_picture()
     assert np.array_equal(read_image(rgb16_tiff(pixels.astype(np.uint16) * 257)), pixels)
-
-
-def test_32_bit_pixels_are_refused_since_their_white_is_unknown() -> None:
-    stream = io.BytesIO()
-    Image.fromarray(np.zeros((32, 32), np.float32)).save(stream, "TIFF")
-    assert reason_of(stream.getvalue()) == "unsupported_format"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
@@ -181,11 +186,43 @@ def test_broken_exif_does_not_lose_the_picture() -> None:
     assert np.array_equal(read_image(data), pixels)
 
 
-def test_several_frames_give_the_first() -> None:
-    first, second = smooth_picture(), np.zeros((48, 64, 3), np.uint8)
-    for kind, options in (("TIFF", {}), ("PNG", {}), ("WEBP", {"lossless": True})):
-        data = encode(first, kind, save_all=True, append_images=[Image.fromarray(second)], **options)
-        assert np.array_equal(read_image(data), first), kind
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP", "AVIF"])
+def test_several_pages_are_refused_unless_one_is_named(kind: str) -> None:
+    first, second = smooth_picture(), np.flipud(smooth_picture())
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encode(first, kind, save_all=True, append_images=[Image.fromarray(second)], **options)
+    tolerance = 8 if kind == "AVIF" else 0
+    assert pages(data) == 2
+    with pytest.raises(ImageError, match=r"holds several pages \(2 pages\)\. Split it") as caught:
+        read_image(data)
+    assert caught.value.reason == "several_pages"
+    for page, pixels in ((1, first), (2, second)):
+        assert np.abs(read_image(data, page=page).astype(int) - pixels).mean() <= tolerance
+    for page in (0, 3, -1):
+        with pytest.raises(ImageError) as caught:
+            read_image(data, page=page)
+        assert caught.value.reason == "no_such_page"
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "AVIF"])
+def test_one_page_is_page_1(kind: str, tmp_path: Path) -> None:
+    data = encode(smooth_picture(), kind)
+    (tmp_path / "cell").write_bytes(data)
+    assert pages(data) == pages(tmp_path / "cell") == 1
+    assert np.array_equal(read_image(data, page=1), read_image(data))
+    spec = Preprocess(size=32)
+    assert np.array_equal(read_cell(data, spec, page=1).pixels, read_cell(data, spec).pixels)
+
+
+def test_pages_of_no_picture_fail_as_reading_it_does(tmp_path: Path) -> None:
+    (tmp_path / "notes.tif").write_text("no picture")
+    for source, reason in (
+        (tmp_path / "notes.tif", "not_an_image"), (tmp_path / "none.tif", "not_found"), (tmp_path, "is_a_folder"),
+        (b"", "empty_file"), (b"II*\0\1\2\3\4", "truncated"),
+    ):  # fmt: skip
+        with pytest.raises(ImageError) as caught:
+            pages(source)
+        assert caught.value.reason == reason, source
 
 
 def test_short_side_reduces_a_jpeg_but_never_below_it() -> None:
@@ -250,7 +287,7 @@ def test_no_permission(tmp_path: Path) -> None:
     [
         (b"cell,label\n1,LY\n", "not_an_image"),
         (b"GIF89a" + bytes(40), "unsupported_format"),
-        (b"\0\0\0\x18ftypheic" + bytes(40), "unsupported_format"),
+        (b"\0\0\0\x18ftypqt  " + bytes(40), "unsupported_format"),
         (bytes(128) + b"DICM" + bytes(40), "unsupported_format"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (blank_png(30_000, 30_000), "too_large"),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from leukopy.core.files import file_digest
 from leukopy.datasets.duplicates import THUMBNAIL_SIDE, grey
-from leukopy.imaging.decode import MAX_PIXELS, MIN_SIDE, read_cell, read_image
+from leukopy.imaging.decode import read_cell, read_file, read_header
 from leukopy.imaging.preprocess import Preprocess
 
 _THUMBNAIL = Preprocess(size=THUMBNAIL_SIDE)
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +42,6 @@ def probe_file(path: Path, *, pixels: bool) -> FileProbe:
     if pixels:
         cell = read_cell(path, _THUMBNAIL)
         return FileProbe(cell.width, cell.height, cell.digest, grey(cell.pixels))
-    try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            width, height = picture.size
-        if min(width, height) >= MIN_SIDE and width * height <= MAX_PIXELS:
-            return FileProbe(width, height, file_digest(path), None)
-    except (OSError, Image.DecompressionBombError):
-        pass  # decoding it says what is wrong, in the words of all other commands
-    height, width, _ = read_image(path).shape
-    return FileProbe(width, height, file_digest(path), None)
+    data = read_file(path)
+    header = read_header(data, str(path))
+    return FileProbe(header.width, header.height, hashlib.sha256(data).hexdigest(), None)

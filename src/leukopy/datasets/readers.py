@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,10 +18,10 @@ from leukopy.core.errors import ManifestError
 from leukopy.core.file_names import FileNames
 from leukopy.core.tables import read_table
 from leukopy.datasets.manifest import read_split
+from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.taxonomy import find, label_map
 
 LIST_FILE = "labels.csv"
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 _SPLIT_FOLDERS = {
     "train": "train", "training": "train",
@@ -46,7 +46,7 @@ class Record:
 Reader = Callable[[Path], Iterator[Record]]
 
 
-def image_files(root: Path, suffixes: Set[str] = IMAGE_SUFFIXES) -> Iterator[PurePosixPath]:
+def image_files(root: Path) -> Iterator[PurePosixPath]:
     """Images below ``root``, by suffix, sorted, relative to it; hidden files and folders are passed over.
 
     Raises:
@@ -60,7 +60,7 @@ def image_files(root: Path, suffixes: Set[str] = IMAGE_SUFFIXES) -> Iterator[Pur
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = PurePosixPath(Path(folder).relative_to(root).as_posix())
         for name in sorted(files):
-            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in suffixes:
+            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
                 yield below / name
 
 

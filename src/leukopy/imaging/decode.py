@@ -2,6 +2,8 @@
 
 Training and serving read cells through :func:`read_cell`, so that both see the same pixels. Whatever a file holds, the
 only thing raised is an :class:`~leukopy.core.errors.ImageError` with one of the words of :data:`REASONS`.
+
+A file of several pages (a TIFF stack, an animation) is refused, unless the page is named: see :func:`pages`.
 """
 
 from __future__ import annotations
@@ -11,54 +13,57 @@ import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from leukopy.core.errors import ImageError
+from leukopy.imaging import levels
+from leukopy.imaging.formats import FORMATS, kind_of
+from leukopy.imaging.png import DEPTH_AT, read_deep_png
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.imaging.refusal import MAX_BYTES, MAX_PIXELS, MIN_SIDE, REASONS, check_size, chosen, refusal
 
-MAX_BYTES = 200_000_000
-MAX_PIXELS = 64_000_000
-MIN_SIDE = 16
-"""Pixels. A smaller picture holds no cell that anybody could name."""
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MIN_SIDE",
+    "REASONS",
+    "WHITE",
+    "Box",
+    "CellImage",
+    "ImageFacts",
+    "Picture",
+    "check_image",
+    "pages",
+    "prepare",
+    "read_cell",
+    "read_file",
+    "read_header",
+    "read_image",
+    "read_picture",
+]
 
-REASONS: dict[str, str] = {
-    "not_found": "there is no such file. Correct the path.",
-    "no_permission": "no permission to read it. Change the rights of the file or its folder.",
-    "is_a_folder": "is a folder, not an image. Give the images in it.",
-    "unreadable": "cannot be read. Check the path and the disk.",
-    "empty_file": "not an image (0 bytes). Copy it again.",
-    "not_an_image": "not an image. Remove it from the input, or replace it.",
-    "unsupported_format": "a kind of image that is not read. Convert it to 8-bit RGB PNG.",
-    "too_large": "too large to be one cell. Give a crop of the cell.",
-    "too_small": f"too small to hold a cell (short side below {MIN_SIDE} px). Give a larger crop.",
-    "outside": "holds no such box. Correct its position.",
-    "truncated": "cut off before its end. Copy it again.",
-    "damaged": "damaged. Copy it again.",
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "AVIF": AvifImageFile,
+    "BMP": BmpImageFile,
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
 }
-"""Every reason an image can fail for, and what is said of it."""
-
-# Sniffing the kind here, rather than in PIL.Image.open, keeps out the dozens of formats that nobody exports cells in.
-_READERS: dict[bytes, type[ImageFile.ImageFile]] = {
-    b"\xff\xd8\xff": JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImageFile,
-    b"BM": BmpImageFile,
-    b"II*\0": TiffImageFile,
-    b"MM\0*": TiffImageFile,
-    b"II+\0": TiffImageFile,  # BigTIFF
-    b"MM\0+": TiffImageFile,
-}
-_OTHER_KINDS = (b"GIF8", b"8BPS", b"%PDF", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\x0a")
+"""TIFF is read by `imaging.tiff`, HEIF by pillow-heif; both are imported when such a file is met."""
 
 # What Pillow has been seen to raise on bytes that are no healthy picture, beside its own OSError and SyntaxError.
 _DECODER_ERRORS = (
@@ -101,10 +106,10 @@ class Picture:
     image: Image.Image
     """RGB, upright; a JPEG may be decoded at 1 / ``reduction`` of its size."""
     width: int
-    """Pixels, as stored in the file."""
+    """Pixels, as stored in the file; or of the box."""
     height: int
     digest: str
-    """SHA-256 of the file's bytes."""
+    """SHA-256 of the file's bytes; of these and the box, where there is one."""
     reduction: int
     """1, 2, 4 or 8."""
     scalable: bool
@@ -119,41 +124,43 @@ Box = tuple[int, int, int, int]
 """Left, upper, width, height in pixels of the picture that holds the cell."""
 
 
-def read_cell(source: Path | bytes, spec: Preprocess, box: Box | None = None) -> CellImage:
-    """Read one image of a cell and bring it to the network's size; of several frames, the first.
+def read_cell(source: Path | bytes, spec: Preprocess, *, page: int | None = None, box: Box | None = None) -> CellImage:
+    """Read one image of a cell and bring it to the network's size.
 
     The centred box of ``spec`` is reduced with an antialiasing triangle filter.
 
     Args:
         source: a file, or its bytes.
         spec: what the network takes.
+        page: of a file of several, counted from 1.
         box: where the cell lies in the picture; None: the picture is the cell.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    return prepare(read_picture(source, spec.short_side, box), spec)
+    return prepare(read_picture(source, spec.short_side, page=page, box=box), spec)
 
 
-def read_picture(source: Path | bytes, short_side: int, box: Box | None = None) -> Picture:
+def read_picture(source: Path | bytes, short_side: int, *, page: int | None = None, box: Box | None = None) -> Picture:
     """Read and decode one picture, or the part of it in ``box``.
 
     Args:
         source: a file, or its bytes.
         short_side: pixels that suffice; a JPEG without ``box`` is decoded at 1/2, 1/4 or 1/8 as long as it keeps them.
+        page: of a file of several, counted from 1.
         box: where the cell lies in the picture; None: the whole picture.
 
     Raises:
         ImageError: it cannot be read, or ``box`` does not lie in it; ``reason`` is one of :data:`REASONS`.
     """
-    data, where = (source, "image") if isinstance(source, bytes) else (_read(source), str(source))
-    image, (width, height) = _decode(data, where, short_side if box is None else None)
+    data, where = (source, "image") if isinstance(source, bytes) else (read_file(source), str(source))
+    image, (width, height) = _decode(data, where, short_side if box is None else None, page)
     digest = hashlib.sha256(data)
     if box is not None:
         image, digest = _part(image, box, where), hashlib.sha256(digest.digest() + repr(box).encode())
         return Picture(image, image.width, image.height, digest.hexdigest(), 1, scalable=False)
     reduction = round(min(width, height) / min(image.size))
-    return Picture(image, width, height, digest.hexdigest(), reduction, scalable=data.startswith(b"\xff\xd8\xff"))
+    return Picture(image, width, height, digest.hexdigest(), reduction, scalable=kind_of(data, where) == "JPEG")
 
 
 def prepare(picture: Picture, spec: Preprocess) -> CellImage:
@@ -171,9 +178,9 @@ def prepare(picture: Picture, spec: Preprocess) -> CellImage:
 def _part(image: Image.Image, box: Box, where: str) -> Image.Image:
     left, upper, width, height = box
     if min(width, height) < MIN_SIDE:
-        raise _failure("too_small", where, f"box of {width} x {height} px")
+        raise refusal("too_small", where, f"box of {width} x {height} px")
     if left < 0 or upper < 0 or left + width > image.width or upper + height > image.height:
-        raise _failure("outside", where, f"{left}, {upper}, {width} x {height} px in {image.width} x {image.height}")
+        raise refusal("outside", where, f"{left}, {upper}, {width} x {height} px in {image.width} x {image.height}")
     return image.crop((left, upper, left + width, upper + height))
 
 
@@ -197,19 +204,20 @@ def _white_balance(picture: Image.Image) -> list[int]:
     return table
 
 
-def read_image(source: Path | bytes, *, short_side: int | None = None) -> NDArray[np.uint8]:
+def read_image(source: Path | bytes, *, short_side: int | None = None, page: int | None = None) -> NDArray[np.uint8]:
     """Read a picture as RGB, shape (height, width, 3), upright, transparency over white.
 
     Args:
         source: a file, or its bytes.
         short_side: pixels that suffice. A JPEG is then decoded at 1/2, 1/4 or 1/8 as long as its short side stays
             at least this, which takes half the time.
+        page: of a file of several, counted from 1.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    data, where = (source, "image") if isinstance(source, bytes) else (_read(source), str(source))
-    picture, _ = _decode(data, where, short_side)
+    data, where = (source, "image") if isinstance(source, bytes) else (read_file(source), str(source))
+    picture, _ = _decode(data, where, short_side, page)
     return np.array(picture)
 
 
@@ -234,95 +242,157 @@ def check_image(data: bytes, where: str) -> ImageFacts:
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    _, (width, height) = _decode(data, where, None)
-    return ImageFacts(width, height, Image.MIME[_reader(data, where).format or ""])
+    _, (width, height) = _decode(data, where, None, None)
+    return ImageFacts(width, height, FORMATS[kind_of(data, where)].media_type)
 
 
-def _read(path: Path) -> bytes:
-    """The bytes of a regular file of a sensible length."""
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            next(path.iterdir(), None)  # a folder that may not be opened is told apart: that is no permission
-            raise _failure("is_a_folder", str(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise _failure("unreadable", str(path))
-        if status.st_size > MAX_BYTES:
-            raise _failure("too_large", str(path), f"{status.st_size / 1e6:.0f} MB, the limit is {MAX_BYTES / 1e6:.0f}")
+def read_header(data: bytes, where: str) -> ImageFacts:
+    """Read what a picture says of itself; no pixel is decoded, so a truncated file goes unnoticed.
+
+    Args:
+        data: the file's bytes.
+        where: its name in messages.
+
+    Raises:
+        ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
+    """
+    kind = kind_of(data, where)
+    with _decoder_errors(where):
+        if kind == "TIFF":
+            from leukopy.imaging.tiff import read_size  # noqa: PLC0415
+
+            size = read_size(data, where)
+        else:
+            size = _opened(kind, data, where, None).size
+    return ImageFacts(*size, FORMATS[kind].media_type)
+
+
+def pages(source: Path | bytes) -> int:
+    """The number of pictures that a file holds: pages of a TIFF, frames of an animation.
+
+    Thumbnails, pyramid levels and the channels of one picture are no pages. Of a TIFF on disk, only the directories
+    are read.
+
+    Raises:
+        ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
+    """
+    if isinstance(source, bytes):
+        return _pages(BytesIO(source), "image")
+    with _file_errors(source):
+        _check_file(source)
+        stream = source.open("rb")
+    with stream:
+        return _pages(stream, str(source))
+
+
+def _pages(stream: BinaryIO, where: str) -> int:
+    with _decoder_errors(where):
+        kind = kind_of(stream.read(256), where)
+        stream.seek(0)
+        if kind == "TIFF":
+            from leukopy.imaging.tiff import count_pages  # noqa: PLC0415
+
+            return count_pages(stream, where)
+        return _frames(_reader(kind, where)(stream))
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file of a sensible length.
+
+    Raises:
+        ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
+    """
+    with _file_errors(path):
+        _check_file(path)
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise _failure("not_found", str(path)) from error
-    except PermissionError as error:
-        raise _failure("no_permission", str(path)) from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise _failure("unreadable", str(path), str(getattr(error, "strerror", None) or error)) from error
 
 
-def _decode(data: bytes, where: str, short_side: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    """The upright RGB picture, perhaps reduced, and the width and height that the file states."""
-    reader = _reader(data, where)
+def _check_file(path: Path) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        next(path.iterdir(), None)  # a folder that may not be opened is told apart: that is no permission
+        raise refusal("is_a_folder", str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise refusal("unreadable", str(path))
+    if status.st_size > MAX_BYTES:
+        raise refusal("too_large", str(path), f"{status.st_size / 1e6:.0f} MB, the limit is {MAX_BYTES / 1e6:.0f}")
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
     try:
-        ImageFile.LOAD_TRUNCATED_IMAGES = False  # a library may have set it for the whole process: WeasyPrint does
-        picture = reader(BytesIO(data))
-        stored = picture.size
-        _check_size(stored, where)
-        if short_side is not None:
-            picture.draft(None, (short_side, short_side))
-        picture.load()
-        return _to_rgb(_upright(picture), where), stored
+        yield
+    except FileNotFoundError as error:
+        raise refusal("not_found", str(path)) from error
+    except PermissionError as error:
+        raise refusal("no_permission", str(path)) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise refusal("unreadable", str(path), str(getattr(error, "strerror", None) or error)) from error
+
+
+@contextmanager
+def _decoder_errors(where: str) -> Iterator[None]:
+    try:
+        yield
     except ImageError:
         raise
     except _DECODER_ERRORS as error:
         reason = "truncated" if isinstance(error, EOFError) or "truncated" in str(error).lower() else "damaged"
-        raise _failure(reason, where) from error
+        raise refusal(reason, where) from error
 
 
-def _reader(data: bytes, where: str) -> type[ImageFile.ImageFile]:
-    if not data:
-        raise _failure("empty_file", where)
-    for signature, reader in _READERS.items():
-        if data.startswith(signature):
-            return reader
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return WebPImageFile
-    if data.startswith(_OTHER_KINDS) or data[4:8] == b"ftyp" or data[128:132] == b"DICM":
-        raise _failure("unsupported_format", where)
-    raise _failure("not_an_image", where)
+def _decode(data: bytes, where: str, short_side: int | None, page: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """The upright RGB picture, perhaps reduced, and the width and height that the file states."""
+    kind = kind_of(data, where)
+    with _decoder_errors(where):
+        ImageFile.LOAD_TRUNCATED_IMAGES = False  # a library may have set it for the whole process: WeasyPrint does
+        if kind == "TIFF":
+            from leukopy.imaging.tiff import read_tiff  # noqa: PLC0415
+
+            picture, orientation, stored = read_tiff(data, where, page)
+            return _turned(picture, orientation), stored
+        picture = _opened(kind, data, where, page)
+        stored = picture.size
+        if short_side is not None:
+            picture.draft(None, (short_side, short_side))
+        picture.load()
+        if kind == "PNG" and data[DEPTH_AT] == 16:
+            rgb = read_deep_png(data, picture, where)
+        else:
+            rgb = levels.flatten(picture, where)
+        return _turned(rgb, _orientation(picture)), stored
 
 
-def _check_size(size: tuple[int, int], where: str) -> None:
-    """Refuse by the header, before a pixel is decoded."""
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise _failure("too_large", where, f"{width} x {height} px, the limit is {MAX_PIXELS // 10**6} million pixels")
-    if min(size) < MIN_SIDE:
-        raise _failure("too_small", where, f"{width} x {height} px")
-
-
-def _upright(picture: Image.Image) -> Image.Image:
+def _reader(kind: str, where: str) -> Callable[[BinaryIO], ImageFile.ImageFile]:
+    if kind != "HEIF":
+        return _READERS[kind]
     try:
-        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+        from pillow_heif import HeifImageFile  # noqa: PLC0415
+    except ImportError as error:
+        raise refusal("needs_extra", where, "HEIC") from error
+    return cast(Callable[[BinaryIO], ImageFile.ImageFile], HeifImageFile)
+
+
+def _opened(kind: str, data: bytes, where: str, page: int | None) -> ImageFile.ImageFile:
+    """The picture with its header read and found good, at the page that is asked for."""
+    picture = _reader(kind, where)(BytesIO(data))
+    check_size(picture.size, where)
+    if frame := chosen(page, _frames(picture), where):
+        picture.seek(frame)
+    return picture
+
+
+def _frames(picture: ImageFile.ImageFile) -> int:
+    return int(getattr(picture, "n_frames", 1))
+
+
+def _orientation(picture: Image.Image) -> object:
+    try:
+        return picture.getexif().get(ExifTags.Base.Orientation)
     except _DECODER_ERRORS:  # the pixels are whole, only the note about them is not
-        return picture
+        return None
+
+
+def _turned(picture: Image.Image, orientation: object) -> Image.Image:
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return picture if turn is None else picture.transpose(turn)
-
-
-def _to_rgb(picture: Image.Image, where: str) -> Image.Image:
-    if picture.mode == "RGB":
-        return picture
-    if picture.mode in ("I", "F", "LAB"):  # 32-bit numbers have no agreed white
-        raise _failure("unsupported_format", where, f"pixels of kind {picture.mode}")
-    if picture.mode.startswith("I;16"):
-        # Full range to full range: 65535 is white.
-        grey = np.rint(np.asarray(picture, dtype=np.float32) / 257).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    if picture.has_transparency_data:
-        opaque = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _failure(reason: str, where: str, detail: str = "") -> ImageError:
-    what, _, to_do = REASONS[reason].partition(". ")
-    return ImageError(reason, f"{where}: {what}{f' ({detail})' if detail else ''}. {to_do}")

@@ -17,14 +17,8 @@ from leukopy.core.service_files import service_kind
 from leukopy.core.tables import TABLE_SUFFIXES, has_column
 from leukopy.core.text import WORKBOOK_SUFFIXES, read_text, split_lines
 from leukopy.datasets.manifest import read_manifest
+from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.inference.rows import CellInput, printable
-
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp",
-    # Kinds that are not read: named here, so that each becomes a failure with its reason and none is passed over.
-    ".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".dcm", ".psd", ".svs",
-})  # fmt: skip
-"""What a picture in a folder is known by; other files there (tables, notes) are no cells."""
 
 LIST_SUFFIX = ".txt"
 

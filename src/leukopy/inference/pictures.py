@@ -34,7 +34,7 @@ class Pictures:
         if known is not None and (isinstance(known, ImageError) or known.serves(short_side)):
             return _raised(known)
         try:
-            found: Picture | ImageError = read_picture(Path(cell.path), short_side, cell.box)
+            found: Picture | ImageError = read_picture(Path(cell.path), short_side, box=cell.box)
         except ImageError as error:
             found = error
         with self._lock:
@@ -52,7 +52,7 @@ class Pictures:
         """
         known = self._kept.pop((cell.path, cell.box), None)
         if known is None or (isinstance(known, Picture) and not known.serves(short_side)):
-            return read_picture(Path(cell.path), short_side, cell.box)
+            return read_picture(Path(cell.path), short_side, box=cell.box)
         return _raised(known)
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.datasets.manifest import MANIFEST_SCHEMA
 from leukopy.datasets.splits import Fractions, split
+from leukopy.imaging.formats import MEDIA_SUFFIXES
 from leukopy.review.store.errors import Damaged, NotFound
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import SignedCell
@@ -27,10 +28,6 @@ SOURCE = "review"
 
 FRACTIONS: Fractions = (0.7, 0.15, 0.15)
 """Of the cells, for training, validation and test; a patient is never divided."""
-
-SUFFIXES = {
-    "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif", "image/bmp": ".bmp", "image/webp": ".webp",
-}  # fmt: skip
 
 _KNOWN = {*DISPLAY_ORDER, *(cell.code for cell in COARSE)}
 
@@ -166,4 +163,4 @@ def _name(cell: SignedCell) -> str:
 
 
 def _path(cell: SignedCell) -> str:
-    return f"images/{cell.digest}{SUFFIXES[cell.media_type]}"
+    return f"images/{cell.digest}{MEDIA_SUFFIXES[cell.media_type]}"

@@ -10,15 +10,9 @@ from typing import NamedTuple
 
 from leukopy.core.errors import InputError, ManifestError
 from leukopy.core.file_names import FileNames
-from leukopy.datasets.readers import IMAGE_SUFFIXES, image_files
+from leukopy.datasets.readers import image_files
+from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.patients.data.tables import read_table
-
-PICTURE_SUFFIXES = IMAGE_SUFFIXES | {
-    ".jpe", ".jfif", ".dib",
-    # Kinds that are not read: taken all the same, so that each becomes a failure with its reason and none a gap.
-    ".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".dcm", ".psd", ".svs",
-}  # fmt: skip
-"""What a picture in a patient's folder is known by."""
 
 
 class PatientImage(NamedTuple):
@@ -49,10 +43,7 @@ def images_in_folders(roots: Sequence[Path], *, passed_over: frozenset[str] = fr
                 if folder.name.startswith(".") or folder.name in passed_over or not folder.is_dir():
                     continue
                 patient_id = unicodedata.normalize("NFC", folder.name)  # as tables are read
-                found = [
-                    PatientImage(patient_id, str(file), str(folder / file))
-                    for file in image_files(folder, PICTURE_SUFFIXES)
-                ]
+                found = [PatientImage(patient_id, str(file), str(folder / file)) for file in image_files(folder)]
                 if found and home.setdefault(patient_id, folder) != folder:
                     raise InputError(
                         f"patient {patient_id} has images in {home[patient_id]} and in {folder}. Keep one folder each."
@@ -66,7 +57,7 @@ def images_in_folders(roots: Sequence[Path], *, passed_over: frozenset[str] = fr
 def stray_images(root: Path) -> int:
     """How many images lie in ``root`` itself, and so in no patient's folder."""
     return sum(
-        path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
         for path in root.iterdir()
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
+from leukopy.imaging.formats import MEDIA_SUFFIXES
 from leukopy.review.api.counts import corrected, count, judged
 from leukopy.review.api.params import CellNumber
 from leukopy.review.pages.texts import Language, language
@@ -37,11 +38,10 @@ async def preferred(request: Request) -> Language:
 LanguageDep = Annotated[Language, Depends(preferred)]
 """A route's parameter."""
 
-MEDIA_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp")
 KEEP = {"Cache-Control": "private, max-age=3600, immutable", "Vary": "Cookie"}
 """A picture never changes: a browser may show it again without asking, as long as the same session lasts."""
 PICTURE: dict[int | str, dict[str, object]] = {
-    200: {"content": {media_type: {} for media_type in MEDIA_TYPES}, "description": "The picture"}
+    200: {"content": {media_type: {} for media_type in MEDIA_SUFFIXES}, "description": "The picture"}
 }
 
 
