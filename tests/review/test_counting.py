@@ -190,3 +190,26 @@ def test_five_hundred_cells_are_counted_while_a_key_goes_up() -> None:
         count(rows, leukocytes=7.0)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.005
+
+
+def flagged(row: CellRow, *flags: str, reader: str | None = None) -> CellRow:
+    return row.model_copy(update={"flags": flags, "changed_by": reader})
+
+
+def test_copies_and_pictures_without_a_cell_are_in_no_count() -> None:
+    first, *others = cells(LY=5)
+    rows = (
+        first,
+        flagged(others[0], "duplicate"),
+        flagged(others[1], "no_cell"),
+        flagged(others[2], "several_cells", "not_square"),
+        flagged(others[3], "no_cell", reader="reader"),
+    )
+    assert [row.counted for row in rows] == [True, False, False, False, True]
+    found = count_case(rows, [], case(), SETTINGS)
+    assert (found.cells, found.leukocytes) == (2, 2)
+    assert "Pictures that hold no single cell, in no count: 2." in found.notes
+    assert "Files that are copies of others, byte for byte, counted once: 1." in found.notes
+    french = count_case(rows, [], case(), SETTINGS, "fr").notes
+    assert any("octet pour octet" in note for note in french)
+    assert len(french) == len(found.notes)

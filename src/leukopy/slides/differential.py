@@ -7,13 +7,14 @@ giant platelets are given per 100 leukocytes beside them; platelets are never pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from leukopy.core.settings import Settings
 from leukopy.evaluation.intervals import clopper_pearson
+from leukopy.inference.rows import DUPLICATE
 from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, CellClass, Place, find, fine_members
 
 MANUAL_COUNT = 100
@@ -92,6 +93,44 @@ class Differential:
     notes: tuple[str, ...]
     """What a reader must know before trusting the count."""
     reference_name: str
+    refused: str = ""
+    """Why there is no differential; empty where there is one."""
+
+
+LeftOut = Mapping[tuple[str, str], int]
+"""Pictures that no count holds, by flag (`inference.rows.LEFT_OUT`) and cause in words."""
+
+TRUSTED = 20
+"""Cells from which a slide has a differential however many of its pictures hold none."""
+
+
+def no_differential(counted: int, left_out: LeftOut) -> str:
+    """Why a slide has no differential; empty where it has one.
+
+    Args:
+        counted: cells in the counts.
+        left_out: the others.
+    """
+    empty = {(flag, why): count for (flag, why), count in left_out.items() if flag != DUPLICATE}
+    pictures = sum(empty.values())
+    if counted >= TRUSTED or pictures <= counted:
+        return ""
+    flag, why = max(empty, key=lambda key: empty[key])
+    return (
+        f"No differential: only {counted} of {counted + pictures} pictures can be trusted to show one cell. Most of "
+        f"the others are: {why or flag.replace('_', ' ')}. Take the slide's pictures again, one centred cell in each."
+    )
+
+
+def refuse(reason: str, ranges: ReferenceRanges | None = None, *, notes: Sequence[str] = ()) -> Differential:
+    """A slide without a differential: no cell is counted, and the reason comes first.
+
+    Args:
+        reason: why.
+        ranges: the laboratory's reference ranges.
+        notes: what else a reader must know.
+    """
+    return replace(differential({}, ranges=ranges), notes=(reason, *notes), refused=reason)
 
 
 def differential(

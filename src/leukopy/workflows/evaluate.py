@@ -177,18 +177,21 @@ def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, ove
 
 
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:
-    """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``."""
+    """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``.
+
+    A picture that holds no single cell has no class, and is a failure.
+    """
     import polars as pl
 
-    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema
+    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema, without_class
 
     inputs = [CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows()]
     cells, failures = [pl.DataFrame(schema=cell_schema(classifier.card))], [pl.DataFrame(schema=FAILURE_SCHEMA)]
     done = 0
     # A data set counts as one slide: how large and how strange its cells are is told once.
     for part in classifier.stream(inputs, classifier.survey(inputs)):
-        cells.append(part.cells)
-        failures.append(part.failures)
+        cells.append(part.cells.filter(pl.col("fine").is_not_null()))
+        failures += [part.failures, without_class(part.cells)]
         done += len(part.cells) + len(part.failures)
         progress("classifying", done, len(labelled))
     truth = labelled.select("cell_id", "source", "group", "^code2?$").rename(lambda name: name.replace("code", "truth"))
