@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leukopy.slides.class_means import SlideClassMeans
-from leukopy.slides.survey import NO_SURVEY, SAMPLE, SlideSurvey, sample_of
+from leukopy.slides.survey import NO_SURVEY, SAMPLE, SlideSurvey, note_of_few, sample_of
 
 
 def test_a_sample_is_spread_over_the_slide() -> None:
@@ -22,3 +22,8 @@ def test_it_is_told_where_the_slide_itself_says_what_its_classes_are() -> None:
     assert NO_SURVEY.note == SlideSurvey(classes=own, foreign_probability=0.2).note == ""
     noted = SlideSurvey(classes=own, foreign_probability=0.93).note
     assert "from 40 cells of this slide" in noted
+
+
+def test_few_cells_are_told() -> None:
+    assert note_of_few(7).startswith("Only 7 cells, fewer than 20: ")
+    assert note_of_few(1).startswith("Only 1 cell, ")

@@ -5,8 +5,9 @@ middle, and structures as large as a red cell. Dye is where green is absorbed mo
 and the grey of vignetting do not), so a picture without a stained cell has none of it above a smooth gradient. A field
 of view has its nuclei anywhere, and its red cells are a few pixels of the overview.
 
-The limits were set on cells of PBC Barcelona (training), Hopkins and Chula and on fields of BCCD and RBC-12;
-``benchmarks/content.py`` measures them there and on sources that had no part in it.
+The limits were set on cells of PBC Barcelona (training), Hopkins and Chula and on fields of BCCD and RBC-12. Of 13,453
+lymphocytosis pictures, all of cells, .19 % are taken for several cells and none for no cell; every group of 50 fields
+is told, and none of 385 slides of cells (``benchmarks/content.py``).
 """
 
 from __future__ import annotations

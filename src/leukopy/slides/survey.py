@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from leukopy.slides.class_means import SlideClassMeans
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
 from leukopy.slides.ood_correction import NO_SHIFT, Shift
 from leukopy.taxonomy import COARSE
 
@@ -65,6 +66,14 @@ class SlideSurvey:
             "cells_used": self.cells_used,
             "note": self.note,
         }
+
+
+def note_of_few(cells: int) -> str:
+    """What a reader must know of a slide with too few cells for the checks of a slide."""
+    return (
+        f"Only {cells} cell{'s' if cells != 1 else ''}, fewer than {ENOUGH_CELLS}: magnification, laboratory and class "
+        "means of the slide are not checked. A cell is flagged unidentified only where it stands out among these."
+    )
 
 
 NO_SURVEY = SlideSurvey()
