@@ -195,3 +195,26 @@ def test_ten_times_the_cells_need_as_many_limits(monkeypatch: pytest.MonkeyPatch
     count(cells(SNE=260, LY=140, MO=40, EO=20, ERB=10, PLT=30))
     assert len(computed) == 2 * few
     assert few < 20
+
+
+def flagged(row: CellRow, *flags: str, reader: str | None = None) -> CellRow:
+    return row.model_copy(update={"flags": flags, "changed_by": reader})
+
+
+def test_copies_and_pictures_without_a_cell_are_in_no_count() -> None:
+    first, *others = cells(LY=5)
+    rows = (
+        first,
+        flagged(others[0], "duplicate"),
+        flagged(others[1], "no_cell"),
+        flagged(others[2], "several_cells", "not_square"),
+        flagged(others[3], "no_cell", reader="reader"),
+    )
+    assert [row.counted for row in rows] == [True, False, False, False, True]
+    found = count_case(rows, [], case(), SETTINGS)
+    assert (found.cells, found.leukocytes) == (2, 2)
+    assert "Pictures that hold no single cell, in no count: 2." in found.notes
+    assert "Files that are copies of others, byte for byte, counted once: 1." in found.notes
+    french = count_case(rows, [], case(), SETTINGS, "fr").notes
+    assert any("octet pour octet" in note for note in french)
+    assert len(french) == len(found.notes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.slides.laboratory_check import ENOUGH_CELLS
 from leukopy.slides.ood_correction import NO_SHIFT, Shift, baseline, correct, estimate_shift
 
 RNG = np.random.default_rng(0)
@@ -64,10 +63,24 @@ def test_a_slide_that_is_less_strange_is_judged_as_it_was() -> None:
     assert np.array_equal(correct(found, FAR - 0.5, NO_SHIFT), found.astype(np.float32))
 
 
-def test_of_few_cells_nothing_is_said() -> None:
-    found = ood_score(5 * FAR, REST)
-    assert estimate_shift(found[: ENOUGH_CELLS - 1], 5 * FAR[: ENOUGH_CELLS - 1], USUAL) == NO_SHIFT
-    assert estimate_shift(found[:ENOUGH_CELLS], 5 * FAR[:ENOUGH_CELLS], USUAL).times > 4
+@pytest.mark.parametrize("number", [1, 3, 5, 10, 19])
+def test_few_cells_of_a_foreign_laboratory_are_not_flagged_as_a_whole(number: int) -> None:
+    groups = np.arange(380 // number * number).reshape(-1, number)
+    assert np.mean([flagged(5 * FAR[rows], REST[rows] + 2).mean() for rows in groups]) < 0.1
+
+
+def test_one_strange_cell_among_few_of_a_foreign_laboratory_is_flagged() -> None:
+    groups = np.arange(380).reshape(-1, 10)
+    odd = 8.0 * (np.arange(10) == 3)
+    assert np.mean([flagged(5 * FAR[rows], REST[rows] + odd)[3] for rows in groups]) > 0.9
+
+
+def test_a_cell_alone_is_not_told_by_its_score() -> None:
+    assert not flagged(5 * FAR[:1], REST[:1] + 9).any()
+
+
+def test_no_cell_has_no_shift() -> None:
+    assert estimate_shift(np.zeros(0), np.zeros(0), USUAL) == NO_SHIFT
 
 
 def test_no_ood_score_is_a_number_too() -> None:

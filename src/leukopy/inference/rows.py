@@ -13,6 +13,7 @@ from PIL import Image
 
 from leukopy.bundle import Card
 from leukopy.imaging.appearance import APPEARANCE_FEATURES
+from leukopy.imaging.content import NO_CELL, SEVERAL_CELLS
 from leukopy.imaging.decode import Box
 from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
@@ -58,14 +59,15 @@ APPEARANCE_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for
 """How each cell's picture looks, its class accounted for: what slides are judged by. Kept in the parts of a run, never
 in its tables."""
 
-NO_CELL, SEVERAL_CELLS = "no_cell", "several_cells"
-"""The flags of a picture that does not show one cell. It has no class."""
-
-DUPLICATE = "duplicate"
-"""The flag of a picture that an earlier row of the slide holds. It is outside all counts."""
-
 UNIDENTIFIED = "unidentified"
 """The flag of a cell that is stranger than the threshold. Its classes stay the best guess; no count relies on them."""
+
+DUPLICATE = "duplicate"
+"""The flag of a cell whose file is, byte for byte, that of an earlier row. It has its class, and no count holds it."""
+
+LEFT_OUT = (NO_CELL, SEVERAL_CELLS, DUPLICATE)
+"""Flags of rows that no count holds; a row with several of them is told under the first. Those of content have no
+class: all that would tell of one is null."""
 
 FAILURE_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
@@ -82,9 +84,9 @@ def cell_schema(card: Card) -> dict[str, pl.DataType]:
     return CELL_SCHEMA | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
 
 
-def has_flag(name: str) -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: whether the cell has a flag."""
-    return pl.col("flags").str.split(";").list.contains(name)
+def has_flag(flag: str) -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: whether the cell is flagged so."""
+    return pl.col("flags").str.split(";").list.contains(flag)
 
 
 def is_unidentified() -> pl.Expr:
@@ -92,9 +94,34 @@ def is_unidentified() -> pl.Expr:
     return has_flag(UNIDENTIFIED)
 
 
+def is_duplicate() -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: whether the cell is flagged `DUPLICATE`."""
+    return has_flag(DUPLICATE)
+
+
+def is_counted() -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: whether counts hold the cell: it has none of the flags `LEFT_OUT`."""
+    return ~pl.any_horizontal(has_flag(flag) for flag in LEFT_OUT)
+
+
+def left_out_flag() -> pl.Expr:
+    """Of rows of ``CELL_SCHEMA``: the first of the flags `LEFT_OUT` that the row has; null where it is counted."""
+    return pl.coalesce(pl.when(has_flag(flag)).then(pl.lit(flag)) for flag in LEFT_OUT)
+
+
 def counted_code() -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: the class that a cell is counted in, its fine one or ``UNIDENTIFIED``."""
-    return pl.when(is_unidentified()).then(pl.lit("UNIDENTIFIED")).otherwise(pl.col("fine"))
+    """Of rows of ``CELL_SCHEMA``: the class that a cell is counted in, its fine one or ``UNIDENTIFIED``; null where no
+    count holds it."""
+    code = pl.when(is_unidentified()).then(pl.lit("UNIDENTIFIED")).otherwise(pl.col("fine"))
+    return pl.when(is_counted()).then(code)
+
+
+def without_class(cells: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``CELL_SCHEMA`` that have no class, as rows of ``FAILURE_SCHEMA``: for what needs a class of each."""
+    cause = pl.coalesce("content", pl.lit("holds no single cell"))
+    return cells.filter(pl.col("fine").is_null()).select(
+        "cell_id", "path", reason=left_out_flag(), message=pl.format("{}: {}.", "path", cause)
+    )
 
 
 class CellInput(NamedTuple):

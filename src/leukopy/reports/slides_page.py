@@ -49,7 +49,7 @@ def write_slides_page(
         notes=notes,
         columns=[find(code) for code in _SHOWN],
         totals={name: int(table[name].sum()) for name in ("pictures", "failures", "leukocytes")},
-        counts={status: table.filter(status=status).height for status in ("analysed", "withheld", "failed")},
+        counts={status: table.filter(status=status).height for status in ("analysed", "refused", "failed")},
         standing_out=table.filter(pl.col("attention") > 0).height,
         date=str(run["provenance"].get("created", ""))[:10],
         model=run["model"]["name"],

@@ -27,8 +27,8 @@ class Reading(NamedTuple):
 
     @classmethod
     def of(cls, case_id: str, cells: Iterable[CellRow]) -> list[Reading]:
-        """The readings of a case's cells; a cell that no reader changed was let stand."""
-        return [cls(case_id, cell.code, cell.model_code) for cell in cells]
+        """The readings of a case's counted cells; a cell that no reader changed was let stand."""
+        return [cls(case_id, cell.code, cell.model_code) for cell in cells if cell.counted]
 
 
 def _compatible(reader: str, model: str) -> str:

@@ -32,7 +32,7 @@ def count_case(
     """Count the cells of a case.
 
     Args:
-        cells: its classified cells; ``code`` is what counts.
+        cells: its classified cells; ``code`` is what counts, of those that are ``counted``.
         classes: the classes a reader may give; of them the laboratory's own are needed.
         case: its leukocyte count (10⁹/L) gives the absolute counts, its target the first note.
         settings: the laboratory's ranges, in % and in 10⁹/L.
@@ -43,7 +43,7 @@ def count_case(
     """
     own = own_classes(classes)
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    found = differential(Counter(cell.code for cell in cells), ranges=ranges, own=tuple(own.values()))
+    found = differential(Counter(cell.code for cell in cells if cell.counted), ranges=ranges, own=tuple(own.values()))
     leukocytes = case.leukocytes
 
     def shown(line: Line) -> DifferentialLine:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records import Case, CellRow
 
 _TEXTS = {
@@ -20,6 +21,8 @@ _TEXTS = {
         "unidentified": "Unidentified cells, not part of the 100 %: {count}.",
         "NEU": "Neutrophils not divided into segmented and band, only in their sum: {count}.",
         "IG": "Immature granulocytes not divided further, only in their sum: {count}.",
+        "empty": "Pictures that hold no single cell, in no count: {count}.",
+        "copies": "Files that are copies of others, byte for byte, counted once: {count}.",
         "uncertain": "Cells of which the model was uncertain and which still have its class: {count}.",
         "absolute": "Absolute counts are shares of the leukocytes entered, {entered} × 10⁹/L, which are corrected for "
         "nothing (not for erythroblasts either).",
@@ -35,6 +38,8 @@ _TEXTS = {
         "unidentified": "Cellules non identifiées, hors des 100\u202f%\u202f: {count}.",
         "NEU": "Neutrophiles sans distinction segmenté ou non, comptés dans la somme seulement\u202f: {count}.",
         "IG": "Granulocytes immatures sans stade précisé, comptés dans la somme seulement\u202f: {count}.",
+        "empty": "Images sans cellule unique, hors de tout compte\u202f: {count}.",
+        "copies": "Fichiers qui sont des copies d’autres, octet pour octet, comptés une fois\u202f: {count}.",
         "uncertain": "Cellules dont le modèle n’était pas sûr et qui ont gardé sa classe\u202f: {count}.",
         "absolute": "Les valeurs absolues sont des parts des leucocytes saisis, {entered} × 10⁹/L, sans aucune "
         "correction (ni pour les érythroblastes).",
@@ -67,11 +72,16 @@ def _said(case: Case, cells: Sequence[CellRow], leukocytes: int, point: str) -> 
         yield "own", {"cells": case.slide_check.cells_used}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
-    counts = Counter(cell.code for cell in cells)
+    counts = Counter(cell.code for cell in cells if cell.counted)
+    copies = sum(DUPLICATE in cell.flags for cell in cells)
+    if empty := sum(not cell.counted for cell in cells) - copies:
+        yield "empty", {"count": empty}
+    if copies:
+        yield "copies", {"count": copies}
     for code, key in (("NEU", "NEU"), ("IG", "IG"), ("UNIDENTIFIED", "unidentified")):
         if counts[code]:
             yield key, {"count": counts[code]}
-    if uncertain := sum("uncertain" in cell.flags and cell.changed_by is None for cell in cells):
+    if uncertain := sum("uncertain" in cell.flags and cell.changed_by is None and cell.counted for cell in cells):
         yield "uncertain", {"count": uncertain}
     if case.leukocytes is not None and leukocytes:
         yield "absolute", {"entered": f"{case.leukocytes:g}".replace(".", point)}

@@ -94,7 +94,7 @@ def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{folder}: its tables cannot be read. Analyse the slide again.") from error
     codes = {cell.code for cell in FINE}
-    if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["fine"]) <= codes:
+    if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["fine"].drop_nulls()) <= codes:
         raise InputError(f"{folder / CELLS_FILE}: was written by another leukopy. Analyse the slide again.")
     return rows, tuple(
         Refused(name=shown(name), reason=reason, message=message)

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from leukopy.core.settings import Settings
 from leukopy.evaluation.intervals import clopper_pearson
+from leukopy.inference.rows import DUPLICATE
 from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, CellClass, Place, find, fine_members
 
 MANUAL_COUNT = 100
@@ -92,6 +93,44 @@ class Differential:
     notes: tuple[str, ...]
     """What a reader must know before trusting the count."""
     reference_name: str
+    refused: str = ""
+    """Why there is no differential; empty where there is one."""
+
+
+LeftOut = Mapping[tuple[str, str], int]
+"""Pictures that no count holds, by flag (`inference.rows.LEFT_OUT`) and cause in words."""
+
+TRUSTED = 20
+"""Cells from which a slide has a differential however many of its pictures hold none."""
+
+
+def no_differential(trusted: int, left_out: LeftOut) -> str:
+    """Why a slide has no differential; empty where it has one.
+
+    Args:
+        trusted: cells whose class is counted.
+        left_out: the others, unidentified cells among them.
+    """
+    others = {(flag, why): count for (flag, why), count in left_out.items() if flag != DUPLICATE}
+    pictures = sum(others.values())
+    if trusted >= TRUSTED or pictures <= trusted:
+        return ""
+    flag, why = max(others, key=lambda key: others[key])
+    return (
+        f"No differential: only {trusted} of {trusted + pictures} pictures show a cell that can be trusted. Most of "
+        f"the others are: {why or flag.replace('_', ' ')}. Take the slide's pictures again, one centred cell in each."
+    )
+
+
+def refuse(reason: str, ranges: ReferenceRanges | None = None, *, notes: Sequence[str] = ()) -> Differential:
+    """A slide without a differential: no cell is counted, and the reason comes first.
+
+    Args:
+        reason: why.
+        ranges: the laboratory's reference ranges.
+        notes: what else a reader must know.
+    """
+    return replace(differential({}, ranges=ranges), notes=(reason, *notes), refused=reason)
 
 
 def differential(
@@ -139,11 +178,6 @@ def differential(
         notes=_notes(cells, leukocytes, uncertain),
         reference_name=ranges.name,
     )
-
-
-def withhold(count: Differential) -> Differential:
-    """The counts without their lines: for a slide whose pictures cannot be trusted."""
-    return replace(count, lines=(), beside=(), outside={}, notes=())
 
 
 def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[str]:

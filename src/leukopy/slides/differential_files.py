@@ -9,8 +9,24 @@ import polars as pl
 
 from leukopy.core.files import write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.inference.rows import counted_code, is_unidentified
-from leukopy.slides.differential import Differential, Line, ReferenceRanges, differential
+from leukopy.inference.rows import (
+    DUPLICATE,
+    UNIDENTIFIED,
+    counted_code,
+    has_flag,
+    is_counted,
+    is_unidentified,
+    left_out_flag,
+)
+from leukopy.slides.differential import (
+    Differential,
+    LeftOut,
+    Line,
+    ReferenceRanges,
+    differential,
+    no_differential,
+    refuse,
+)
 from leukopy.taxonomy import FINE, find
 
 _COLUMNS: dict[str, pl.DataType] = {
@@ -30,29 +46,62 @@ _COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None) -> Differential:
+def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, fields: str = "") -> Differential:
     """The differential of classified cells, counted as a stream.
 
     Cells flagged ``unidentified`` are counted as such, in no class, and their probabilities are expected of none.
+    Rows with a flag of `inference.rows.LEFT_OUT` are in no count. Where too few are left, there is no differential.
 
     Args:
         cells: rows of ``CELL_SCHEMA``, any number of them.
         ranges: the laboratory's reference ranges.
+        fields: what to tell where the pictures are fields of view (`imaging.content.SlideContent.note`): then there
+            is no differential.
     """
-    counts = cells.group_by(counted_code()).len().collect(engine="streaming")
+    counts = cells.group_by(counted_code()).len().drop_nulls().collect(engine="streaming")
+    by_code = dict(counts.iter_rows())
+    left_out = _left_out(cells)
+    counted = sum(by_code.values())
+    unidentified = by_code.get("UNIDENTIFIED", 0)
+    doubted = {**left_out, (UNIDENTIFIED, "unlike every class"): unidentified} if unidentified else left_out
+    if refused := fields or no_differential(counted - unidentified, doubted):
+        return refuse(refused, ranges, notes=_left_out_notes(counted, left_out))
     totals = (
-        cells.filter(~is_unidentified())
+        cells.filter(is_counted() & ~is_unidentified())
         .select(
-            pl.col("flags").str.split(";").list.contains("uncertain").sum().alias("uncertain"),
+            has_flag("uncertain").sum().alias("uncertain"),
             *(pl.col(f"p_{cell.code}").cast(pl.Float64).sum().alias(cell.code) for cell in FINE),
         )
         .collect(engine="streaming")
     )
     expected = totals.row(0, named=True)
     uncertain = int(expected.pop("uncertain"))
-    by_code = dict(counts.iter_rows())
-    counted = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges)
-    return replace(counted, notes=(*counted.notes, *_unidentified(by_code.get("UNIDENTIFIED", 0), counted.cells)))
+    found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges)
+    more = (*_unidentified(unidentified, found.cells), *_left_out_notes(counted, left_out))
+    return replace(found, notes=(*found.notes, *more))
+
+
+def _left_out(cells: pl.LazyFrame) -> LeftOut:
+    """Rows that no count holds, by flag and cause."""
+    there = set(cells.collect_schema())
+    cause = pl.col("content") if "content" in there else pl.lit(None, pl.String)
+    flag = left_out_flag().alias("flag")
+    rows = cells.filter(~is_counted()).select(flag, pl.when(flag != DUPLICATE).then(cause).alias("cause"))
+    found = rows.group_by("flag", "cause").len().sort("len", "cause", descending=[True, False])
+    return {(name, why or ""): count for name, why, count in found.collect(engine="streaming").iter_rows()}
+
+
+def _left_out_notes(counted: int, left_out: LeftOut) -> list[str]:
+    notes = []
+    pictures = {(flag, why): count for (flag, why), count in left_out.items() if flag != DUPLICATE}
+    if pictures:
+        listed = "; ".join(f"{count} {why or flag.replace('_', ' ')}" for (flag, why), count in pictures.items())
+        of = counted + sum(left_out.values())
+        notes.append(f"No single cell in {sum(pictures.values())} of {of} pictures, which have no class: {listed}.")
+    if copies := sum(count for (flag, _), count in left_out.items() if flag == DUPLICATE):
+        files = "1 file is a copy" if copies == 1 else f"{copies} files are copies"
+        notes.append(f"{files} of others, byte for byte, and counted once.")
+    return notes
 
 
 def _unidentified(count: int, cells: int) -> list[str]:

@@ -11,15 +11,6 @@ FIELDS = (
 """Why a slide of whole fields has no differential, and what to do."""
 
 
-def too_few_trusted(trusted: int, pictures: int) -> str:
-    """Why a slide with hardly a cell has no differential."""
-    cells = "cell" if trusted == 1 else "cells"
-    return (
-        f"No differential: only {trusted} {cells} of {pictures} pictures can be trusted. Look at the pictures without "
-        "a class and at the unidentified ones."
-    )
-
-
 def foreign_slide(distance: SlideDistance) -> str:
     """Warning that a slide looks unlike the training data; empty where it does not."""
     if not distance.foreign:
@@ -64,6 +55,6 @@ def few_cells(pictures: int, enough: int) -> str:
     if pictures >= enough or not pictures:
         return ""
     return (
-        f"Fewer than {enough} pictures: the slide was not surveyed, and magnification, stain and out-of-distribution "
-        "score were not corrected for it."
+        f"Fewer than {enough} pictures: magnification, laboratory and class means of the slide are unknown. A cell is "
+        "unidentified only where it stands out among the others."
     )

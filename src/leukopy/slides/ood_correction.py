@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.slides.laboratory_check import ENOUGH_CELLS
-
 _QUANTILE = 0.25
 
 
@@ -38,14 +36,17 @@ def baseline(ood_score: NDArray[np.floating], far: NDArray[np.floating]) -> tupl
 
 
 def estimate_shift(ood_score: NDArray[np.floating], far: NDArray[np.floating], known: tuple[float, float]) -> Shift:
-    """Estimate the rise of the score on a slide.
+    """Estimate the rise of the score on a slide, however few its cells.
+
+    Of few cells the estimate is rough, and of one alone it takes off all: a single cell is never unidentified by its
+    score. Without it a foreign laboratory is unidentified as a whole (``benchmarks/few_cells.py``).
 
     Args:
-        ood_score: (N,), of its cells; fewer than ``ENOUGH_CELLS`` give no correction.
+        ood_score: (N,), of its cells; none give no correction.
         far: (N,), that part of it.
         known: the `baseline` of known cells.
     """
-    if len(ood_score) < ENOUGH_CELLS:
+    if not len(ood_score):
         return NO_SHIFT
     slide = baseline(ood_score, far)
     return Shift(times=max(1.0, slide[0] / max(known[0], 1e-6)), more=max(0.0, slide[1] - known[1]))

@@ -9,14 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from leukopy.inference.rows import DUPLICATE, NO_CELL, SEVERAL_CELLS, UNIDENTIFIED, has_flag
+from leukopy.imaging.content import NO_CELL, SEVERAL_CELLS
+from leukopy.inference.rows import DUPLICATE, UNIDENTIFIED, has_flag
 from leukopy.slides import notes
+from leukopy.slides.differential import no_differential
 from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance
 
 _TALLIED = ("duplicates", "no_cell", "several_cells", "unidentified", "trusted")
-
-TRUSTED_SHARE = 0.5
-"""Share of the distinct pictures that must be trusted cells, where fewer than ``ENOUGH_CELLS`` are."""
 
 
 def tally(cells: pl.LazyFrame) -> Counter[str]:
@@ -93,24 +92,33 @@ class SlideRecord:
         return self.pictures - self.failures
 
     @property
-    def withheld(self) -> str:
+    def refused(self) -> str:
         """Why the slide has no differential; empty where it has one."""
         if self.survey.get("fields"):
             return notes.FIELDS
-        distinct = self.classified - self.duplicates
-        if not self.trusted or (self.trusted < ENOUGH_CELLS and self.trusted < TRUSTED_SHARE * distinct):
-            return notes.too_few_trusted(self.trusted, distinct)
-        return ""
+        left_out = {
+            (NO_CELL, ""): self.no_cell,
+            (SEVERAL_CELLS, ""): self.several_cells,
+            (UNIDENTIFIED, "unlike every class"): self.unidentified,
+        }
+        return no_differential(self.trusted, {key: count for key, count in left_out.items() if count})
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the slide, the gravest first."""
+        """What a reader must know of the slide, beside its counts."""
         said = (
-            self.withheld,
             notes.foreign_slide(self.distance) if self.distance else "",
             notes.re_estimated(self.survey.get("cells_used")),
+            notes.few_cells(self.classified, ENOUGH_CELLS),
+        )
+        return tuple(filter(None, said))
+
+    @property
+    def picture_notes(self) -> tuple[str, ...]:
+        """What a reader of the rows alone must know: which of them no count should hold."""
+        said = (
+            self.refused,
             notes.without_class(self.no_cell, self.several_cells, self.pictures),
             notes.copies(self.duplicates),
-            notes.few_cells(self.classified, ENOUGH_CELLS),
         )
         return tuple(filter(None, said))

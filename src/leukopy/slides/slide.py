@@ -11,16 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Card
-from leukopy.imaging.content import Content
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.left_out import Digests, mark
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import (
-    DUPLICATE,
     FAILURE_SCHEMA,
-    NO_CELL,
-    SEVERAL_CELLS,
     UNIDENTIFIED,
     CellInput,
     Predictions,
@@ -66,7 +63,7 @@ class Slide:
         self._schema = cell_schema(card)
         self._pictures = pictures or Pictures()
         self._read = self._pictures.take if pictures is None else self._pictures.keep
-        self._counted: set[str] = set()
+        self._digests = Digests()
 
     @cached_property
     def survey(self) -> SlideSurvey:
@@ -100,7 +97,7 @@ class Slide:
         Raises:
             BundleError: the network fails on an image.
         """
-        self._counted.update(counted)
+        self._digests.add(counted)
         waiting: list[Batch] = []
         crop = self.survey.crop
         for batch in self._engine.run(self.cells if cells is None else cells, crop, self._read):
@@ -130,18 +127,15 @@ class Slide:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
 
             columns["ood_score"] = score = ood_scores(card, outputs, self.survey.shift)
-            unidentified = (score > 1) & _are(held, "cell")
+            unidentified = (score > 1) & np.array([content.kind == "cell" for content in held], bool)
             columns["flags"] = with_flag(UNIDENTIFIED, unidentified, columns["flags"])
             strange = [view if above else None for view, above in zip(views, unidentified, strict=True)]
             columns["unidentified_reason"] = reasons(strange, self._engine.threads)
-        for kind in (NO_CELL, SEVERAL_CELLS):
-            columns["flags"] = with_flag(kind, _are(held, kind), columns["flags"])
-        columns["flags"] = with_flag(DUPLICATE, self._copies(columns["digest"]), columns["flags"])
-        columns["content"] = [content.cause or None for content in held]
+        columns["content"] = [None] * len(cells)
         failures = [failure for batch in batches for failure in batch.failures]
         failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
         return Predictions(
-            _without_class(pl.DataFrame({name: columns[name] for name in schema}, schema=schema)),
+            mark(pl.DataFrame({name: columns[name] for name in schema}, schema=schema), held, self._digests),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
             self._appearance(batches, columns["coarse"]),
             views,
@@ -160,28 +154,8 @@ class Slide:
         columns = class_columns(calibrated(calibration, outputs), sizes, card)
         return {**columns, "width": sizes[:, 0], "height": sizes[:, 1]}
 
-    def _copies(self, digests: Sequence[str]) -> NDArray[np.bool_]:
-        """Whether each picture was met before on this slide."""
-        copies = np.zeros(len(digests), bool)
-        for row, digest in enumerate(digests):
-            copies[row] = digest in self._counted
-            self._counted.add(digest)
-        return copies
-
     def _appearance(self, batches: Sequence[Batch], classes: Sequence[str]) -> pl.DataFrame | None:
         check = self._card.slide_check
         if check is None:
             return None
         return class_free(np.concatenate([batch.appearance for batch in batches]), classes, check)
-
-
-def _are(held: Sequence[Content], kind: str) -> NDArray[np.bool_]:
-    return np.array([content.kind == kind for content in held], bool)
-
-
-def _without_class(cells: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose pictures show no single cell lose their classes, probabilities and attributes."""
-    if cells["content"].null_count() == len(cells):
-        return cells
-    kept = ("cell_id", "path", "slide", "flags", "content", "width", "height", "digest")
-    return cells.with_columns(pl.when(pl.col("content").is_null()).then(pl.exclude(*kept)).otherwise(None).name.keep())

@@ -34,7 +34,7 @@ def _line_schema(code: str) -> dict[str, pl.DataType]:
 
 SLIDE_SCHEMA: dict[str, pl.DataType] = {
     "slide": pl.String(),
-    "status": pl.String(),  # analysed, withheld (no differential) or failed
+    "status": pl.String(),  # analysed, refused (no differential) or failed
     "attention": pl.Int64(),  # 0: nothing stands out; the page lists the highest first
     "message": pl.String(),  # why it failed or has no differential
     "folder": pl.String(),  # of its results, below the folder of the run
@@ -126,9 +126,9 @@ def _row(row: SlideRow) -> dict[str, Any]:
     lines = {line.code: line for line in (*count.lines, *count.beside)}
     return {
         **shared,
-        "status": "withheld" if record.withheld else "analysed",
+        "status": "refused" if count.refused else "analysed",
         "attention": _attention(record, count),
-        "message": record.withheld,
+        "message": count.refused,
         "failures": record.failures,
         "duplicates": record.duplicates,
         "no_cell": record.no_cell,
@@ -157,10 +157,10 @@ def _cells(line: Line) -> list[tuple[str, object]]:
 
 
 def _attention(record: SlideRecord, count: Differential) -> int:
-    """How much a slide stands out: withheld, unreadable or foreign first, then values beyond sampling error."""
+    """How much a slide stands out: no differential, unread or foreign first, then values beyond sampling error."""
     without_class = record.no_cell + record.several_cells + record.unidentified
     return (
-        500 * bool(record.withheld)
+        500 * bool(count.refused)
         + 100 * bool(record.failures)
         + 100 * bool(record.distance and record.distance.foreign)
         + 50 * (10 * without_class > record.pictures)

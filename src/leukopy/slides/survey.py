@@ -95,12 +95,12 @@ def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], picture
         pictures: keeps the decoded pictures of the sample.
 
     Returns:
-        What is known: of fewer than ``ENOUGH_CELLS`` trusted cells, what their pictures hold and no more.
+        What is known: of fewer than ``ENOUGH_CELLS`` trusted cells, what their pictures hold and a rough shift.
     """
     sample, content = _trusted(engine, card, sample_of(cells), pictures)
-    if len(sample) < ENOUGH_CELLS:
+    if not sample:
         return SlideSurvey(content=content)
-    crop = find_crop(engine, card, sample, pictures)
+    crop = find_crop(engine, card, sample, pictures) if len(sample) >= ENOUGH_CELLS else None
     outputs = _outputs(engine, sample, crop, pictures)
     shift = _shift(card, outputs)
     known = ood_scores(card, outputs, shift) <= 1

@@ -192,15 +192,19 @@ def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, ove
 
 
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:
-    """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``."""
+    """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``.
+
+    A picture that holds no single cell has no class, and is a failure.
+    """
     import polars as pl
 
-    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions
+    from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, without_class
 
     inputs = [CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows()]
     parts = [Predictions(pl.DataFrame(schema=classifier.schema), pl.DataFrame(schema=FAILURE_SCHEMA))]
     for part in classifier.slide(inputs).rows():  # the images count as one slide
-        parts.append(replace(part, views=()))
+        failures = pl.concat([part.failures, without_class(part.cells)])
+        parts.append(Predictions(part.cells.filter(pl.col("fine").is_not_null()), failures))
         progress("classifying", sum(map(len, parts)), len(labelled))
     found = Predictions.concat(parts)
     truth = labelled.select("cell_id", "source", "group", "^code2?$").rename(lambda name: name.replace("code", "truth"))

@@ -203,12 +203,13 @@ def _explain_all(
     """Explain each cell and write its overlays; yields after each."""
     import polars as pl
 
-    from leukopy.inference.rows import FAILURE_SCHEMA
+    from leukopy.inference.rows import FAILURE_SCHEMA, without_class
 
     for part in tools.slide.rows(inputs):
-        found.failures.append(part.failures)
-        found.done += len(part.failures)
-        for cell in part.cells.iter_rows(named=True):
+        failures = pl.concat([part.failures, without_class(part.cells)])
+        found.failures.append(failures)
+        found.done += len(failures)
+        for cell in part.cells.filter(pl.col("fine").is_not_null()).iter_rows(named=True):
             try:
                 _explain_one(tools, cell, out, found, heat_file)
             except ImageError as error:  # gone or changed since it was classified

@@ -54,13 +54,17 @@ class PredictResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        of_slides = (f"{name}: {note}" if name else note for name, one in self.slides.items() for note in one.notes)
+        of_slides = (
+            f"{name}: {note}" if name else note
+            for name, one in self.slides.items()
+            for note in (*one.picture_notes, *one.notes)
+        )
         return (*of_slides, *filter(None, (self.note,)))
 
     @property
     def complete(self) -> bool:
         """Whether every image was read and every slide has cells that can be trusted."""
-        return self.failures.is_empty() and not any(one.withheld for one in self.slides.values())
+        return self.failures.is_empty() and not any(one.refused for one in self.slides.values())
 
 
 def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progress = silent) -> PredictResult:

@@ -57,7 +57,7 @@ class SlideResult:
     report: Path
     record: SlideRecord
     differential: Differential
-    """Without lines where it is withheld."""
+    """Its ``refused`` says why there is none, where so few cells can be trusted."""
 
     @property
     def failures(self) -> int:
@@ -72,7 +72,7 @@ class SlideResult:
     @property
     def complete(self) -> bool:
         """Whether every image was read and the slide has a differential."""
-        return not self.record.failures and not self.record.withheld
+        return not self.record.failures and not self.differential.refused
 
 
 def run_slide(
@@ -189,13 +189,12 @@ def _cells(out: Path) -> Any:
 
 
 def _result(job: SlideJob, out: Path, found: SlideRecord) -> SlideResult:
-    from leukopy.slides.differential import withhold
+    from leukopy.slides import notes
     from leukopy.slides.differential_files import count_cells
 
-    count = count_cells(_cells(out), job.ranges)
-    if found.withheld:
-        count = withhold(count)
-    count = replace(count, notes=(*found.notes, *job.notes, *count.notes))
+    count = count_cells(_cells(out), job.ranges, fields=notes.FIELDS if found.survey.get("fields") else "")
+    first, others = (count.notes[:1], count.notes[1:]) if count.refused else ((), count.notes)
+    count = replace(count, notes=(*first, *found.notes, *job.notes, *others))
     return SlideResult(out, out / REPORT_FILE, found, count)
 
 

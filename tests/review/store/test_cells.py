@@ -238,3 +238,28 @@ def test_own_classes_stand_last_of_their_place_and_sort_the_cells(station):
     case = station.classified(3)
     station.correct(station.reader, case, (1, "HAIRY"))
     assert [cell.code for cell in station.store.cells(station.reader, case.id)] == ["LY", "MO", "HAIRY"]
+
+
+def test_a_copy_is_flagged_whatever_order_the_model_speaks_in(station):
+    case = station.draft()
+    images = [picture("a.png"), picture("b.png"), picture("c.png", b"other"), picture("d.png")]
+    station.store.add_images(station.reader, case.id, images)
+    for numbers in ([4, 3], [1, 2]):
+        station.store.write_predictions(case.id, predictions(numbers), MODEL)
+    found = {cell.id: "duplicate" in cell.flags for cell in station.store.cells(station.reader, case.id)}
+    assert found == {1: False, 2: True, 3: False, 4: True}
+
+
+def test_a_picture_without_a_cell_is_unidentified_with_its_cause(station):
+    case = station.draft()
+    station.store.add_images(station.reader, case.id, [picture("a.png")])
+    told = predictions([1])
+    of_a_class = [name for name in told.cells.columns if name not in ("cell_id", "path", "width", "height", "digest")]
+    empty = told.cells.with_columns(
+        *(pl.lit(None, told.cells.schema[name]).alias(name) for name in of_a_class), content=pl.lit("dark: no lamp")
+    )
+    empty = empty.with_columns(flags=pl.lit("no_cell"))
+    station.store.write_predictions(case.id, replace(told, cells=empty), MODEL)
+    cell = station.store.cell_detail(station.reader, case.id, 1)
+    assert (cell.code, cell.flags, cell.why, cell.confidence) == ("UNIDENTIFIED", ("no_cell",), "dark: no lamp", 0)
+    assert not cell.counted

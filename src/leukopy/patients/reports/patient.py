@@ -206,7 +206,7 @@ def clinical_words(row: Mapping[str, Any]) -> str:
 
 def class_mix(cells: pl.DataFrame) -> list[tuple[str, int, float]]:
     """Name, number and share of each coarse class that the cell model sees in a bag, lymphocytes first."""
-    counts: dict[str, int] = dict(cells.group_by("coarse").len().iter_rows())
+    counts: dict[str, int] = dict(cells.drop_nulls("coarse").group_by("coarse").len().iter_rows())
     order = sorted(counts, key=lambda code: (code != LYMPHOCYTE, -counts[code], code))
     return [(find(code).name, counts[code], counts[code] / cells.height) for code in order]
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from leukopy.bundle import SlideCheck
-from leukopy.inference.rows import UNIDENTIFIED, Predictions
+from leukopy.inference.rows import DUPLICATE, UNIDENTIFIED, Predictions
 from leukopy.review.records import CellDetail, CellRow, Refused, User
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
@@ -138,10 +138,12 @@ def write_predictions(
     failed = {int(row["cell_id"]): row for row in predictions.failures.iter_rows(named=True)}
     query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_([*said, *failed]))
     waiting = db.scalars(query.where(t.Cell.code.is_(None), t.Cell.reason.is_(None))).all()
+    first = _first_numbers(db, case_id)
     for cell in waiting:
         if cell.number in said:
             for name, value in _prediction(said[cell.number]).items():
                 setattr(cell, name, value)
+            cell.flags = _flags(cell.flags, copy=cell.number > first[cell.digest])
         else:
             cell.reason, cell.message = failed[cell.number]["reason"], failed[cell.number]["message"]
     if waiting:
@@ -156,6 +158,19 @@ def write_predictions(
         audit.append(db, None, "cells.classified", case.id, cells=len(waiting), first=min(numbers), last=max(numbers),
                      model=model.sha256)  # fmt: skip
     return len(waiting)
+
+
+def _first_numbers(db: Session, case_id: str) -> dict[str | None, int]:
+    """The first cell of a case with each digest: the one that counts."""
+    first = sa.select(t.Cell.digest, sa.func.min(t.Cell.number)).where(t.Cell.case_id == case_id)
+    rows = db.execute(first.where(t.Cell.reason.is_(None)).group_by(t.Cell.digest))
+    return {row[0]: row[1] for row in rows}
+
+
+def _flags(flags: str, *, copy: bool) -> str:
+    """The flags of a cell, ``DUPLICATE`` among them where the case, not the run, has its file twice."""
+    own = [flag for flag in flags.split(";") if flag and flag != DUPLICATE]
+    return ";".join([DUPLICATE, *own] if copy else own)
 
 
 def _note_look(case: t.Case, predictions: Predictions, new: set[int], check: SlideCheck | None) -> None:
@@ -211,21 +226,21 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         for attribute in ATTRIBUTES
         if row.get(f"attr_{attribute.name}") is not None
     ]
-    code = "UNIDENTIFIED" if UNIDENTIFIED in row["flags"].split(";") else row["fine"]
+    code = "UNIDENTIFIED" if UNIDENTIFIED in row["flags"].split(";") else row["fine"] or "UNIDENTIFIED"
     return {
         "code": code,
         "model_code": code,
         "confidence": _rounded(row["fine_confidence"]),
         "flags": row["flags"],
-        "why": row.get("why") or "",
+        "why": row.get("content") or row.get("why") or "",
         "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE},
         "attributes": {name: [value, _rounded(probability)] for name, value, probability in judged},
     }
 
 
-def _rounded(probability: float) -> float:
-    """Six digits: more says nothing, and both databases give it back as it was."""
-    return round(probability, 6) if math.isfinite(probability) else 0.0
+def _rounded(probability: float | None) -> float:
+    """Six digits: more says nothing, and both databases give it back as it was; 0 where a row has no class."""
+    return round(probability, 6) if probability is not None and math.isfinite(probability) else 0.0
 
 
 def cells(db: Session, user: User, case_id: str) -> tuple[CellRow, ...]:
