@@ -4,8 +4,8 @@
 
 Few cells are drawn by chance, again and again, from laboratories of the training (PBC's validation split, Raabin,
 Chula, BCISC, CellaVision), from two that no training saw (crops around TXL's boxes of white cells in fields of BCCD and
-of TXL itself; all leukocytes of healthy people as far as is known, so that every flag is wrong), from PBC's cells with another
-look, and from each patient of Hopkins, where blasts, smudge cells and their like are unknown to the model.
+of TXL itself; all leukocytes of healthy people as far as is known, so that every flag is wrong), from PBC's cells with
+another look, and from each patient of Hopkins, where blasts, smudge cells and their like are unknown to the model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from leukopy.slides.reader import FAR
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -27,6 +26,7 @@ from leukopy.core.paths import data_folder
 from leukopy.imaging.decode import read_cell
 from leukopy.inference import activations
 from leukopy.slides.ood_correction import correct, estimate_shift
+from leukopy.slides.survey import FAR
 from results_file import write
 
 SIZES = (1, 3, 5, 10, 19)

@@ -31,9 +31,9 @@ from leukopy.datasets import open_dataset
 from leukopy.evaluation.roc import delong_interval
 from leukopy.inference import activations
 from leukopy.inference.rows import CellInput
-from leukopy.slides.classifier import FAR, magnified
+from leukopy.slides.classifier import Classifier
 from leukopy.slides.ood_correction import correct, estimate_shift
-from leukopy.slides.survey import sample_of
+from leukopy.slides.survey import FAR, sample_of
 from leukopy.taxonomy import fine_members
 from leukopy.training.open_set import run_network
 from leukopy.training.sources import with_test
@@ -72,7 +72,8 @@ class Cells:
 
 def as_seen(bundle: Bundle, cells: pl.DataFrame) -> Bundle:
     """The bundle at the magnification of a laboratory; all its cells count as one slide."""
-    return magnified(bundle, [CellInput(*cell) for cell in cells.select("cell_id", "path").iter_rows()])
+    slide = Classifier(bundle).slide([CellInput(*cell) for cell in cells.select("cell_id", "path").iter_rows()])
+    return bundle.with_preprocess(slide.preprocess)
 
 
 def see(bundle: Bundle, cells: pl.DataFrame) -> tuple[pl.DataFrame, Outputs, NDArray[np.uint8]]:

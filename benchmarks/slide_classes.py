@@ -28,7 +28,7 @@ from leukopy.inference.engine import Engine
 from leukopy.inference.rows import CellInput
 from leukopy.network.probabilities import softmax
 from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, estimate_class_means
-from leukopy.slides.classifier import magnified
+from leukopy.slides.classifier import Classifier
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 from leukopy.training.open_set import run_network
@@ -111,7 +111,8 @@ def main() -> None:
         bundle = open_bundle(runs / f"not-{name}" / "seed0" / "model" / "bundle")
         table = open_dataset(name, data_folder() / "cells" / name).filter(pl.col("code").is_in(codes))
         table = table.with_columns(source=pl.lit(name))
-        near = magnified(bundle, [CellInput(*cell) for cell in table.select("cell_id", "path").iter_rows()])
+        slide = Classifier(bundle).slide([CellInput(*cell) for cell in table.select("cell_id", "path").iter_rows()])
+        near = bundle.with_preprocess(slide.preprocess)
         known = open_dataset("pbc", data_folder() / "cells" / "pbc").filter(split="val")
         figures[name] = {
             "left out": of_slides(Cells(near, table)),

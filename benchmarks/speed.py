@@ -44,14 +44,14 @@ CORES = available_cores()
 
 def engine(classifier: Classifier, paths: list[Path]) -> None:
     cells = (CellInput(str(index), str(path)) for index, path in enumerate(paths))
-    rows = sum(len(part.cells) for part in classifier.stream(cells))
+    rows = sum(len(part.cells) for part in classifier.slide([]).rows(cells))
     assert rows == len(paths)
 
 
 def survey_s(classifier: Classifier, paths: list[Path]) -> float:
     """Seconds of the survey of a slide, however many cells it has."""
     cells, begin = [CellInput(str(index), str(path)) for index, path in enumerate(paths)], time.perf_counter()
-    classifier.survey(cells)
+    _ = classifier.slide(cells).survey
     return round(time.perf_counter() - begin, 3)
 
 

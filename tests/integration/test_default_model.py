@@ -76,15 +76,15 @@ def test_the_classes_of_a_slide_are_found_from_its_own_cells(tmp_path: Path) -> 
         paths.append(tmp_path / f"{index}.png")
         Image.fromarray(draw_cell(("LY", "EO", "SNE")[index % 3], seed=index).image).save(paths[-1])
     classifier, slide = leukopy.load("default"), [CellInput(path.name, str(path)) for path in paths]
-    assert classifier.survey(slide[:19]).classes is None  # too few to tell
-    facts = classifier.survey(slide).facts()
-    known = sum(facts["cells_looked_at"].values())
+    assert classifier.slide(slide[:19]).survey.classes is None  # too few to tell
+    facts = classifier.slide(slide).survey.facts()
+    known = sum(facts["class_cells"].values())
     assert 20 <= known <= 24  # those that it finds strange are left out
-    assert {code for code, count in facts["cells_looked_at"].items() if count > 4} == {"LY", "EO", "NEU"}
+    assert {code for code, count in facts["class_cells"].items() if count > 4} == {"LY", "EO", "NEU"}
     for index in range(8):  # pictures without a cell are no part of any class
         slide.append(CellInput(f"empty {index}", str(tmp_path / f"empty{index}.png")))
         Image.fromarray(np.full((300, 300, 3), 225 + index, np.uint8)).save(slide[-1].path)
-    assert sum(classifier.survey(slide).facts()["cells_looked_at"].values()) == pytest.approx(known, abs=2)
+    assert sum(classifier.slide(slide).survey.facts()["class_cells"].values()) == pytest.approx(known, abs=2)
 
 
 def test_in_the_laboratory_that_validated_it_a_cell_is_judged_by_itself(real_data: Path) -> None:

@@ -51,8 +51,9 @@ class AppearanceSum:
     def add(self, appearance: pl.DataFrame | None) -> None:
         """Add the cells of ``Predictions.appearance``."""
         if appearance is not None:
-            self.total = self.total + appearance.to_numpy().sum(axis=0, dtype=np.float64)
-            self.cells += len(appearance)
+            cells = appearance.drop_nulls()
+            self.total = self.total + cells.to_numpy().sum(axis=0, dtype=np.float64)
+            self.cells += len(cells)
 
 
 def class_free(appearance: NDArray[np.float32], classes: Sequence[str], check: SlideCheck) -> pl.DataFrame:

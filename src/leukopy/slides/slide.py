@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Card
+from leukopy.imaging.content import Content
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.attributes import attribute_columns
 from leukopy.inference.engine import Batch, Engine
@@ -137,7 +138,7 @@ class Slide:
         return Predictions(
             mark(pl.DataFrame({name: columns[name] for name in schema}, schema=schema), held, self._digests),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
-            self._appearance(batches, columns["coarse"]),
+            self._appearance(batches, columns["coarse"], held),
             views,
             {name: outputs[name] for name in self._given},
         )
@@ -154,8 +155,13 @@ class Slide:
         columns = class_columns(calibrated(calibration, outputs), sizes, card)
         return {**columns, "width": sizes[:, 0], "height": sizes[:, 1]}
 
-    def _appearance(self, batches: Sequence[Batch], classes: Sequence[str]) -> pl.DataFrame | None:
+    def _appearance(
+        self, batches: Sequence[Batch], classes: Sequence[str], held: Sequence[Content]
+    ) -> pl.DataFrame | None:
+        """Appearance of the cells; null where the picture shows none."""
         check = self._card.slide_check
         if check is None:
             return None
-        return class_free(np.concatenate([batch.appearance for batch in batches]), classes, check)
+        found = class_free(np.concatenate([batch.appearance for batch in batches]), classes, check)
+        is_cell = pl.Series([content.kind == "cell" for content in held], dtype=pl.Boolean)
+        return found.select(pl.when(is_cell).then(pl.all()))
