@@ -193,7 +193,7 @@ class TestClinicalCurve:
         self, net: torch.nn.Module, bags: list[Bag], column: int, end: Callable[[Iterable[float]], float]
     ) -> None:
         extreme = end(float(bag.clinical[column]) for bag in bags)
-        further, furthest = (extreme + step * (1 if end is max else -0.1) for step in (5, 9))
+        further, furthest = (extreme + 5, extreme + 9) if end is max else (extreme / 2, extreme / 4)
         numbers = [[50.0, 5.0], [50.0, 5.0]]
         numbers[0][column], numbers[1][column] = further, furthest
         assert clinical_log_odds(net, *numbers[0]) == clinical_log_odds(net, *numbers[1])

@@ -261,4 +261,3 @@ def _width(network: Any) -> int:
 
     engine = Engine(open_network(network).network, threads=1, outputs=network.outputs)
     return sum(engine.shape(name)[0] for name in network.outputs)
-
