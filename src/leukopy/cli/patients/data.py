@@ -69,7 +69,7 @@ def scan(
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Decode every image; find files that are there twice.")
+        bool, typer.Option("--check", help="Decode every image.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="A .csv file for the problems.")] = None,
 ) -> None:

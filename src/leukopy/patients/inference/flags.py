@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,15 @@ LYMPHOCYTE = "LY"
 FEW_CELLS = 10
 """With fewer cells than this a patient is flagged."""
 
-NOT_LYMPHOCYTES = 0.5
-"""Share of cells that the cell model calls something else, above which a patient is flagged. (The model takes many
-tumoral lymphocytes for other classes: from a fifth on, every second patient of the lymphocytosis cohort would be.)"""
+LEAST_LYMPHOCYTES = 0.4
+"""Least share of a patient's readable pictures that the cell model must call lymphocytes for a decision.
+
+The share is .59 or more in each of the 163 lymphocytosis patients, .51 or more on slides of lymphocytes of five other
+laboratories, .21 or less on whole fields, and .04 or less on slides of other mature cells and platelets of three
+laboratories (``benchmarks/results/lymphocyte_share.json``)."""
+
+FEW_LYMPHOCYTES = 0.5
+"""Least share below which a patient is flagged all the same."""
 
 DISAGREEING = 0.1
 """Share of the ensemble's members with another decision, above which a patient is flagged."""
@@ -26,12 +32,38 @@ DISAGREEING = 0.1
 
 @dataclass(frozen=True)
 class Flag:
-    """Something that whoever reads a result must know."""
+    """A warning beside a patient's result, or the reason why there is none."""
 
     word: str
-    """``clinical_missing``, ``outside_training``, ``few_cells``, ``not_lymphocytes`` or ``close_to_threshold``."""
+    """``clinical_missing``, ``outside_training``, ``few_cells``, ``not_lymphocytes`` or ``close_to_threshold``; of a
+    patient without a decision ``no_cell_read`` or ``too_few_lymphocytes``."""
     message: str
     """One sentence."""
+
+
+def no_cell_read(failed: int) -> Flag:
+    """The reason why a patient of whom no image could be read gets no decision."""
+    images = "Its only image" if failed == 1 else f"None of its {failed} images"
+    return Flag(
+        "no_cell_read", f"{images} could {'not ' if failed == 1 else ''}be read: the patient gets no decision."
+    )
+
+
+def too_few_lymphocytes(classes: Sequence[str]) -> Flag | None:
+    """The reason why a patient whose pictures are not of lymphocytes gets no decision; None where they are.
+
+    Args:
+        classes: coarse class of each picture that was read.
+    """
+    count = sum(code == LYMPHOCYTE for code in classes)
+    if count >= LEAST_LYMPHOCYTES * len(classes):
+        return None
+    return Flag(
+        "too_few_lymphocytes",
+        f"The cell model calls {count} of the {len(classes)} pictures lymphocytes, and a decision needs "
+        f"{LEAST_LYMPHOCYTES:.0%} of them: the patient gets no decision. Give pictures of single lymphocytes, at the "
+        "magnification of the model.".replace("%", " %"),
+    )
 
 
 def input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[Flag]:
@@ -44,16 +76,18 @@ def input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[F
     ]
     if missing := [name for name, _, value, _ in named if np.isnan(value)]:
         yield Flag("clinical_missing", f"Unknown: {' and '.join(missing)}; the model goes by the rest.")
-    for name, unit, value, (least, most) in named:
+    held = (card.clinical.ages, card.clinical.counts) if card.clinical else (None, None)
+    for (name, unit, value, (least, most)), ends in zip(named, held, strict=True):
         if value < least or value > most:
+            counted = "" if ends is None else f"; it counts as {np.clip(value, *ends):g} {unit}"
             yield Flag(
                 "outside_training",
-                f"The {name}, {value:g} {unit}, lies outside the training's, {least:g} to {most:g} {unit}.",
+                f"The {name}, {value:g} {unit}, lies outside the training's, {least:g} to {most:g} {unit}{counted}.",
             )
     if len(bag.cells) < FEW_CELLS:
         cells = "only one cell was" if len(bag.cells) == 1 else f"only {len(bag.cells)} cells were"
         yield Flag("few_cells", f"{cells.capitalize()} read: with so few the result depends on which they are.")
-    if others is not None and others > NOT_LYMPHOCYTES:
+    if others is not None and 1 - others < FEW_LYMPHOCYTES:
         yield Flag(
             "not_lymphocytes",
             f"The cell model calls {round(100 * others)} % of the cells no lymphocytes: look whether they are, since "
