@@ -44,9 +44,7 @@ class Flag:
 def no_cell_read(failed: int) -> Flag:
     """The reason why a patient of whom no image could be read gets no decision."""
     images = "Its only image" if failed == 1 else f"None of its {failed} images"
-    return Flag(
-        "no_cell_read", f"{images} could {'not ' if failed == 1 else ''}be read: the patient gets no decision."
-    )
+    return Flag("no_cell_read", f"{images} could {'not ' if failed == 1 else ''}be read: the patient gets no decision.")
 
 
 def too_few_lymphocytes(classes: Sequence[str]) -> Flag | None:

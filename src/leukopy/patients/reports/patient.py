@@ -59,7 +59,8 @@ class Tile:
     """Of its class."""
     confidence: float
     influence: float | None
-    weight: float
+    weight: float | None
+    """None, like ``influence``, of a patient without a decision."""
     picture: str | None
     """Base64 of a JPEG; None where the picture can no longer be read."""
     heat: str | None
