@@ -14,6 +14,7 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, InputError, ManifestError, OutputError, SettingsError
@@ -29,6 +30,7 @@ from leukopy.patients.workflows.predict import (
     submission,
 )
 from leukopy.patients.workflows.scan import ScanPatientsSettings, scan_patients
+from leukopy.synthesis import draw_cell
 
 FILES = {
     "cells.parquet", "failures.csv", "features.parquet", "patients", "patients.csv", "patients.parquet", "problems.csv",
@@ -427,6 +429,43 @@ def test_names_of_features_stay_text_and_the_pages_are_those_of_the_tables(descr
         assert "{{ 7 * 7 }}" in text
         assert "What speaks for and against" in text
         assert (tmp_path / "again" / "patients" / page.name).read_text() == text
+
+
+def write_ward(root, bags):
+    """A cohort of bags of image files, all of one age and count."""
+    root.mkdir(exist_ok=True)
+    (root / "patients.csv").write_text(
+        "patient_id,age,lymphocytes\n" + "".join(f"{patient_id},60,8\n" for patient_id in bags), encoding="utf-8"
+    )
+    listed = [f"{patient_id},{path}\n" for patient_id, paths in bags.items() for path in paths]
+    (root / "cells.csv").write_text("patient_id,path\n" + "".join(listed), encoding="utf-8")
+    return PredictPatientsSettings(path=root / "patients.csv", cells=root / "cells.csv", shown=0, pages=False)
+
+
+def test_drawn_cells_of_other_classes_get_no_decision_by_the_shipped_model(tmp_path):
+    bags = {code: [tmp_path / f"{code}{seed}.png" for seed in range(6)] for code in ("SNE", "EO", "PLT", "LY")}
+    for code, paths in bags.items():
+        for seed, path in enumerate(paths):
+            Image.fromarray(draw_cell(code, seed=seed, size=224).image).save(path)
+    result = predict_patients(write_ward(tmp_path / "ward", bags), tmp_path / "out")
+    decided = result.patients.filter(pl.col("decision").is_not_null())
+    assert decided["patient_id"].to_list() == ["LY"]
+    assert result.failures["reason"].to_list() == ["too_few_lymphocytes"] * 3
+
+
+@pytest.mark.real_data
+def test_slides_of_other_cells_and_whole_fields_get_no_decision_by_the_shipped_model(real_data, tmp_path):
+    cells = real_data / "cells" / "pbc"
+    labels = pl.read_csv(cells / "labels.csv", infer_schema_length=None).filter(pl.col("split") == "train")
+    bags = {
+        name: [cells / file for file in labels.filter(pl.col("class8") == name)["file"].head(12)]
+        for name in ("neutrophil", "platelet", "monocyte", "lymphocyte")
+    }
+    bags["fields"] = sorted((real_data / "fields" / "bccd" / "training").rglob("*.jpg"))[:12]
+    assert all(len(paths) == 12 for paths in bags.values())
+    result = predict_patients(write_ward(tmp_path / "ward", bags), tmp_path / "out")
+    decided = result.patients.filter(pl.col("decision").is_not_null())
+    assert decided["patient_id"].to_list() == ["lymphocyte"]
 
 
 @pytest.mark.real_data
