@@ -225,6 +225,15 @@ class TestClinicalCurve:
             assert found[0] == pytest.approx(clinical_log_odds(net, *map(float, clinical)), abs=1e-4)
 
 
+def test_the_clinical_range_is_rounded_and_tells_of_no_patient(bags: list[Bag]) -> None:
+    numbers = [(22.3, 3.2), (61.0, 5.0), (58.0, 7.1), (88.4, 295.0)]
+    four = [replace(bag, clinical=np.array(each, np.float32)) for bag, each in zip(bags, numbers, strict=False)]
+    held = fit(recipe(fusion="none", model={"kind": "clinical"}), four, [], seed=0).module("").held.numpy()
+    assert held[1, 1] == pytest.approx(math.log(295))
+    assert held[0, 0] >= 20
+    assert held[1, 0] <= 90
+
+
 @pytest.mark.parametrize(
     ("mean", "variance", "expected"),
     [

@@ -192,7 +192,7 @@ def _ends(column: int, values: NDArray[np.float64]) -> tuple[float, float]:
     """The range of ages, or of logarithms of counts, as a card states it: rounded, so that it tells of no patient."""
     if CLINICAL[column] == "age":
         return rounded_range(values, 5)
-    low, high = rounded_range(np.exp(values), 1)
+    low, high = rounded_range(np.exp(values).round(4), 1)
     return math.log(max(low, 0.1)), math.log(high)
 
 
