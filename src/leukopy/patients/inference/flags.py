@@ -20,8 +20,8 @@ LEAST_LYMPHOCYTES = 0.4
 """Least share of a patient's readable pictures that the cell model must call lymphocytes for a decision.
 
 The share is .59 or more in each of the 163 lymphocytosis patients, .51 or more on slides of lymphocytes of six other
-laboratories, .19 or less on whole fields, and .04 or less on slides of other cells of five laboratories without leukaemia
-(``benchmarks/results/lymphocyte_share.json``)."""
+laboratories, .19 or less on whole fields, and .04 or less on slides of other cells of four laboratories, whose patients
+have no leukaemia (``benchmarks/results/lymphocyte_share.json``)."""
 
 FEW_LYMPHOCYTES = 0.5
 """Least share below which a patient is flagged all the same."""
