@@ -41,11 +41,9 @@ def main() -> None:
     asked = parser.parse_args()
     before, after = (pl.read_parquet(run / "crossval" / "oof.parquet") for run in (asked.before, asked.after))
     models = [name for name in after["model"].unique(maintain_order=True) if not name.startswith("permuted")]
-    figures: dict[str, object] = {
-        "commits": {
-            run.name: read_json(run / "run.json")["provenance"]["commit"] for run in (asked.before, asked.after)
-        }
-    }
+    runs = {"before": asked.before, "after": asked.after}
+    commits = {name: read_json(run / "run.json")["provenance"]["commit"] for name, run in runs.items()}
+    figures: dict[str, object] = {"commits": commits}
     for model in models:
         old, new = (table.filter(pl.col("model") == model) for table in (before, after))
         figures[model] = {
