@@ -95,6 +95,7 @@ def test_flags_come_as_sentences_and_as_words(judge: PatientJudge, path_of: Call
         ({"age": None}, "age is not known"),
         ({"lymphocytes": None}, "lymphocyte count is not known"),
         ({"age": None, "lymphocytes": None}, "age and lymphocyte count"),
+        ({"lymphocytes": 1500}, "looks like cells/µL"),
     ],
 )
 def test_what_is_missing_is_asked_for(

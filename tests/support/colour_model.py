@@ -49,6 +49,12 @@ class ColourModel:
         picture.save(path)
         return path
 
+    def draw_pale(self, path: Path, *, width: int = 64, height: int = 64) -> Path:
+        """Write a plain picture that the model takes for a lymphocyte, less green than those of `draw`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (width, height), (30, 190, 30)).save(path)
+        return path
+
     def draw_folder(self, folder: Path, count: int) -> list[str]:
         """Write ``count`` pictures, class after class in turn; returns the class of each, in the order of their ids."""
         codes = [taxonomy.FINE[index % len(taxonomy.FINE)].code for index in range(count)]

@@ -72,6 +72,17 @@ class FeatureReference(Settings):
     tumoral: float
 
 
+class ClinicalBounds(Settings):
+    """Bounds of the part that reads age and lymphocyte count: it is monotone in both, and constant outside."""
+
+    ages: tuple[float, float]
+    """Years. An age outside counts as the nearer end."""
+    counts: tuple[float, float]
+    """10^9/L. A count outside counts as the nearer end."""
+    log_odds: tuple[float, float]
+    """Floor and ceiling of the log-odds of tumoral by age and count alone, prevalence included."""
+
+
 class OperatingPoint(Settings):
     """A threshold on the probability, and what it gave in cross-validation on patients it was not chosen on."""
 
@@ -107,6 +118,8 @@ class PatientCard(Settings):
     """Least and greatest age of the training's patients, in years."""
     counts: tuple[float, float]
     """Least and greatest lymphocyte count of the training's patients, in 10^9/L."""
+    clinical: ClinicalBounds | None = None
+    """None where age and count are read by another model than naive Bayes, or not at all."""
     features: tuple[FeatureReference, ...] = ()
     """In the order of the D features; empty where they have no meaning for people."""
     metrics: tuple[Metric, ...] = ()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from leukopy.core.errors import InputError
 from leukopy.inference.rows import CellInput
 from leukopy.patients.card import Bag
+from leukopy.patients.data.plausibility import doubt_count
 from leukopy.patients.inference.cells import CellReader
 from leukopy.patients.inference.model import PatientModel, PatientResult
 from leukopy.patients.inference.rows import DECISIONS, weighed_most
@@ -69,13 +70,16 @@ class PatientJudge:
             path_of: where the picture of a cell lies, by the cell's id.
 
         Raises:
-            InputError: age, count or lymphocytes are missing, or none of their pictures can be read.
+            InputError: age, count or lymphocytes are missing, the count is doubtful, or none of the pictures can be
+                read.
             BundleError: the model, or the cell model that it reads, is absent, broken or foreign.
         """
         age, count = case.age, case.lymphocytes
         if age is None or count is None:
             missing = " and ".join(name for name, value in (("age", age), ("lymphocyte count", count)) if value is None)
             raise InputError(f"the patient's {missing} is not known. Enter it in the case to get this result.")
+        if doubt := doubt_count(count):
+            raise InputError(f"the patient's lymphocyte count {doubt}. Correct it in the case to get this result.")
         chosen = [cell.id for cell in cells if cell.counted and cell.code in LYMPHOCYTES]
         if not chosen:
             raise InputError("no cell of this case is a lymphocyte. Classify some as LY or LYA to get this result.")

@@ -28,14 +28,14 @@ EXAMPLES = [
 def ward(build_patient_model, colour_model, tmp_path, monkeypatch):
     """A cohort of two in the folder that is worked in, and a bundled model."""
     directions = np.array([[0], [2], [0]], np.float32)
-    build_patient_model(tmp_path / "models" / "lymphocytosis", colour_model.path, directions)
+    build_patient_model(tmp_path / "models" / "lymphocytosis", colour_model.path, directions, None, -1.2)
     monkeypatch.setattr(patient_store, "_patient_assets", lambda: tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     listed = ["patient_id,path"]
-    for patient_id, code in (("P1", "LY"), ("P2", "SNE")):
-        for number in range(3):
-            colour_model.draw(tmp_path / "ward" / patient_id / f"{number}.png", code)
-            listed.append(f"{patient_id},{patient_id}/{number}.png")
+    for number in range(3):
+        colour_model.draw(tmp_path / "ward" / "P1" / f"{number}.png", "LY", width=64 + number)
+        colour_model.draw_pale(tmp_path / "ward" / "P2" / f"{number}.png", width=64 + number)
+        listed += [f"{patient_id},{patient_id}/{number}.png" for patient_id in ("P1", "P2")]
     (tmp_path / "ward" / "patients.csv").write_text("patient_id,age,lymphocytes\nP1,60,8\nP2,60,8\n")
     (tmp_path / "ward" / "cells.csv").write_text("\n".join(listed))
     return tmp_path / "ward"
@@ -70,6 +70,33 @@ def test_failures_make_the_exit_code_3(ward):
     assert result.exit_code == EXIT_FAILURES
     assert "1 images or patients failed: out/failures.csv" in result.stderr
     assert "Tables: out" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("patient_id,age,lymphocytes\nP1,60,8000\nP2,60,8\n", "looks like cells/µL"),
+        ("patient_id,age,lymphocytes\nP1,,8\nP2,60,8\n", "the age is missing"),
+        ("patient_id,age,lymphocytes\nP1,60,8\nP2,60,8\nP3,60,8\n", "patient P3: has no image"),
+    ],
+)
+def test_what_a_scan_calls_a_problem_makes_the_exit_code_3(ward, table, told):
+    (ward / "patients.csv").write_text(table, encoding="utf-8")
+    scanned, judged = run("scan", ward), run("predict", ward, "--out", "out", "--no-pages")
+    assert scanned.exit_code == judged.exit_code == EXIT_FAILURES
+    assert told in scanned.stderr
+    assert told in judged.stderr
+    assert "1 problems of table and folders: out/problems.csv" in judged.stderr
+    assert len((ward.parent / "out" / "patients.csv").read_text().splitlines()) == 3
+
+
+def test_pictures_of_other_cells_make_the_exit_code_3(ward, colour_model):
+    for number in range(3):
+        colour_model.draw(ward / "P2" / f"{number}.png", "PLT", width=70 + number)
+    result = run("predict", ward, "--out", "out", "--no-pages")
+    assert result.exit_code == EXIT_FAILURES
+    assert "too few lymphocytes" in " ".join(result.stdout.split())
+    assert "1 images or patients failed: out/failures.csv" in result.stderr
 
 
 def test_a_saved_run_is_repeated(ward):

@@ -125,7 +125,7 @@ def test_the_general_layout(tmp_path: Path) -> None:
         "patient_id,label,age,birth_date,sample_date,lymphocytes,gender,ward",
         "b,tumoral,71.5,,,30,female,3",
         "a,Reactive,,1950-03-28,2024-03-28,6.5,M,",
-        "c,,40,1950-03-28,2024-03-28,NA,,",
+        "c,,74,1950-03-28,2024-03-28,NA,,",
         "d,1,,1950-03-28,,7,m,",
         reference_date=date(2014, 3, 28),
     )
@@ -133,7 +133,7 @@ def test_the_general_layout(tmp_path: Path) -> None:
     assert cohort.patients.rows() == [
         ("a", 0, pytest.approx(74.0, abs=0.01), 6.5, "M"),
         ("b", 1, 71.5, 30.0, "F"),
-        ("c", None, 40.0, None, None),
+        ("c", None, 74.0, None, None),
         ("d", 1, pytest.approx(64.0, abs=0.01), 7.0, "M"),
     ]
     assert reasons(cohort) == [("c", "missing_count")]
@@ -189,6 +189,7 @@ FLAWS = {
     "unreadable_number": ("lymphocytes", "many"),
     "impossible_age": ("age", "121"),
     "impossible_count": ("lymphocytes", "0"),
+    "doubtful_unit": ("lymphocytes", "7400"),
     "unknown_gender": ("gender", "W"),
     "unknown_label": ("label", "2"),
 }
@@ -207,11 +208,11 @@ def test_a_flaw_is_named_its_value_unknown_and_its_patient_kept(tmp_path: Path, 
     assert len(cohort.cells) == 4
 
 
-@pytest.mark.parametrize("count", ["-3", "0", "0.0", "2000.1", "45000"])
+@pytest.mark.parametrize("count", ["-3", "0", "0.0"])
 def test_impossible_counts(tmp_path: Path, count: str) -> None:
     cohort = general(tmp_path, "patient_id,age,lymphocytes", f"P1,70,{count}")
     assert reasons(cohort) == [("P1", "impossible_count")]
-    assert "10^9/L" in cohort.problems["message"][0], "a count per microlitre must be recognised as one"
+    assert "10^9/L" in cohort.problems["message"][0]
 
 
 @pytest.mark.parametrize("text", ["inf", "1e999", "1_000", "12 G/l", "<4", "1,234,567.8"])
@@ -229,7 +230,7 @@ def test_what_is_no_number(tmp_path: Path, text: str) -> None:
         ("2090-03-28", "2020-01-01", "impossible_date"),
         ("1950-03-28", "1871-01-01", "impossible_date"),
         ("1950-03-28", "spring", "impossible_date"),
-        ("1950-03-28", "2090-01-01", "impossible_age"),
+        ("1950-03-28", "2090-01-01", "impossible_date"),
         ("", "2020-01-01", "missing_age"),
     ],
 )
@@ -416,7 +417,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(
     assert reasons(cohort) == reasons(other)
     assert set(cohort.patients["patient_id"]) == set(rows)
     assert set(cohort.problems["reason"]) <= set(PROBLEM_REASONS)
-    named = {"missing_age", "missing_count", "unreadable_number", "impossible_age", "impossible_count"}
+    named = set(FLAWS) - {"unknown_gender", "unknown_label"}
     nulls = sum(cohort.patients.select(pl.col("age", "lymphocytes").null_count()).row(0))
     assert len(cohort.problems.filter(pl.col("reason").is_in(named))) == nulls
 

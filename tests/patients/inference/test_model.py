@@ -12,8 +12,9 @@ from leukopy import taxonomy
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.inference.rows import CellInput
-from leukopy.patients.card import Bag, CellNetwork, FeatureReference
+from leukopy.patients.card import Bag, CellNetwork, ClinicalBounds, FeatureReference
 from leukopy.patients.inference.cells import GRID, CellReader, cover
+from leukopy.patients.inference.flags import input_flags, too_few_lymphocytes
 from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES
 from leukopy.patients.inference.model import PatientModel, rectified
 from leukopy.patients.store import open_patient_bundle, write_patient_bundle
@@ -99,6 +100,61 @@ def test_values_beyond_the_training_are_said(model, bag):
     assert "19 years" in said[0]
     assert "301 × 10⁹/L" in said[1]
     assert not [flag for flag in model.predict(bag).flags if flag.word == "outside_training"]
+
+
+@pytest.mark.parametrize(
+    ("clinical", "told"),
+    [
+        ([60, 0.5], "0.5 × 10⁹/L, lies outside the training's, 4 to 300 × 10⁹/L; it counts as 4.7 × 10⁹/L."),
+        ([60, 500], "500 × 10⁹/L, lies outside the training's, 4 to 300 × 10⁹/L; it counts as 300 × 10⁹/L."),
+        ([97, 8], "97 years, lies outside the training's, 20 to 90 years; it counts as 88 years."),
+    ],
+)
+def test_a_value_beyond_the_training_is_told_with_the_value_it_counts_as(model, bag, clinical, told):
+    bounds = ClinicalBounds(ages=(20, 88), counts=(4.7, 300), log_odds=(-6.9, 6.9))
+    card = model.card.model_copy(update={"clinical": bounds})
+    found = list(input_flags(Bag("P1", bag.cells, np.array(clinical, np.float32)), card, None))
+    assert [flag.word for flag in found] == ["outside_training"]
+    assert told in found[0].message
+    assert not list(input_flags(Bag("P1", bag.cells, np.array([60, 4.2], np.float32)), card, None))
+
+
+@pytest.mark.parametrize(
+    ("classes", "decision"),
+    [
+        (["LY"] * 4 + ["MO"] * 6, True),
+        (["LY"] * 39 + ["NEU"] * 61, False),
+        (["PLT"] * 3, False),
+        (["LY"], True),
+    ],
+)
+def test_a_decision_needs_two_fifths_of_lymphocytes(classes, decision):
+    refusal = too_few_lymphocytes(classes)
+    assert (refusal is None) is decision
+    if refusal:
+        assert f"calls {classes.count('LY')} of the {len(classes)} pictures lymphocytes" in refusal.message
+        assert "40 % of them" in refusal.message
+
+
+def test_the_shipped_model_is_monotone_and_bounded_in_age_and_count():
+    """Of the network itself, by what age and count change in its answer; the card states floor and ceiling."""
+    model = PatientModel.open()
+    cells = np.array([[each.reactive for each in model.card.features]], np.float32)
+    unknown = model.run(cells, UNKNOWN)[0].mean()
+    prior = np.log(model.card.prevalence / (1 - model.card.prevalence))
+
+    def log_odds(age: float, count: float) -> float:
+        return float(model.run(cells, np.array([age, count], np.float32))[0].mean() - unknown + prior)
+
+    floor, ceiling = model.card.clinical.log_odds
+    by_count = [[log_odds(age, count) for count in np.geomspace(0.01, 2000, 80)] for age in (np.nan, 5, 60, 99)]
+    by_age = [[log_odds(age, count) for age in np.linspace(0, 120, 61)] for count in (np.nan, 0.5, 5, 8)]
+    for curve in (*by_count, *by_age):
+        assert (np.diff(curve) > -1e-3).all()
+        assert floor - 0.01 <= min(curve) <= max(curve) <= ceiling + 0.01
+    assert log_odds(60, 0.1) == pytest.approx(log_odds(60, 4), abs=1e-3)
+    assert log_odds(60, 0.1) < log_odds(60, 8) - 2
+    assert (-7, 7) <= (floor, ceiling) <= (0, 7)
 
 
 def test_the_interval_is_that_of_other_cells_of_the_patient(model, bag):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.patients.card import Bag
 from leukopy.patients.models.statistics import NaiveBayes, bag_statistics
 from leukopy.patients.training import PatientRecipe, fit_ensemble
-from leukopy.patients.training.estimators import fit
+from leukopy.patients.training.estimators import fit, held_range
 from leukopy.patients.training.networks import export_patient_model
 from support.recipes import recipes_of
 
@@ -132,9 +133,17 @@ def test_permuted_labels_come_out_at_chance() -> None:
     assert 0.3 < np.mean((found > 0) == truth) < 0.7
 
 
+ANYWHERE = (np.array([[0, -9], [120, 9]]), (-99.0, 99.0))
+"""Held nowhere, and without limits."""
+
+
+def clinical_log_odds(net: torch.nn.Module, age: float, count: float) -> float:
+    return float(net(torch.zeros(1, 1), torch.tensor([age, count]))[0])
+
+
 def test_naive_bayes_is_the_sum_of_the_logarithms_of_two_densities() -> None:
     mean, variance = np.array([[50, 1.6], [70, 2.5]]), np.array([[100, 0.1], [120, 0.6]])
-    net = NaiveBayes(0.3, mean, variance)
+    net = NaiveBayes(0.3, (mean, variance), *ANYWHERE)
     age, count = 64.0, 9.0
 
     def density(label: int, column: int, value: float) -> float:
@@ -143,9 +152,107 @@ def test_naive_bayes_is_the_sum_of_the_logarithms_of_two_densities() -> None:
     evidence = [
         density(1, column, value) - density(0, column, value) for column, value in ((0, age), (1, math.log(count)))
     ]
-    cells = torch.zeros(1, 1)
-    assert net(cells, torch.tensor([age, count]))[0].item() == pytest.approx(0.3 + sum(evidence), abs=1e-4)
-    assert net(cells, torch.tensor([torch.nan, count]))[0].item() == pytest.approx(0.3 + evidence[1], abs=1e-4)
+    assert clinical_log_odds(net, age, count) == pytest.approx(0.3 + sum(evidence), abs=1e-4)
+    assert clinical_log_odds(net, math.nan, count) == pytest.approx(0.3 + evidence[1], abs=1e-4)
+    assert clinical_log_odds(net, math.nan, math.nan) == pytest.approx(0.3)
+
+
+@pytest.fixture(scope="module")
+def bags() -> list[Bag]:
+    """Reactive counts are narrow and low, tumoral ones wide: the plain log-ratio turns back below the means."""
+    rng = np.random.default_rng(3)
+    numbers = [
+        (rng.normal(50 + 25 * label, 18 - 6 * label), np.exp(rng.normal(1.6 + 1.2 * label, 0.2 + 0.9 * label)))
+        for label in [0, 1] * 50
+    ]
+    nobody = np.zeros((1, 1), np.float32)
+    return [Bag(f"P{row}", nobody, np.array(each, np.float32), row % 2) for row, each in enumerate(numbers)]
+
+
+@pytest.fixture(scope="module")
+def net(bags: list[Bag]) -> torch.nn.Module:
+    return fit(recipe(fusion="none", model={"kind": "clinical"}), bags, [], seed=0).module("")
+
+
+class TestClinicalCurve:
+    """Age and count by naive Bayes: monotone, constant outside the training, between a floor and a ceiling."""
+
+    @pytest.mark.parametrize("age", [5.0, 40.0, 75.0, 99.0, math.nan])
+    def test_more_lymphocytes_never_speak_against_tumoral(self, net: torch.nn.Module, age: float) -> None:
+        found = [clinical_log_odds(net, age, count) for count in np.geomspace(0.01, 2000, 400)]
+        assert (np.diff(found) >= 0).all()
+        assert found[-1] > found[0] + 3
+
+    @pytest.mark.parametrize("count", [0.5, 4.0, 7.0, math.nan])
+    def test_more_years_never_speak_against_tumoral(self, net: torch.nn.Module, count: float) -> None:
+        found = [clinical_log_odds(net, age, count) for age in np.linspace(0, 120, 241)]
+        assert (np.diff(found) >= 0).all()
+
+    @pytest.mark.parametrize(("column", "end"), [(0, min), (0, max), (1, min), (1, max)])
+    def test_it_is_constant_outside_the_training(
+        self, net: torch.nn.Module, bags: list[Bag], column: int, end: Callable[[Iterable[float]], float]
+    ) -> None:
+        extreme = end(float(bag.clinical[column]) for bag in bags)
+        further, furthest = (extreme + 5, extreme + 9) if end is max else (extreme / 2, extreme / 4)
+        numbers = [[50.0, 5.0], [50.0, 5.0]]
+        numbers[0][column], numbers[1][column] = further, furthest
+        assert clinical_log_odds(net, *numbers[0]) == clinical_log_odds(net, *numbers[1])
+
+    def test_its_odds_are_a_thousand_to_one_at_most(self, net: torch.nn.Module) -> None:
+        floor, ceiling = net.bounds()
+        assert ceiling == pytest.approx(math.log(1000), abs=0.01)
+        assert floor >= -ceiling
+        found = [clinical_log_odds(net, age, count) for age in (0, 50, 120) for count in (0.0, 0.1, 5, 2000)]
+        assert min(found) == pytest.approx(floor, abs=1e-5)
+        assert max(found) == pytest.approx(ceiling, abs=1e-5)
+
+    def test_between_the_means_it_is_the_plain_ratio_of_gaussians(self, net: torch.nn.Module, bags: list[Bag]) -> None:
+        numbers = np.array([[bag.clinical[0], math.log(bag.clinical[1])] for bag in bags], np.float64)
+        sides = [numbers[label::2] for label in (0, 1)]
+        age, count = 58.0, 6.0
+        literal = sum(
+            norm.logpdf(value, sides[1][:, column].mean(), sides[1][:, column].std())
+            - norm.logpdf(value, sides[0][:, column].mean(), sides[0][:, column].std())
+            for column, value in ((0, age), (1, math.log(count)))
+        )
+        assert clinical_log_odds(net, age, count) == pytest.approx(literal, abs=1e-4)
+
+    def test_the_exported_network_holds_what_is_unknown_apart(self, net: torch.nn.Module) -> None:
+        session = onnxruntime.InferenceSession(export_patient_model([net], 1))
+        for clinical in ((60, 5), (math.nan, 1), (60, math.nan), (math.nan, math.nan), (10, 0.1), (110, 900)):
+            inputs = {"cells": np.zeros((1, 1), np.float32), "clinical": np.array(clinical, np.float32)}
+            found = session.run(["logits"], inputs)[0]
+            assert found[0] == pytest.approx(clinical_log_odds(net, *map(float, clinical)), abs=1e-4)
+
+
+def test_the_clinical_range_is_rounded_and_tells_of_no_patient(bags: list[Bag]) -> None:
+    numbers = [(22.3, 3.2), (61.0, 5.0), (58.0, 7.1), (88.4, 295.0)]
+    four = [replace(bag, clinical=np.array(each, np.float32)) for bag, each in zip(bags, numbers, strict=False)]
+    held = fit(recipe(fusion="none", model={"kind": "clinical"}), four, [], seed=0).module("").held.numpy()
+    assert held[1, 1] == pytest.approx(math.log(295))
+    assert held[0, 0] >= 20
+    assert held[1, 0] <= 90
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance", "expected"),
+    [
+        ((1.6, 2.8), (0.04, 1.2), (1.6 - 1.2 * 0.04 / 1.16, 5.0)),  # the first is narrower: turns below it
+        ((50.0, 75.0), (400.0, 144.0), (0.0, 75 + 25 * 144 / 256)),  # the second is narrower: turns above it
+        ((2.8, 1.6), (1.2, 0.04), (1.6 - 1.2 * 0.04 / 1.16, 5.0)),  # falling with the number
+        ((1.0, 2.0), (0.5, 0.5), (0.0, 5.0)),  # a straight line never turns
+    ],
+)
+def test_the_held_range_ends_at_the_turning_point(
+    mean: tuple[float, float], variance: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    ends = (0.0, 5.0 if mean[0] < 10 else 100.0)
+    found = held_range(np.array(mean), np.array(variance), ends)
+    assert found == pytest.approx(expected)
+    grid = np.linspace(*found, 500)
+    ratio = norm.logpdf(grid, mean[1], math.sqrt(variance[1])) - norm.logpdf(grid, mean[0], math.sqrt(variance[0]))
+    steps = np.diff(ratio) * (1 if mean[1] > mean[0] else -1)
+    assert (steps > -1e-9).all()
 
 
 def test_statistics_leave_out_what_a_cell_has_not() -> None:

@@ -1,6 +1,7 @@
 """Patients judged from files to tables and pages, with a model whose answer is known: the greener, the more tumoral.
 
-Lymphocytes are plain green pictures for the cell model of these tests, and neutrophils plain black ones.
+Lymphocytes are plain green pictures for the cell model of these tests, and neutrophils plain black ones. Each picture
+has a size of its own, since the same file twice is a copy.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, InputError, ManifestError, OutputError, SettingsError
@@ -27,33 +29,40 @@ from leukopy.patients.workflows.predict import (
     report_patients,
     submission,
 )
+from leukopy.patients.workflows.scan import ScanPatientsSettings, scan_patients
+from leukopy.synthesis import draw_cell
 
 FILES = {
     "cells.parquet", "failures.csv", "features.parquet", "patients", "patients.csv", "patients.parquet", "problems.csv",
     "report.html", "run.json", "submission.csv",
 }  # fmt: skip
 GREENER = np.array([[0, 0], [1.5, 2.5], [0, 0]], np.float32)
+BIAS = -1.2
 
 
 @pytest.fixture(scope="module")
 def model(build_patient_model, colour_model, tmp_path_factory):
-    return build_patient_model(tmp_path_factory.mktemp("models") / "green", colour_model.path, GREENER)
+    return build_patient_model(tmp_path_factory.mktemp("models") / "green", colour_model.path, GREENER, None, BIAS)
 
 
 @pytest.fixture(scope="module")
 def ward(colour_model, tmp_path_factory):
-    """P2 is green (tumoral), P10 black (reactive) of unknown age, P11 a mix with a broken image, P12 all broken."""
+    """P2 is green (tumoral), P10 pale (reactive) of unknown age, P11 a mix with a broken image, P12 all broken, and P14
+    all neutrophils but one."""
     folder = tmp_path_factory.mktemp("cohorts") / "ward"
-    bags = {"P2": ["LY"] * 12, "P10": ["SNE"] * 12, "P11": ["LY"] * 6 + ["SNE"] * 2, "P12": []}
+    bags = {"P2": ["LY"] * 12, "P11": ["LY"] * 6 + ["SNE"] * 2, "P14": ["SNE"] * 11 + ["LY"]}
     for patient_id, codes in bags.items():
         for number, code in enumerate(codes):
-            colour_model.draw(folder / patient_id / f"c{number:02}.png", code)
+            size = {"width": 64 + number, "height": 64 + int(patient_id[1:])}
+            colour_model.draw(folder / patient_id / f"c{number:02}.png", code, **size)
+    for number in range(12):
+        colour_model.draw_pale(folder / "P10" / f"c{number:02}.png", width=64 + number)
     (folder / "P11" / "c99.png").write_text("no picture")
     (folder / "P12").mkdir()
     for number in range(2):
         (folder / "P12" / f"{number}.png").write_bytes(b"")
     (folder / "patients.csv").write_text(
-        "patient_id,label,age,lymphocytes\nP10,0,,5.5\nP2,,70,40\nP11,,50,400\nP12,,50,10\nP13,,50,10\n"
+        "patient_id,label,age,lymphocytes\nP10,0,,5.5\nP2,,70,40\nP11,,50,400\nP12,,50,10\nP13,,50,10\nP14,,50,10\n"
     )
     return folder
 
@@ -73,10 +82,10 @@ def test_every_patient_with_an_image_is_a_row(judged):
     assert {path.name for path in judged.folder.iterdir()} == FILES
     patients = pl.read_parquet(judged.folder / "patients.parquet")
     assert patients.schema == pl.Schema(JUDGED_SCHEMA)
-    assert patients["patient_id"].to_list() == ["P2", "P10", "P11", "P12"]
-    assert patients["decision"].to_list() == ["tumoral", "reactive", "tumoral", None]
-    assert patients["cells"].to_list() == [12, 12, 8, 0]
-    assert patients["cells_failed"].to_list() == [0, 0, 1, 2]
+    assert patients["patient_id"].to_list() == ["P2", "P10", "P11", "P12", "P14"]
+    assert patients["decision"].to_list() == ["tumoral", "reactive", "tumoral", None, None]
+    assert patients["cells"].to_list() == [12, 12, 8, 0, 12]
+    assert patients["cells_failed"].to_list() == [0, 0, 1, 2, 0]
     written = pl.read_csv(judged.folder / "patients.csv")
     assert written.columns == list(JUDGED_SCHEMA)
     np.testing.assert_allclose(written["probability"].drop_nulls(), patients["probability"].drop_nulls(), atol=1e-5)
@@ -86,7 +95,7 @@ def test_the_figures_are_those_of_the_model(judged):
     row = judged.patients.row(0, named=True)
     green = (225 - 127) / 128
     clinical = 0.02 * 10 + 0.5 * math.log2(40 / 8)
-    assert row["log_odds"] == pytest.approx(2 * green + clinical, abs=1e-4)
+    assert row["log_odds"] == pytest.approx(2 * green + clinical + BIAS, abs=1e-4)
     assert row["probability"] == pytest.approx(1 / (1 + math.exp(-row["log_odds"])), abs=1e-6)
     assert row["clinical_effect"] == pytest.approx(clinical, abs=1e-5)
     assert row["spread"] == pytest.approx(0.5 * green, abs=1e-4)
@@ -96,15 +105,57 @@ def test_the_figures_are_those_of_the_model(judged):
 def test_flags_say_what_must_be_known(judged):
     flags = dict(judged.patients.select("patient_id", "flags").iter_rows())
     assert flags["P2"] == []
-    assert flags["P10"] == ["clinical_missing", "not_lymphocytes"]
+    assert flags["P10"] == ["clinical_missing"]
     assert {"outside_training", "few_cells"} <= set(flags["P11"])
     assert flags["P12"] == ["no_cell_read"]
+    assert flags["P14"] == ["too_few_lymphocytes"]
+
+
+def test_a_patient_of_other_cells_gets_no_decision_but_the_reason(judged):
+    row = judged.patients.row(by_predicate=pl.col("patient_id") == "P14", named=True)
+    unknown = [name for name in JUDGED_SCHEMA if row[name] is None]
+    assert unknown == [
+        "label", "probability", "low", "high", "decision", "operating_point", "threshold", "log_odds",
+        "clinical_effect", "cells_effect", "spread",
+    ]  # fmt: skip
+    assert row["other_cells"] == pytest.approx(11 / 12)
+    assert "calls 1 of the 12 pictures lymphocytes, and a decision needs 40 % of them" in row["remarks"][0]
+    cells = pl.read_parquet(judged.folder / "cells.parquet").filter(pl.col("patient_id") == "P14")
+    assert cells["coarse"].to_list() == ["NEU"] * 11 + ["LY"]
+    assert cells.select("influence", "weight", "heat").null_count().row(0) == (12, 12, 12)
+    text = (judged.folder / "patients" / "P14.html").read_text()
+    assert "a decision needs 40 % of them" in text
+    assert "Neutrophil" in text
+    assert "Probability and decision" not in text
+    assert "2 of the patients get no decision" in judged.report.read_text()
+
+
+def test_an_image_counts_once(ward, model, tmp_path):
+    """A copy in the folder of a patient, and an image of another patient."""
+    shutil.copytree(ward, tmp_path / "ward")
+    shutil.copy(tmp_path / "ward" / "P2" / "c00.png", tmp_path / "ward" / "P2" / "c00 - Copy.png")
+    shutil.copy(tmp_path / "ward" / "P2" / "c01.png", tmp_path / "ward" / "P10" / "z.png")
+    settings = PredictPatientsSettings(path=tmp_path / "ward", model=str(model), pages=False)
+    result = predict_patients(settings, tmp_path / "out")
+    assert result.patients["cells"].to_list() == [12, 13, 8, 0, 12]
+    same = result.problems.filter(pl.col("reason") == "same_image").sort("patient_id", descending=True)
+    assert same["patient_id"].to_list() == ["P2", "P10"]
+    assert same["message"][0].startswith("P2/c00.png: is the same file as P2/c00 - Copy.png")
+    assert "P2/c01.png of patient P2" in same["message"][1]
+
+
+def test_problems_are_those_of_a_scan(ward, judged):
+    scanned = scan_patients(ScanPatientsSettings(path=ward)).problems
+    assert judged.problems.equals(scanned)
+    assert not scanned.is_empty()
 
 
 def test_cells_are_rows_with_class_and_influence(judged):
     cells = pl.read_parquet(judged.folder / "cells.parquet")
     assert cells.schema == pl.Schema(BAG_CELL_SCHEMA)
-    assert cells.group_by("patient_id", maintain_order=True).len().rows() == [("P2", 12), ("P10", 12), ("P11", 8)]
+    assert cells.group_by("patient_id", maintain_order=True).len().rows() == [
+        ("P2", 12), ("P10", 12), ("P11", 8), ("P14", 12),
+    ]  # fmt: skip
     mixed = cells.filter(pl.col("patient_id") == "P11")
     assert mixed["coarse"].to_list() == ["LY"] * 6 + ["NEU"] * 2
     assert (mixed["influence"].to_numpy()[:6] > 0).all()
@@ -127,6 +178,7 @@ def test_failures_name_images_and_patients(judged):
         ("P12", "P12/0.png", "empty_file"),
         ("P12", "P12/1.png", "empty_file"),
         ("P12", None, "no_cell_read"),
+        ("P14", None, "too_few_lymphocytes"),
     ]
     problems = pl.read_csv(judged.folder / "problems.csv", schema=PROBLEM_SCHEMA)
     assert {("P10", "missing_age"), ("P13", "no_images")} <= set(problems.select("patient_id", "reason").rows())
@@ -140,7 +192,7 @@ def test_the_submission_holds_patients_without_label(judged):
 
 def test_each_page_stands_alone_and_says_what_it_is(judged):
     pages = sorted(judged.folder.glob("patients/*.html"))
-    assert [page.name for page in pages] == ["P10.html", "P11.html", "P12.html", "P2.html"]
+    assert [page.name for page in pages] == ["P10.html", "P11.html", "P12.html", "P14.html", "P2.html"]
     for page in pages:
         assert "What speaks for and against" not in page.read_text()  # of features without names
         assert "made by occlusion" not in page.read_text()
@@ -167,7 +219,7 @@ def test_a_patients_page_says_why(judged):
     ):
         assert words in text, words
     assert text.count('alt="heat map of ') == 5
-    assert "the patient was not judged" in (judged.folder / "patients" / "P12.html").read_text()
+    assert "the patient gets no decision" in (judged.folder / "patients" / "P12.html").read_text()
 
 
 def test_the_operating_point_is_the_one_asked_for(settings, tmp_path):
@@ -377,6 +429,43 @@ def test_names_of_features_stay_text_and_the_pages_are_those_of_the_tables(descr
         assert "{{ 7 * 7 }}" in text
         assert "What speaks for and against" in text
         assert (tmp_path / "again" / "patients" / page.name).read_text() == text
+
+
+def write_ward(root, bags):
+    """A cohort of bags of image files, all of one age and count."""
+    root.mkdir(exist_ok=True)
+    (root / "patients.csv").write_text(
+        "patient_id,age,lymphocytes\n" + "".join(f"{patient_id},60,8\n" for patient_id in bags), encoding="utf-8"
+    )
+    listed = [f"{patient_id},{path}\n" for patient_id, paths in bags.items() for path in paths]
+    (root / "cells.csv").write_text("patient_id,path\n" + "".join(listed), encoding="utf-8")
+    return PredictPatientsSettings(path=root / "patients.csv", cells=root / "cells.csv", shown=0, pages=False)
+
+
+def test_drawn_cells_of_other_classes_get_no_decision_by_the_shipped_model(tmp_path):
+    bags = {code: [tmp_path / f"{code}{seed}.png" for seed in range(6)] for code in ("SNE", "EO", "PLT", "LY")}
+    for code, paths in bags.items():
+        for seed, path in enumerate(paths):
+            Image.fromarray(draw_cell(code, seed=seed, size=224).image).save(path)
+    result = predict_patients(write_ward(tmp_path / "ward", bags), tmp_path / "out")
+    decided = result.patients.filter(pl.col("decision").is_not_null())
+    assert decided["patient_id"].to_list() == ["LY"]
+    assert result.failures["reason"].to_list() == ["too_few_lymphocytes"] * 3
+
+
+@pytest.mark.real_data
+def test_slides_of_other_cells_and_whole_fields_get_no_decision_by_the_shipped_model(real_data, tmp_path):
+    cells = real_data / "cells" / "pbc"
+    labels = pl.read_csv(cells / "labels.csv", infer_schema_length=None).filter(pl.col("split") == "train")
+    bags = {
+        name: [cells / file for file in labels.filter(pl.col("class8") == name)["file"].head(12)]
+        for name in ("neutrophil", "platelet", "monocyte", "lymphocyte")
+    }
+    bags["fields"] = sorted((real_data / "fields" / "bccd" / "training").rglob("*.jpg"))[:12]
+    assert all(len(paths) == 12 for paths in bags.values())
+    result = predict_patients(write_ward(tmp_path / "ward", bags), tmp_path / "out")
+    decided = result.patients.filter(pl.col("decision").is_not_null())
+    assert decided["patient_id"].to_list() == ["lymphocyte"]
 
 
 @pytest.mark.real_data

@@ -106,11 +106,22 @@ def test_a_scan_names_every_problem_and_writes_them(tmp_path: Path) -> None:
 def test_a_file_that_two_patients_share_is_named(tmp_path: Path) -> None:
     root = draw_patients(SMALL.model_copy(update={"patients": 2}), tmp_path / "ward").folder
     (root / "D2" / "cell_001.png").write_bytes((root / "D1" / "cell_002.png").read_bytes())
-    assert scan_patients(ScanPatientsSettings(path=root)).problems.is_empty()
-    problems = scan_patients(ScanPatientsSettings(path=root, check=True)).problems
-    assert problems.rows() == [
-        ("D2", "same_image", "D2/cell_001.png: is the same file as D1/cell_002.png. Remove one of them.")
-    ]
+    result = scan_patients(ScanPatientsSettings(path=root))
+    assert result.problems["reason"].to_list() == ["same_image"]
+    assert "D2/cell_001.png: is the same file as D1/cell_002.png of patient D1" in result.problems["message"][0]
+    assert result.groups["cells"].sum() == open_cohort(root).cells.height
+
+
+def test_a_copy_in_the_folder_of_a_patient_counts_once(tmp_path: Path) -> None:
+    root = draw_patients(SMALL.model_copy(update={"patients": 2}), tmp_path / "ward").folder
+    before = open_cohort(root).cells.height
+    for name in ("cell_001 - Copy.png", "cell_001 (1).png"):
+        (root / "D1" / name).write_bytes((root / "D1" / "cell_001.png").read_bytes())
+    (root / "D1" / "empty.png").touch()
+    (root / "D1" / "empty2.png").touch()
+    result = scan_patients(ScanPatientsSettings(path=root))
+    assert result.problems.select("patient_id", "reason").rows() == [("D1", "same_image")] * 2
+    assert result.groups["cells"].sum() == before + 2  # what is empty fails where it is read
 
 
 def test_a_scan_of_nothing_is_one_line(tmp_path: Path) -> None:

@@ -98,6 +98,11 @@ def test_what_is_trained_judges_new_patients(cohort: Path, tmp_path: Path) -> No
     assert len(card.features) == card.model.features
     assert {metric.data for metric in card.metrics} == {"nested cross-validation of 16 patients, 1 repeats"}
     assert card.ages[0] % 5 == card.ages[1] % 5 == 0
+    assert card.clinical is not None
+    floor, ceiling = card.clinical.log_odds
+    assert -6.9 <= floor < 0 < ceiling <= 6.9
+    assert card.ages[0] <= card.clinical.ages[0] < card.clinical.ages[1] <= card.ages[1]
+    assert card.counts[0] <= card.clinical.counts[0] < card.clinical.counts[1] <= card.counts[1]
     found = predict_patients(
         PredictPatientsSettings(path=cohort, model=str(trained.bundle), pages=False, shown=0), tmp_path / "judged"
     )

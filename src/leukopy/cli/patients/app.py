@@ -32,7 +32,7 @@ app.command()(train)
 app.command()(ablate)
 app.command()(demo)
 
-_SHOWN = 40
+_SHOWN, _SHOWN_PROBLEMS = 40, 10
 
 
 @app.command()
@@ -78,8 +78,9 @@ def predict(  # noqa: PLR0913, PLR0917 (one option per setting)
 ) -> None:
     """Judge patients: probability of tumoral, decision, how sure, and the cells that weighed most.
 
-    The cohort is laid out as `leukopy patients scan` reads it. Images that cannot be read, and patients of whom none
-    can, are listed in `failures.csv` and make the exit code 3. Examples:
+    The cohort is laid out as `leukopy patients scan` reads it. The exit code is 3 where that command finds a problem
+    (`problems.csv`), where an image cannot be read, and where a patient gets no decision, since none of the images can
+    be read or they do not show lymphocytes (`failures.csv`). Examples:
 
         leukopy patients predict ward/ --out results/ward
 
@@ -130,9 +131,12 @@ def _end(result: PredictPatientsResult) -> None:
     """Say where things lie, and exit with a code that tells of failures."""
     say(f"Report: {result.report}" if result.report else f"Tables: {result.folder}")
     if len(result.problems):
-        say(f"{len(result.problems):,} oddities of table and folders: {result.folder / 'problems.csv'}")
+        for message in result.problems["message"][:_SHOWN_PROBLEMS]:
+            say(message)
+        say(f"{len(result.problems):,} problems of table and folders: {result.folder / 'problems.csv'}")
     if len(result.failures):
         say(f"{len(result.failures):,} images or patients failed: {result.folder / 'failures.csv'}")
+    if len(result.problems) or len(result.failures):
         raise typer.Exit(EXIT_FAILURES)
 
 
@@ -150,7 +154,7 @@ def _table(result: PredictPatientsResult) -> Table:
             escape(row["patient_id"]),
             f"{row['probability']:.2f}" if judged else "–",
             interval,
-            row["decision"] or "not judged",
+            row["decision"] or "none",
             f"{row['cells']:,}",
             ", ".join(row["flags"]).replace("_", " "),
         )

@@ -68,9 +68,7 @@ def scan(
             show_default="2020-01-01 for the lymphocytosis challenge, else none",
         ),
     ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Decode every image; find files that are there twice.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Decode every image.")] = False,
     out: Annotated[Path | None, typer.Option(help="A .csv file for the problems.")] = None,
 ) -> None:
     """Count a cohort's patients and cells, and name what is missing, impossible or left out.

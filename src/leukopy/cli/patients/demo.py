@@ -55,9 +55,9 @@ def demo(
 def _table(result: DemoPatientsResult) -> Table:
     from rich.table import Table
 
-    threshold = result.judged.patients["threshold"][0]
-    title = f"Drawn patients; the decision is tumoral from a probability of {threshold:.2f} on"
-    table = Table("patient", title=title, caption=RESEARCH_USE_ONLY)
+    thresholds = result.judged.patients["threshold"].drop_nulls()
+    said = f"; the decision is tumoral from a probability of {thresholds[0]:.2f} on" if len(thresholds) else ""
+    table = Table("patient", title=f"Drawn patients{said}", caption=RESEARCH_USE_ONLY)
     for name in ("age", "count, 10⁹/L", "cells", "tumoral", "decision", "drawn as"):
         table.add_column(name, justify="left" if name in ("decision", "drawn as") else "right")
     for row in result.judged.patients.iter_rows(named=True):
@@ -66,8 +66,8 @@ def _table(result: DemoPatientsResult) -> Table:
             f"{row['age']:.0f}",
             f"{row['lymphocytes']:.1f}",
             str(row["cells"]),
-            f"{row['probability']:.2f}",
-            row["decision"],
+            "–" if row["probability"] is None else f"{row['probability']:.2f}",
+            row["decision"] or "none",
             result.drawn[row["patient_id"]],
         )
     return table

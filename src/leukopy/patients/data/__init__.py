@@ -2,6 +2,7 @@
 
 from leukopy.patients.data.cards import CHALLENGE_DATE, COHORTS, CohortCard
 from leukopy.patients.data.cohort import PATIENT_CELL_SCHEMA, PATIENT_SCHEMA, PROBLEM_SCHEMA, Cohort, open_cohort
+from leukopy.patients.data.copies import without_copies
 from leukopy.patients.data.values import PROBLEM_REASONS
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "Cohort",
     "CohortCard",
     "open_cohort",
+    "without_copies",
 ]

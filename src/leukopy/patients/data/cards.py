@@ -74,9 +74,9 @@ COHORTS: Registry[CohortCard] = Registry(
             url="none",
             how_to_get="Write a table with one row per patient, and put the images of each into a folder.",
             layout="a CSV, TSV or Parquet file with the column patient_id, and label (0 or reactive, 1 or tumoral, "
-            "empty where unknown), age (years) or birth_date and sample_date (YYYY-MM-DD), lymphocytes (10^9/L), "
-            "gender (F, M) where you have them; beside it a folder of images for each patient, named as patient_id, or "
-            "a manifest (columns patient_id, path) anywhere",
+            "empty where unknown), age (years) or birth_date and sample_date (YYYY-MM-DD), lymphocytes (10^9/L, or the "
+            "unit in lymphocytes_unit: cells/µL), gender (F, M) where you have them; beside it a folder of images for "
+            "each patient, named as patient_id, or a manifest (columns patient_id, path) anywhere",
             notes=("Dates of birth need sample_date, or --reference-date, to become ages.",),
         ),
     },

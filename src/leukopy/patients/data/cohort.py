@@ -12,10 +12,11 @@ from typing import Any
 
 import polars as pl
 
-from leukopy.core.errors import InputError, ManifestError
+from leukopy.core.errors import InputError, ManifestError, SettingsError
 from leukopy.core.tables import Row, Table, column_name, read_header
 from leukopy.patients.data.cards import CHALLENGE_DATE
 from leukopy.patients.data.images import PatientImage, images_in_folders, images_listed, stray_images
+from leukopy.patients.data.plausibility import in_future
 from leukopy.patients.data.tables import find_tables, find_workbooks, read_table
 from leukopy.patients.data.values import Problem, Reading, read_patients
 
@@ -81,7 +82,9 @@ _CHALLENGE = _Layout(
     reference=CHALLENGE_DATE,
     parts=("trainset", "testset"),
 )
-_GENERAL_FIELDS = ("patient_id", "label", "age", "birth_date", "sample_date", "lymphocytes", "gender")
+_GENERAL_FIELDS = (
+    "patient_id", "label", "age", "birth_date", "sample_date", "lymphocytes", "lymphocytes_unit", "gender",
+)  # fmt: skip
 _GENERAL = _Layout(name=None, columns={name: name for name in _GENERAL_FIELDS}, needed=("patient_id",))
 
 
@@ -95,12 +98,12 @@ def open_cohort(path: Path, *, cells: Path | None = None, reference_date: date |
       or in ``trainset/`` and ``testset/``; these may have tables of their own, which go before the one beside them.
       It states no date of sampling: **ages are counted at 1 January 2020** unless ``reference_date`` is given.
     - **General**: a table (CSV, TSV, Parquet) with patient_id, and where known label (0 or reactive, 1 or tumoral), age
-      (years) or birth_date and sample_date (``YYYY-MM-DD``), lymphocytes (10^9/L), gender; images in
-      ``<patient_id>/`` beside the table. Ages come from ``age``, else they are counted at ``sample_date``, else at
-      ``reference_date``.
+      (years) or birth_date and sample_date (``YYYY-MM-DD``), lymphocytes (10^9/L, or the unit in lymphocytes_unit),
+      gender; images in ``<patient_id>/`` beside the table. Ages come from ``age``, else they are counted at
+      ``sample_date``, else at ``reference_date``.
 
-    A value that is missing or impossible becomes null, and a row of ``problems`` names it; so it names patients without
-    an image and images without a patient, which are left out.
+    A value that is missing, impossible or doubtful (`leukopy.patients.data.plausibility`) becomes null, and a row of
+    ``problems`` names it; so it names patients without an image and images without a patient, which are left out.
 
     Args:
         path: the table, or the folder that holds it.
@@ -111,8 +114,10 @@ def open_cohort(path: Path, *, cells: Path | None = None, reference_date: date |
         InputError: absent, not permitted, no table or more than one, or no patient with an image.
         ManifestError: a wrong header, a broken row, commas in numbers that may mean two things, a patient on two rows
             that differ, or a manifest that lists an image twice.
-        SettingsError: dates of birth, and no date at which to count ages.
+        SettingsError: dates of birth, and no date at which to count ages, or one in the future.
     """
+    if reference_date and in_future(reference_date):
+        raise SettingsError(f"reference date {reference_date}: lies in the future. Give the day of the samples.")
     layout, tables = _find(path)
     root = path if path.is_dir() else path.parent
     day = reference_date or layout.reference

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.patients.card import FeatureReference
+from leukopy.patients.inference.flags import LYMPHOCYTE, Flag
 from leukopy.patients.inference.model import PatientResult
 
 DECISIONS = ("reactive", "tumoral")
@@ -20,7 +21,7 @@ JUDGED_SCHEMA: dict[str, pl.DataType] = {
     "label": pl.Int8(),  # as the table states it: 0 reactive, 1 tumoral; null where unknown
     "age": pl.Float64(),  # years, as used
     "lymphocytes": pl.Float64(),  # 10^9/L, as used
-    "probability": pl.Float64(),  # of tumoral; null, like what follows, where the patient was not judged
+    "probability": pl.Float64(),  # of tumoral; null, as all to ``spread``, without a decision
     "low": pl.Float64(),  # 95 % interval over which cells were photographed; null of a single cell
     "high": pl.Float64(),
     "decision": pl.String(),  # reactive or tumoral
@@ -44,6 +45,7 @@ BAG_CELL_SCHEMA: dict[str, pl.DataType] = {
     "coarse": pl.String(),  # coarse class by the cell model
     "confidence": pl.Float32(),  # its calibrated probability
     "influence": pl.Float64(),  # log-odds of the patient minus those without this cell; null of a single cell
+    # and, as ``weight``, of a patient without a decision
     "weight": pl.Float64(),  # share in the pooling
     "heat": pl.List(pl.List(pl.Float32())),  # of the cells that weighed most: rows of the heat map, 0 to 1
     "heat_method": pl.String(),  # grad_cam or occlusion
@@ -60,9 +62,6 @@ FEATURE_SCHEMA: dict[str, pl.DataType] = {
 
 PATIENT_FAILURE_SCHEMA: dict[str, pl.DataType] = {"patient_id": pl.String(), **FAILURE_SCHEMA}
 """An image that was not read; or, without cell_id, a patient who was not judged."""
-
-NOT_JUDGED = "no_cell_read"
-
 
 _NOTHING = 1e-5
 """Log-odds: smaller influences are float32's last digit."""
@@ -96,25 +95,40 @@ def judged(patient: Mapping[str, Any], result: PatientResult, failed: int) -> di
     }
 
 
-def not_judged(patient: Mapping[str, Any], failed: int) -> dict[str, Any]:
-    """The row of a patient of whom no image could be read."""
-    images = "Its only image" if failed == 1 else f"None of its {failed} images"
-    said = f"{images} could {'not ' if failed == 1 else ''}be read: the patient was not judged."
-    return {**_known(patient), "cells": 0, "cells_failed": failed, "flags": [NOT_JUDGED], "remarks": [said]}
+def not_judged(
+    patient: Mapping[str, Any], reason: Flag, *, classes: Sequence[str] = (), failed: int = 0
+) -> dict[str, Any]:
+    """The row of a patient without a decision.
+
+    Args:
+        patient: a row of ``datasets.PATIENT_SCHEMA``.
+        reason: why.
+        classes: coarse class of each image that was read.
+        failed: images of the patient that were not read.
+    """
+    return {
+        **_known(patient),
+        "cells": len(classes),
+        "cells_failed": failed,
+        "other_cells": sum(code != LYMPHOCYTE for code in classes) / len(classes) if classes else None,
+        "flags": [reason.word],
+        "remarks": [reason.message],
+    }
 
 
-def bag_cells(patient_id: str, cells: pl.DataFrame, result: PatientResult) -> pl.DataFrame:
+def bag_cells(patient_id: str, cells: pl.DataFrame, result: PatientResult | None) -> pl.DataFrame:
     """Rows of ``BAG_CELL_SCHEMA`` but for the heat maps, in the order of the bag.
 
     Args:
         patient_id: whose cells they are.
         cells: as `CellReader.read` gives them.
-        result: what the model says.
+        result: what the model says; None of a patient without a decision.
     """
+    nothing = [None] * cells.height
     return cells.with_columns(
         pl.lit(patient_id).alias("patient_id"),
-        pl.Series("influence", result.influence, pl.Float64).fill_nan(None),
-        pl.Series("weight", result.weights, pl.Float64),
+        pl.Series("influence", result.influence if result else nothing, pl.Float64).fill_nan(None),
+        pl.Series("weight", result.weights if result else nothing, pl.Float64),
     )
 
 

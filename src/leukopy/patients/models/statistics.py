@@ -5,6 +5,7 @@ They are fitted with scikit-learn and written here as networks, so that they are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -65,22 +66,53 @@ class StatisticsNet(nn.Module):
 
 
 class NaiveBayes(nn.Module):
-    """Gaussian naive Bayes on age and the logarithm of the count; a number that is unknown says nothing."""
+    """Gaussian naive Bayes on age and the logarithm of the count: monotone in each, and bounded.
 
-    def __init__(self, prior: float, mean: NDArray[np.floating], variance: NDArray[np.floating]) -> None:
-        """Take the fitted numbers: log-odds of tumoral before anything is known; means and variances (2 classes, 2)."""
+    A number outside ``held`` counts as the nearer end. So the log-odds never turn back where the wider of two Gaussians
+    overtakes the other, and they are constant outside the range of the training. An unknown number adds nothing.
+    """
+
+    def __init__(
+        self,
+        prior: float,
+        gaussians: tuple[NDArray[np.floating], NDArray[np.floating]],
+        held: NDArray[np.floating],
+        limits: tuple[float, float],
+    ) -> None:
+        """Take the fitted numbers.
+
+        Args:
+            prior: log-odds of tumoral before anything is known.
+            gaussians: means and variances, each (2 classes, 2 numbers).
+            held: least and greatest value at which each Gaussian is read, (2 ends, 2 numbers).
+            limits: floor and ceiling of the log-odds.
+        """
         super().__init__()
+        mean, variance = gaussians
         self.prior = nn.Buffer(torch.tensor(prior, dtype=torch.float32))
         self.mean = nn.Buffer(torch.as_tensor(mean, dtype=torch.float32))
         self.variance = nn.Buffer(torch.as_tensor(variance, dtype=torch.float32))
+        self.held = nn.Buffer(torch.as_tensor(held, dtype=torch.float32))
+        self.limits = nn.Buffer(torch.tensor(limits, dtype=torch.float32))
+
+    def bounds(self) -> tuple[float, float]:
+        """Floor and ceiling of the log-odds: the least and the greatest that any age and count reach."""
+        ages, counts = [[*self.held[:, column].tolist(), math.nan] for column in (0, 1)]
+        extremes = [
+            self(torch.zeros(1, 1), torch.tensor([age, math.exp(count)]))[0].item() for age in ages for count in counts
+        ]
+        return min(extremes), max(extremes)
 
     def forward(self, cells: Tensor, clinical: Tensor) -> BagOutput:
         """Clinical numbers, float (2,), of one patient to the answer."""
         numbers = torch.stack([clinical[0], torch.log(clinical[1])])
-        density = -0.5 * (torch.log(self.variance) + (numbers - self.mean) ** 2 / self.variance)
-        evidence = density[1] - density[0]
-        evidence = torch.where(torch.isnan(evidence), torch.zeros_like(evidence), evidence)
-        return BagOutput(self.prior + evidence.sum(), _uniform(cells))
+        unknown = torch.isnan(numbers)
+        read = torch.where(unknown, self.mean[0], numbers)
+        read = torch.minimum(torch.maximum(read, self.held[0]), self.held[1])
+        density = -0.5 * (torch.log(self.variance) + (read - self.mean) ** 2 / self.variance)
+        evidence = torch.where(unknown, torch.zeros_like(read), density[1] - density[0])
+        answer = torch.minimum(torch.maximum(self.prior + evidence.sum(), self.limits[0]), self.limits[1])
+        return BagOutput(answer, _uniform(cells))
 
 
 class LinearClinical(nn.Module):

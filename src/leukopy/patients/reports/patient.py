@@ -19,7 +19,7 @@ from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.imaging.segmentation import segment
 from leukopy.patients.card import OperatingPoint, PatientCard
-from leukopy.patients.inference.model import LYMPHOCYTE
+from leukopy.patients.inference.flags import LYMPHOCYTE
 from leukopy.patients.inference.rows import DECISIONS, speak_most, weighed_most
 from leukopy.reports.overlay import VIEW, View, heated, jpeg
 from leukopy.reports.page import failure_lines
@@ -59,7 +59,8 @@ class Tile:
     """Of its class."""
     confidence: float
     influence: float | None
-    weight: float
+    weight: float | None
+    """None, like ``influence``, of a patient without a decision."""
     picture: str | None
     """Base64 of a JPEG; None where the picture can no longer be read."""
     heat: str | None

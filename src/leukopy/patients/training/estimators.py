@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from leukopy.core.errors import SettingsError, TrainingError
-from leukopy.patients.card import Bag
+from leukopy.patients.card import CLINICAL, Bag
 from leukopy.patients.models.statistics import (
     LateFusion,
     LinearClinical,
@@ -28,7 +28,8 @@ from leukopy.patients.training.settings import ClinicalModel, NetModel, PatientR
 
 Logits = NDArray[np.float64]
 _SUREST = 6.9
-"""Log-odds to which the answers of forests and boosted trees are clipped: they say 0 and 1."""
+"""Floor and ceiling of log-odds, a thousand to one: forests, boosted trees and Gaussians claim longer odds than so few
+patients can show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +158,42 @@ def _naive_bayes(numbers: NDArray[np.float64], labels: NDArray[np.intp]) -> Naiv
     """Each number for itself, from the patients of whom it is known."""
     from sklearn.naive_bayes import GaussianNB  # noqa: PLC0415
 
-    mean, variance = np.zeros((2, 2)), np.ones((2, 2))  # a number known of nobody says nothing
+    mean, variance, held = np.zeros((2, 2)), np.ones((2, 2)), np.zeros((2, 2))  # a number known of nobody says nothing
     for column, values in enumerate(numbers.T):
         known = ~np.isnan(values)
         if len(set(labels[known])) == 2:
             fitted = GaussianNB().fit(values[known, None], labels[known])
             mean[:, column], variance[:, column] = fitted.theta_[:, 0], fitted.var_[:, 0]
-    return NaiveBayes(_prior(labels), mean, variance)
+            held[:, column] = held_range(mean[:, column], variance[:, column], _ends(column, values[known]))
+    return NaiveBayes(_prior(labels), (mean, variance), held, (-_SUREST, _SUREST))
+
+
+def held_range(
+    mean: NDArray[np.float64], variance: NDArray[np.float64], ends: tuple[float, float]
+) -> tuple[float, float]:
+    """The part of a range in which the log-ratio of two Gaussians does not turn back.
+
+    The log-ratio is a parabola whose turning point lies outside the interval between the two means, on the side of the
+    narrower Gaussian. The branch that holds both means is kept.
+
+    Args:
+        mean: (2,), of either class.
+        variance: (2,).
+        ends: of the range; they enclose both means.
+    """
+    low, high = ends
+    if variance[0] == variance[1]:
+        return low, high
+    turn = float((mean[1] * variance[0] - mean[0] * variance[1]) / (variance[0] - variance[1]))
+    return (max(low, turn), high) if turn <= mean.min() else (low, min(high, turn))
+
+
+def _ends(column: int, values: NDArray[np.float64]) -> tuple[float, float]:
+    """The range of ages, or of logarithms of counts, as a card states it: rounded, so that it tells of no patient."""
+    if CLINICAL[column] == "age":
+        return rounded_range(values, 5)
+    low, high = rounded_range(np.exp(values).round(4), 1)
+    return math.log(max(low, 0.1)), math.log(high)
 
 
 def _nets(model: NetModel, train: Sequence[Bag], watch: Sequence[Bag], seed: int) -> Fitted:
@@ -180,6 +210,11 @@ def _nets(model: NetModel, train: Sequence[Bag], watch: Sequence[Bag], seed: int
         return fit_bags(model.nets[index], train, [], seed, epochs=epoch).net
 
     return Fitted(logits, module)
+
+
+def rounded_range(numbers: NDArray[np.floating], step: float) -> tuple[float, float]:
+    """Least and greatest known number, brought outwards to multiples of ``step``: a card tells of no single patient."""
+    return float(np.nanmin(numbers) // step * step), float(-(-np.nanmax(numbers) // step) * step)
 
 
 def _affine(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], size: int) -> NDArray[np.float64]:

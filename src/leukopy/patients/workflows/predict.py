@@ -94,7 +94,10 @@ class _Found:
 def predict_patients(
     settings: PredictPatientsSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
 ) -> PredictPatientsResult:
-    """Judge every patient of a cohort who has an image.
+    """Judge every patient of a cohort who has an image of a lymphocyte.
+
+    Problems of the cohort are those of `scan_patients`. A patient without a readable image, or whose pictures are not
+    of lymphocytes, is a row with the reason, without a probability and a decision.
 
     A run is not resumed: a hundred patients take a minute.
 
@@ -112,7 +115,7 @@ def predict_patients(
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.patients.data import open_cohort
+    from leukopy.patients.data import open_cohort, without_copies
     from leukopy.patients.inference.cells import CellReader
     from leukopy.patients.inference.model import PatientModel
     from leukopy.patients.store import open_patient_bundle
@@ -121,7 +124,8 @@ def predict_patients(
     bundle = open_patient_bundle(settings.model)
     tools = _Tools(PatientModel(bundle, settings.threads), CellReader(bundle, settings.threads), settings)
     tools.model.point(settings.operating_point)
-    cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    opened = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    cohort = without_copies(opened, progress)
     model = {"name": bundle.card.name, "sha256": bundle.card.model.sha256}
     run = record(COMMAND, settings, model=model, cohort={"name": cohort.name, "ages": cohort.ages})
     begin(out, run, overwrite=overwrite)
@@ -160,21 +164,22 @@ def _judge(
 
     from leukopy.inference.rows import CellInput
     from leukopy.patients.inference.bags import make_bags
+    from leukopy.patients.inference.flags import no_cell_read, too_few_lymphocytes
     from leukopy.patients.inference.rows import bag_cells, feature_rows, judged, not_judged
 
     patient_id = patient["patient_id"]
     reading = tools.reader.read([CellInput(*row) for row in cells.select("cell_id", "path").iter_rows()], measured)
-    failed = reading.failures.height
+    failed, classes = reading.failures.height, reading.cells["coarse"].to_list()
     found.failures.append(reading.failures.with_columns(pl.lit(patient_id).alias("patient_id")))
-    if reading.cells.is_empty():
-        row = not_judged(patient, failed)
-        found.patients.append(row)
-        reason = {"patient_id": patient_id, "reason": row["flags"][0], "message": row["remarks"][0]}
-        found.failures.append(pl.DataFrame([reason], schema=dict.fromkeys(reason, pl.String)))
+    if reason := too_few_lymphocytes(classes) if classes else no_cell_read(failed):
+        found.patients.append(not_judged(patient, reason, classes=classes, failed=failed))
+        found.cells.append(bag_cells(patient_id, reading.cells, None))
+        failure = {"patient_id": patient_id, "reason": reason.word, "message": reason.message}
+        found.failures.append(pl.DataFrame([failure], schema=dict.fromkeys(failure, pl.String)))
         return
     owned = reading.cells.with_columns(pl.lit(patient_id).alias("patient_id"))
     (bag,) = make_bags(pl.DataFrame([patient]), owned, reading.values)
-    result = tools.model.predict(bag, tools.settings.operating_point, reading.cells["coarse"].to_list())
+    result = tools.model.predict(bag, tools.settings.operating_point, classes)
     found.patients.append(judged(patient, result, failed))
     rows = bag_cells(patient_id, reading.cells, result)
     found.cells.append(rows.with_columns(*_heat(tools, bag, reading, result)))

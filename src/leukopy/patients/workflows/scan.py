@@ -30,7 +30,7 @@ class ScanPatientsSettings(Settings):
     reference_date: date | None = None
     """Where ages are counted that have no date of sampling."""
     check: bool = False
-    """Decode each image, and look for the same file twice."""
+    """Decode each image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,10 @@ def scan_patients(
     """
     import polars as pl
 
-    from leukopy.patients.data import open_cohort
+    from leukopy.patients.data import open_cohort, without_copies
 
-    cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    opened = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
+    cohort = without_copies(opened, progress)
     problems = cohort.problems
     if settings.check:
         problems = pl.concat([problems, _check_images(cohort, progress)])
@@ -95,11 +96,7 @@ def _groups(cohort: Cohort) -> pl.DataFrame:
 
 
 def _check_images(cohort: Cohort, progress: Progress) -> pl.DataFrame:
-    """A problem for each image that cannot be decoded, or that was met before.
-
-    An image goes by its id, as its path may name a person. One that two patients share would let a model that is
-    tested on one patient have seen it in the other.
-    """
+    """A problem for each image that cannot be decoded. An image goes by its id, as its path may name a person."""
     import polars as pl
 
     from leukopy.datasets import probe_file
@@ -107,16 +104,10 @@ def _check_images(cohort: Cohort, progress: Progress) -> pl.DataFrame:
     from leukopy.patients.data import PROBLEM_SCHEMA
 
     rows = []
-    first: dict[str, str] = {}  # digest -> cell_id
     for number, (patient_id, cell_id, path) in enumerate(cohort.cells.iter_rows(), start=1):
         try:
-            earlier = first.setdefault(probe_file(Path(path), pixels=True).digest, cell_id)
+            probe_file(Path(path), pixels=True)
         except ImageError as error:
             rows.append((patient_id, error.reason, f"{cell_id}: {REASONS[error.reason]}"))
-        else:
-            if earlier != cell_id:
-                rows.append(
-                    (patient_id, "same_image", f"{cell_id}: is the same file as {earlier}. Remove one of them.")
-                )
         progress("looking at images", number, len(cohort.cells))
     return pl.DataFrame(rows, schema=PROBLEM_SCHEMA, orient="row")

@@ -14,8 +14,12 @@ from leukopy.patients.workflows.cohort import CohortSettings, open_labelled, rea
 from leukopy.patients.workflows.crossval import REFERENCE, CrossvalSettings, crossval, network_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
     from leukopy.evaluation.intervals import Estimate
-    from leukopy.patients.card import Bag, FeatureReference, OperatingPoint, PatientCard
+    from leukopy.patients.card import Bag, ClinicalBounds, FeatureReference, OperatingPoint, PatientCard
     from leukopy.patients.evaluation.crossval import PatientFigures
     from leukopy.patients.training import Ensemble, PatientRecipe
     from leukopy.patients.workflows.crossval import CrossvalResult
@@ -101,6 +105,7 @@ def _write(
     from leukopy.patients.card import PatientCard, PatientModelFile
     from leukopy.patients.inference.bags import describe_network
     from leukopy.patients.store import write_patient_bundle
+    from leukopy.patients.training.estimators import rounded_range
     from leukopy.patients.training.networks import export_patient_model
 
     bags, ensemble, cohort = fitted
@@ -127,8 +132,9 @@ def _write(
         operating_points=_points(ensemble, figures, protocol),
         trained_on=(_use(cohort, sum(len(bag.cells) for bag in bags), len(bags)),),
         prevalence=float(np.mean([bag.label for bag in bags])),
-        ages=_range(clinical[:, 0], step=5),
-        counts=_range(clinical[:, 1], step=1),
+        ages=rounded_range(clinical[:, 0], step=5),
+        counts=rounded_range(clinical[:, 1], step=1),
+        clinical=_clinical_bounds(members),
         features=_references(recipe, bags),
         metrics=_metrics(measured, recipe.name, protocol),
         recipe=recipe.model_dump(mode="json"),
@@ -136,6 +142,26 @@ def _write(
     )
     write_patient_bundle(folder, card, model)
     return card
+
+
+def _clinical_bounds(members: Sequence[nn.Module]) -> ClinicalBounds | None:
+    """Bounds of the mean of the members, each of which has its own."""
+    import numpy as np
+
+    from leukopy.patients.card import ClinicalBounds
+    from leukopy.patients.models.statistics import NaiveBayes
+
+    parts = [part for member in members for part in member.modules() if isinstance(part, NaiveBayes)]
+    if not parts:
+        return None
+    held = np.array([part.held.double().numpy() for part in parts])
+    floor, ceiling = np.mean([part.bounds() for part in parts], axis=0)
+    (youngest, fewest), (oldest, most) = held[:, 0].min(axis=0), held[:, 1].max(axis=0)
+    return ClinicalBounds(
+        ages=(round(youngest, 1), round(oldest, 1)),
+        counts=(round(np.exp(fewest), 2), round(np.exp(most), 2)),
+        log_odds=(round(floor, 3), round(ceiling, 3)),
+    )
 
 
 def _points(ensemble: Ensemble, figures: PatientFigures, protocol: str) -> tuple[OperatingPoint, ...]:
@@ -235,10 +261,3 @@ def _width(network: Any) -> int:
 
     engine = Engine(open_network(network).network, threads=1, outputs=network.outputs)
     return sum(engine.shape(name)[0] for name in network.outputs)
-
-
-def _range(numbers: Any, step: float) -> tuple[float, float]:
-    """Least and greatest, brought outwards to multiples of ``step``: a card tells of no single patient."""
-    import numpy as np
-
-    return float(np.nanmin(numbers) // step * step), float(-(-np.nanmax(numbers) // step) * step)

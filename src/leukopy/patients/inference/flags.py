@@ -1,0 +1,109 @@
+"""Flags of a patient's result: one sentence each for the person who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from leukopy.patients.card import Bag, OperatingPoint, PatientCard
+
+LYMPHOCYTE = "LY"
+
+FEW_CELLS = 10
+"""With fewer cells than this a patient is flagged."""
+
+LEAST_LYMPHOCYTES = 0.4
+"""Least share of a patient's readable pictures that the cell model must call lymphocytes for a decision.
+
+The share is .59 or more in each of the 163 lymphocytosis patients, .51 or more on slides of lymphocytes of six other
+laboratories, .19 or less on whole fields, and .04 or less on slides of other cells of four laboratories, whose patients
+have no leukaemia (``benchmarks/results/lymphocyte_share.json``)."""
+
+FEW_LYMPHOCYTES = 0.5
+"""Least share below which a patient is flagged all the same."""
+
+DISAGREEING = 0.1
+"""Share of the ensemble's members with another decision, above which a patient is flagged."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A warning beside a patient's result, or the reason why there is none."""
+
+    word: str
+    """``clinical_missing``, ``outside_training``, ``few_cells``, ``not_lymphocytes`` or ``close_to_threshold``; of a
+    patient without a decision ``no_cell_read`` or ``too_few_lymphocytes``."""
+    message: str
+    """One sentence."""
+
+
+def no_cell_read(failed: int) -> Flag:
+    """The reason why a patient of whom no image could be read gets no decision."""
+    images = "Its only image" if failed == 1 else f"None of its {failed} images"
+    return Flag("no_cell_read", f"{images} could {'not ' if failed == 1 else ''}be read: the patient gets no decision.")
+
+
+def too_few_lymphocytes(classes: Sequence[str]) -> Flag | None:
+    """The reason why a patient whose pictures are not of lymphocytes gets no decision; None where they are.
+
+    Args:
+        classes: coarse class of each picture that was read.
+    """
+    count = sum(code == LYMPHOCYTE for code in classes)
+    if count >= LEAST_LYMPHOCYTES * len(classes):
+        return None
+    return Flag(
+        "too_few_lymphocytes",
+        f"The cell model calls {count} of the {len(classes)} pictures lymphocytes, and a decision needs "
+        f"{LEAST_LYMPHOCYTES:.0%} of them: the patient gets no decision. Give pictures of single lymphocytes, at the "
+        "magnification of the model.".replace("%", " %"),
+    )
+
+
+def input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[Flag]:
+    """What is unusual in what the model was given."""
+    named = [
+        (name, unit, float(value), known)
+        for (name, unit), value, known in zip(
+            (("age", "years"), ("lymphocyte count", "× 10⁹/L")), bag.clinical, (card.ages, card.counts), strict=True
+        )
+    ]
+    if missing := [name for name, _, value, _ in named if np.isnan(value)]:
+        yield Flag("clinical_missing", f"Unknown: {' and '.join(missing)}; the model goes by the rest.")
+    held = (card.clinical.ages, card.clinical.counts) if card.clinical else (None, None)
+    for (name, unit, value, (least, most)), ends in zip(named, held, strict=True):
+        if value < least or value > most:
+            counted = "" if ends is None else f"; it counts as {np.clip(value, *ends):g} {unit}"
+            yield Flag(
+                "outside_training",
+                f"The {name}, {value:g} {unit}, lies outside the training's, {least:g} to {most:g} {unit}{counted}.",
+            )
+    if len(bag.cells) < FEW_CELLS:
+        cells = "only one cell was" if len(bag.cells) == 1 else f"only {len(bag.cells)} cells were"
+        yield Flag("few_cells", f"{cells.capitalize()} read: with so few the result depends on which they are.")
+    if others is not None and 1 - others < FEW_LYMPHOCYTES:
+        yield Flag(
+            "not_lymphocytes",
+            f"The cell model calls {round(100 * others)} % of the cells no lymphocytes: look whether they are, since "
+            "this model was trained on images of lymphocytes, normal and not.",
+        )
+
+
+def doubts(
+    members: NDArray[np.float64], interval: tuple[float | None, float | None], point: OperatingPoint
+) -> Iterator[Flag]:
+    """Why the decision might as well be the other one."""
+    tumoral = expit(members.mean()) >= point.threshold
+    differing = int(((expit(members) >= point.threshold) != tumoral).sum())
+    reasons = []
+    if differing > DISAGREEING * len(members):
+        reasons.append(f"{differing} of the {len(members)} members of the ensemble decide otherwise")
+    low, high = interval
+    if low is not None and high is not None and low < point.threshold <= high:
+        reasons.append("with other cells of the same patient the decision could be the other one")
+    if reasons:
+        yield Flag("close_to_threshold", f"Close to the threshold: {'; '.join(reasons)}.")
