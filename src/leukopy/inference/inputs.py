@@ -41,13 +41,15 @@ class Inputs:
     """Other files that are no images, by suffix in lower case; "" without one."""
     slides: bool = False
     """Whether the cells are of several slides, as `CellInput.slide` says."""
+    empty_slides: Sequence[str] = ()
+    """Slides without an image that can be read."""
 
     def by_slide(self) -> dict[str, list[CellInput]]:
         """The cells of each slide, in the order in which the slides first appear."""
         found: dict[str, list[CellInput]] = {}
         for cell in self.cells:
             found.setdefault(cell.slide, []).append(cell)
-        return found
+        return found | {name: [] for name in self.empty_slides}
 
     @property
     def note(self) -> str:
@@ -138,7 +140,7 @@ def _manifest(path: Path) -> Inputs:
 
 
 def _by_sub_folder(found: Inputs, path: Path) -> Inputs:
-    """The cells below a folder, each of the slide that its first sub-folder names."""
+    """The cells below a folder, each of the slide that its first sub-folder names; a folder without any is empty."""
     loose = [cell for cell in _some(found, path).cells if os.sep not in cell.cell_id]
     if loose:
         raise InputError(
@@ -146,7 +148,10 @@ def _by_sub_folder(found: Inputs, path: Path) -> Inputs:
             "them into the folder of their slide, or leave out --slides."
         )
     cells = [cell._replace(slide=cell.cell_id.split(os.sep, 1)[0]) for cell in found.cells]
-    return replace(found, cells=cells, slides=True)
+    named = {cell.slide for cell in cells}
+    folders = sorted(printable(entry.name) for entry in os.scandir(path) if entry.is_dir())
+    empty = [name for name in folders if name not in named and service_kind([name]) is None]
+    return replace(found, cells=cells, slides=True, empty_slides=empty)
 
 
 def inputs_digest(cells: Sequence[CellInput]) -> str:

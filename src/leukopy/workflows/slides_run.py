@@ -176,6 +176,8 @@ def _in_worker(place: int, job: SlideJob, folder: Path, bundle: Bundle) -> tuple
 
 def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult | str:
     """The result of a slide, or why it failed: one slide never ends the run of all."""
+    if not job.cells:
+        return f"{job.title}: holds no image that can be read. Look into its folder."
     try:
         return run_slide(job, classifier, folder, resume=folder.exists())
     except LeukopyError as error:
