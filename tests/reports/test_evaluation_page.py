@@ -4,7 +4,6 @@ import base64
 import itertools
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
@@ -20,42 +19,12 @@ from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports.evaluation_page import EvaluationContent, matrix, write_evaluation_page
 from leukopy.reports.examples import doubtful_labels
 from leukopy.taxonomy import COARSE, FINE
+from support.pages import Page
 
 _HOSTILE = '<script>alert("x")</script>\'"&.png'
-_VOID = {"meta", "img", "input", "br", "link"}
 _PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-
-
-class Page(HTMLParser):
-    """Checks that every tag is closed in its turn, and collects what the tests ask about."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.words = [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag):
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 import itertools
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import polars as pl
 import pytest
@@ -15,45 +14,9 @@ from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports import gallery
 from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
 from leukopy.slides.differential_files import count_cells
+from support.pages import Page
 
-_VOID = {"meta", "img", "input", "br", "link"}
 _HOSTILE = '<script>alert("x")</script>\'"&.png'
-
-
-class Page(HTMLParser):
-    """Checks that every tag is closed in its turn, and collects what the tests ask about."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute of <{tag}> is given twice"
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 def _failures(count: int) -> pl.DataFrame:

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
@@ -27,39 +26,9 @@ from leukopy.patients.reports.crossval import (
     triage_words,
     write_crossval,
 )
+from support.pages import Page
 
 _HOSTILE = '<script>alert("$\\frac{x$|x")</script>\'"&\nsecond | line'
-_VOID = {"meta", "img", "input", "br", "link"}
-
-
-class Page(HTMLParser):
-    """Checks that every tag is closed in its turn, and collects what the tests ask about."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.words = [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag):
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 def _picture(source):
