@@ -15,5 +15,5 @@ def draw_classes(root: Path, counts: dict[str, int], *, size: int = 96, appearan
         (root / code).mkdir(parents=True, exist_ok=True)
         for number in range(count):
             cell = draw_cell("SNE" if code == "NEU" else code, seed=number, size=size, appearance=appearance)
-            Image.fromarray(cell.image).save(root / code / f"{number:02}.png")
+            Image.fromarray(cell.image).save(root / code / f"{number}.png")
     return root
