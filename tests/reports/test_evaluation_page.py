@@ -227,7 +227,8 @@ def test_figures_of_a_matrix_stand_out_from_their_ground(content, render):
     text, _ = render(content)
     counts = np.array([[share, 1000 - share] for share in range(1, 1000)])
     cells = {(cell.shade, cell.deep) for row in matrix(counts, list(map(str, range(999)))).rows for cell in row.cells}
-    for theme in re.findall(r":root \{(.*?)\}", text, flags=re.DOTALL)[:2]:
+    light, dark = re.findall(r":root \{(.*?)\}", text, flags=re.DOTALL)[:2]
+    for theme in (light, dark):
         colours = {name: np.array([int(value[start : start + 2], 16) for start in (1, 3, 5)])
                    for name, value in re.findall(r"--([\w-]+): (#\w{6})", theme)}  # fmt: skip
         for shade, deep in cells:

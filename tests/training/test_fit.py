@@ -91,6 +91,7 @@ def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path, laborat
     assert not all(torch.equal(tensor, best[name]) for name, tensor in last.items())
 
 
+@pytest.mark.slow
 def test_weights_are_averaged_over_trainings_and_with_their_start(tmp_path: Path, laboratory: Path) -> None:
     optimisation = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}
     train(recipe(optimisation=optimisation), tmp_path / "start")
@@ -199,6 +200,7 @@ def test_resume_goes_on_where_it_stopped(laboratory: Path, tmp_path: Path) -> No
     assert last["global_step"] % 3 == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_is_exported_from_its_own_weights(laboratory: Path, tmp_path: Path) -> None:
     train(recipe(seed=1), tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
@@ -208,6 +210,7 @@ def test_a_run_that_was_moved_is_exported_from_its_own_weights(laboratory: Path,
     assert open_bundle(tmp_path / "b" / "bundle").card.model.sha256 == before
 
 
+@pytest.mark.slow
 def test_small_epochs_freezing_averaging_and_resuming_work_together(laboratory: Path, tmp_path: Path) -> None:
     settings = recipe(
         backbone={"name": "tf_efficientnet_lite0", "pretrained": True},

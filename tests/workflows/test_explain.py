@@ -198,6 +198,7 @@ class TestNeighbours:
 
 
 class TestTrainingRun:
+    @pytest.mark.slow
     def test_gradients_and_the_sanity_check(self, trained: Path, cells: Path, tmp_path: Path) -> None:
         settings = ExplainSettings(
             inputs=(cells,), model=str(trained), methods=("grad-cam", "grad-cam++"), steps=0, sanity=2
