@@ -4,6 +4,7 @@ import base64
 import itertools
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports.evaluation_page import EvaluationContent, matrix, write_evaluation_page
 from leukopy.reports.examples import doubtful_labels
 from leukopy.taxonomy import COARSE, FINE
-from support.pages import Page
+from support.pages import assert_offline, read_page
 
 _HOSTILE = '<script>alert("x")</script>\'"&.png'
 _PNG = base64.b64decode(
@@ -72,13 +73,7 @@ def content(tmp_path, make_cells, card):
 
 @pytest.fixture
 def render(tmp_path):
-    def rendered(content):
-        path = tmp_path / "report.html"
-        write_evaluation_page(path, content)
-        text = path.read_text(encoding="utf-8")
-        return text, Page(text)
-
-    return rendered
+    return partial(read_page, write_evaluation_page, tmp_path)
 
 
 def test_page_shows_everything(content, render):
@@ -147,13 +142,7 @@ def test_missing_parts_are_said_or_left_out(content, render):
 
 def test_page_asks_the_network_for_nothing_and_runs_no_script(content, render):
     text, page = render(content)
-    assert not page.all("script")
-    assert not page.all("link")
-    assert not re.search(r"https?://|url\(|@import|\bon\w+=", text)
-    links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
-    assert all(link.startswith(("#", "data:image/jpeg;base64,", "data:image/png;base64,")) for link in links)
-    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'")
+    assert_offline(text, page, "jpeg", "png")
 
 
 def test_hostile_names_are_text(content, render):

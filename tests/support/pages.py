@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 VOID = {"meta", "img", "input", "br", "link"}
 
@@ -41,3 +45,27 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for found, attributes in self.tags if found == tag]
+
+
+def read_page(write: Callable[[Path, Any], object], folder: Path, content: Any) -> tuple[str, Page]:
+    """Have a page written; its text, and what stands in it."""
+    path = folder / "report.html"
+    write(path, content)
+    text = path.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def assert_offline(text: str, page: Page, *pictures: str) -> None:
+    """The page asks the network for nothing and runs no script; its ``pictures`` (png, jpeg) stand in it."""
+    assert not page.all("script")
+    assert not page.all("link")
+    assert not re.search(r"https?://|url\(|@import|\bon\w+=", text)
+    links = [
+        value or "" for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")
+    ]
+    assert links
+    assert all(link.startswith(("#", *(f"data:image/{kind};base64," for kind in pictures))) for link in links)
+    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "script-src" not in policy

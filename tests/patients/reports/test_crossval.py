@@ -26,7 +26,7 @@ from leukopy.patients.reports.crossval import (
     triage_words,
     write_crossval,
 )
-from support.pages import Page
+from support.pages import Page, assert_offline
 
 _HOSTILE = '<script>alert("$\\frac{x$|x")</script>\'"&\nsecond | line'
 
@@ -126,13 +126,7 @@ def test_report_is_json_that_holds_every_figure(content, written, tmp_path):
 
 def test_page_asks_the_network_for_nothing_and_runs_no_script(content, written):
     text, page, _ = written(content)
-    assert not page.all("script")
-    assert not page.all("link")
-    assert not re.search(r"https?://|url\(|@import|\bon\w+=", text)
-    links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
-    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
-    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'")
+    assert_offline(text, page, "png")
 
 
 def test_page_can_be_read_by_machines_for_people(content, written):
