@@ -2,13 +2,22 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check bench bench-models clean
+.PHONY: demo test test-quick test-durations check bench bench-models clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
 
 test: .venv/ready  ## all tests; those on real images run where LEUKOPY_DATA says they lie
 	.venv/bin/pytest -n 2
+
+test-quick: .venv/ready  ## for each change, under 2 minutes: without slow tests, real images and browsers
+	.venv/bin/pytest -n 2 -m "not slow and not real_data" --ignore tests/browser
+
+test-durations: .venv/ready  ## name the tests that need the mark `slow`: more than 5 s of CPU time
+	.venv/bin/pytest -n 2 -m "not slow" --cpu-durations 5
+
+# One thread for each of the two processes.
+test test-quick test-durations: export OMP_NUM_THREADS = 1
 
 check: .venv/ready  ## linters and types
 	.venv/bin/ruff check

@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from support.passwords import PASSWORD, quick_passwords
+
+HANGS = 300_000
+"""Milliseconds after which a page is given up, on the busiest machine."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -34,31 +38,51 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+class Watched:
+    """Pages of which everything that goes wrong, and every address that they ask for, is noted."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.wrong: list[str] = []
+        self.asked: list[str] = []
+
+    def page(self, **options: Any) -> Any:
+        self._contexts.append(self._browser.new_context(**options))
+        page = self._contexts[-1].new_page()
+        page.set_default_timeout(HANGS)
+        page.on("console", self._noted)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+        return page
+
+    def close(self, allowed: tuple[str, ...]) -> None:
+        """Nothing must have gone wrong, or been asked for elsewhere."""
+        for context in self._contexts:
+            context.close()
+        assert self.wrong == []
+        assert [url for url in self.asked if not url.startswith(allowed)] == []
+        assert len(self.asked) >= len(self._contexts)
+
+    def _noted(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(message.text)
+
+
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Open a file as a page of 1280 px; at the end, nothing must have gone wrong or been asked of the network."""
-    contexts, wrong, asked = [], [], []
+    watched = Watched(browser)
 
     def open_file(path: Path, scheme: str = "light") -> Any:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        page = watched.page(viewport={"width": 1280, "height": 900}, color_scheme=scheme, offline=True)
         page.goto(path.as_uri())
         return page
 
     yield open_file
-    for context in contexts:
-        context.close()
-    assert wrong == []
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert len(asked) >= len(contexts)
+    watched.close(("file:", "data:", "blob:"))
 
 
-PASSWORD = "correct horse battery"
 LOOPBACK = ("http://127.0.0.1:", "data:", "blob:")
 
 
@@ -77,16 +101,13 @@ class Station:
 def running_station(settings: Any) -> Iterator[Station]:
     """Serve from a thread, with an administrator and two reviewers whose passwords are `PASSWORD`."""
     import uvicorn
-    from argon2 import PasswordHasher
 
     from leukopy.review.app import create_app
     from leukopy.review.records import NewUser, Role
-    from leukopy.review.store.users import Passwords
 
     app = create_app(settings)
     store = app.state.store
-    # argon2 with the least work that it allows: these tests are about other things.
-    store.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    store.passwords = quick_passwords()
     first = None
     for name, full_name, role in (
         ("ada", "Ada Weiss", Role.ADMINISTRATOR), ("rita", "Rita Moreau", Role.REVIEWER),
@@ -110,32 +131,32 @@ def running_station(settings: Any) -> Iterator[Station]:
 @pytest.fixture
 def sign_in(browser: Any) -> Iterator[Callable[..., Any]]:
     """Open a station's page as a user; at the end, nothing must have gone wrong or been asked of the network."""
-    contexts, wrong, asked = [], [], []
+    watched = Watched(browser)
 
     def open_station(station: Station, name: str, **options: Any) -> Any:
         options = {"viewport": {"width": 1280, "height": 860}, "locale": "en-GB", "color_scheme": "light"} | options
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        page = watched.page(**options)
         page.goto(f"{station.address}/login")
         page.fill("[name=name]", name)
         page.fill("[name=password]", PASSWORD)
         page.click("#login button")
         page.wait_for_url(f"{station.address}/")
         page.wait_for_selector("#work[aria-busy=false]")
-        page.wrong = wrong  # a test that provokes an error takes it out
+        page.wrong = watched.wrong  # a test that provokes an error takes it out
         return page
 
     yield open_station
-    for context in contexts:
-        context.close()
-    assert wrong == []
-    assert [url for url in asked if not url.startswith(LOOPBACK)] == []
-    assert len(asked) >= len(contexts)
+    watched.close(LOOPBACK)
+
+
+@pytest.fixture(scope="module")
+def colour_station(tmp_path_factory: pytest.TempPathFactory, colour_model: Any) -> Iterator[Station]:
+    """With a model that names plain pictures by their colour."""
+    from leukopy.review.settings import ReviewSettings
+
+    folder = tmp_path_factory.mktemp("station")
+    with running_station(ReviewSettings(folder=folder, serve=True, model=str(colour_model.path))) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from leukopy.synthesis import draw_cell, random_appearance
+from leukopy.synthesis import random_appearance
 from leukopy.workflows.explore import ExploreSettings, explore
+from support.drawn import draw_classes
 
 MARKS = {
     "classes": ".barlayer .point path",
@@ -47,11 +47,7 @@ def report(build_bundle: Callable[..., Path], tmp_path_factory: pytest.TempPathF
     """The page of two drawn laboratories."""
     folder = tmp_path_factory.mktemp("explored")
     for lab, look in (("alpha", None), ("beta", random_appearance(5))):
-        for code, count in CELLS.items():
-            (folder / lab / code).mkdir(parents=True)
-            for number in range(count):
-                cell = draw_cell(code, seed=number, appearance=look, size=96)
-                Image.fromarray(cell.image).save(folder / lab / code / f"{number}.png")
+        draw_classes(folder / lab, CELLS, appearance=look)
     settings = ExploreSettings(
         inputs=(str(folder / "alpha"), str(folder / "beta")), model=str(build_bundle(folder / "bundle"))
     )

@@ -77,7 +77,7 @@ def _open_case(page: Any, archive: Path) -> None:
     page.fill("#new-case [name=leukocytes]", "7,4")
     page.click("#new-case button.main")
     page.wait_for_selector("#cases progress")
-    page.wait_for_selector("#cases progress", state="detached", timeout=120_000)
+    page.wait_for_selector("#cases progress", state="detached")
     page.wait_for_selector(f"#cases:has-text('{CELLS} cells')")
     assert page.inner_text("#cases td >> nth=0") == "Martin <b>Jeanne</b>"
     page.click("#refused summary")
@@ -230,7 +230,7 @@ def _compare_pdf(path: Path, numbers: Numbers) -> None:
     assert path.read_bytes().startswith(b"%PDF-")
     if shutil.which("pdftotext") is None:
         return  # its numbers are compared in tests/review/documents where poppler-utils are installed
-    ran = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True, timeout=60)
+    ran = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True)
     lines = [re.sub(r"\s+", " ", line) for line in ran.stdout.decode().splitlines()]
     sums = {"NEU": "SNE + BNE", "IG": "MMY + MY + PMY"}
     for code, (count, share, low, high, _) in numbers.items():

@@ -132,7 +132,7 @@ def _make(page: Any, station: Any, drawn: bytes, call: Callable[[str, dict[str, 
         page.goto(f"{station.address}/cases/{made[slide]}")
         page.wait_for_selector("#empty:visible")
         page.set_input_files("#files", {"name": "slide.zip", "mimeType": "application/zip", "buffer": drawn})
-        page.wait_for_selector(".tile", timeout=120_000)
+        page.wait_for_selector(".tile")
         for code, key in (("SNE", "b"), ("SNE", "b"), ("MO", "l"), ("EO", "a")):
             page.locator(f".group[data-code={code}] .tile").first.click()
             with page.expect_response("**/corrections"):

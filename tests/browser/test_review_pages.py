@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
 
-from leukopy.review.settings import ReviewSettings
 
 DROP = """
 (text) => {
@@ -23,13 +22,9 @@ DROP = """
 """
 
 
-@pytest.fixture(scope="module")
-def station(
-    tmp_path_factory: pytest.TempPathFactory, colour_model: Any, station_of: Callable[..., Any]
-) -> Iterator[Any]:
-    settings = ReviewSettings(folder=tmp_path_factory.mktemp("station"), serve=True, model=str(colour_model.path))
-    with station_of(settings) as running:
-        yield running
+@pytest.fixture
+def station(colour_station: Any) -> Any:
+    return colour_station
 
 
 def new_case(page: Any, slide: str, patient: str) -> None:
@@ -106,7 +101,7 @@ def test_users_and_classes_are_added_and_a_new_key_gives_the_new_class(
     )
     page.fill("#new-case [name=slide]", "own class")
     page.click("#new-case button.main")
-    page.wait_for_selector("#said:has-text('finished')", timeout=60_000)
+    page.wait_for_selector("#said:has-text('finished')")
     page.click("#cases a:text-is('own class')")
     page.locator(".tile").first.click()
     page.keyboard.press("x")

@@ -32,7 +32,6 @@ def test_one_user_comes_in_once_and_takes_a_result_over(station: Any, browser: A
     address = f"{station.address}/?token={station.token}"
     context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en-GB")
     page = context.new_page()
-    page.set_default_timeout(30_000)
     page.goto(address)
     assert page.url == f"{station.address}/"  # the token leaves the address bar
     page.wait_for_selector("#empty:visible")

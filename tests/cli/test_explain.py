@@ -8,18 +8,14 @@ from pathlib import Path
 
 import onnx
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from leukopy.bundle import open_bundle, store
 from leukopy.cli.explain import explain
 from leukopy.cli.index import index
 from leukopy.cli.main import app
-from leukopy.core.files import write_json
-from leukopy.imaging.preprocess import Preprocess
-from leukopy.models.cell_net import CellNet
 from leukopy.network.outputs import with_class_activation
-from leukopy.training.export import _to_onnx
+from support.training_run import write_run
 
 
 def examples(verb: object) -> list[str]:
@@ -33,15 +29,7 @@ def place(build_bundle, colour_model, tmp_path: Path, monkeypatch) -> Path:
     build_bundle(tmp_path / "assets" / "default", network=network)
     colour_model.draw(tmp_path / "slide3" / "c17.jpg", "LY")
     run = tmp_path / "runs" / "new"
-    write_json(
-        run / "run.json", {"command": "train", "settings": {"backbone": {"name": "lenet"}, "preprocess": {"size": 32}}}
-    )
-    net = CellNet("lenet", Preprocess(size=32), pretrained=False).eval()
-    (run / "checkpoints").mkdir()
-    weights = {f"net.{name}": value for name, value in net.state_dict().items()}
-    torch.save({"state_dict": weights}, run / "checkpoints" / "best.ckpt")
-    _to_onnx(net, 32, run / "model.onnx")
-    build_bundle(run / "bundle", network=(run / "model.onnx").read_bytes())
+    build_bundle(run / "bundle", network=write_run(run))
     colour_model.draw(tmp_path / "data" / "pbc" / "lymphocyte" / "LY_1.png", "LY")
     (tmp_path / "data" / "pbc" / "labels.csv").write_text("file,split\nlymphocyte/LY_1.png,train\n")
     monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from leukopy.bundle import Bundle, open_bundle
 from leukopy.network.outputs import with_class_activation
 from leukopy.taxonomy import FINE, fine_members
-
-SIDE = 32
+from support.training_run import SIDE, write_run
 
 
 @pytest.fixture(scope="session")
@@ -56,18 +55,6 @@ def quarter(class_colours) -> Callable[[str], tuple[NDArray[np.uint8], NDArray[n
 @pytest.fixture(scope="session")
 def lenet_run(tmp_path_factory) -> Path:
     """The folder of a training run: a LeNet for 32 px, its weights as they begin."""
-    import torch
-
-    from leukopy.core.files import write_json
-    from leukopy.imaging.preprocess import Preprocess
-    from leukopy.models.cell_net import CellNet
-
     folder = tmp_path_factory.mktemp("runs") / "lenet"
-    settings = {"backbone": {"name": "lenet", "dropout": 0.1}, "preprocess": {"size": SIDE}}
-    write_json(folder / "run.json", {"command": "train", "settings": settings})
-    torch.manual_seed(0)
-    net = CellNet("lenet", Preprocess(size=SIDE), pretrained=False)
-    (folder / "checkpoints").mkdir()
-    weights = {f"net.{name}": value for name, value in net.state_dict().items()}
-    torch.save({"state_dict": weights, "epoch": 3}, folder / "checkpoints" / "best.ckpt")
+    write_run(folder)
     return folder

@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam import GradCAM, ScoreCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from leukopy.core.errors import BundleError, InputError, MissingExtraError, SettingsError
@@ -101,40 +99,41 @@ def test_cam_is_grad_cam_on_a_linear_head() -> None:
     assert grad_cam(net)(pictures, classes) == pytest.approx(to_heat(maps[np.arange(5), classes], 96), abs=1e-3)
 
 
+class Logits(nn.Module):
+    """A network as pytorch-grad-cam wants it: planes in, logits out."""
+
+    def __init__(self, net: ColourNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, planes):
+        return self.net.of_planes(planes).logits
+
+
 def test_grad_cam_is_the_library_s(class_colours, quarter) -> None:
     """The wrapping of bytes, batches and outputs changes nothing."""
+    from pytorch_grad_cam import GradCAM  # after leukopy, which mends torchvision
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     picture, _ = quarter("EO")
     pictures = np.stack([np.roll(picture, shift, axis=0) for shift in range(0, 32, 3)])  # two batches
     net = ColourNet(class_colours)
-
-    class Logits(nn.Module):
-        def forward(self, planes):
-            return net.of_planes(planes).logits
-
-        def parameters(self, recurse=True):
-            return net.parameters(recurse)
-
     planes = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127) / 128
-    library = GradCAM(Logits(), [net.backbone.features])(planes, [ClassifierOutputTarget(2)] * len(pictures))
+    library = GradCAM(Logits(net), [net.backbone.features])(planes, [ClassifierOutputTarget(2)] * len(pictures))
     assert grad_cam(net)(pictures, np.full(len(pictures), 2)) == pytest.approx(library, abs=1e-5)
 
 
 def test_score_cam_is_the_library_s(bundle, class_colours, capfd) -> None:
     """Without torch and in bytes, the same map as pytorch-grad-cam makes of the same network in torch."""
+    from pytorch_grad_cam import ScoreCAM  # after leukopy, which mends torchvision
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     rng = np.random.default_rng(1)
     pictures = np.kron(rng.integers(0, 256, (3, 4, 4, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     classes = np.array([1, 4, 9])
     net = ColourNet(class_colours)
-
-    class Logits(nn.Module):
-        def forward(self, planes):
-            return net.of_planes(planes).logits
-
-        def parameters(self, recurse=True):
-            return net.parameters(recurse)
-
     planes = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127) / 128
-    cam = ScoreCAM(Logits(), [net.backbone.features])
+    cam = ScoreCAM(Logits(net), [net.backbone.features])
     library = cam(planes, [ClassifierOutputTarget(int(index)) for index in classes])
     capfd.readouterr()  # the library's progress bars
     found = METHODS["score-cam"].open(Subject(bundle))(pictures, classes)

@@ -66,11 +66,16 @@ def test_plotly_knows_every_word_of_every_plot(content: PageContent) -> None:
 
 
 def test_every_choice_of_a_plot_fits_its_traces(content: PageContent) -> None:
-    for figure in content.figures.values():
-        for menu in figure.layout["updatemenus"]:
-            for button in menu["buttons"]:
-                for values in button["args"][0].values():
-                    assert len(values) == len(figure.data), (figure.name, button["label"])
+    choices = [
+        (figure, button, values)
+        for figure in content.figures.values()
+        for menu in figure.layout["updatemenus"]
+        for button in menu["buttons"]
+        for values in button["args"][0].values()
+    ]
+    assert len(choices) > 10
+    for figure, button, values in choices:
+        assert len(values) == len(figure.data), (figure.name, button["label"])
 
 
 def test_the_projections_hold_each_cell_of_the_sample_once(content: PageContent) -> None:

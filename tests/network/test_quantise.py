@@ -16,6 +16,8 @@ from leukopy.network.outputs import inputs_of, with_attributes, with_class_activ
 from leukopy.network.quantise import _mean_outputs, quantised
 from leukopy.training.export import _to_onnx
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 1, 1, 3), dtype=np.uint8) + RNG.integers(0, 60, (60, 32, 32, 3), dtype=np.uint8)
 

@@ -137,6 +137,7 @@ class TestFeatures:
 
 
 class TestCompare:
+    @pytest.mark.slow
     def test_one_table_of_both_kinds_and_nothing_is_done_twice(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -183,6 +184,7 @@ class TestCompare:
         assert rows[0]["accuracy8"] is None
         assert rows[1]["accuracy8"] > 0
 
+    @pytest.mark.slow
     def test_goes_on_after_an_interruption(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         recipes = tuple(write(tmp_path, name, kind="shallow") for name in ("first", "second"))
         trained = []

@@ -54,6 +54,7 @@ def settings_file(tmp_path, monkeypatch):
     return path
 
 
+@pytest.mark.slow
 def test_every_arm_is_tested_where_it_was_not_trained(settings_file, tmp_path):
     out = tmp_path / "out"
     settings = read_transfer(settings_file)
@@ -86,6 +87,7 @@ def test_only_the_pictures_change_where_an_arm_takes_the_models_of_another(setti
     assert not plain.equals(lit)
 
 
+@pytest.mark.slow
 def test_arms_start_from_one_base_and_only_where_it_saw_no_other_laboratory(settings_file, tmp_path):
     values = yaml.safe_load(settings_file.read_text())
     recipe = yaml.safe_load((tmp_path / "recipe.yaml").read_text())

@@ -1,4 +1,4 @@
-"""A whole training run on drawn cells: sources, cache, loss, checkpoints, export, resume."""
+"""A whole training run on drawn cells: loss, checkpoints, export, resume."""
 
 from __future__ import annotations
 
@@ -9,229 +9,29 @@ import onnx
 import polars as pl
 import pytest
 import torch
-from PIL import Image
 
 import leukopy
 from leukopy.bundle import DatasetUse, open_bundle
-from leukopy.core.errors import InputError, SettingsError, TrainingError
+from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.progress import silent
 from leukopy.explain.methods import Subject, open_net
 from leukopy.imaging.decode import read_cell
-from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import activations
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.checkpoints import load_net
 from leukopy.network.probabilities import softmax
-from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import FINE
-from leukopy.training.cache import decode_all
 from leukopy.training.data import CellData
 from leukopy.training.lightning_module import CellModule, shrink, validation_figures
-from leukopy.training.settings import Source, TrainSettings
 from leukopy.training.shallow_settings import ShallowSettings
-from leukopy.training.sources import check_classes, list_training_cells, member_matrix, sampling_weights, uses
+from leukopy.training.sources import list_training_cells, member_matrix, uses
 from leukopy.workflows.recipes import read
 from leukopy.workflows.train import read_recipe, train
 from support.files import CONFIGS
 from support.recipes import recipes_of
+from support.training_run import recipe
 
-CODES = ("LY", "EO", "PLT", "NEU")
-"""NEU is coarse: those cells are drawn segmented or band, and labelled only neutrophil."""
-
-
-@pytest.fixture(scope="session")
-def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of drawn cells: 10 each of three classes and of one known only at the coarse level."""
-    root = tmp_path_factory.mktemp("data")
-    draw(root, dict.fromkeys(CODES, 10))
-    return root
-
-
-def draw(root: Path, counts: dict[str, int]) -> None:
-    """Class folders of so many drawn cells, below ``root / "lab"``."""
-    for code, count in counts.items():
-        (root / "lab" / code).mkdir(parents=True)
-        for index in range(count):
-            drawn = draw_cell("SNE" if code == "NEU" else code, seed=index, size=80)
-            Image.fromarray(drawn.image).save(root / "lab" / code / f"{index}.png")
-
-
-def recipe(**changes: object) -> TrainSettings:
-    values: dict[str, object] = {
-        "name": "test",
-        "title": "Test",
-        "description": "For tests.",
-        "backbone": {"name": "lenet"},
-        "preprocess": {"size": 48},
-        "sources": [{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0.3}],
-        "optimisation": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3},
-    }
-    return TrainSettings.build(values | changes)
-
-
-@pytest.fixture(autouse=True)
-def _places(laboratory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEUKOPY_DATA", str(laboratory))
-    monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
-
-
-def test_gather_splits_by_group_and_adds_drawn_cells(laboratory: Path) -> None:
-    sources = [
-        {"dataset": "folders", "root": "lab", "share": 0.9, "validation_share": 0.3},
-        {"dataset": "drawn", "share": 0.1, "images": 22},
-    ]
-    cells = list_training_cells(recipe(sources=sources), laboratory)
-    assert cells["source"].value_counts().sort("source").rows() == [("drawn", 22), ("folders", 40)]
-    assert cells.filter(pl.col("source") == "drawn")["split"].unique().to_list() == ["train"]
-    share = (cells.filter(pl.col("source") == "folders")["split"] == "val").mean()
-    assert 0.1 < share < 0.5
-    assert cells.equals(list_training_cells(recipe(sources=sources), laboratory))
-
-
-def test_test_images_never_reach_training(tmp_path: Path, laboratory: Path) -> None:
-    manifest = tmp_path / "manifest.csv"
-    paths = sorted((laboratory / "lab").rglob("*.png"))
-    table = pl.DataFrame(
-        {
-            "path": [str(path) for path in paths],
-            "label": [path.parent.name for path in paths],
-            "split": ["train", "val", "test", "train"] * 10,
-        }
-    )
-    table.write_csv(manifest)
-    cells = list_training_cells(recipe(sources=[{"dataset": "manifest", "root": str(manifest), "share": 1}]), tmp_path)
-    assert sorted(cells["split"].unique()) == ["train", "val"]
-    assert len(cells) == 30
-
-
-def test_no_validation_image_is_an_error(laboratory: Path) -> None:
-    with pytest.raises(TrainingError, match="no validation image"):
-        list_training_cells(
-            recipe(sources=[{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0}]), laboratory
-        )
-
-
-def test_images_of_one_class_are_refused_before_anything_is_decoded(laboratory: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"training images are LY: .* Add images of other classes"):
-        list_training_cells(recipe(without=["NEU", "EO", "PLT"]), laboratory)
-    for labels in (["NEU", "NEU"], ["NEU", "SNE"]):  # "segmented" is right for each
-        with pytest.raises(TrainingError, match=f"all 2 training images are {' or '.join(sorted(set(labels)))}:"):
-            check_classes(pl.Series(labels))
-    check_classes(pl.Series(["NEU", "IG"]))
-
-
-def test_a_training_that_is_left_with_one_class_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw(tmp_path, {"LY": 6, "EO": 6})
-    for picture in (tmp_path / "lab" / "EO").iterdir():
-        picture.write_text("no picture")
-    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
-    with pytest.raises(TrainingError, match="training images are LY:"):
-        train(recipe(), tmp_path / "run")
-    assert "not an image" in (tmp_path / "run" / "failures.csv").read_text()
-    assert not (tmp_path / "run" / "checkpoints").exists()
-
-
-def test_plain_pictures_are_told_before_the_training_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    draw(tmp_path, {"LY": 6, "EO": 6})
-    for picture in (tmp_path / "lab" / "EO").iterdir():
-        Image.new("RGB", (80, 80), (200, 150, 180)).save(picture, "JPEG")
-    monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
-    plain = CellData(recipe(), tmp_path, tmp_path / "cache", silent).train_set.plain()
-    assert {name.split("/")[-2] for name in plain} == {"EO"}
-
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("leukopy.training.fit.fit", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe(), tmp_path / "run")
-    (said,) = caplog.messages
-    assert said.startswith(
-        f"{len(plain)} of the training pictures looked at, {plain[0]} for one, are of one plain colour"
-    )
-
-
-def test_classes_that_a_recipe_does_without_are_never_seen(laboratory: Path) -> None:
-    cells = list_training_cells(recipe(without=["IG", "SNE", "EO"]), laboratory)
-    assert sorted(cells["code"].unique()) == ["LY", "PLT"]  # NEU may stand for a segmented one
-    with pytest.raises(SettingsError, match="class code 'XX' is unknown"):
-        recipe(without=["XX"])
-
-
-def test_coarse_level_brings_every_label_to_eight_classes(laboratory: Path) -> None:
-    (laboratory / "lab" / "SNE").mkdir(exist_ok=True)
-    Image.fromarray(draw_cell("SNE", seed=99, size=80).image).save(laboratory / "lab" / "SNE" / "99.png")
-    try:
-        fine, coarse = (
-            list_training_cells(recipe(level=level), laboratory)["code"].unique() for level in ("fine", "coarse")
-        )
-    finally:
-        (laboratory / "lab" / "SNE" / "99.png").unlink()
-    assert sorted(fine) == ["EO", "LY", "NEU", "PLT", "SNE"]
-    assert sorted(coarse) == ["EO", "LY", "NEU", "PLT"]
-
-
-def test_sampling_gives_sources_their_shares_and_classes_their_balance() -> None:
-    cells = pl.DataFrame({"source": ["a"] * 5 + ["b"] * 2, "code": ["LY"] * 4 + ["EO"] + ["LY"] * 2})
-    settings = recipe(
-        sources=[Source(dataset="a", share=0.8), Source(dataset="b", share=0.2)], optimisation={"class_balance": 1.0}
-    )
-    weights = sampling_weights(cells, settings)
-    assert weights[:5].sum() == pytest.approx(0.8)
-    assert weights[:4].sum() == pytest.approx(weights[4])
-    assert weights[5:].sum() == pytest.approx(0.2)
-
-
-def test_cache_holds_what_serving_sees_and_lists_what_it_cannot_read(tmp_path: Path, laboratory: Path) -> None:
-    good = laboratory / "lab" / "LY" / "0.png"
-    bad = tmp_path / "bad.png"
-    bad.write_text("no image")
-    cells = pl.DataFrame({"path": [str(bad), str(good)]})
-    spec = Preprocess(size=48, crop=0.8)
-    first = decode_all(cells, spec, tmp_path / "kept", silent)
-    again = decode_all(cells, spec, tmp_path / "kept", silent)
-    assert np.array_equal(first.pictures[1], read_cell(good, spec).pixels)
-    assert np.array_equal(first.pictures, again.pictures)
-    assert list(again.failures) == [0]
-    assert "bad.png" in again.failures[0]
-
-
-@pytest.mark.parametrize(
-    "look",
-    [
-        {"white_balance": True},
-        {"stain": {"mean": (70.0, 20.0, -10.0), "deviation": (12.0, 8.0, 6.0)}},
-        {"crop": 0.6},
-    ],
-)
-def test_pictures_of_another_look_are_not_taken_from_the_cache(
-    tmp_path: Path, laboratory: Path, look: dict[str, object]
-) -> None:
-    path = laboratory / "lab" / "EO" / "0.png"
-    cells = pl.DataFrame({"path": [str(path)]})
-    spec = Preprocess.model_validate({"size": 48, **look})
-    plain = decode_all(cells, Preprocess(size=48), tmp_path, silent)
-    other = decode_all(cells, spec, tmp_path, silent)
-    assert np.array_equal(other.pictures[0], read_cell(path, spec).pixels)
-    assert not np.array_equal(other.pictures, plain.pictures)
-
-
-def test_cells_with_a_crop_of_their_own_are_cropped_so(tmp_path: Path, laboratory: Path) -> None:
-    path, spec = laboratory / "lab" / "EO" / "0.png", Preprocess(size=48, crop=0.8)
-    drawn = "drawn:EO:3"
-    cells = pl.DataFrame({"path": [str(path), str(path), drawn, drawn], "crop": [None, 0.5, None, 0.5]})
-    found = decode_all(cells, spec, tmp_path, silent).pictures
-    nearer = spec.model_copy(update={"crop": 0.5})
-    assert np.array_equal(found[0], read_cell(path, spec).pixels)
-    assert np.array_equal(found[1], read_cell(path, nearer).pixels)
-    whole = Image.fromarray(draw_cell("EO", seed=3, size=96).image)
-    middle = whole.resize((48, 48), Image.Resampling.BILINEAR, box=(24, 24, 72, 72))
-    assert np.array_equal(found[3], np.asarray(middle))
-    assert not np.array_equal(found[2], found[3])
-    other = decode_all(cells.with_columns(crop=pl.lit(0.6)), spec, tmp_path, silent).pictures
-    assert not np.array_equal(other[1], found[1])  # the cache knows the crops apart
+pytestmark = pytest.mark.usefixtures("places")
 
 
 @pytest.mark.parametrize("augmentation", [None, {"scale": (1, 1), "rotate": False}])
@@ -246,7 +46,7 @@ def test_sources_of_another_magnification_are_seen_at_one_size(laboratory: Path,
     assert crops == {"folders": 0.6, "drawn": 0.9}
     card = train(settings, tmp_path / "run").card
     assert card.cell_sizes is not None
-    assert set(card.cell_sizes) == set(CODES)
+    assert set(card.cell_sizes) == {"LY", "EO", "PLT", "NEU"}
     assert all(0.2 < size < 1 for size in card.cell_sizes.values())  # a cell takes .3 to .5 of a drawn picture
 
 
@@ -291,6 +91,7 @@ def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path, laborat
     assert not all(torch.equal(tensor, best[name]) for name, tensor in last.items())
 
 
+@pytest.mark.slow
 def test_weights_are_averaged_over_trainings_and_with_their_start(tmp_path: Path, laboratory: Path) -> None:
     optimisation = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}
     train(recipe(optimisation=optimisation), tmp_path / "start")
@@ -399,6 +200,7 @@ def test_resume_goes_on_where_it_stopped(laboratory: Path, tmp_path: Path) -> No
     assert last["global_step"] % 3 == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_is_exported_from_its_own_weights(laboratory: Path, tmp_path: Path) -> None:
     train(recipe(seed=1), tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
@@ -408,6 +210,7 @@ def test_a_run_that_was_moved_is_exported_from_its_own_weights(laboratory: Path,
     assert open_bundle(tmp_path / "b" / "bundle").card.model.sha256 == before
 
 
+@pytest.mark.slow
 def test_small_epochs_freezing_averaging_and_resuming_work_together(laboratory: Path, tmp_path: Path) -> None:
     settings = recipe(
         backbone={"name": "tf_efficientnet_lite0", "pretrained": True},

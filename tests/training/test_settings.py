@@ -8,39 +8,22 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from PIL import Image
 
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.core.files import read_json
 from leukopy.models.backbones import BACKBONES
-from leukopy.synthesis import draw_cell
 from leukopy.training.lightning_module import CellModule, class_weights
-from leukopy.training.settings import BackboneChoice, Loss, TrainSettings
+from leukopy.training.settings import BackboneChoice, Loss
 from leukopy.training.sources import member_matrix
 from leukopy.workflows.train import train
-
-
-def recipe(**changes: object) -> TrainSettings:
-    values: dict[str, object] = {
-        "name": "test",
-        "title": "Test",
-        "description": "For tests.",
-        "backbone": {"name": "lenet"},
-        "preprocess": {"size": 48},
-        "sources": [{"dataset": "folders", "root": "lab", "share": 1, "validation_share": 0.3}],
-        "optimisation": {"epochs": 1, "batch_size": 8},
-    }
-    return TrainSettings.build(values | changes)
+from support.drawn import draw_classes
+from support.training_run import recipe
 
 
 @pytest.fixture
 def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Class folders of drawn cells."""
-    for code in ("LY", "EO", "NEU"):
-        (tmp_path / "lab" / code).mkdir(parents=True)
-        for index in range(8):
-            drawn = draw_cell("SNE" if code == "NEU" else code, seed=index, size=64)
-            Image.fromarray(drawn.image).save(tmp_path / "lab" / code / f"{index}.png")
+    draw_classes(tmp_path / "lab", {"LY": 8, "EO": 8, "NEU": 8}, size=64)
     monkeypatch.setenv("LEUKOPY_DATA", str(tmp_path))
     monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "cache"))
     return tmp_path

@@ -118,7 +118,7 @@ def test_eight_classes_give_eight_probabilities() -> None:
     assert np.mean([COARSE[index].code for index in found.argmax(axis=1)] == np.array(val[1])) > 0.95
 
 
-@pytest.mark.parametrize("method", ["pca", "umap"])
+@pytest.mark.parametrize("method", ["pca", pytest.param("umap", marks=pytest.mark.slow)])
 def test_dimensions_are_reduced_before_the_classifier(method: str) -> None:
     codes = ["EO", "LY", "PLT"]
     settings = recipe(reduction={"method": method, "components": 2}, classifier="knn", grid={"n_neighbors": (5,)})

@@ -21,6 +21,8 @@ from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES
 from leukopy.workflows.attributes import AttributeSettings, fit_attributes, measure
 
+pytestmark = pytest.mark.slow
+
 CELLS = {"train": 24, "val": 8, "test": 8}
 QUICK = {"epochs": 30, "batch_size": 8, "hidden": 16, "dropout": 0.0, "learning_rate": 0.01}
 

@@ -23,6 +23,7 @@ from leukopy.network.outputs import with_class_activation
 from leukopy.taxonomy import FINE
 from leukopy.workflows.explain import ExplainSettings, explain, file_name, gather_all
 from leukopy.workflows.index import IndexSettings, index_neighbours
+from support.training_run import write_run
 
 CODES = [cell.code for cell in FINE]
 
@@ -61,23 +62,8 @@ def explained(cells: Path, model: Path, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(build_bundle, tmp_path_factory) -> Path:
     """As `leukopy train` leaves it: record, checkpoint and bundle of one small network, its weights by chance."""
-    import torch
-
-    from leukopy.core.files import write_json
-    from leukopy.imaging.preprocess import Preprocess
-    from leukopy.models.cell_net import CellNet
-    from leukopy.training.export import _to_onnx
-
     folder = tmp_path_factory.mktemp("runs") / "lenet"
-    settings = {"backbone": {"name": "lenet"}, "preprocess": {"size": 32}}
-    write_json(folder / "run.json", {"command": "train", "settings": settings})
-    torch.manual_seed(0)
-    net = CellNet("lenet", Preprocess(size=32), pretrained=False).eval()
-    (folder / "checkpoints").mkdir()
-    weights = {f"net.{name}": value for name, value in net.state_dict().items()}
-    torch.save({"state_dict": weights}, folder / "checkpoints" / "best.ckpt")
-    _to_onnx(net, 32, folder / "model.onnx")
-    build_bundle(folder / "bundle", network=(folder / "model.onnx").read_bytes())
+    build_bundle(folder / "bundle", network=write_run(folder))
     return folder
 
 
@@ -212,6 +198,7 @@ class TestNeighbours:
 
 
 class TestTrainingRun:
+    @pytest.mark.slow
     def test_gradients_and_the_sanity_check(self, trained: Path, cells: Path, tmp_path: Path) -> None:
         settings = ExplainSettings(
             inputs=(cells,), model=str(trained), methods=("grad-cam", "grad-cam++"), steps=0, sanity=2

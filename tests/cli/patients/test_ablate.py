@@ -65,6 +65,7 @@ def test_the_examples_of_ablate_run_one_after_the_other(ward, small):
     assert {path.name for path in (ward.parent / "runs").iterdir()} == {"grid", "frozen", "seed"}
 
 
+@pytest.mark.slow
 def test_a_saved_run_is_repeated(ward, small):
     run("ablate", ward, "--out", "first", *small, "--set", "optimisers=[adam]")
     result = run("ablate", "--config", "first/run.json", "--out", "second")
@@ -92,6 +93,7 @@ def bundled(build_patient_model, colour_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_examples_of_demo_run_as_they_stand(bundled):
     for example in examples(demo):
         result = run(*shlex.split(example)[2:], *(() if "--patients" in example else ("--patients", "2")))

@@ -246,6 +246,7 @@ def fits() -> list[BagFit]:
     return [fit_bags(PICTURES, coloured(1), coloured(2), seed) for seed in (0, 1)]
 
 
+@pytest.mark.slow
 class TestPictures:
     def test_are_learnt_end_to_end(self, fits: list[BagFit]) -> None:
         assert accuracy(fits[0].logits[-1], coloured(2)) >= 0.9

@@ -68,6 +68,7 @@ def test_cross_validation_judges_each_patient_once_and_tells_all(cohort: Path, t
     assert "http" not in page.split("Content-Security-Policy")[1].split(">")[1]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_gives_the_same(
     cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
@@ -20,11 +19,10 @@ from leukopy.review.app import create_app
 from leukopy.review.records import JobState, NewUser, Role
 from leukopy.review.settings import Limits, ReviewSettings
 from leukopy.review.store import Store
-from leukopy.review.store.users import Passwords
+from support.passwords import PASSWORD, quick_passwords
 from support.waiting import until
 
 API = "/api/v1"
-PASSWORD = "correct horse battery"
 CODES = ("SNE", "LY", "MO", "EO", "BNE", "BA")
 
 
@@ -100,8 +98,7 @@ class Served:
 def run(settings: ReviewSettings) -> Iterator[Served]:
     app = create_app(settings)
     store: Store = app.state.store
-    # argon2 with the least work that it allows: these tests are about other things.
-    store.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    store.passwords = quick_passwords()
     with TestClient(app):
         yield Served(app, store)
 

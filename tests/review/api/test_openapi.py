@@ -103,6 +103,7 @@ def send(data: strategies.DataObject, operation: Any, browser: httpx.Client) -> 
     )
 
 
+@pytest.mark.slow
 def test_no_request_makes_it_fail(api: Any, browser: httpx.Client) -> None:
     """Signing in and out is tried elsewhere: here it would end the session, and be refused after five attempts."""
     operations = [found.ok() for found in api.exclude(path=f"{API}/session").get_all_operations()]

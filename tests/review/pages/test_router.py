@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.app import create_app
 from leukopy.review.records import NewUser, Role
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store.users import Passwords
+from support.passwords import PASSWORD, quick_passwords
 
-PASSWORD = "correct horse battery"
 CASE = "0123456789abcdef0123456789abcdef"
 PAGES = ("/", f"/cases/{CASE}", f"/cases/{CASE}/sign", "/quality", "/administration")
 
@@ -25,7 +23,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     """Of nobody; ``ada`` administers, ``ron`` reads."""
     app = create_app(ReviewSettings(folder=tmp_path, serve=True))
     store = app.state.store
-    store.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    store.passwords = quick_passwords()
     ada = store.add_user(None, NewUser(name="ada", full_name="Ada <b>", role=Role.ADMINISTRATOR, password=PASSWORD))
     store.add_user(ada, NewUser(name="ron", full_name="Ron", role=Role.READER, password=PASSWORD))
     with TestClient(app, follow_redirects=False) as client:

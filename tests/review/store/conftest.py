@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from argon2 import PasswordHasher
 
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA, Predictions
 from leukopy.review.records import (
@@ -31,16 +30,10 @@ from leukopy.review.records import (
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import CorrectionOutcome, ModelFacts, NewImage, Store, database
 from leukopy.review.store import tables as t
-from leukopy.review.store.users import Passwords
+from support.passwords import PASSWORD, quick_passwords
 
 MODEL = ModelFacts("colours", "c" * 64)
-PASSWORD = "correct horse battery"
 CODES = ("SNE", "LY", "MO", "EO", "BNE", "BA")
-
-
-def quick_passwords() -> Passwords:
-    """argon2 with the least work that it allows."""
-    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @dataclass(frozen=True)

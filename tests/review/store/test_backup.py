@@ -18,8 +18,9 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NotAllowed, Store, backup, restore
 from leukopy.review.store import tables as t
 from leukopy.review.store.database import open_database
+from support.passwords import PASSWORD, quick_passwords
 
-from .conftest import PASSWORD, populate, quick_passwords
+from .conftest import populate
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
 from leukopy.review.store.database import migrations, open_database
 from leukopy.review.store.tables import Base
-
-from .conftest import quick_passwords
+from support.passwords import quick_passwords
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(settings):

@@ -12,8 +12,7 @@ from argon2 import Parameters, PasswordHasher, extract_parameters
 from leukopy.review.records import NewUser, Role, UserChange
 from leukopy.review.store import AlreadyExists, Forbidden, NotAllowed, NotFound, Store
 from leukopy.review.store.users import Passwords
-
-from .conftest import PASSWORD, quick_passwords
+from support.passwords import PASSWORD, quick_passwords
 
 
 def new(name: str, role: Role = Role.READER) -> NewUser:

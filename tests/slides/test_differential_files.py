@@ -8,10 +8,11 @@ import pytest
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.slides.differential import ReferenceRanges, differential
 from leukopy.slides.differential_files import count_cells, write_differential
+from support.classified import classified_cells
 
 
-def test_cells_are_counted_by_fine_class(make_cells):
-    found = count_cells(make_cells({"SNE": 60, "LY": 40, "ERB": 3, "PLT": 7}).lazy())
+def test_cells_are_counted_by_fine_class():
+    found = count_cells(classified_cells({"SNE": 60, "LY": 40, "ERB": 3, "PLT": 7}).lazy())
     assert {line.code: line.count for line in (*found.lines, *found.beside) if line.count} == {
         "SNE": 60, "NEU": 60, "LY": 40, "ERB": 3,
     }  # fmt: skip
@@ -19,13 +20,13 @@ def test_cells_are_counted_by_fine_class(make_cells):
     assert found.cells == 110
 
 
-def test_uncertain_is_counted_as_a_word_among_flags(make_cells):
-    cells = make_cells({"LY": 4}).with_columns(flags=pl.Series(["uncertain", "odd;uncertain", "uncertainty", ""]))
+def test_uncertain_is_counted_as_a_word_among_flags():
+    cells = classified_cells({"LY": 4}).with_columns(flags=pl.Series(["uncertain", "odd;uncertain", "uncertainty", ""]))
     assert count_cells(cells.lazy()).uncertain == 2
 
 
-def test_unidentified_cells_are_in_no_class(make_cells):
-    cells = make_cells({"SNE": 6, "LY": 4})
+def test_unidentified_cells_are_in_no_class():
+    cells = classified_cells({"SNE": 6, "LY": 4})
     odd = pl.Series(["unidentified;uncertain", *[""] * 5, "unidentified", "uncertain", "", ""])
     found = count_cells(cells.with_columns(flags=odd).lazy())
     assert (found.cells, found.leukocytes, found.uncertain) == (10, 8, 1)
@@ -35,16 +36,16 @@ def test_unidentified_cells_are_in_no_class(make_cells):
     assert "2 cells are unidentified: they are counted in no class" in found.notes[-1]
 
 
-def test_expected_shares_come_from_the_probabilities(make_cells):
-    cells = make_cells({"SNE": 50, "LY": 50})
+def test_expected_shares_come_from_the_probabilities():
+    cells = classified_cells({"SNE": 50, "LY": 50})
     found = {line.code: line for line in count_cells(cells.lazy()).lines}
     leukocytes = cells.select(pl.sum_horizontal(pl.col("^p_(SNE|BNE|EO|BA|LY|MO|MMY|MY|PMY)$"))).to_series().sum()
     assert found["LY"].expected == pytest.approx(100 * cells["p_LY"].sum() / leukocytes)
     assert found["NEU"].expected == pytest.approx(found["SNE"].expected + found["BNE"].expected)
 
 
-def test_no_cells_no_differential(make_cells):
-    assert "no differential" in count_cells(make_cells({}).lazy()).notes[0]
+def test_no_cells_no_differential():
+    assert "no differential" in count_cells(classified_cells({}).lazy()).notes[0]
 
 
 def test_both_files_hold_every_line(tmp_path):
