@@ -17,7 +17,7 @@ from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
 from leukopy.inference import file_activations
-from leukopy.workflows.attributes import measure
+from leukopy.workflows.fit_attributes import measure
 from results_file import write
 
 PUBLISHED = {

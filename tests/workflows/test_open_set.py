@@ -24,7 +24,7 @@ from leukopy.inference.reasons import NO_CELL
 from leukopy.inference.rows import OOD_SCHEMA
 from leukopy.slides import slide as slide_module
 from leukopy.slides.ood_correction import baseline
-from leukopy.training.attributes import card_for
+from leukopy.training.attribute_heads import card_for
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
 from leukopy.workflows.predict import PredictSettings, predict

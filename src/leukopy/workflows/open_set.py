@@ -82,7 +82,7 @@ def fit_open_set(
     from leukopy.network.head import read_head
     from leukopy.network.outputs import CENTRE, FAR, OOD_SCORE
     from leukopy.slides.ood_correction import baseline
-    from leukopy.training.attributes import card_for
+    from leukopy.training.attribute_heads import card_for
     from leukopy.training.open_set import OodSettings, far_of, fit_reference, ood_score_of, parts_of, scaled
 
     how = OodSettings.build(settings.ood_score, where="ood_score")
@@ -179,7 +179,7 @@ def _extended(
     from leukopy.bundle import write_bundle
     from leukopy.inference import activations
     from leukopy.network.outputs import inputs_of, with_ood_score, without_ood_score
-    from leukopy.training.attributes import card_for
+    from leukopy.training.attribute_heads import card_for
 
     model = without_ood_score(onnx.load(bundle.model_path))
     maps = inputs_of(model, how.stages)

@@ -19,7 +19,7 @@ from leukopy.inference import file_activations
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES
-from leukopy.workflows.attributes import AttributeSettings, fit_attributes, measure
+from leukopy.workflows.fit_attributes import AttributeSettings, fit_attributes, measure
 
 CELLS = {"train": 24, "val": 8, "test": 8}
 QUICK = {"epochs": 30, "batch_size": 8, "hidden": 16, "dropout": 0.0, "learning_rate": 0.01}
