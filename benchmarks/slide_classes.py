@@ -31,7 +31,7 @@ from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, estimate_class_mean
 from leukopy.slides.classifier import Classifier
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
-from leukopy.training.open_set import run_network
+from leukopy.training.ood_score import run_network
 from results_file import write
 
 LABORATORIES = ("raabin", "chula", "bcisc", "cellavision")

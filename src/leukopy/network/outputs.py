@@ -195,9 +195,9 @@ def _bell(side: int, deviation: float) -> tuple[int, NDArray[np.float64]]:
 def with_ood_score(
     model: onnx.ModelProto, maps: Mapping[str, int], window: float, reference: OodReference
 ) -> onnx.ModelProto:
-    """Add ``ood_score`` (N,): `training.open_set.ood_score_of` the `with_centre` of ``maps`` and the embedding.
+    """Add ``ood_score`` (N,): `training.ood_score.ood_score_of` the `with_centre` of ``maps`` and the embedding.
 
-    And ``ood_score.far`` (N,), `training.open_set.far_of` the same.
+    And ``ood_score.far`` (N,), `training.ood_score.far_of` the same.
 
     Raises:
         TrainingError: the size of a map is not told by the network.

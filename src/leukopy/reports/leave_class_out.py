@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from leukopy.core.files import atomic_path, write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
-from leukopy.evaluation.open_set import OpenSetScore
+from leukopy.evaluation.ood import OpenSetScore
 from leukopy.taxonomy import find
 
 
