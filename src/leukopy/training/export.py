@@ -28,11 +28,11 @@ from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.network.outputs import with_class_activation
 from leukopy.network.quantise import quantised
 from leukopy.slides.magnification import diameters, typical_sizes
+from leukopy.training.class_means import fit_traits, known_cells, with_traits
 from leukopy.training.data import CellData, Pictures
 from leukopy.training.domain_classifier import FOREIGN, cells_to_tell, fit_boundary, with_foreign_probability
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.settings import SlideClassesChoice, TrainSettings
-from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
 from leukopy.training.sources import DRAWN, uses
 
 TOLERANCE = 1e-4

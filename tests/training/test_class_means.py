@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from leukopy.bundle import Card, open_bundle
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.taxonomy import COARSE, FINE
+from leukopy.training.class_means import CELLS, fit_traits, known_cells, with_traits
 from leukopy.training.settings import TrainSettings
-from leukopy.training.slide_classes import CELLS, fit_traits, known_cells, with_traits
 
 
 def network(size: int) -> onnx.ModelProto:
