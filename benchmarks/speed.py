@@ -25,13 +25,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from images import jpegs
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.inference.cores import available_cores
 from leukopy.inference.engine import BATCH
 from leukopy.inference.openvino import RUNTIMES, VARIABLE
 from leukopy.inference.rows import CellInput
@@ -39,7 +39,7 @@ from leukopy.models.cell_net import CellNet
 from leukopy.slides.classifier import Classifier
 from results_file import write
 
-CORES = available_cores()
+CORES = cpu_count()
 
 
 def engine(classifier: Classifier, paths: list[Path]) -> None:

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import polars as pl
 import torch
+from joblib import cpu_count
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -22,7 +23,6 @@ from leukopy.core.files import file_digest
 from leukopy.core.provenance import provenance
 from leukopy.evaluation.calibration import fit_temperature
 from leukopy.evaluation.conformal import set_threshold
-from leukopy.inference.cores import available_cores
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.network.outputs import with_class_activation
@@ -199,7 +199,7 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     cells = cells.with_columns(coarse=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
     parts = cells.partition_by("coarse", maintain_order=True)
     cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)
-    found = diameters([Path(path) for path in cells["path"]], available_cores())
+    found = diameters([Path(path) for path in cells["path"]], cpu_count())
     return typical_sizes(found, cells["coarse"].to_list(), settings.preprocess.crop)
 
 

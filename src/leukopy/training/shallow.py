@@ -13,12 +13,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from leukopy.core.errors import MissingExtraError, TrainingError
 from leukopy.evaluation.calibration import fit_temperature
-from leukopy.inference.cores import available_cores
 from leukopy.models.shallow import SHALLOW
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix, find
 from leukopy.training.shallow_settings import Reduction, ShallowSettings
@@ -156,7 +156,7 @@ def _fit_stage(settings: ShallowSettings, name: str, train: Labelled, val: Label
     tried = []
     for values in product(*grid.values()):
         parameters = dict(zip(grid, values, strict=True))
-        estimator = entry.build(parameters, settings.seed, available_cores())
+        estimator = entry.build(parameters, settings.seed, cpu_count())
         try:
             estimator.fit(train[0], [codes.index(code) for code in train[1]])
             scores = _scores(estimator, val[0])

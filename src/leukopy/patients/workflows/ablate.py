@@ -171,9 +171,9 @@ def _pictures(
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
+    from joblib import cpu_count
 
     from leukopy.imaging.decode import REASONS, read_cell
-    from leukopy.inference.cores import available_cores
 
     values = np.zeros((len(cells), spec.size, spec.size, 3), np.uint8)
     failures: dict[int, tuple[str, str]] = {}
@@ -184,7 +184,7 @@ def _pictures(
         except ImageError as error:
             failures[row] = error.reason, REASONS[error.reason]
 
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for done, _ in enumerate(pool.map(read, range(len(cells))), start=1):
             progress("reading pictures", done, len(cells))
     return values, dict(sorted(failures.items()))
