@@ -1,4 +1,4 @@
-"""How well a bundle judges the 11 attributes of WBCAtt's test part, beside readings that look at no attribute.
+"""How well a bundle judges the attributes of WBCAtt's test part, beside readings that look at no attribute.
 
 python benchmarks/attributes.py [--model default]
 

@@ -6,7 +6,7 @@ Needs the models that ``leukopy evaluate configs/leave_one_out.yaml --transfer -
 
 A whole laboratory as one slide is what that command reports. Here its cells are drawn into slides as they occur: of the
 usual mixture of a differential count, of all classes alike, and of one class alone; and validation cells of PBC, which
-the same models know. Answers of all 8 classes; recalls are averaged over classes.
+the same models know. Answers of all coarse classes; recalls are averaged over classes.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from leukopy.inference.openvino import RUNTIMES, VARIABLE
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
 from leukopy.slides.classifier import Classifier
+from leukopy.taxonomy import FINE
 from results_file import write
 
 CORES = cpu_count()
@@ -91,7 +92,7 @@ class Vgg19(torch.nn.Module):
         super().__init__()
         import timm  # noqa: PLC0415 (after leukopy.models, which makes torchvision importable)
 
-        self.net = timm.create_model("vgg19", num_classes=11)
+        self.net = timm.create_model("vgg19", num_classes=len(FINE))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.net(images.permute(0, 3, 1, 2).float() / 255)

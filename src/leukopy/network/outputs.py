@@ -26,7 +26,7 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Add ``class_activation`` (N, 11, h, w): the linear head, bias included, at each position of the feature map.
+    """Add ``class_activation`` (N, F, h, w): the linear head, bias included, at each position of the feature map.
 
     Where the embedding is the mean of the feature map, its mean over the positions is the logits: class activation
     mapping (Zhou et al., Learning deep features for discriminative localization, CVPR 2016). Whether it is, is for the

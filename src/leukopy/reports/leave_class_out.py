@@ -27,7 +27,7 @@ class LeftOut:
     others: Mapping[str, Estimate]
     """AUROC of simpler scores of the same network, by name."""
     accuracy: float
-    """Of the known cells, 8 classes."""
+    """Of the known cells, at the coarse classes."""
     taken_for: Mapping[str, int]
     """Cells of the class by the coarse class that they are given, the most frequent first."""
 

@@ -39,7 +39,7 @@ class Traits:
     scale: float
     """Divides what is left."""
     means: NDArray[np.float64]
-    """(8, D): of the coarse classes, in traits."""
+    """(C, D): of the coarse classes, in traits."""
     spread: float
     """Mean squared distance, in traits, of known cells from the mean of their class."""
 
@@ -87,7 +87,7 @@ def fit_traits(embeddings: NDArray[np.float32], codes: list[str]) -> Traits:
 
 
 def with_traits(model: onnx.ModelProto, traits: Traits) -> onnx.ModelProto:
-    """Add the outputs ``traits`` (N, D) and ``class_traits`` (8, D) to a network, which stays as it is."""
+    """Add the outputs ``traits`` (N, D) and ``class_traits`` (C, D) to a network, which stays as it is."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph

@@ -134,7 +134,7 @@ class Loss(Settings):
                 except SettingsError:
                     known = False
                 if not known or not 0 <= weight < math.inf:
-                    raise ValueError(f"{code}: {weight}: takes codes of the 11 or 8 classes and weights from 0 up")
+                    raise ValueError(f"{code}: {weight}: takes codes of fine or coarse classes and weights from 0 up")
         return weights
 
 
@@ -157,7 +157,7 @@ class Recipe(Settings):
     title: str
     description: str
     level: Literal["fine", "coarse"] = "fine"
-    """``coarse``: every label is brought to the 8 classes first, as in the study's 8-class runs."""
+    """``coarse``: every label is brought to the coarse classes first, as in the coarse runs of the 2021 study."""
     sources: tuple[Source, ...] = Field(min_length=1)
     without: tuple[str, ...] = ()
     """Codes of classes, fine or coarse, whose cells it never sees: to ask whether it finds them strange."""

@@ -168,7 +168,7 @@ def _check_unchanged(bundle: Bundle, content: bytes, paths: list[str], expected:
 
 
 def value_indices(cells: pl.DataFrame) -> NDArray[np.intp]:
-    """Int (N, 11): the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``."""
+    """Int (N, A): the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``."""
     import numpy as np
 
     from leukopy.taxonomy import ATTRIBUTES
@@ -245,7 +245,7 @@ def _metrics(
         return Metric(name=name, value=found.value or 0.0, low=found.low, high=found.high, data=on)
 
     def means(found: AttributeScores, on: str) -> list[Metric]:
-        names = {"macro F1, mean of 11 attributes": found.macro_f1, "accuracy, mean of 11 attributes": found.accuracy}
+        names = {"macro F1, mean of attributes": found.macro_f1, "accuracy, mean of attributes": found.accuracy}
         return [metric(name, estimate, on) for name, estimate in names.items()]
 
     every = means(scores, data)
