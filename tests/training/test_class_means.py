@@ -79,7 +79,7 @@ def test_without_cells_from_elsewhere_there_is_nothing_to_find() -> None:
         "backbone": {"name": "lenet"}, "preprocess": {"size": 48, "crop": 0.8},
         "slide_classes": {"weight": 0.01, "foreign_temperature_factor": 2},
     }  # fmt: skip
-    with pytest.raises(SettingsError, match="set elsewhere above 1 too"):
+    with pytest.raises(SettingsError, match="set foreign_temperature_factor above 1"):
         TrainSettings.build(values, where="x")
     assert TrainSettings.build(values | {"foreign_temperature_factor": 1.5}, where="x").slide_classes is not None
 

@@ -1,6 +1,4 @@
-"""What a network must tell for the classes of a slide from elsewhere to be found again: see
-`leukopy.slides.class_means`.
-"""
+"""Outputs of a network from which the class means of a slide are re-estimated: see `leukopy.slides.class_means`."""
 
 from __future__ import annotations
 

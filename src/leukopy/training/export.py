@@ -172,7 +172,7 @@ def _output(path: Path, pictures: Pictures, name: str) -> NDArray[np.float32]:
 
 
 def _foreign_temperature(path: Path, settings: TrainSettings, data: CellData) -> NDArray[np.float32]:
-    """Add ``elsewhere`` to the network; by how much it makes the temperature of the validation cells higher, (N, 1)."""
+    """Add ``foreign_probability`` to the network; the temperature factor of each validation cell, (N, 1)."""
     pictures = data.as_served(cells_to_tell(data.train_set.cells, settings.seed))
     home = data.val_set.cells["source"].unique().to_list()
     foreign = ~pictures.cells["source"].is_in(home).to_numpy()

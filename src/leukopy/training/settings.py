@@ -139,7 +139,7 @@ class Loss(Settings):
 
 
 class SlideClassesChoice(Settings):
-    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.slides.class_means`).
+    """How the class means of a slide of another laboratory are re-estimated (`leukopy.slides.class_means`).
 
     Both are measured on laboratories left out.
     """
@@ -209,7 +209,9 @@ class TrainSettings(Recipe):
         if self.optimisation.start_share and not self.backbone.run:
             raise ValueError("start_share: averages with the earlier run that backbone.run names; name one")
         if self.slide_classes and self.foreign_temperature_factor == 1:
-            raise ValueError("slide_classes: tells cells from elsewhere apart, so set elsewhere above 1 too")
+            raise ValueError(
+                "slide_classes: needs cells of other laboratories told apart; set foreign_temperature_factor above 1"
+            )
         crops = [source.crop for source in self.sources if source.dataset != "drawn"]
         if any(source.crop for source in self.sources) and all(crops):
             raise ValueError("every source has a crop: leave out that of the one whose cells the others are held to")

@@ -14,7 +14,7 @@ from leukopy.patients.card import Bag
 from leukopy.patients.models import BAG_NETS
 from leukopy.patients.training.networks import (
     BagFit,
-    BagNetSettings,
+    PatientNetSettings,
     export_patient_model,
     fit_bags,
 )
@@ -41,10 +41,10 @@ def cohort(seed: int, patients: int = 30, *, clinical: bool = False) -> list[Bag
 TRAIN, UNSEEN = cohort(1), cohort(2)
 
 
-def settings(**changes: object) -> BagNetSettings:
+def settings(**changes: object) -> PatientNetSettings:
     rate = 0.003 if changes.get("net") == "transformer" else 0.02  # self-attention bears no more
     values: dict[str, object] = {"hidden": 8, "epochs": 8, "learning_rate": rate}
-    return BagNetSettings.build(values | changes)
+    return PatientNetSettings.build(values | changes)
 
 
 def accuracy(logits: np.ndarray, bags: Sequence[Bag]) -> float:
@@ -214,7 +214,7 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], messa
         settings(**wrong)
 
 
-PICTURES = BagNetSettings.build(
+PICTURES = PatientNetSettings.build(
     {
         "net": "mean",
         "hidden": None,

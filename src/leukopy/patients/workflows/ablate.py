@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leukopy.patients.card import Bag
     from leukopy.patients.data import Cohort
     from leukopy.patients.reports.ablation import SettingFigures
-    from leukopy.patients.training.networks import BagNetSettings
+    from leukopy.patients.training.networks import PatientNetSettings
     from leukopy.patients.training.networks.ablation import AblateSettings
 
 COMMAND = "patients ablate"
@@ -255,7 +255,7 @@ def _thinned(bag: Bag, count: int | None, seed: int) -> Bag:
 
 
 def _fit(
-    name: str, fold: int, net: BagNetSettings, patients: _Fold, seed: int, progress: Progress
+    name: str, fold: int, net: PatientNetSettings, patients: _Fold, seed: int, progress: Progress
 ) -> dict[str, object]:
     """One fit: its figures and its training loss after each epoch."""
     from leukopy.patients.reports.ablation import INNER
