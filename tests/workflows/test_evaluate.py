@@ -322,7 +322,7 @@ def test_figures_on_training_images_stay_out_of_the_card(manifest, colour_model,
 
 def test_confusions_and_what_vanishes_at_the_coarse_level(manifest, colour_model):
     result = _run(manifest, colour_model)
-    assert pl.read_csv(result.out / "confusions.csv").rows() == [(11, "SNE", "BNE", 1, 0.25)]
+    assert pl.read_csv(result.out / "confusions.csv").rows() == [("fine", "SNE", "BNE", 1, 0.25)]
     sums = result.evaluation.summing
     assert (sums.images, sums.errors, sums.vanished) == (44, 1, 1)
     assert sums.gain.value == pytest.approx(1 / 44)
