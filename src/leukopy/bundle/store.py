@@ -44,8 +44,8 @@ class Bundle:
         and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads;
         and where ``card.open_set`` says so, ``ood_score`` float32 (N,), how unlike every class a cell is, and
         ``ood_score.far`` float32 (N,), that part of it;
-        and where ``card.calibration`` says so, ``foreign_probability`` float32 (N,), the chance that a cell is of another
-        laboratory than the one that validated the network;
+        and where ``card.calibration`` says so, ``foreign_probability`` float32 (N,), the chance that a
+        cell is of another laboratory than the one that validated the network;
         and where ``card.slide_classes`` says so, ``traits`` float32 (N, D), the embedding where the covariance within
         classes is the identity, and ``class_traits`` float32 (C, D), the mean of each coarse class there, whatever N.
         """
