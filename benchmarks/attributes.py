@@ -1,4 +1,4 @@
-"""How well a bundle judges the 11 attributes of WBCAtt's test part, beside readings that look at no attribute.
+"""How well a bundle judges the attributes of WBCAtt's test part, beside readings that look at no attribute.
 
 python benchmarks/attributes.py [--model default]
 
@@ -17,7 +17,7 @@ from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.datasets.wbcatt import read_wbcatt
 from leukopy.inference import file_activations
-from leukopy.workflows.attributes import measure
+from leukopy.workflows.fit_attributes import measure
 from results_file import write
 
 PUBLISHED = {

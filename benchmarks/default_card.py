@@ -41,7 +41,7 @@ def few_labels() -> Iterator[Metric]:
     for laboratory, found in result["figures"].items():
         if isinstance(found, dict):
             data = f"{laboratory}, by this recipe without it, adapted by {found['labelled']} labels; judged: "
-            yield Metric(name="balanced accuracy, 8 classes, adapted", value=found["balanced_accuracy_after"],
+            yield Metric(name="balanced accuracy, coarse classes, adapted", value=found["balanced_accuracy_after"],
                          data=data + found["judged"], command=result["command"])  # fmt: skip
 
 

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import polars as pl
+from joblib import cpu_count
 
 from leukopy.core.paths import data_folder
-from leukopy.inference.cores import available_cores
 from results_file import write
 
 SOURCES = ("pbc", "raabin", "cellavision")
@@ -45,7 +45,7 @@ def describe(out: Path, times: list[tuple[float, float]]) -> dict[str, object]:
     return {
         "explored": " ".join(f'{name}="$LEUKOPY_DATA"/cells/{name}' for name in SOURCES) + " --level coarse",
         "images": len(pl.read_parquet(out / "features.parquet", columns=["cell_id"])),
-        "cores": available_cores(),
+        "cores": cpu_count(),
         "seconds": round(times[0][0]),
         "seconds_again": round(times[1][0]),
         "load_at_start": [round(load, 1) for _, load in times],

@@ -3,7 +3,7 @@
     LEUKOPY_DATA=... python benchmarks/neighbours.py [--model default]
 
 Each validation cell of PBC Barcelona is given the training cells most like it, and their classes are compared with its
-own: the share that agrees, and whether the nearest and the majority of five do. Means over the 11 classes.
+own: the share that agrees, and whether the nearest and the majority of five do. Means over the fine classes.
 """
 
 from __future__ import annotations

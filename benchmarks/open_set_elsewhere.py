@@ -35,9 +35,9 @@ from leukopy.slides.classifier import Classifier
 from leukopy.slides.ood_correction import correct, estimate_shift
 from leukopy.slides.survey import FAR, sample_of
 from leukopy.taxonomy import fine_members
-from leukopy.training.open_set import run_network
+from leukopy.training.ood_score import run_network
 from leukopy.training.sources import with_test
-from leukopy.workflows.open_set import recipe_of
+from leukopy.workflows.fit_ood import recipe_of
 from results_file import write
 
 LABORATORIES = ("raabin", "chula", "bcisc", "cellavision")

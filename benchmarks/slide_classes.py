@@ -6,7 +6,7 @@ Needs the models that ``leukopy evaluate configs/leave_one_out.yaml --transfer -
 
 A whole laboratory as one slide is what that command reports. Here its cells are drawn into slides as they occur: of the
 usual mixture of a differential count, of all classes alike, and of one class alone; and validation cells of PBC, which
-the same models know. Answers of all 8 classes; recalls are averaged over classes.
+the same models know. Answers of all coarse classes; recalls are averaged over classes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, estimate_class_mean
 from leukopy.slides.classifier import Classifier
 from leukopy.slides.survey import sample_of
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
-from leukopy.training.open_set import run_network
+from leukopy.training.ood_score import run_network
 from results_file import write
 
 LABORATORIES = ("raabin", "chula", "bcisc", "cellavision")

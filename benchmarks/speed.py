@@ -25,21 +25,22 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from images import jpegs
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.inference.cores import available_cores
 from leukopy.inference.engine import BATCH
 from leukopy.inference.openvino import RUNTIMES, VARIABLE
 from leukopy.inference.rows import CellInput
 from leukopy.models.cell_net import CellNet
 from leukopy.slides.classifier import Classifier
+from leukopy.taxonomy import FINE
 from results_file import write
 
-CORES = available_cores()
+CORES = cpu_count()
 
 
 def engine(classifier: Classifier, paths: list[Path]) -> None:
@@ -91,7 +92,7 @@ class Vgg19(torch.nn.Module):
         super().__init__()
         import timm  # noqa: PLC0415 (after leukopy.models, which makes torchvision importable)
 
-        self.net = timm.create_model("vgg19", num_classes=11)
+        self.net = timm.create_model("vgg19", num_classes=len(FINE))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.net(images.permute(0, 3, 1, 2).float() / 255)

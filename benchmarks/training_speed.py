@@ -16,6 +16,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet
 from leukopy.models.losses import partial_label_loss
+from leukopy.taxonomy import FINE
 from leukopy.training.allocator import keep_large_blocks
 from results_file import write
 
@@ -28,7 +29,7 @@ def images_per_second(name: str, size: int, threads: int, precision: str) -> tup
     net = CellNet(name, Preprocess(size=size), pretrained=False).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters())
     images = torch.randint(0, 256, (BATCH, size, size, 3), dtype=torch.uint8)
-    members = torch.eye(11, dtype=torch.bool)[torch.arange(BATCH) % 11]
+    members = torch.eye(len(FINE), dtype=torch.bool)[torch.arange(BATCH) % len(FINE)]
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

@@ -16,8 +16,8 @@ def test_errors_inside_a_coarse_class_vanish():
     found = _indices("SNE", "BNE", "MMY", "PMY", "MMY", "BNE", "LY", "LY")
     result = summing(truth, found, replicates=200)
     assert (result.images, result.errors, result.vanished) == (8, 4, 2)  # BNE -> MMY and EO -> BNE stay wrong
-    assert result.accuracy11.value == 4 / 8
-    assert result.accuracy8.value == 6 / 8
+    assert result.fine_accuracy.value == 4 / 8
+    assert result.coarse_accuracy.value == 6 / 8
     assert result.gain.value == pytest.approx(2 / 8)
     rows = {row.code: (row.images, row.errors, row.vanished) for row in result.classes}
     assert list(rows) == [cell.code for cell in COARSE]
@@ -43,9 +43,9 @@ def test_the_gain_is_paired():
     found = np.where(rng.random(400) < 0.7, truth, rng.integers(0, 11, 400))
     result = summing(truth, found)
     assert (result.errors, result.vanished) == _literal(truth, found)
-    assert result.accuracy8.value - result.accuracy11.value == pytest.approx(result.gain.value)
+    assert result.coarse_accuracy.value - result.fine_accuracy.value == pytest.approx(result.gain.value)
     # The two accuracies are of the same cells: their difference is known better than either.
-    assert result.gain.high - result.gain.low < result.accuracy11.high - result.accuracy11.low
+    assert result.gain.high - result.gain.low < result.fine_accuracy.high - result.fine_accuracy.low
     assert result.gain.low > 0
 
 

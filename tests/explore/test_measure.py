@@ -97,7 +97,7 @@ def test_processes_measure_what_one_process_does(
     monkeypatch.setenv("LEUKOPY_CACHE", str(tmp_path / "another"))
     monkeypatch.setattr(workers, "_FEW", 0)
     monkeypatch.setattr(workers, "_BATCH", 2)
-    monkeypatch.setattr(workers, "available_cores", lambda: 2)
+    monkeypatch.setattr(workers, "cpu_count", lambda: 2)
     together = measure_all(paths, silent)
     assert np.array_equal(together.values, alone.values, equal_nan=True)
     assert together.failures == alone.failures

@@ -98,7 +98,7 @@ def test_in_the_laboratory_that_validated_it_a_cell_is_judged_by_itself(real_dat
 @pytest.mark.slow
 def test_drawn_cells_are_read(tmp_path: Path) -> None:
     result = demo(DemoSettings(cells=200, seed=11), tmp_path / "demo")
-    assert result.right8 >= 190
+    assert result.right_coarse >= 190
     assert result.analysis.failures == 0
 
 

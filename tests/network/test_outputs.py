@@ -24,7 +24,7 @@ from leukopy.network.outputs import (
     without_ood_score,
 )
 from leukopy.training.export import averages_its_map
-from leukopy.training.open_set import OodSettings, far_of, fit_ood_reference, ood_score_of, parts_of, scaled
+from leukopy.training.ood_score import OodSettings, far_of, fit_ood_reference, ood_score_of, parts_of, scaled
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 

@@ -46,5 +46,5 @@ def card() -> Card:
         calibration=Calibration(temperature=1.25, fitted_on="the val split"),
         thresholds=Thresholds(uncertain_below=0.6),
         trained_on=(DatasetUse(name="Drawn cells", licence="Apache-2.0", citation="leukopy 0.1", images=500),),
-        metrics=(Metric(name="accuracy, 8 classes", value=0.987, low=0.98, high=0.993, data="the test split"),),
+        metrics=(Metric(name="accuracy, coarse classes", value=0.987, low=0.98, high=0.993, data="the test split"),),
     )

@@ -22,8 +22,8 @@ def test_rows_sum_to_one_and_absent_classes_say_nothing():
 
 
 def test_table_holds_counts_and_shares_in_taxonomy_order(tmp_path):
-    write_confusion_csv(tmp_path / "confusion8.csv", _MATRIX, COARSE)
-    table = pl.read_csv(tmp_path / "confusion8.csv")
+    write_confusion_csv(tmp_path / "confusion_coarse.csv", _MATRIX, COARSE)
+    table = pl.read_csv(tmp_path / "confusion_coarse.csv")
     codes = [cell.code for cell in COARSE]
     assert table["truth"].to_list() == codes
     assert table.columns == ["truth", "images", *codes, *(f"share_{code}" for code in codes)]
@@ -32,7 +32,7 @@ def test_table_holds_counts_and_shares_in_taxonomy_order(tmp_path):
 
 
 def test_picture_is_darkest_where_most_images_are(tmp_path):
-    path = tmp_path / "confusion8.png"
+    path = tmp_path / "confusion_coarse.png"
     write_confusion_png(path, _MATRIX, COARSE, "A model on some images")
     picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
     assert picture.shape[0] > 600

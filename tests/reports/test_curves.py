@@ -7,7 +7,7 @@ from PIL import Image
 from leukopy.core.errors import InputError
 from leukopy.reports.curves import best_epoch, read_curves, write_curves
 
-_HEADER = "epoch,lr-AdamW/pg1,step,train/loss,val/accuracy8,val/loss"
+_HEADER = "epoch,lr-AdamW/pg1,step,train/loss,val/coarse_accuracy,val/loss"
 # As Lightning writes them: the rate in a row without an epoch, validation and training in rows of their own.
 _FIRST = f"{_HEADER}\n,1e-05,0,,,\n0,,217,,0.5,2.0\n0,,217,1.5,,\n,2e-05,218,,,\n1,,435,,0.6,1.0\n1,,435,1.2,,\n"
 _RESUMED = f"{_HEADER}\n1,,435,,0.7,0.8\n1,,435,1.1,,\n2,,653,,0.8,0.9\n2,,653,0.9,,\n"
@@ -24,7 +24,7 @@ def test_a_row_per_epoch(tmp_path):
     assert read_curves(tmp_path).to_dict(as_series=False) == {
         "epoch": [0, 1],
         "train/loss": [1.5, 1.2],
-        "val/accuracy8": [0.5, 0.6],
+        "val/coarse_accuracy": [0.5, 0.6],
         "val/loss": [2.0, 1.0],
     }
 
@@ -33,7 +33,7 @@ def test_starts_are_joined_and_the_later_wins(tmp_path):
     _version(tmp_path, 9, _FIRST)
     _version(tmp_path, 10, _RESUMED)  # after 9, though before it in the alphabet
     curves = read_curves(tmp_path)
-    assert curves["val/accuracy8"].to_list() == [0.5, 0.7, 0.8]
+    assert curves["val/coarse_accuracy"].to_list() == [0.5, 0.7, 0.8]
     assert curves["train/loss"].to_list() == [1.5, 1.1, 0.9]
     assert best_epoch(curves) == 1
 
@@ -47,9 +47,9 @@ def test_a_start_that_was_stopped_within_its_first_epoch_is_joined(tmp_path):
 
 def test_a_start_that_logged_other_figures_is_joined_too(tmp_path):
     _version(tmp_path, 0, _FIRST)
-    _version(tmp_path, 1, "epoch,train/accuracy8,val/loss\n2,0.9,0.5\n")
+    _version(tmp_path, 1, "epoch,train/coarse_accuracy,val/loss\n2,0.9,0.5\n")
     curves = read_curves(tmp_path)
-    assert curves["train/accuracy8"].to_list() == [None, None, 0.9]
+    assert curves["train/coarse_accuracy"].to_list() == [None, None, 0.9]
     assert curves["val/loss"].to_list() == [2.0, 1.0, 0.5]
 
 

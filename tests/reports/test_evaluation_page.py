@@ -81,12 +81,12 @@ def test_page_shows_everything(content, render):
     for expected in (
         "small on drawn, test", RESEARCH_USE_ONLY, "2026-03-01", "A note on what was not measured.",
         "The model saw other images of here.", "2 images were not read",
-        "balanced accuracy", "Classification report, 11 classes", "Segmented neutrophil SNE",
+        "balanced accuracy", "Classification report, fine classes", "Segmented neutrophil SNE",
         "0.750",  # accuracy at 11 classes: 9 of 12
-        "Band neutrophil taken for segmented neutrophil 2 images, 100.0 % of BNE; no error at 8 classes",
+        "Band neutrophil taken for segmented neutrophil 2 images, 100.0 % of BNE; no error at the coarse classes",
         "Eosinophil taken for segmented neutrophil 1 image, 25.0 % of EO",
-        "2 of 3 errors at 11 classes vanish", "Accuracy 0.750 at 11 classes, 0.917 at 8",
-        "Annotator 1 against annotator 2, 11 classes", "Blast BLAST",
+        "2 of 3 errors at the fine classes vanish", "Accuracy 0.750 at the fine classes, 0.917 at the coarse ones",
+        "Annotator 1 against annotator 2, fine classes", "Blast BLAST",
         "Learning curves", "Reliability", "not an image. Remove it.", "A small model",
     ):  # fmt: skip
         assert expected in page.text, expected
@@ -105,7 +105,7 @@ def test_examples_are_the_most_confident_errors(content, render):
 
 def test_doubtful_labels_are_shown_with_their_quality(content, render):
     pytest.importorskip("cleanlab")
-    worst = content.labels.filter(level=11).row(0, named=True)
+    worst = content.labels.filter(level="fine").row(0, named=True)
     _, page = render(content)
     assert f"label {worst['given']} model {worst['predicted']}" in page.text
     assert f"quality {worst['quality']:.3f}" in page.text
@@ -134,7 +134,7 @@ def test_missing_parts_are_said_or_left_out(content, render):
     assert "cleanlab is not here." in page.text
     assert "None found." in page.text
     assert "Every image was read." in page.text
-    for absent in ("11 classes,", "Agreement Cohen", "Learning curves", "vanish"):
+    for absent in ("fine classes,", "Agreement Cohen", "Learning curves", "vanish"):
         assert absent not in page.text, absent
     assert not page.all("img")
     assert "data:image" not in text

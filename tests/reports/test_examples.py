@@ -40,7 +40,7 @@ def test_identical_files_with_two_labels_contradict_each_other(rows):
     found, note = doubtful_labels(twins, [COARSE, FINE])
     assert note is None
     assert dict(found.schema) == LABEL_SCHEMA
-    for level, code in ((8, "NEU"), (11, "BNE")):
+    for level, code in (("coarse", "NEU"), ("fine", "BNE")):
         part = found.filter(pl.col("contradicted_by").str.contains("copy"), level=level)
         table = {row["cell_id"]: (row["given"], row["copies"], row["copies_given"]) for row in part.to_dicts()}
         assert table == {

@@ -94,7 +94,7 @@ class TestShallow:
         recipe = write(tmp_path, "stages", kind="shallow", two_stages=True)
         stages = train_shallow(read(recipe, {}), tmp_path / "2")
         assert stages.evaluations["test"].fine is not None
-        assert set(pl.read_csv(tmp_path / "2" / "trials.csv")["stage"]) == {"8 classes", "NEU"}
+        assert set(pl.read_csv(tmp_path / "2" / "trials.csv")["stage"]) == {"coarse", "NEU"}
 
 
 class TestFeatures:
@@ -152,9 +152,9 @@ class TestCompare:
         assert net.flops > net.parameters  # a convolution uses its weights many times
         assert forest.parameters is None
         for row in result.rows:
-            assert 0 <= row.accuracy8 <= 1
+            assert 0 <= row.coarse_accuracy <= 1
             assert row.images_per_second > 0
-            assert set(row.f1_8) == {"NEU", "EO", "BA", "LY", "MO", "IG", "ERB", "PLT"}
+            assert set(row.coarse_f1) == {"NEU", "EO", "BA", "LY", "MO", "IG", "ERB", "PLT"}
         assert len(list((tmp_path / "out" / "net" / "curves").rglob("metrics.csv"))) == 1
         assert read_json(tmp_path / "out" / "net" / "run.json")["settings"]["optimisation"]["epochs"] == 2
 
@@ -181,8 +181,8 @@ class TestCompare:
         assert "forest" in answer.output
         rows = read_json(tmp_path / "out" / "compare.json")["rows"]
         assert "n_neighbors" in rows[0]["failure"]
-        assert rows[0]["accuracy8"] is None
-        assert rows[1]["accuracy8"] > 0
+        assert rows[0]["coarse_accuracy"] is None
+        assert rows[1]["coarse_accuracy"] > 0
 
     @pytest.mark.slow
     def test_goes_on_after_an_interruption(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

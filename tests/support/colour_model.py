@@ -147,7 +147,7 @@ def judging_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
     import onnx
 
     from leukopy.network.outputs import with_attributes
-    from leukopy.training.attributes import card_for
+    from leukopy.training.attribute_heads import card_for
 
     sizes = [len(attribute.values) for attribute in taxonomy.ATTRIBUTES]
     weights, bias = np.zeros((sum(sizes), 6), np.float32), np.full(sum(sizes), -20, np.float32)

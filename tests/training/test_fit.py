@@ -156,11 +156,11 @@ def test_figures_of_a_perfect_and_of_a_blind_classifier() -> None:
     members = member_matrix(pl.Series(["SNE", "BNE", "NEU", "EO", "PLT"]))
     right = members * 10.0
     figures = validation_figures(right, members, "fine")
-    assert figures["balanced_accuracy8"] == figures["accuracy11"] == 1
+    assert figures["coarse_balanced_accuracy"] == figures["fine_accuracy"] == 1
     blind = np.zeros((5, 11))
     blind[:, 2] = 9  # says eosinophil
-    assert validation_figures(blind, members, "fine")["balanced_accuracy8"] == pytest.approx(1 / 3)
-    assert "macro_f1_11" not in validation_figures(right, members, "coarse")
+    assert validation_figures(blind, members, "fine")["coarse_balanced_accuracy"] == pytest.approx(1 / 3)
+    assert "fine_macro_f1" not in validation_figures(right, members, "coarse")
 
 
 def test_train_exports_a_bundle_that_classifies(laboratory: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_every_file_is_written_and_says_what_made_it(manifest, colour_model):
     out = run_evaluation(manifest, colour_model).out
     assert {file.name for file in out.iterdir()} == {
         "report.json", "summary.md", "per_class.csv", "predictions.parquet", "failures.csv", "run.json",
-        "confusion8.csv", "confusion8.png", "confusion11.csv", "confusion11.png", "reliability.png",
+        "confusion_coarse.csv", "confusion_coarse.png", "confusion_fine.csv", "confusion_fine.png", "reliability.png",
         "confusions.csv", "label_errors.csv", "report.html",
     }  # fmt: skip
     run = json.loads((out / "run.json").read_text())
@@ -236,7 +236,14 @@ def test_command_prints_tables_and_points_to_the_files(manifest, colour_model):
     arguments = ["evaluate", str(manifest), "--model", str(colour_model.path), "--out", str(out)]
     result = runner.invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    for expected in ("balanced accuracy", "ECE", "8 classes", "11 classes", "segmented neutrophil (SNE)", "0.750"):
+    for expected in (
+        "balanced accuracy",
+        "ECE",
+        "coarse classes",
+        "fine classes",
+        "segmented neutrophil (SNE)",
+        "0.750",
+    ):
         assert expected in result.stdout
     assert "summary.md" in result.stderr
     again = [*arguments[:1], str(out / "run.json"), "--out", str(manifest.parent / "again")]
@@ -271,7 +278,7 @@ def test_figures_go_into_the_card_with_what_they_stand_on(manifest, colour_model
     for attempt in ("first", "second"):  # measured again, a figure is replaced
         evaluate(settings, tmp_path / attempt, into_card=True)
     metrics = {metric.name: metric for metric in open_bundle(bundle).card.metrics}
-    accuracy = metrics["accuracy, 11 classes"]
+    accuracy = metrics["accuracy, fine classes"]
     assert accuracy.value == pytest.approx(43 / 44)
     assert "never saw" in accuracy.data
     assert accuracy.command == settings.command

@@ -25,20 +25,20 @@ def manifest(tmp_path, colour_model):
 
 def test_confusions_and_what_vanishes_at_the_coarse_level(manifest, colour_model):
     result = run_evaluation(manifest, colour_model)
-    assert pl.read_csv(result.out / "confusions.csv").rows() == [(11, "SNE", "BNE", 1, 0.25)]
+    assert pl.read_csv(result.out / "confusions.csv").rows() == [("fine", "SNE", "BNE", 1, 0.25)]
     sums = result.evaluation.summing
     assert (sums.images, sums.errors, sums.vanished) == (44, 1, 1)
     assert sums.gain.value == pytest.approx(1 / 44)
     text = (result.out / "report.html").read_text()
     assert "Segmented neutrophil taken for band neutrophil" in text
-    assert "no error at 8 classes" in text
+    assert "no error at the coarse classes" in text
 
 
 def test_a_label_that_the_model_contradicts_is_found(manifest, colour_model):
     pytest.importorskip("cleanlab")
     result = run_evaluation(manifest, colour_model)
     rows = pl.read_csv(result.out / "label_errors.csv")
-    assert rows["level"].to_list() == [11] * 5  # at 8 classes the two labels say the same
+    assert rows["level"].to_list() == ["fine"] * 5  # at the coarse classes the two labels say the same
     (found,) = rows.filter(pl.col("contradicted_by").str.contains("model")).iter_rows(named=True)
     assert (found["cell_id"], found["given"], found["predicted"]) == ("manifest/slide/SNE0.png", "SNE", "BNE")
     assert found["quality"] < 0.5
@@ -67,23 +67,23 @@ def test_two_annotators_are_compared_with_each_other_and_with_the_model(manifest
     result = run_evaluation(manifest, colour_model)
     found = {(pair.level, pair.first, pair.second): pair for pair in result.evaluation.agreement}
     assert len(found) == 6
-    humans = found["11 classes", "annotator 1", "annotator 2"]
+    humans = found["fine classes", "annotator 1", "annotator 2"]
     both = [(one, other) for one, other in zip(first, second, strict=True) if other]
     assert humans.images == len(both) == 43
     assert humans.kappa.value == pytest.approx(cohen_kappa_score(*zip(*both, strict=True)))
-    assert found["8 classes", "annotator 1", "annotator 2"].raw.value == pytest.approx(42 / 43)
+    assert found["coarse classes", "annotator 1", "annotator 2"].raw.value == pytest.approx(42 / 43)
     # SNE0 is drawn as a band neutrophil: against annotator 1 the model errs once, against the other, who says
     # segmented too, once, and twice more where that one says band.
-    model = [found["11 classes", reader, "the model"] for reader in ("annotator 1", "annotator 2")]
+    model = [found["fine classes", reader, "the model"] for reader in ("annotator 1", "annotator 2")]
     assert [pair.images for pair in model] == [42, 42]  # without the blast, which the model cannot name
     assert [round(42 * (1 - pair.raw.value)) for pair in model] == [1, 3]
     rows = pl.read_csv(result.out / "agreement.csv")
     assert rows.filter(code="all")["kappa"].to_list() == pytest.approx(
         [pair.kappa.value for pair in result.evaluation.agreement], abs=1e-3
     )
-    assert "annotator 1 and annotator 2 | 11 classes | 43" in (result.out / "summary.md").read_text()
+    assert "annotator 1 and annotator 2 | fine classes | 43" in (result.out / "summary.md").read_text()
     text = (result.out / "report.html").read_text()
-    assert "Annotator 1 against annotator 2, 11 classes" in text
+    assert "Annotator 1 against annotator 2, fine classes" in text
     assert "Annotator 1 against the model" not in text  # that is the confusion matrix
     assert pl.read_parquet(result.out / "predictions.parquet")["truth2"].null_count() == 1
 
@@ -171,7 +171,7 @@ def test_curves_of_the_training_are_shown(manifest, colour_model, tmp_path):
     bundle = shutil.copytree(colour_model.path, run / "bundle")
     log = run / "curves" / "version_0" / "metrics.csv"
     log.parent.mkdir(parents=True)
-    log.write_text("epoch,step,train/loss,val/loss,val/accuracy8\n0,1,,2.0,0.5\n0,1,1.5,,\n")
+    log.write_text("epoch,step,train/loss,val/loss,val/coarse_accuracy\n0,1,,2.0,0.5\n0,1,1.5,,\n")
     settings = EvaluateSettings(data=str(manifest), model=str(bundle), replicates=100)
     evaluate(settings, tmp_path / "out")
     assert (tmp_path / "out" / "curves.png").exists()

@@ -145,7 +145,7 @@ class SlideCheck(Settings):
     """What tells a slide that looks unlike the laboratories of the training (`leukopy.slides.laboratory_check`)."""
 
     measures: tuple[str, ...]
-    """What is measured of each picture: ``leukopy.imaging.appearance.MEASURES`` of the leukopy that fitted it."""
+    """The ``leukopy.imaging.appearance.APPEARANCE_FEATURES`` of the leukopy that fitted it."""
     laboratories: tuple[LaboratoryAppearance, ...]
     classes: dict[str, tuple[float, ...]]
     """Coarse code -> how its cells differ from the mean class."""
@@ -201,5 +201,5 @@ class Card(Settings):
     @model_validator(mode="after")
     def _fitting_together(self) -> Self:
         if self.slide_classes and self.calibration.foreign_temperature_factor is None:
-            raise ValueError("slide_classes: needs calibration.elsewhere, which tells the cells that they are for")
+            raise ValueError("slide_classes: needs calibration.foreign_temperature_factor beside it")
         return self

@@ -26,7 +26,7 @@ class NetworkFile:
     sha256: str
     preprocess: Preprocess
     outputs: frozenset[str] = frozenset()
-    """Outputs of fine classes that it must give, each (N, 11)."""
+    """Outputs of fine classes that it must give, each (N, F)."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The ONNX file. Input ``images``: uint8 (N, size, size, 3). Outputs: ``logits`` float32 (N, 11),
-        ``embedding`` float32 (N, D), ``feature_map`` float32 (N, C, h, w); and where the embedding is the mean of the
-        feature map, ``class_activation`` float32 (N, 11, h, w), whose mean over the positions is the logits;
+        """The ONNX file. Input ``images``: uint8 (N, size, size, 3). Outputs: ``logits`` float32 (N, F),
+        ``embedding`` float32 (N, D), ``feature_map`` float32 (N, K, h, w); and where the embedding is the mean of the
+        feature map, ``class_activation`` float32 (N, F, h, w), whose mean over the positions is the logits;
         and where ``card.attributes`` says so, ``attributes`` float32 (N, K), the logits of its heads;
         and where ``card.open_set`` says so, ``ood_score`` float32 (N,), how unlike every class a cell is, and
         ``ood_score.far`` float32 (N,), that part of it;
-        and where ``card.calibration`` says so, ``elsewhere`` float32 (N,), the chance that a cell is from elsewhere
-        than the laboratory that validated the network;
+        and where ``card.calibration`` says so, ``foreign_probability`` float32 (N,), the chance that a
+        cell is of another laboratory than the one that validated the network;
         and where ``card.slide_classes`` says so, ``traits`` float32 (N, D), the embedding where the covariance within
-        classes is the identity, and ``class_traits`` float32 (8, D), the mean of each coarse class there, whatever N.
+        classes is the identity, and ``class_traits`` float32 (C, D), the mean of each coarse class there, whatever N.
         """
         return self.path / MODEL_FILE
 

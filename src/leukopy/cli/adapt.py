@@ -67,7 +67,7 @@ def _table(result: AdaptResult) -> Table:
     from leukopy.reports.evaluation import show
 
     before, after = result.before, result.after
-    table = Table("8 classes", "before", "after", title=f"Fitted to {result.cells:,} labelled cells")
+    table = Table("coarse classes", "before", "after", title=f"Fitted to {result.cells:,} labelled cells")
     pairs = (
         ("balanced accuracy", before.classes.balanced_accuracy, after.classes.balanced_accuracy),
         ("accuracy", before.classes.accuracy, after.classes.accuracy),

@@ -13,7 +13,7 @@ from leukopy.core.errors import EXIT_FAILURES
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leukopy.evaluation.attributes import AttributeScores
+    from leukopy.evaluation.attribute_scores import AttributeScores
 
 
 def fit_attributes(
@@ -42,7 +42,7 @@ def fit_attributes(
     """
     from rich.console import Console
 
-    from leukopy.workflows.attributes import AttributeSettings, fit_attributes
+    from leukopy.workflows.fit_attributes import AttributeSettings, fit_attributes
 
     changes = {"model": model, "wbcatt": wbcatt, "pbc": pbc}
     given = {name: value for name, value in changes.items() if value is not None}

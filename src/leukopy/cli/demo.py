@@ -47,6 +47,6 @@ def demo(
             table.add_row(line.name, str(drawn), str(line.count), f"{line.percent:.1f}", limits)
     Console().print(table)
     cells_read = result.analysis.cells
-    say(f"Right class, cell by cell: {result.right8} of {cells_read} (8 classes), {result.right11} (11 classes).")
+    say(f"Right, cell by cell: {result.right_coarse} of {cells_read} coarse classes, {result.right_fine} fine classes.")
     say("Drawn cells are easier than real ones; figures on real images are in the README.")
     say(f"Report: {result.analysis.report}")

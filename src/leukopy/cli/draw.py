@@ -15,7 +15,7 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
     cells: Annotated[
         int | None, typer.Option(help="How many cells, shared out as in an adult's blood.", show_default="200")
     ] = None,
-    per_class: Annotated[int | None, typer.Option(help="This many of each of the 11 classes instead.")] = None,
+    per_class: Annotated[int | None, typer.Option(help="This many of each fine class instead.")] = None,
     fields: Annotated[int | None, typer.Option(help="Whole fields to draw too.", show_default="0")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same slide.", show_default="1")] = None,
     appearance: Annotated[

@@ -45,7 +45,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, each with its 95 % interval.
 
-    Labels known only as `neutrophil` or `ig` count at the 8 classes and are left out of the 11. Images without a label,
+    Labels known only as `neutrophil` or `ig` count at the coarse classes alone. Images without a label,
     and those of other classes (blasts, smudge cells), are left out and counted. The page, `report.html`, shows the
     most frequent confusions and the labels that deserve a second look, with pictures; it stays on this machine. In a
     manifest, `label2` or `code2` holds the labels of a second annotator: agreement is then measured as Cohen's kappa.

@@ -26,7 +26,7 @@ def explore(  # noqa: PLR0913, PLR0917 (one option per setting)
         ),
     ] = None,
     level: Annotated[
-        str | None, typer.Option(help="Classes as labelled (fine), or the 8 coarse ones.", show_default="fine")
+        str | None, typer.Option(help="Classes as labelled (fine), or the coarse ones.", show_default="fine")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Whose embeddings are projected.", show_default="default")] = None,
     points: Annotated[int | None, typer.Option(help="Most cells in the projections.", show_default="6000")] = None,

@@ -15,7 +15,7 @@ def index(
     model: Annotated[str, typer.Argument(help="A bundled model, or a bundle folder.")],
     data: Annotated[str, typer.Option(help="A data set (pbc …) or a manifest that the model was trained on.")],
     root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
-    per_class: Annotated[int, typer.Option(help="Cells kept of each of the 11 classes.")] = 100,
+    per_class: Annotated[int, typer.Option(help="Cells kept of each fine class.")] = 100,
 ) -> None:
     """Write an index of training cells into a bundle, so that `leukopy explain` names those most like a cell.
 

@@ -35,7 +35,7 @@ def fit_open_set(
         leukopy fit-open-set --model runs/new/bundle --keep-rate 0.98 --out runs/new/open
     """
     from leukopy.reports.evaluation import show
-    from leukopy.workflows.open_set import OpenSetSettings, fit_open_set
+    from leukopy.workflows.fit_ood import OpenSetSettings, fit_open_set
 
     changes = {"model": model, "keep_rate": keep_rate}
     given = {name: value for name, value in changes.items() if value is not None}
@@ -56,7 +56,7 @@ def run_left_out(config: Path, out: Path, only: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leukopy.reports.open_set import shown
+    from leukopy.reports.leave_class_out import shown
     from leukopy.studies.leave_class_out import leave_out, read_left_out
 
     settings = read_left_out(config)

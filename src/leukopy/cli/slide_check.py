@@ -33,7 +33,7 @@ def fit_slide_check(
 
         leukopy fit-slide-check --model runs/new/bundle --out runs/new/slides
     """
-    from leukopy.workflows.slide_check import FitSlideCheckSettings, fit_slide_check
+    from leukopy.workflows.fit_slide_check import FitSlideCheckSettings, fit_slide_check
 
     changes = {"model": model, "images": images}
     given = {name: value for name, value in changes.items() if value is not None}

@@ -148,7 +148,7 @@ DATASETS: Registry[Dataset] = Registry(
                 layout="folders of codes such as AML-Cytomorphology_LMU/NGS/NGS_0001.tiff",
                 notes=(
                     "RGBA TIFF files; 100 patients with acute myeloid leukaemia and 100 controls, not named per image.",
-                    "Five codes are outside the 11 classes: KSC, LYA, MOB, MYO, PMB.",
+                    "Five codes are outside the classes: KSC, LYA, MOB, MYO, PMB.",
                     "annotations.dat (second reading of some images) is not used.",
                 ),
             ),

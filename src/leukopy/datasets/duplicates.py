@@ -74,7 +74,7 @@ def find_duplicates(digests: list[str], thumbnails: NDArray[np.uint8]) -> pl.Dat
 
 
 def clusters(count: int, *links: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the clusters of rows that are linked directly or through others (union-find).
+    """Number the clusters of rows that are linked directly or through others.
 
     Args:
         count: number of rows.
@@ -83,19 +83,12 @@ def clusters(count: int, *links: NDArray[np.int64]) -> NDArray[np.int64]:
     Returns:
         The cluster of each row, shape (count,).
     """
-    parent = list(range(count))
+    from scipy.sparse import coo_array  # noqa: PLC0415 (serving reads manifests through this folder, without scipy)
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for pairs in links:
-        for a, b in pairs.tolist():
-            parent[root(a)] = root(b)
-    roots = [root(row) for row in range(count)]
-    return np.unique(np.array(roots, dtype=np.int64), return_inverse=True)[1]
+    pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *links])
+    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:

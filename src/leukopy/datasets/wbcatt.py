@@ -1,4 +1,4 @@
-"""WBCAtt: 11 morphological attributes of 10,298 images of PBC Barcelona, with a split of their own.
+"""WBCAtt: morphological attributes of 10,298 images of PBC Barcelona, with a split of their own.
 
 Tsutsui S, Pang W, Wen B. WBCAtt: a white blood cell dataset annotated with detailed morphological attributes. NeurIPS
 2023, Datasets and Benchmarks (arXiv:2306.13531). MIT licence. It holds tables only; the images are those of PBC.

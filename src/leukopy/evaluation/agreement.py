@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leukopy.evaluation.intervals import Estimate, bootstrap
-from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find
+from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find, level_key
 
 ANNOTATORS = ("annotator 1", "annotator 2")
 """Who gave ``label`` and who gave ``label2``."""
@@ -42,7 +42,7 @@ class Agreement:
     """How two readers agree on the images that both have named."""
 
     level: str
-    """``8 classes`` or ``11 classes``; those outside the taxonomy come on top where a reader names one."""
+    """``coarse classes`` or ``fine classes``; those outside the taxonomy come on top where a reader names one."""
     first: str
     """Who."""
     second: str
@@ -84,7 +84,7 @@ def at_level(code: str | None, classes: Sequence[CellClass]) -> str | None:
     cell = find(code)
     if cell.coarse is None:
         return cell.code
-    if len(classes) < len(FINE):
+    if level_key(classes) == "coarse":
         return cell.coarse
     return cell.code if cell in FINE else None
 
@@ -128,7 +128,7 @@ def agreement(
     found = [Estimate.of(*numbers) for numbers in zip(scores(table.astype(np.float64))[0], low, high, strict=True)]
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     return Agreement(
-        f"{len(classes)} classes",
+        f"{level_key(classes)} classes",
         *readers,
         images=len(readings),
         raw=found[0],

@@ -134,8 +134,8 @@ def fit_temperature(logits: NDArray[np.floating], members: NDArray[np.bool_]) ->
     """The temperature that makes the probabilities of a validation split fit best (Guo et al., ICML 2017).
 
     Args:
-        logits: shape (N, 11).
-        members: shape (N, 11), the fine classes that the image's label may stand for: one for a fine label, several
+        logits: shape (N, F).
+        members: shape (N, F), the fine classes that the image's label may stand for: one for a fine label, several
             for ``NEU`` and ``IG``.
 
     Returns:

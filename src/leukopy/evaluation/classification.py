@@ -1,4 +1,4 @@
-"""How often the class is right: at the fine level (11 classes) and at the coarse one (8)."""
+"""How often the class is right: at the fine level and at the coarse one."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def fine_indices(codes: Sequence[str | None]) -> NDArray[np.intp]:
 
 
 def member_mask(codes: Sequence[str]) -> NDArray[np.bool_]:
-    """Shape (N, 11): the fine classes that each code may stand for; a row without any for a class outside."""
+    """Shape (N, F): the fine classes that each code may stand for; a row without any for a class outside."""
     mask = np.zeros((len(codes), len(FINE)), dtype=bool)
     for row, code in enumerate(codes):
         mask[row, list(fine_members(code))] = True

@@ -1,4 +1,4 @@
-"""What summing 11 classes into 8 gains: the same predictions of the same cells, read at both levels."""
+"""The gain of summing fine classes into coarse ones: the same predictions of the same cells, read at both levels."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ class CoarseErrors:
     code: str
     images: int
     errors: int
-    """Wrong at the 11 classes."""
+    """Wrong at the fine classes."""
     vanished: int
-    """Of these, right at the 8: the fine class that was chosen sums into the same coarse one."""
+    """Of these, right at the coarse classes: the fine class that was chosen sums into the same coarse one."""
 
 
 @dataclass(frozen=True)
 class Summing:
-    """The 11 classes against the 8 they sum into, over the cells whose fine class is known."""
+    """Fine classes against the coarse ones they sum into, over the cells whose fine class is known."""
 
     images: int
-    accuracy11: Estimate
-    accuracy8: Estimate
+    fine_accuracy: Estimate
+    coarse_accuracy: Estimate
     gain: Estimate
-    """Accuracy at 8 classes less that at 11, of the same cells: a paired difference."""
+    """Coarse accuracy less fine accuracy, of the same cells: a paired difference."""
     errors: int
     vanished: int
     classes: tuple[CoarseErrors, ...]
-    """All 8, in taxonomy order."""
+    """All coarse classes, in taxonomy order."""
 
 
 def summing(
@@ -46,7 +46,7 @@ def summing(
     replicates: int = 2000,
     seed: int = 0,
 ) -> Summing:
-    """Count which errors are errors between classes that the 8 do not tell apart.
+    """Count which errors are between fine classes of one coarse class.
 
     Args:
         truth: shape (N,), indices into ``FINE``.
@@ -62,8 +62,8 @@ def summing(
         raise ValueError("summing needs at least one image")
     to_coarse = coarse_matrix().argmax(axis=1)
     coarse = to_coarse[truth]
-    right11, right8 = truth == predicted, coarse == to_coarse[predicted]
-    sums = np.stack([right11, right8, np.ones(len(truth), dtype=bool)], axis=1).astype(np.int8)
+    right_fine, right_coarse = truth == predicted, coarse == to_coarse[predicted]
+    sums = np.stack([right_fine, right_coarse, np.ones(len(truth), dtype=bool)], axis=1).astype(np.int8)
 
     def scores(total: NDArray[np.float64]) -> NDArray[np.float64]:
         shares = total[:, :2] / total[:, 2:]
@@ -71,17 +71,17 @@ def summing(
 
     low, high = bootstrap(sums, scores, groups=groups, replicates=replicates, seed=seed)
     value = scores(sums.sum(axis=0, dtype=np.float64)[None])[0]
-    accuracy11, accuracy8, gain = (Estimate.of(*numbers) for numbers in zip(value, low, high, strict=True))
-    vanished = ~right11 & right8
+    fine_accuracy, coarse_accuracy, gain = (Estimate.of(*numbers) for numbers in zip(value, low, high, strict=True))
+    vanished = ~right_fine & right_coarse
     return Summing(
         images=len(truth),
-        accuracy11=accuracy11,
-        accuracy8=accuracy8,
+        fine_accuracy=fine_accuracy,
+        coarse_accuracy=coarse_accuracy,
         gain=gain,
-        errors=int((~right11).sum()),
+        errors=int((~right_fine).sum()),
         vanished=int(vanished.sum()),
         classes=tuple(
-            CoarseErrors(cell.code, int(rows.sum()), int((rows & ~right11).sum()), int((rows & vanished).sum()))
+            CoarseErrors(cell.code, int(rows.sum()), int((rows & ~right_fine).sum()), int((rows & vanished).sum()))
             for cell, rows in ((cell, coarse == index) for index, cell in enumerate(COARSE))
         ),
     )

@@ -1,4 +1,4 @@
-"""One evaluation: the same predictions scored at the coarse level (8 classes) and at the fine one (11)."""
+"""One evaluation: the same predictions scored at the coarse level and at the fine one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopy.evaluation.calibration import CalibrationReport, calibration
 from leukopy.evaluation.classification import Classification, classification
 from leukopy.evaluation.coarse_gain import Summing
 from leukopy.evaluation.conformal import SetScore
-from leukopy.taxonomy import CellClass
+from leukopy.taxonomy import CellClass, level_key
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,14 @@ class Level:
     """Of the sets that hold the class with a chance of 90 %; None where the model gives none."""
 
     @property
+    def key(self) -> str:
+        """``coarse`` or ``fine``: its name in files."""
+        return level_key(self.classes)
+
+    @property
     def name(self) -> str:
-        """``8 classes`` or ``11 classes``."""
-        return f"{len(self.classes)} classes"
+        """``coarse classes`` or ``fine classes``."""
+        return f"{self.key} classes"
 
 
 @dataclass(frozen=True)

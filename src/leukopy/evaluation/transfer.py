@@ -1,7 +1,7 @@
 """How a model does on classes that another laboratory can hold.
 
-A laboratory that labels five classes cannot hold the others. Scored over all classes, a model is asked which of eight a
-cell is; restricted to the held ones, it is asked the question that the laboratory answered.
+A laboratory that labels five classes cannot hold the others. Scored over all classes, a model is asked
+which of all a cell is; restricted to the held ones, it is asked the question that the laboratory answered.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Transfer:
     """One model on one laboratory, at the coarse level."""
 
     all_classes: Level
-    """Any of the 8 classes may be answered."""
+    """Any coarse class may be answered."""
     held_classes: Level
     """Only the classes that the laboratory's labels hold may be answered."""
 
@@ -54,7 +54,7 @@ def score_transfer(
 
     Args:
         truth: shape (N,), indices into ``COARSE``.
-        probabilities: shape (N, 8).
+        probabilities: shape (N, C).
         groups: shape (N,), slides that the bootstrap draws whole.
         replicates: bootstrap replicates.
     """

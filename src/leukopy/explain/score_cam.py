@@ -22,7 +22,7 @@ _AT_ONCE = 64
 
 
 def score_cam(bundle: Bundle) -> Explainer:
-    """Score-CAM of a bundle whose feature map (N, C, h, w) has at least 2 × 2 positions.
+    """Score-CAM of a bundle whose feature map (N, K, h, w) has at least 2 × 2 positions.
 
     The network runs once for each channel that is not zero everywhere: some seconds for each picture.
     """

@@ -56,7 +56,7 @@ def collect(listed: pl.DataFrame, level: str, progress: Progress) -> Collection:
 
     Args:
         listed: a table of ``MANIFEST_SCHEMA``.
-        level: ``fine`` (classes as labelled) or ``coarse`` (the 8 coarse classes).
+        level: ``fine`` (classes as labelled) or ``coarse`` (the coarse classes).
         progress: told of the images that are measured.
 
     Raises:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle
@@ -23,7 +24,6 @@ from leukopy.explore.store import Store
 from leukopy.imaging import decode, measures, morphology, preprocess, segmentation, stains
 from leukopy.imaging.measures import FEATURES
 from leukopy.inference import embeddings
-from leukopy.inference.cores import available_cores
 from leukopy.inference.workers import in_batches
 
 _EMBEDDED = 512
@@ -134,7 +134,7 @@ def _version() -> str:
 
 def _digests(paths: Sequence[str], progress: Progress) -> list[str]:
     digests: list[str] = []
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for digest in pool.map(_digest, paths):
             digests.append(digest)
             if len(digests) % 500 == 0 or len(digests) == len(paths):

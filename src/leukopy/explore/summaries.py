@@ -36,7 +36,7 @@ def class_name(code: str) -> str:
 
 
 def to_level(code: str | None, level: str) -> str:
-    """The class that a cell is shown under: as labelled, or at the 8 coarse classes."""
+    """The class that a cell is shown under: as labelled, or at the coarse classes."""
     if code is None:
         return NO_LABEL
     return (find(code).coarse or code) if level == "coarse" else code

@@ -31,7 +31,7 @@ def measure_appearance(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         pictures: uint8 (N, S, S, 3), RGB, as the network gets them.
 
     Returns:
-        float32 (N, 8), one number for each of ``APPEARANCE_FEATURES``. They depend on S.
+        float32 (N, A), one number for each of ``APPEARANCE_FEATURES``. They depend on S.
     """
     step = max(1, pictures.shape[1] // _SAMPLES)
     points = pictures[:, step // 2 :: step, step // 2 :: step]

@@ -39,7 +39,7 @@ class Adaptable:
     content: bytes
     """Of its ``model.onnx``, without what an earlier fit added."""
     head: Head
-    """On all that may be read: weights (11, D) and bias (11,)."""
+    """On all that may be read: weights (F, D) and bias (F,)."""
     details: int
     """How many of the D are not of the embedding; 0: the network has not the maps for them."""
     bundle: Bundle
@@ -78,7 +78,7 @@ class Labelled:
     embeddings: NDArray[np.float32]
     """(N, D): what the head reads; the last ``details`` columns are not of the embedding."""
     members: NDArray[np.bool_]
-    """(N, 11): the fine classes that each label may stand for."""
+    """(N, F): the fine classes that each label may stand for."""
     folds: NDArray[np.intp]
     """(N,): the part of each cell where the cells are split; a slide or field is in one part only."""
 
@@ -91,7 +91,7 @@ class Labelled:
         return Labelled(self.embeddings[rows], self.members[rows], self.folds[rows], variants, self.details)
 
     def examples(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Embeddings and members of all that is fitted to: (N (1 + V), D) and (N (1 + V), 11)."""
+        """Embeddings and members of all that is fitted to: (N (1 + V), D) and (N (1 + V), F)."""
         if self.variants is None:
             return self.embeddings, self.members
         count, size = self.variants.shape[1:]
@@ -129,7 +129,7 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     """The head that fits ``cells``, held to ``head``.
 
     Args:
-        head: weights (11, D) and bias (11,); or of the embedding alone, where the cells have details beside it.
+        head: weights (F, D) and bias (F,); or of the embedding alone, where the cells have details beside it.
         cells: N of them.
         penalty: of the squared change of the weights, for embeddings scaled to a deviation of about 1.
     """
@@ -141,10 +141,11 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     axes = _axes((embeddings - centre) / scale)
     reduced = (embeddings - centre) / scale @ axes.T
     before = embeddings @ weights.T + bias
-    count = len(axes)
+    classes, count = len(bias), len(axes)
+    size = classes * count
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        change, shift = flat[: 11 * count].reshape(11, count), flat[11 * count :]
+        change, shift = flat[:size].reshape(classes, count), flat[size:]
         chance = softmax(before + reduced @ change.T + shift)
         within = chance * members
         total = within.sum(axis=1, keepdims=True) + _TINY
@@ -155,13 +156,13 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
         by_shift = slope.sum(axis=0) + 0.02 * penalty * shift
         return float(value), np.concatenate([by_change.ravel(), by_shift])
 
-    found = minimize(loss, np.zeros(11 * (count + 1)), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    change, shift = found[: 11 * count].reshape(11, count) @ axes / scale, found[11 * count :]
+    found = minimize(loss, np.zeros(size + classes), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    change, shift = found[:size].reshape(classes, count) @ axes / scale, found[size:]
     return (weights + change).astype(np.float32), (bias + shift - change @ centre).astype(np.float32)
 
 
 def widened(head: Head, width: int) -> Head:
-    """The head with weights (11, width), nothing for what it did not read before."""
+    """The head with weights (F, width), nothing for what it did not read before."""
     weights, bias = head
     return np.pad(weights, ((0, 0), (0, width - weights.shape[1]))), bias
 
@@ -193,12 +194,12 @@ def _axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def logits_of(head: Head, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (N, 11) of embeddings (N, D)."""
+    """Logits (N, F) of embeddings (N, D)."""
     return np.asarray(embeddings @ head[0].T + head[1], np.float32)
 
 
 def held_out(head: Head, cells: Labelled, penalty: float) -> NDArray[np.float32]:
-    """Logits (N, 11) of each cell by the head that is fitted without its part."""
+    """Logits (N, F) of each cell by the head that is fitted without its part."""
     found = logits_of(widened(head, cells.embeddings.shape[1]), cells.embeddings)
     for part in np.unique(cells.folds):
         outside = cells.folds != part

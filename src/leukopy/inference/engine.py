@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from joblib import cpu_count
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from PIL import Image
@@ -30,7 +31,6 @@ from leukopy.imaging.decode import CellImage, Picture, prepare
 from leukopy.imaging.overview import overview
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
-from leukopy.inference.cores import available_cores
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
 from leukopy.taxonomy import FINE
@@ -102,7 +102,7 @@ class Engine:
             SettingsError: the environment asks for a runtime that is none.
             MissingExtraError: or for one that is not installed.
         """
-        self.threads = threads or available_cores()
+        self.threads = threads or cpu_count()
         self._appearance, self._views, self._content = appearance, views, content
         self._path, self._spec = network.path, network.preprocess
         self._session = self._network = _open(self._path, network.sha256)

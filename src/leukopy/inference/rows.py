@@ -18,7 +18,7 @@ from leukopy.imaging.decode import Box
 from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
 PROBABILITY_CODES: tuple[str, ...] = tuple(dict.fromkeys(cell.code for cell in (*FINE, *COARSE)))
-"""The 11 fine codes, then NEU and IG; the other coarse classes are fine classes too."""
+"""The fine codes, then NEU and IG; the other coarse classes are fine classes too."""
 
 CELL_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),

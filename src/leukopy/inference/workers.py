@@ -5,18 +5,18 @@ Processes, not threads: segmenting holds the interpreter, so that two threads ar
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from typing import TypeVar
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from leukopy.core.errors import InputError
-from leukopy.inference.cores import available_cores
 
 T = TypeVar("T")
 
@@ -24,67 +24,76 @@ _BATCH = 32
 """Images of one task: half a second, so that Ctrl-C is answered and little is lost."""
 _FEW = 140
 """Up to so many images, starting other processes (a second) takes longer than they save on two cores."""
+_IDLE_SECONDS = 10
+"""A worker without work leaves after this time and gives its memory back."""
 
 
 def in_batches(
     work: Callable[[Sequence[str]], list[T]], paths: Sequence[str], rows: Sequence[int]
 ) -> Iterator[tuple[Sequence[int], list[T]]]:
-    """Rows of ``paths`` and what became of them, some at a time, as they are finished.
+    """Rows of ``paths`` and their results, batch by batch, in the order in which batches finish.
 
     Args:
         work: a function of a module, given some paths; it must not raise.
         paths: N files.
-        rows: those that are worked on.
+        rows: the rows of the files to work on.
 
     Raises:
         InputError: a worker process was killed.
     """
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-    if len(rows) <= _FEW or available_cores() == 1:
-        for batch in batches:
-            yield batch, work([paths[row] for row in batch])
-        return
-    with _workers() as pool:
-        running: dict[Future[list[T]], Sequence[int]] = {}
-        for batch in batches:
-            running[pool.submit(work, [paths[row] for row in batch])] = batch
-            if len(running) > 3 * available_cores():
-                yield from _finished(running)
-        while running:
-            yield from _finished(running)
+    tasks = ((work, batch, [paths[row] for row in batch]) for batch in batches)
+    if len(rows) <= _FEW or cpu_count() == 1:
+        yield from (_numbered(*task) for task in tasks)
+    else:
+        yield from in_processes(_numbered, tasks, len(batches))
 
 
-def _finished(running: dict[Future[list[T]], Sequence[int]]) -> Iterator[tuple[Sequence[int], list[T]]]:
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        yield running.pop(future), future.result()
+def in_processes(work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count: int) -> Iterator[T]:
+    """Results of ``work(*task)`` for each task, in the order in which they finish.
 
+    The worker processes end with this one, however it ends: by Ctrl-C, killed, or because the iterator is closed.
 
-@contextmanager
-def _workers() -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
-    pool = ProcessPoolExecutor(available_cores(), mp_context=context, initializer=_serve)
+    Args:
+        work: a function of a module.
+        tasks: the arguments of each call.
+        count: the number of tasks: no more processes than that are started.
+
+    Raises:
+        InputError: a worker process was killed.
+    """
+    with parallel_config("loky", initializer=_serve, initargs=(os.getpid(),), idle_worker_timeout=_IDLE_SECONDS):
+        pool = Parallel(max(1, min(cpu_count(), count)), return_as="generator_unordered", batch_size=1)
+    results = pool(delayed(work)(*task) for task in tasks)
     try:
-        yield pool
-    except BrokenProcessPool as error:
+        for result in results:  # noqa: UP028 (`yield from` would close them with a warning)
+            yield result
+    except TerminatedWorkerError as error:
         raise InputError(
-            "a process that measures images ended before its time: out of memory, or called from a script without "
-            "`if __name__ == '__main__':`. What was measured is kept; run again."
+            "a worker process was killed, most often because memory ran out. Finished work is kept: close other "
+            "programs and run the same command again."
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        with warnings.catch_warnings(action="ignore"):  # joblib warns of the tasks that Ctrl-C cancels
+            results.close()
 
 
-def _serve() -> None:
+def _numbered(
+    work: Callable[[Sequence[str]], list[T]], rows: Sequence[int], paths: Sequence[str]
+) -> tuple[Sequence[int], list[T]]:
+    return rows, work(paths)
+
+
+def _serve(starter: int) -> None:
     """Begin a worker. Ctrl-C reaches every process of a terminal: the one that started the workers stops them.
 
-    A worker whose starter was killed would wait for work for ever, so it leaves as soon as that one is gone.
+    A worker whose starter was killed would wait for work, or for its result to be read, so it leaves soon after.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    starter = multiprocessing.parent_process()
 
     def leave() -> None:
-        if starter is not None:
-            starter.join()
-            os._exit(1)
+        while os.getppid() == starter:
+            time.sleep(0.5)
+        os._exit(1)
 
     threading.Thread(target=leave, daemon=True).start()

@@ -1,6 +1,6 @@
 """The registry of backbones: each has a card (paper, licence, where its weights come from) and one contract.
 
-A backbone maps normalised images (N, 3, S, S) to a feature map (N, C, h, w); its neck maps that to an embedding (N, D).
+A backbone maps normalised images (N, 3, S, S) to a feature map (N, K, h, w); its neck maps that to an embedding (N, D).
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from leukopy.taxonomy import FINE
 class Outputs(NamedTuple):
     """What a bundle's graph returns, in this order."""
 
-    logits: Tensor  # (N, 11), in the order of taxonomy.FINE
+    logits: Tensor  # (N, F), in the order of taxonomy.FINE
     embedding: Tensor  # (N, D)
-    feature_map: Tensor  # (N, C, h, w)
+    feature_map: Tensor  # (N, K, h, w)
 
 
 class CellNet(nn.Module):
@@ -35,7 +35,7 @@ class CellNet(nn.Module):
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Outputs:
-        """uint8 (N, S, S, 3) to logits (N, 11), embedding (N, D) and feature map (N, C, h, w)."""
+        """uint8 (N, S, S, 3) to logits (N, F), embedding (N, D) and feature map (N, K, h, w)."""
         planes = images.permute(0, 3, 1, 2).float()
         feature_map, embedding = self.backbone((planes - self.mean) / self.std)
         return Outputs(self.head(self.dropout(embedding)), embedding, feature_map)

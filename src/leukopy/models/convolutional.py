@@ -22,7 +22,7 @@ class TimmFeatures(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, 3, S, S) to feature map (N, C, h, w)."""
+        """Images (N, 3, S, S) to feature map (N, K, h, w)."""
         features: Tensor = self.net.forward_features(images)
         return features
 

@@ -33,7 +33,7 @@ class Feature(nn.Module):
             stage.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (N, 3, S, S) to feature map (N, C, h, w) and embedding (N, D)."""
+        """Normalised images (N, 3, S, S) to feature map (N, K, h, w) and embedding (N, D)."""
         feature_map = self.features(images)
         return feature_map, self.neck(feature_map)
 

@@ -17,13 +17,13 @@ def partial_label_loss(
     """Mean over images of ``-(1 - p)^focus log p``, where p is the probability that falls on the allowed classes.
 
     Args:
-        logits: float (N, 11).
-        members: bool (N, 11), the allowed classes; at least one a row.
+        logits: float (N, F).
+        members: bool (N, F), the allowed classes; at least one a row.
         smoothing: share of the target spread evenly over all classes (Szegedy et al., CVPR 2016); the focus does not
             touch it.
         focus: gamma of the focal loss: how little images count that are already right (Lin et al., ICCV 2017); 0 is
             cross-entropy.
-        weights: float (11,), of each fine class. An image weighs the mean of its allowed classes; the mean over images
+        weights: float (F,), of each fine class. An image weighs the mean of its allowed classes; the mean over images
             is weighted, as in ``torch.nn.CrossEntropyLoss``.
     """
     log_probability = torch.log_softmax(logits.float(), dim=1)
@@ -43,14 +43,14 @@ def image_weights(members: Tensor, weights: Tensor) -> Tensor:
 
 
 def balanced_weights(members: Tensor, groups: Tensor) -> Tensor:
-    """float (11,): N / (G n) for the classes of a group with n images, of G groups present; 0 for one without any.
+    """float (F,): N / (G n) for the classes of a group with n images, of G groups present; 0 for one without any.
 
     scikit-learn's ``class_weight="balanced"``. An image whose label allows several classes counts in equal parts to
     each.
 
     Args:
-        members: bool (N, 11), of the training images.
-        groups: 0/1 (11, G): the identity to balance the fine classes, ``taxonomy.coarse_matrix()`` the coarse ones.
+        members: bool (N, F), of the training images.
+        groups: 0/1 (F, G): the identity to balance the fine classes, ``taxonomy.coarse_matrix()`` the coarse ones.
     """
     images = (members / members.sum(dim=1, keepdim=True)).sum(dim=0) @ groups
     present = images > 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import onnx
 
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Weights (11, D) and bias (11,): logits = embedding @ weights.T + bias."""
+"""Weights (F, D) and bias (F,): logits = embedding @ weights.T + bias."""
 
 _ACTIVATION = "class_activation"
 

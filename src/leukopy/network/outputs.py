@@ -26,7 +26,7 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Add ``class_activation`` (N, 11, h, w): the linear head, bias included, at each position of the feature map.
+    """Add ``class_activation`` (N, F, h, w): the linear head, bias included, at each position of the feature map.
 
     Where the embedding is the mean of the feature map, its mean over the positions is the logits: class activation
     mapping (Zhou et al., Learning deep features for discriminative localization, CVPR 2016). Whether it is, is for the
@@ -195,9 +195,9 @@ def _bell(side: int, deviation: float) -> tuple[int, NDArray[np.float64]]:
 def with_ood_score(
     model: onnx.ModelProto, maps: Mapping[str, int], window: float, reference: OodReference
 ) -> onnx.ModelProto:
-    """Add ``ood_score`` (N,): `training.open_set.ood_score_of` the `with_centre` of ``maps`` and the embedding.
+    """Add ``ood_score`` (N,): `training.ood_score.ood_score_of` the `with_centre` of ``maps`` and the embedding.
 
-    And ``ood_score.far`` (N,), `training.open_set.far_of` the same.
+    And ``ood_score.far`` (N,), `training.ood_score.far_of` the same.
 
     Raises:
         TrainingError: the size of a map is not told by the network.

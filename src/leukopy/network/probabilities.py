@@ -11,7 +11,7 @@ from leukopy.bundle import Calibration
 
 
 def calibrated(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Calibrated probabilities (N, 11) of the fine classes.
+    """Calibrated probabilities (N, F) of the fine classes.
 
     Args:
         calibration: of the model's card.

@@ -35,14 +35,14 @@ def has_stages(content: bytes, stages: Sequence[str] = STAGES) -> bool:
 
 
 def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple[bytes, int]:
-    """Add the output ``wide_embedding`` (N, D + F): the embedding, then of each map the channels' means and deviations.
+    """Add the output ``wide_embedding`` (N, D + W): the embedding, then of each map the channels' means and deviations.
 
     Args:
         content: of a ``model.onnx`` without a wide head, that has the ``stages``.
         stages: of it.
 
     Returns:
-        Its content, and D + F.
+        Its content, and D + W.
     """
     from onnx import TensorProto, helper  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -
 
     Args:
         content: of a ``model.onnx`` without a wide head, that has the ``stages``.
-        head: weights (11, D + F) and bias (11,).
+        head: weights (F, D + W) and bias (F,).
         stages: of it.
 
     Raises:
@@ -87,7 +87,7 @@ def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -
 
 
 def without_wide_head(content: bytes) -> tuple[bytes, Head]:
-    """The network without what `with_wide_head` added, and its whole head: (11, D + F), or (11, D) where it has none.
+    """The network without what `with_wide_head` added, and its whole head: (F, D + W), or (F, D) where it has none.
 
     Raises:
         BundleError: the logits are no linear function of the embedding.

@@ -14,12 +14,12 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.taxonomy import COARSE, FINE
 
 COLUMNS = {
-    "accuracy8": "accuracy, 8",
-    "macro_f1_8": "macro F1, 8",
-    "ece8": "ECE, 8",
-    "accuracy11": "accuracy, 11",
-    "macro_f1_11": "macro F1, 11",
-    "ece11": "ECE, 11",
+    "coarse_accuracy": "coarse accuracy",
+    "coarse_macro_f1": "coarse macro F1",
+    "coarse_ece": "coarse ECE",
+    "fine_accuracy": "fine accuracy",
+    "fine_macro_f1": "fine macro F1",
+    "fine_ece": "fine ECE",
     "parameters": "parameters",
     "flops": "FLOPs",
     "images_per_second": "images/s",
@@ -35,12 +35,12 @@ class ComparisonRow:
     name: str
     failure: str = ""
     """Why there are no figures: one line; empty where there are."""
-    accuracy8: float | None = None
-    macro_f1_8: float | None = None
-    ece8: float | None = None
-    accuracy11: float | None = None
-    macro_f1_11: float | None = None
-    ece11: float | None = None
+    coarse_accuracy: float | None = None
+    coarse_macro_f1: float | None = None
+    coarse_ece: float | None = None
+    fine_accuracy: float | None = None
+    fine_macro_f1: float | None = None
+    fine_ece: float | None = None
     parameters: int | None = None
     """Of the network, or of the network that the features come from."""
     flops: int | None = None
@@ -49,9 +49,9 @@ class ComparisonRow:
     """From files to probabilities, on this machine."""
     minutes: float | None = None
     """Of training."""
-    f1_8: Mapping[str, float | None] = field(default_factory=dict)
+    coarse_f1: Mapping[str, float | None] = field(default_factory=dict)
     """Coarse code -> F1."""
-    f1_11: Mapping[str, float | None] = field(default_factory=dict)
+    fine_f1: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def cells(row: ComparisonRow) -> list[str]:
@@ -88,16 +88,16 @@ def write_comparison(folder: Path, rows: Sequence[ComparisonRow], images: str, p
 def _flat(row: ComparisonRow) -> dict[str, Any]:
     values: dict[str, Any] = {"name": row.name, "failure": row.failure}
     values |= {name: getattr(row, name) for name in COLUMNS}
-    values |= {f"f1_8_{cell.code}": row.f1_8.get(cell.code) for cell in COARSE}
-    return values | {f"f1_11_{cell.code}": row.f1_11.get(cell.code) for cell in FINE}
+    values |= {f"coarse_f1_{cell.code}": row.coarse_f1.get(cell.code) for cell in COARSE}
+    return values | {f"fine_f1_{cell.code}": row.fine_f1.get(cell.code) for cell in FINE}
 
 
 def _markdown(rows: Sequence[ComparisonRow], images: str, provenance: Mapping[str, Any]) -> str:
     lines = [f"# {len(rows)} models on {images}", "", *_table(["model", *COLUMNS.values()], [
         [row.name, *cells(row)] for row in rows if not row.failure
     ])]  # fmt: skip
-    for level, codes in (("8", [cell.code for cell in COARSE]), ("11", [cell.code for cell in FINE])):
-        scored = [(row.name, row.f1_8 if level == "8" else row.f1_11) for row in rows]
+    for level, codes in (("coarse", [cell.code for cell in COARSE]), ("fine", [cell.code for cell in FINE])):
+        scored = [(row.name, row.coarse_f1 if level == "coarse" else row.fine_f1) for row in rows]
         found = [[name, *(_shown("f1", f1.get(code)) for code in codes)] for name, f1 in scored if f1]
         if found:
             lines += ["", f"## F1, {level} classes", "", *_table(["model", *codes], found)]

@@ -20,11 +20,11 @@ CURVES_FOLDER = "curves"
 _TRAIN, _VALIDATION = "#8a8a8a", ("#5a3d8a", "#d9663c", "#3f8fc4", "#b59a3c")
 _LOSS = {"train/loss": "training", "val/loss": "validation"}
 _SHARES = {
-    "train/accuracy8": "accuracy, 8 classes, training",
-    "val/accuracy8": "accuracy, 8 classes",
-    "val/balanced_accuracy8": "balanced accuracy, 8 classes",
-    "val/accuracy11": "accuracy, 11 classes",
-    "val/macro_f1_11": "macro F1, 11 classes",
+    "train/coarse_accuracy": "coarse accuracy, training",
+    "val/coarse_accuracy": "coarse accuracy",
+    "val/coarse_balanced_accuracy": "coarse balanced accuracy",
+    "val/fine_accuracy": "fine accuracy",
+    "val/fine_macro_f1": "fine macro F1",
 }
 
 

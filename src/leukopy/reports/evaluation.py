@@ -42,7 +42,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, provenance: Mapping[s
     if evaluation.agreement:
         write_text(folder / "agreement.csv", pl.DataFrame(_agreement_rows(evaluation)).write_csv(float_precision=4))
     for level in evaluation.levels:
-        stem, confusion = f"confusion{len(level.classes)}", level.classification.confusion
+        stem, confusion = f"confusion_{level.key}", level.classification.confusion
         write_confusion_csv(folder / f"{stem}.csv", confusion, level.classes)
         title = f"{evaluation.model} on {evaluation.data}, {evaluation.split}"
         write_confusion_png(folder / f"{stem}.png", confusion, level.classes, title)
@@ -109,7 +109,7 @@ def _set_lines(evaluation: Evaluation) -> list[str]:
         "",
         "## Sets of classes",
         "",
-        f"Sets made to hold the class of 90 % of cells, at 11 classes: they hold it in {show(sets.coverage)} of "
+        f"Sets made to hold the class of 90 % of cells, at the fine classes: they hold it in {show(sets.coverage)} of "
         f"{sets.images:,} images. {sets.size:.2f} classes in a set on average; {sets.single:.3f} of them hold one.",
     ]
 
@@ -120,13 +120,13 @@ def _summing_lines(evaluation: Evaluation) -> list[str]:
         return []
     return [
         "",
-        "## 8 against 11 classes",
+        "## Coarse against fine classes",
         "",
-        f"The same predictions of the same {sums.images:,} images: accuracy {show(sums.accuracy11)} at 11 classes, "
-        f"{show(sums.accuracy8)} at 8, a gain of {show(sums.gain)}. "
+        f"The same predictions of the same {sums.images:,} images: accuracy {show(sums.fine_accuracy)} at the fine "
+        f"classes, {show(sums.coarse_accuracy)} at the coarse ones, a gain of {show(sums.gain)}. "
         f"{sums.vanished:,} of {sums.errors:,} errors vanish.",
         "",
-        "| class | images | errors at 11 | vanish at 8 |",
+        "| class | images | fine errors | vanish at the coarse level |",
         "|---|---|---|---|",
         *(
             f"| {find(row.code).name} ({row.code}) | {row.images:,} | {row.errors:,} | {row.vanished:,} |"
@@ -176,8 +176,8 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
         "split": evaluation.split,
         "images": dict(evaluation.counts),
         "intervals": f"95 %, percentile bootstrap by {evaluation.drawn_by}",
-        "levels": {level.name: _level(level) for level in evaluation.levels},
-        "8 against 11 classes": None if evaluation.summing is None else asdict(evaluation.summing),
+        "levels": {level.key: _level(level) for level in evaluation.levels},
+        "coarse gain": None if evaluation.summing is None else asdict(evaluation.summing),
         "agreement": [{**asdict(pair), "table": pair.table.tolist()} for pair in evaluation.agreement],
         "notes": list(evaluation.notes),
     }
@@ -209,7 +209,7 @@ def _class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     for level in evaluation.levels:
         for score in level.classification.classes:
             row: dict[str, Any] = {
-                "level": len(level.classes), "code": score.code, "name": find(score.code).name, "images": score.support,
+                "level": level.key, "code": score.code, "name": find(score.code).name, "images": score.support,
             }  # fmt: skip
             rows.append(row | _spread(precision=score.precision, recall=score.recall, f1=score.f1))
     return rows
@@ -217,11 +217,11 @@ def _class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _confusion_table(evaluation: Evaluation) -> pl.DataFrame:
     rows = [
-        {"level": len(level.classes), **asdict(pair)}
+        {"level": level.key, **asdict(pair)}
         for level in evaluation.levels
         for pair in confusions(level.classification.confusion, level.classes)
     ]
-    types = {"level": pl.Int64, "truth": pl.String, "predicted": pl.String, "images": pl.Int64, "share": pl.Float64}
+    types = {"level": pl.String, "truth": pl.String, "predicted": pl.String, "images": pl.Int64, "share": pl.Float64}
     return pl.DataFrame(rows, schema=types)
 
 

@@ -155,7 +155,7 @@ def _view(level: Level, content: EvaluationContent) -> View:
     codes = [cell.code for cell in level.classes]
     pairs = confusions(level.classification.confusion, level.classes)
     shown = [(pair, confused(rows, pair, content.examples)) for pair in pairs[:PAIRS_SHOWN]]
-    labels = content.labels.filter(level=len(codes))
+    labels = content.labels.filter(level=level.key)
     doubts = labels.head(DOUBTS_PER_EXAMPLE * content.examples).join(
         rows.select("cell_id", "path"), on="cell_id", maintain_order="left"
     )

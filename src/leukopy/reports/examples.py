@@ -10,10 +10,10 @@ from leukopy.core.errors import MissingExtraError
 from leukopy.evaluation.agreement import at_level
 from leukopy.evaluation.classification import Confusion
 from leukopy.evaluation.label_quality import label_quality
-from leukopy.taxonomy import FINE, CellClass
+from leukopy.taxonomy import CellClass, level_key
 
 LABEL_SCHEMA: dict[str, pl.DataType] = {
-    "level": pl.Int64(),  # 8 or 11 classes
+    "level": pl.String(),  # coarse or fine
     "cell_id": pl.String(),
     "source": pl.String(),
     "given": pl.String(),  # class code that the label says at this level
@@ -39,7 +39,7 @@ def level_rows(rows: pl.DataFrame, classes: Sequence[CellClass]) -> pl.DataFrame
         class in taxonomy order.
     """
     said = {code: at_level(code, classes) for code in rows["truth"].unique()}
-    fine = len(classes) == len(FINE)
+    fine = level_key(classes) == "fine"
     return rows.select(
         "cell_id", "path", "source", "digest",
         given=pl.col("truth").replace_strict(said, return_dtype=pl.String),
@@ -103,6 +103,6 @@ def _with_copies(level: pl.DataFrame) -> pl.DataFrame:
 def _table(judged: pl.DataFrame, classes: Sequence[CellClass]) -> pl.DataFrame:
     reasons = (pl.when(name).then(pl.lit(name)) for name in ("model", "copy"))
     found = judged.filter(pl.col("model") | pl.col("copy")).with_columns(
-        level=len(classes), contradicted_by=pl.concat_str(*reasons, separator=";", ignore_nulls=True)
+        level=pl.lit(level_key(classes)), contradicted_by=pl.concat_str(*reasons, separator=";", ignore_nulls=True)
     )
     return found.select(pl.col(name).cast(dtype) for name, dtype in LABEL_SCHEMA.items()).sort("quality", "cell_id")

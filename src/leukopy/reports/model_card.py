@@ -75,7 +75,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("classes", " ".join(card.classes)),
         ("calibration", f"temperature {card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}"),
         *_warmth(card),
-        *_found_again(card),
+        *_class_means(card),
         ("flagged uncertain", f"below a probability of {card.thresholds.uncertain_below:.3f}"),
         *_sets(card),
         ("licence of the model", card.licence),
@@ -89,7 +89,7 @@ def _warmth(card: Card) -> list[tuple[str, str]]:
     return [] if factor is None else [("temperature of cells unlike those", f"up to {factor:g} times as high")]
 
 
-def _found_again(card: Card) -> list[tuple[str, str]]:
+def _class_means(card: Card) -> list[tuple[str, str]]:
     how = card.slide_classes
     if how is None:
         return []

@@ -11,7 +11,7 @@ import polars as pl
 
 from leukopy.bundle.card import Card
 from leukopy.core.files import write_text
-from leukopy.inference.attributes import words
+from leukopy.inference.attribute_columns import words
 from leukopy.inference.rows import counted_code
 from leukopy.reports.rendering import embedded, flat, render
 from leukopy.slides.differential import Differential, Line

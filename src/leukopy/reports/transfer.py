@@ -17,7 +17,7 @@ from leukopy.evaluation.levels import Level
 from leukopy.evaluation.transfer import Transfer
 from leukopy.reports.evaluation import averages
 
-LEVELS = {"held": "of the classes that the laboratory holds", "all": "of all 8 classes"}
+LEVELS = {"held": "of the classes that the laboratory holds", "all": "of all coarse classes"}
 """What the model may answer: the key in the tables -> words."""
 
 _FIGURES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1", "ece": "ECE"}

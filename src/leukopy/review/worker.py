@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from uuid import uuid4
 
+from joblib import cpu_count
+
 from leukopy.core.errors import LeukopyError
-from leukopy.inference.cores import available_cores
 from leukopy.inference.rows import CellInput
 from leukopy.review.records import Job, JobState
 from leukopy.review.security.problems import log_error
@@ -87,7 +88,7 @@ class Worker:
     def _analyse(self, job: Job, gone: Event) -> bool:
         """Classify the images that wait; False: cancelled, taken over by another, or the station stops."""
         # One core is left for those who read meanwhile; the results do not depend on it.
-        classifier = Classifier.open(self._settings.model, max(1, available_cores() - 1))
+        classifier = Classifier.open(self._settings.model, max(1, cpu_count() - 1))
         model = ModelFacts(classifier.card.name, classifier.card.model.sha256)
         waiting = self._store.pending_images(job.case_id)
         self._done = job.total - len(waiting)

@@ -35,20 +35,20 @@ class SlideClassMeans:
     """The classes of one slide."""
 
     means: NDArray[np.float32]
-    """(8, D): of the coarse classes, in traits."""
+    """(C, D): of the coarse classes, in traits."""
     weight: float
     """Of what they say, against the logits."""
     foreign_temperature_factor: float
     """As `SlideClasses.foreign_temperature_factor`."""
     cells: NDArray[np.float32]
-    """(8,): how many of the cells that were looked at are of each class."""
+    """(C,): how many of the cells that were looked at are of each class."""
 
     def evidence(self, traits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the means say of cells (N, D) from elsewhere: to be added to their logits (N, 11)."""
+        """What the means say of cells (N, D) from elsewhere: to be added to their logits (N, F)."""
         return (self.coarse_evidence(traits) @ _TO_COARSE.T).astype(np.float32)
 
     def coarse_evidence(self, traits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The same of the coarse classes (N, 8), at most 0: the more, the nearer the mean of the class."""
+        """The same of the coarse classes (N, C), at most 0: the more, the nearer the mean of the class."""
         found = self.weight * (traits @ self.means.T - 0.5 * (self.means.astype(np.float64) ** 2).sum(axis=1))
         return np.asarray(found - found.max(axis=1, keepdims=True))
 
@@ -60,8 +60,8 @@ def estimate_class_means(
 
     Args:
         traits: (N, D), of N cells, spread evenly over the slide.
-        coarse: (N, 8), the chance of each coarse class, as the network alone sees them.
-        known: (8, D), the means of the classes where the network learnt them.
+        coarse: (N, C), the chance of each coarse class, as the network alone sees them.
+        known: (C, D), the means of the classes where the network learnt them.
         how: the model's.
     """
     prior, chances = np.log(coarse.astype(np.float64) + 1e-12), coarse.astype(np.float64)

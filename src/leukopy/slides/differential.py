@@ -181,7 +181,7 @@ def differential(
 
 
 def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[str]:
-    """Codes of one place in display order, then a laboratory's own; outside the 11 only where counted."""
+    """Codes of one place in display order, then a laboratory's own; outside the fine classes only where counted."""
     return [
         code
         for code, cell in classes.items()

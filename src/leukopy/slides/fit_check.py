@@ -50,7 +50,7 @@ def fit_slide_check(
     """Learn how the laboratories look.
 
     Args:
-        looks: (N, 8), as `measure_appearance` gives them.
+        looks: (N, A), as `measure_appearance` gives them.
         classes: (N,), coarse codes.
         laboratories: (N,), the name of each cell's laboratory.
         how: the settings.

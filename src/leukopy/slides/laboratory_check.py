@@ -45,7 +45,7 @@ class AppearanceSum:
     """Sum of the appearance of a slide's cells, however many."""
 
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(APPEARANCE_FEATURES)))
-    """(8,), of ``imaging.appearance.APPEARANCE_FEATURES``, with the class of each cell accounted for."""
+    """(A,), of ``imaging.appearance.APPEARANCE_FEATURES``, with the class of each cell accounted for."""
     cells: int = 0
 
     def add(self, appearance: pl.DataFrame | None) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from leukopy.bundle import Card
 from leukopy.imaging.content import Content
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.inference.attributes import attribute_columns
+from leukopy.inference.attribute_columns import attribute_columns
 from leukopy.inference.engine import Batch, Engine
 from leukopy.inference.left_out import Digests, mark
 from leukopy.inference.pictures import Pictures

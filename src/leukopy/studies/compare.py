@@ -251,13 +251,13 @@ def _row(name: str, report: dict[str, Any], **costs: Any) -> ComparisonRow:
     from leukopy.reports.comparison import ComparisonRow
 
     figures: dict[str, Any] = {}
-    for classes in (8, 11):
-        level = report["levels"].get(f"{classes} classes")
+    for key in ("coarse", "fine"):
+        level = report["levels"].get(key)
         if level is not None:
             figures |= {
-                f"accuracy{classes}": level["accuracy"]["value"],
-                f"macro_f1_{classes}": level["macro F1"]["value"],
-                f"ece{classes}": level["ECE"]["value"],
-                f"f1_{classes}": {code: score["f1"]["value"] for code, score in level["classes"].items()},
+                f"{key}_accuracy": level["accuracy"]["value"],
+                f"{key}_macro_f1": level["macro F1"]["value"],
+                f"{key}_ece": level["ECE"]["value"],
+                f"{key}_f1": {code: score["f1"]["value"] for code, score in level["classes"].items()},
             }
     return ComparisonRow(name, **figures, **costs)

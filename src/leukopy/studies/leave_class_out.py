@@ -16,12 +16,12 @@ from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import FINISHED, RUN_FILE
 from leukopy.core.settings import Settings, read_mapping
-from leukopy.workflows.open_set import OpenSetSettings, fit_open_set, recipe_of
+from leukopy.workflows.fit_ood import OpenSetSettings, fit_open_set, recipe_of
 from leukopy.workflows.train import apply_changes, build_recipe, train
 
 if TYPE_CHECKING:
     from leukopy.bundle import Bundle
-    from leukopy.reports.open_set import LeftOut
+    from leukopy.reports.leave_class_out import LeftOut
 
 
 class LeftOutSettings(Settings):
@@ -95,7 +95,7 @@ def leave_out(
         SettingsError: ``only`` names no class of the settings, or ``out`` holds a model that was trained otherwise.
         TrainingError: no image to train on, or the training diverged.
     """
-    from leukopy.reports.open_set import write_open_set
+    from leukopy.reports.leave_class_out import write_open_set
 
     if unknown := set(only) - set(settings.classes):
         raise SettingsError(f"--arm {min(unknown)}: no class that is left out; those are {list(settings.classes)}.")
@@ -141,12 +141,12 @@ def _score(settings: LeftOutSettings, code: str, bundle: Bundle, progress: Progr
     import polars as pl
 
     from leukopy.evaluation.classification import coarse_indices
-    from leukopy.evaluation.open_set import score_open_set
+    from leukopy.evaluation.ood import score_open_set
     from leukopy.evaluation.roc import delong_interval
     from leukopy.network.probabilities import softmax
-    from leukopy.reports.open_set import LeftOut
+    from leukopy.reports.leave_class_out import LeftOut
     from leukopy.taxonomy import coarse_matrix, fine_members
-    from leukopy.training.open_set import run_network
+    from leukopy.training.ood_score import run_network
     from leukopy.training.sources import with_test
 
     every = recipe_of(bundle).model_copy(update={"without": ()})

@@ -54,7 +54,7 @@ def draw_cell(
         morphology: what this cell looks like; as its class by default.
 
     Raises:
-        SettingsError: the code is none of the 11 fine ones.
+        SettingsError: the code is no fine class.
     """
     look = appearance or PBC_LIKE
     rng = np.random.default_rng(seed)

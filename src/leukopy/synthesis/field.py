@@ -40,7 +40,7 @@ def draw_field(
         size: height and width in pixels.
 
     Raises:
-        SettingsError: a code is none of the 11 fine ones, or the field has no room for all cells.
+        SettingsError: a code is no fine class, or the field has no room for all cells.
     """
     look = appearance or PBC_LIKE
     rng = np.random.default_rng(seed)

@@ -208,7 +208,7 @@ def morphology(code: str) -> Morphology:
     """What the class of a fine code looks like.
 
     Raises:
-        SettingsError: the code is none of the 11 fine ones.
+        SettingsError: the code is no fine class.
     """
     try:
         return MORPHOLOGY[code]

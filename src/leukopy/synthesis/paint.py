@@ -40,7 +40,7 @@ def paint_cell(code: str, um_per_px: float, rng: np.random.Generator, look: Morp
     """Paint one cell of a fine class, its centre on the middle pixel of the patch; ``look`` replaces that of its class.
 
     Raises:
-        SettingsError: the code is none of the 11 fine ones.
+        SettingsError: the code is no fine class.
     """
     look = look or morphology(code)
     radius = rng.uniform(*look.diameter_um) / 2

@@ -12,6 +12,7 @@ from leukopy.taxonomy.classes import (
     digest,
     find,
     fine_members,
+    level_key,
 )
 from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_map
 
@@ -33,4 +34,5 @@ __all__ = [
     "find",
     "fine_members",
     "label_map",
+    "level_key",
 ]

@@ -1,4 +1,4 @@
-"""The 11 morphological attributes of a mature leukocyte, and the words that say them.
+"""The morphological attributes of a mature leukocyte, and the words that say them.
 
 Names and values are those of WBCAtt (Tsutsui, Pang and Wen, "WBCAtt: a white blood cell dataset annotated with detailed
 morphological attributes", NeurIPS 2023), which defines them for neutrophils, eosinophils, basophils, lymphocytes and

@@ -1,4 +1,4 @@
-"""The 11 fine and 8 coarse classes of the 2021 leukopy study, and the cells that are outside them.
+"""The fine and coarse classes of the 2021 leukopy study, and the cells that are outside them.
 
 This module is the sole owner of class order. Codes are those of the study (and of PBC Barcelona's file names).
 The display order of a differential, and what is given per 100 leukocytes rather than in the 100 %, follow the
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +60,7 @@ FINE: tuple[CellClass, ...] = (
     CellClass("ERB", "erythroblast", "érythroblaste", "ERB", _PER, "#b3413b"),
     CellClass("PLT", "platelet", "plaquette", "PLT", _OUT, "#b59a3c"),
 )
-"""The 11 fine classes, in the order of every probability vector and of every printed differential."""
+"""The fine classes, in the order of every probability vector and of every printed differential."""
 
 COARSE: tuple[CellClass, ...] = (
     CellClass("NEU", "neutrophil", "neutrophile", "NEU", _IN, "#7b61a8"),
@@ -70,7 +72,7 @@ COARSE: tuple[CellClass, ...] = (
     CellClass("ERB", "erythroblast", "érythroblaste", "ERB", _PER, "#b3413b"),
     CellClass("PLT", "platelet", "plaquette", "PLT", _OUT, "#b59a3c"),
 )
-"""The 8 coarse classes: NEU = SNE + BNE, IG = MMY + MY + PMY, the others as in the fine classes."""
+"""The coarse classes: NEU = SNE + BNE, IG = MMY + MY + PMY, the others as in the fine classes."""
 
 OUTSIDE: tuple[CellClass, ...] = (
     CellClass("BLAST", "blast", "blaste", None, _IN, "#1f6f5c"),
@@ -84,7 +86,7 @@ OUTSIDE: tuple[CellClass, ...] = (
     CellClass("ARTEFACT", "artefact", "artéfact", None, _OUT, "#8a8a8a"),
     CellClass("UNIDENTIFIED", "unidentified", "non identifiée", None, _OUT, "#8a8a8a"),
 )
-"""Cells that laboratories meet and that the 11 classes do not hold."""
+"""Cells that laboratories meet and that the fine classes do not hold."""
 
 DISPLAY_ORDER: tuple[str, ...] = (
     "SNE", "BNE", "EO", "BA", "LY", "LYA", "MO", "MMY", "MY", "PMY", "PMB", "MYO", "MOB", "BLAST", "PLASMA",
@@ -119,8 +121,13 @@ def fine_members(code: str) -> tuple[int, ...]:
     return exact or tuple(index for index, cell in enumerate(FINE) if cell.coarse == code)
 
 
+def level_key(classes: Sequence[CellClass]) -> Literal["coarse", "fine"]:
+    """``coarse`` for ``COARSE``, ``fine`` for ``FINE``: the name of a level in files and columns."""
+    return "fine" if tuple(classes) == FINE else "coarse"
+
+
 def coarse_matrix() -> NDArray[np.float32]:
-    """0/1 matrix, shape (11, 8): fine probabilities times it are the coarse probabilities."""
+    """0/1 matrix, shape (F, C): fine probabilities times it are the coarse probabilities."""
     codes = [cell.code for cell in COARSE]
     matrix = np.zeros((len(FINE), len(COARSE)), dtype=np.float32)
     for row, cell in enumerate(FINE):

@@ -26,7 +26,7 @@ LOOKED_AT = 1000
 
 
 class Pictures(Dataset[Item]):
-    """uint8 (S, S, 3) and bool (11,) for each decoded cell; one random variant a visit with an augmentation."""
+    """uint8 (S, S, 3) and bool (F,) for each decoded cell; one random variant a visit with an augmentation."""
 
     def __init__(
         self, cells: pl.DataFrame, decoded: Decoded, spec: Preprocess, augmentation: Augmentation | None = None

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import polars as pl
 import torch
+from joblib import cpu_count
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -22,17 +23,16 @@ from leukopy.core.files import file_digest
 from leukopy.core.provenance import provenance
 from leukopy.evaluation.calibration import fit_temperature
 from leukopy.evaluation.conformal import set_threshold
-from leukopy.inference.cores import available_cores
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.network.outputs import with_class_activation
 from leukopy.network.quantise import quantised
 from leukopy.slides.magnification import diameters, typical_sizes
+from leukopy.training.class_means import fit_traits, known_cells, with_traits
 from leukopy.training.data import CellData, Pictures
 from leukopy.training.domain_classifier import FOREIGN, cells_to_tell, fit_boundary, with_foreign_probability
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.settings import SlideClassesChoice, TrainSettings
-from leukopy.training.slide_classes import fit_traits, known_cells, with_traits
 from leukopy.training.sources import DRAWN, uses
 
 TOLERANCE = 1e-4
@@ -172,7 +172,7 @@ def _output(path: Path, pictures: Pictures, name: str) -> NDArray[np.float32]:
 
 
 def _foreign_temperature(path: Path, settings: TrainSettings, data: CellData) -> NDArray[np.float32]:
-    """Add ``elsewhere`` to the network; by how much it makes the temperature of the validation cells higher, (N, 1)."""
+    """Add ``foreign_probability`` to the network; the temperature factor of each validation cell, (N, 1)."""
     pictures = data.as_served(cells_to_tell(data.train_set.cells, settings.seed))
     home = data.val_set.cells["source"].unique().to_list()
     foreign = ~pictures.cells["source"].is_in(home).to_numpy()
@@ -199,7 +199,7 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     cells = cells.with_columns(coarse=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
     parts = cells.partition_by("coarse", maintain_order=True)
     cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)
-    found = diameters([Path(path) for path in cells["path"]], available_cores())
+    found = diameters([Path(path) for path in cells["path"]], cpu_count())
     return typical_sizes(found, cells["coarse"].to_list(), settings.preprocess.crop)
 
 

@@ -79,13 +79,13 @@ class CellModule(lightning.LightningModule):
         self._seen.append((self.net(images).logits.float().cpu(), members.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy and balanced accuracy (8 classes), accuracy and macro F1 (11 classes)."""
+        """Log loss, coarse accuracy and balanced accuracy, fine accuracy and macro F1."""
         logits, members = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
         self._seen.clear()
         self.log("val/loss", partial_label_loss(logits, members), prog_bar=True)
         figures = validation_figures(logits.numpy(), members.numpy(), self.settings.level)
         for name, value in figures.items():
-            self.log(f"val/{name}", value, prog_bar=name in ("balanced_accuracy8", "macro_f1_11"))
+            self.log(f"val/{name}", value, prog_bar=name in ("coarse_balanced_accuracy", "fine_macro_f1"))
 
     def configure_optimizers(self) -> Any:
         """No decay on norms and biases; linear warm-up, then a cosine to zero."""
@@ -113,11 +113,11 @@ class CellModule(lightning.LightningModule):
 
 
 def class_weights(settings: TrainSettings, members: NDArray[np.bool_]) -> Tensor | None:
-    """float (11,), or None for classes that all weigh the same.
+    """float (F,), or None for classes that all weigh the same.
 
     Args:
         settings: ``loss.class_weights``, and the level that is balanced.
-        members: bool (N, 11), of the training images.
+        members: bool (N, F), of the training images.
     """
     chosen = settings.loss.class_weights
     if chosen == "balanced":
@@ -143,22 +143,22 @@ def validation_figures(
     """Figures of a split at both levels; the fine one over the images whose fine class is known.
 
     Args:
-        logits: float (N, 11).
-        members: bool (N, 11).
+        logits: float (N, F).
+        members: bool (N, F).
         level: ``coarse`` leaves out the fine figures.
     """
     probability = np.exp(logits - logits.max(axis=1, keepdims=True))
     coarse = coarse_matrix()
-    truth8, found8 = (members @ coarse).argmax(axis=1), (probability @ coarse).argmax(axis=1)
+    coarse_truth, coarse_found = (members @ coarse).argmax(axis=1), (probability @ coarse).argmax(axis=1)
     figures = {
-        "accuracy8": float(np.mean(truth8 == found8)),
-        "balanced_accuracy8": _balanced(truth8, found8),
+        "coarse_accuracy": float(np.mean(coarse_truth == coarse_found)),
+        "coarse_balanced_accuracy": _balanced(coarse_truth, coarse_found),
     }
     fine = members.sum(axis=1) == 1
     if level == "fine" and fine.any():
-        truth11, found11 = members[fine].argmax(axis=1), probability[fine].argmax(axis=1)
-        figures["accuracy11"] = float(np.mean(truth11 == found11))
-        figures["macro_f1_11"] = float(f1_score(truth11, found11, average="macro", zero_division=0))
+        fine_truth, fine_found = members[fine].argmax(axis=1), probability[fine].argmax(axis=1)
+        figures["fine_accuracy"] = float(np.mean(fine_truth == fine_found))
+        figures["fine_macro_f1"] = float(f1_score(fine_truth, fine_found, average="macro", zero_division=0))
     return figures
 
 

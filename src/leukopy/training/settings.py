@@ -134,12 +134,12 @@ class Loss(Settings):
                 except SettingsError:
                     known = False
                 if not known or not 0 <= weight < math.inf:
-                    raise ValueError(f"{code}: {weight}: takes codes of the 11 or 8 classes and weights from 0 up")
+                    raise ValueError(f"{code}: {weight}: takes codes of fine or coarse classes and weights from 0 up")
         return weights
 
 
 class SlideClassesChoice(Settings):
-    """How the classes of a slide from elsewhere are found again from its own cells (`leukopy.slides.class_means`).
+    """How the class means of a slide of another laboratory are re-estimated (`leukopy.slides.class_means`).
 
     Both are measured on laboratories left out.
     """
@@ -157,7 +157,7 @@ class Recipe(Settings):
     title: str
     description: str
     level: Literal["fine", "coarse"] = "fine"
-    """``coarse``: every label is brought to the 8 classes first, as in the study's 8-class runs."""
+    """``coarse``: every label is brought to the coarse classes first, as in the coarse runs of the 2021 study."""
     sources: tuple[Source, ...] = Field(min_length=1)
     without: tuple[str, ...] = ()
     """Codes of classes, fine or coarse, whose cells it never sees: to ask whether it finds them strange."""
@@ -209,7 +209,9 @@ class TrainSettings(Recipe):
         if self.optimisation.start_share and not self.backbone.run:
             raise ValueError("start_share: averages with the earlier run that backbone.run names; name one")
         if self.slide_classes and self.foreign_temperature_factor == 1:
-            raise ValueError("slide_classes: tells cells from elsewhere apart, so set elsewhere above 1 too")
+            raise ValueError(
+                "slide_classes: needs cells of other laboratories told apart; set foreign_temperature_factor above 1"
+            )
         crops = [source.crop for source in self.sources if source.dataset != "drawn"]
         if any(source.crop for source in self.sources) and all(crops):
             raise ValueError("every source has a crop: leave out that of the one whose cells the others are held to")

@@ -1,7 +1,7 @@
 """Fit a shallow model: dimensions reduced, parameters chosen on validation, probabilities calibrated there.
 
-In two stages, as in the 2021 study: the 8 classes first, then the kinds of neutrophil and of immature granulocyte, each
-by a classifier of its own; the probability of a fine class is the product of both.
+In two stages, as in the 2021 study: the coarse classes first, then the kinds of neutrophil and of immature granulocyte,
+each by a classifier of its own; the probability of a fine class is the product of both.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from leukopy.core.errors import MissingExtraError, TrainingError
 from leukopy.evaluation.calibration import fit_temperature
-from leukopy.inference.cores import available_cores
 from leukopy.models.shallow import SHALLOW
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix, find
 from leukopy.training.shallow_settings import Reduction, ShallowSettings
@@ -73,7 +73,7 @@ class ShallowModel:
         return tuple(trial for stage in self.stages for trial in stage.trials)
 
     def probabilities(self, features: Rows) -> NDArray[np.float64]:
-        """(N, 11) in the order of ``FINE``; at the coarse level (N, 8) in the order of ``COARSE``."""
+        """(N, F) in the order of ``FINE``; at the coarse level (N, C) in the order of ``COARSE``."""
         reduced = features if self.reducer is None else self.reducer.transform(features)
         classes = [cell.code for cell in (FINE if self.level == "fine" else COARSE)]
         found = np.zeros((len(features), len(classes)))
@@ -103,8 +103,8 @@ def fit_shallow(settings: ShallowSettings, train: Labelled, val: Labelled) -> Sh
         train, val = (reduced, train[1]), (reducer.transform(val[0]), val[1])
     if not settings.two_stages:
         return ShallowModel(settings.level, reducer, (_fit_stage(settings, "all", train, val),))
-    eight = ((rows, [str(find(code).coarse) for code in codes]) for rows, codes in (train, val))
-    stages = [_fit_stage(settings, "8 classes", *eight)]
+    coarse = ((rows, [str(find(code).coarse) for code in codes]) for rows, codes in (train, val))
+    stages = [_fit_stage(settings, "coarse", *coarse)]
     for parent, row in zip(COARSE, coarse_matrix().T, strict=True):
         parts = [cell.code for cell, inside in zip(FINE, row, strict=True) if inside]
         if len(parts) > 1 and parent.code in stages[0].codes:
@@ -156,7 +156,7 @@ def _fit_stage(settings: ShallowSettings, name: str, train: Labelled, val: Label
     tried = []
     for values in product(*grid.values()):
         parameters = dict(zip(grid, values, strict=True))
-        estimator = entry.build(parameters, settings.seed, available_cores())
+        estimator = entry.build(parameters, settings.seed, cpu_count())
         try:
             estimator.fit(train[0], [codes.index(code) for code in train[1]])
             scores = _scores(estimator, val[0])

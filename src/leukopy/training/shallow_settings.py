@@ -68,7 +68,7 @@ class ShallowSettings(Recipe):
     grid: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
     """Parameter -> values to try, in place of the classifier's own."""
     two_stages: bool = False
-    """First the 8 classes, then neutrophils and immature granulocytes each by a classifier of their own."""
+    """First the coarse classes, then neutrophils and immature granulocytes each by a classifier of their own."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
 

@@ -111,7 +111,7 @@ def _drawn(source: Source, seed: int) -> pl.DataFrame:
 
 
 def member_matrix(codes: pl.Series) -> NDArray[np.bool_]:
-    """bool (N, 11): the fine classes that each label may stand for."""
+    """bool (N, F): the fine classes that each label may stand for."""
     matrix = np.zeros((len(codes), len(FINE)), dtype=bool)
     for row, code in enumerate(codes):
         matrix[row, list(fine_members(code))] = True

@@ -69,7 +69,7 @@ class AdaptSettings(Settings):
 
 @dataclass(frozen=True)
 class Judged:
-    """A model on labelled cells, the 8 classes."""
+    """A model on labelled cells, at the coarse classes."""
 
     classes: Classification
     calibration: CalibrationReport
@@ -290,7 +290,7 @@ def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> 
 def _judge(
     cells: pl.DataFrame, before: NDArray[np.float32], after: NDArray[np.float32]
 ) -> tuple[Judged, Judged, Estimate]:
-    """Both models on the same cells, from logits over their temperatures (N, 11), and the gain."""
+    """Both models on the same cells, from logits over their temperatures (N, F), and the gain."""
     import numpy as np
 
     from leukopy.evaluation.calibration import calibration
@@ -399,9 +399,9 @@ def _metrics(after: Judged, how: str) -> list[Metric]:
     from leukopy.bundle import Metric
 
     figures = {
-        "balanced accuracy, 8 classes": after.classes.balanced_accuracy,
-        "accuracy, 8 classes": after.classes.accuracy,
-        "expected calibration error, 8 classes": after.calibration.ece,
+        "balanced accuracy, coarse classes": after.classes.balanced_accuracy,
+        "accuracy, coarse classes": after.classes.accuracy,
+        "expected calibration error, coarse classes": after.calibration.ece,
     }
     return [
         Metric(name=name, value=figure.value, low=figure.low, high=figure.high, data=how)

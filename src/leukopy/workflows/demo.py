@@ -34,9 +34,9 @@ class DemoResult:
     analysis: SlideResult
     drawn: dict[str, int]
     """Fine class code -> cells drawn, in the order of the taxonomy."""
-    right8: int
+    right_coarse: int
     """Cells given their coarse class."""
-    right11: int
+    right_fine: int
     """Cells given their fine class."""
 
 
@@ -63,10 +63,10 @@ def demo(settings: DemoSettings, out: Path, *, overwrite: bool = False, progress
         raise TypeError("a drawn slide is one slide")
     both = _side_by_side(out)
     coarse = {code: find(code).coarse for code in slide.counts}
-    right8 = both.filter(pl.col("label").replace_strict(coarse) == pl.col("coarse")).height
-    right11 = both.filter(pl.col("label") == pl.col("fine")).height
-    finish(out, run, drawn=slide.counts, right8=right8, right11=right11)
-    return DemoResult(analysis, slide.counts, right8, right11)
+    right_coarse = both.filter(pl.col("label").replace_strict(coarse) == pl.col("coarse")).height
+    right_fine = both.filter(pl.col("label") == pl.col("fine")).height
+    finish(out, run, drawn=slide.counts, right_coarse=right_coarse, right_fine=right_fine)
+    return DemoResult(analysis, slide.counts, right_coarse, right_fine)
 
 
 def _side_by_side(out: Path) -> pl.DataFrame:

@@ -41,7 +41,7 @@ class DrawSettings(Settings):
     cells: int = Field(default=200, ge=0, le=1_000_000)
     """How many, shared out by ``mix``."""
     per_class: int | None = Field(default=None, ge=1, le=100_000)
-    """This many of each of the 11 classes instead."""
+    """This many of each fine class instead."""
     mix: dict[str, float] = Field(default_factory=ADULT_MIX.copy)
     """Fine class code -> weight."""
     seed: int = Field(default=1, ge=0)

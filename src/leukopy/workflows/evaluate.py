@@ -280,11 +280,11 @@ def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.Data
     scored = cells.filter(inside).rename({"truth": "code", "truth2": "code2"})
     found = [
         _agree(table, columns, level, readers, replicates)
-        for level, column in zip(evaluation.levels, ("coarse", "fine"), strict=False)
+        for level in evaluation.levels
         for table, columns, readers in (
             (both, ("code", "code2"), ANNOTATORS),
-            (scored, ("code", column), (ANNOTATORS[0], MODEL)),
-            (scored, ("code2", column), (ANNOTATORS[1], MODEL)),
+            (scored, ("code", level.key), (ANNOTATORS[0], MODEL)),
+            (scored, ("code2", level.key), (ANNOTATORS[1], MODEL)),
         )
     ]
     measured = tuple(pair for pair in found if pair is not None)

@@ -224,7 +224,7 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
     import numpy as np
 
     from leukopy.explain.scores import BASELINES, baseline, measure
-    from leukopy.inference.attributes import words
+    from leukopy.inference.attribute_columns import words
     from leukopy.reports.explanation import CELLS_SHOWN, show_cell
     from leukopy.taxonomy import FINE
 

@@ -32,7 +32,7 @@ class ExploreSettings(Settings):
     inputs: tuple[str, ...] = Field(min_length=1)
     """Data sets (``NAME=PATH``), manifests and folders."""
     level: Literal["fine", "coarse"] = "fine"
-    """Classes as labelled, or the 8 coarse ones."""
+    """Classes as labelled, or the coarse ones."""
     model: str = "default"
     """Whose embeddings are projected: a bundled model, or a bundle folder."""
     points: int = Field(default=6000, ge=100, le=50_000)

@@ -46,7 +46,7 @@ def index_neighbours(settings: IndexSettings, *, progress: Progress = silent) ->
     """Choose cells among the training images of a data set, and write them into the bundle as ``neighbours.npz``.
 
     The file holds their embeddings, ids and classes: no picture. Only images of the ``train`` split whose label is one
-    of the 11 classes are looked at.
+    of the fine classes are looked at.
 
     Args:
         settings: which model, which images.
@@ -95,7 +95,7 @@ def _training_cells(settings: IndexSettings) -> pl.DataFrame:
     cells = cells.filter(pl.col("code").is_in([cell.code for cell in FINE]), split="train")
     if cells.is_empty():
         raise InputError(
-            f"{settings.data}: no image of split 'train' with one of the 11 classes. Neighbours are training images: "
+            f"{settings.data}: no image of split 'train' with a fine class. Neighbours are training images: "
             "give a data set or manifest with that split."
         )
     return cells

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -112,8 +111,10 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
 
 def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[FileProbe | ImageError]:
     """A look, or the error that stood in its way, for each path."""
+    from joblib import cpu_count
+
     outcomes: list[FileProbe | ImageError] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for start in range(0, len(paths), _BATCH):
             outcomes += pool.map(partial(_look, pixels=pixels), paths[start : start + _BATCH])
             progress("looking at images", len(outcomes), len(paths))

@@ -89,7 +89,7 @@ def train_shallow(
 def _examples(
     settings: ShallowSettings, cells: pl.DataFrame, values: NDArray[np.float32], split: str
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """Features and codes of a split. ``NEU`` and ``IG`` teach where the 8 classes are learnt by themselves."""
+    """Features and codes of a split. ``NEU`` and ``IG`` teach where the coarse classes are learnt by themselves."""
     import polars as pl
 
     from leukopy.core.errors import TrainingError
@@ -107,7 +107,7 @@ def _examples(
 def _measure(
     settings: ShallowSettings, split: str, cells: pl.DataFrame, probabilities: NDArray[np.float64]
 ) -> Evaluation:
-    """Score the probabilities (N, 11) or (N, 8) of the cells of a split, as `leukopy evaluate` scores a network's."""
+    """Score the probabilities (N, F) or (N, C) of the cells of a split, as `leukopy evaluate` scores a network's."""
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
@@ -117,9 +117,9 @@ def _measure(
 
     codes, replicates = cells["code"].to_list(), settings.replicates
     fine = sums = None
-    eight = probabilities if settings.level == "coarse" else (probabilities @ coarse_matrix()).clip(max=1)
-    best = eight.argmax(axis=1)
-    coarse = score_level(COARSE, coarse_indices(codes), best, eight, replicates=replicates)
+    summed = probabilities if settings.level == "coarse" else (probabilities @ coarse_matrix()).clip(max=1)
+    best = summed.argmax(axis=1)
+    coarse = score_level(COARSE, coarse_indices(codes), best, summed, replicates=replicates)
     truth = fine_indices(codes)
     known = truth >= 0
     if settings.level == "fine" and len(np.unique(truth[known])) >= 2:

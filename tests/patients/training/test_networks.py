@@ -11,11 +11,10 @@ import torch
 
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.patients.card import Bag
-from leukopy.patients.models import BAG_NETS, ImagePatientNet
+from leukopy.patients.models import BAG_NETS
 from leukopy.patients.training.networks import (
     BagFit,
-    BagNetSettings,
-    export_cell_network,
+    PatientNetSettings,
     export_patient_model,
     fit_bags,
 )
@@ -42,10 +41,10 @@ def cohort(seed: int, patients: int = 30, *, clinical: bool = False) -> list[Bag
 TRAIN, UNSEEN = cohort(1), cohort(2)
 
 
-def settings(**changes: object) -> BagNetSettings:
+def settings(**changes: object) -> PatientNetSettings:
     rate = 0.003 if changes.get("net") == "transformer" else 0.02  # self-attention bears no more
     values: dict[str, object] = {"hidden": 8, "epochs": 8, "learning_rate": rate}
-    return BagNetSettings.build(values | changes)
+    return PatientNetSettings.build(values | changes)
 
 
 def accuracy(logits: np.ndarray, bags: Sequence[Bag]) -> float:
@@ -215,7 +214,7 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], messa
         settings(**wrong)
 
 
-PICTURES = BagNetSettings.build(
+PICTURES = PatientNetSettings.build(
     {
         "net": "mean",
         "hidden": None,
@@ -262,19 +261,6 @@ class TestPictures:
         again = fit_bags(PICTURES, coloured(1), coloured(2), seed=0, epochs=2)
         assert np.array_equal(again.logits, fits[0].logits[:2])
 
-    def test_become_two_graphs_that_agree(self, fits: list[BagFit]) -> None:
-        nets = [fit.net for fit in fits if isinstance(fit.net, ImagePatientNet)]
-        width = sum(net.features for net in nets)
-        cell_session = onnxruntime.InferenceSession(export_cell_network(nets))
-        session = onnxruntime.InferenceSession(export_patient_model(nets, width))
-        (image_input,) = cell_session.get_inputs()
-        assert (image_input.name, image_input.type, image_input.shape[1:]) == ("images", "tensor(uint8)", [32, 32, 3])
-        for number, bag in enumerate(coloured(2)):
-            (embedding,) = cell_session.run(["embedding"], {"images": bag.cells})
-            assert embedding.shape == (10, width)
-            logits, _ = session.run(None, {"cells": embedding, "clinical": bag.clinical})
-            assert logits == pytest.approx([fit.logits[-1, number] for fit in fits], abs=1e-4)
-
     def test_are_mirrored_and_no_more(self) -> None:
         picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
         bags = [Bag("P1", picture, UNKNOWN, 0)]
@@ -287,13 +273,6 @@ class TestPictures:
         small = [Bag(bag.patient_id, bag.cells[:, :16, :16], UNKNOWN, bag.label) for bag in coloured(1)]
         with pytest.raises(TrainingError, match=r"P0.*\(N, 32, 32, 3\)"):
             fit_bags(PICTURES, small, [], seed=0)
-
-    def test_are_not_mixed_with_features_in_one_ensemble(self, fits: list[BagFit]) -> None:
-        other = fit_bags(settings(), TRAIN, [], seed=0, epochs=1)
-        with pytest.raises(TrainingError, match="not of both"):
-            export_patient_model([fits[0].net, other.net], FEATURES)
-        with pytest.raises(TrainingError, match="84"):
-            export_patient_model([fits[0].net], FEATURES)
 
 
 def test_a_graph_that_disagrees_is_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def cell_measures(paths: Sequence[str], progress: Progress = silent) -> NDArray[
         progress: told how many are done.
 
     Returns:
-        Shape (N, len(MEASURES)); not-a-number where there is no cell, no nucleus, or no picture.
+        Shape (N, len(MORPHOLOGY_FEATURES)); not-a-number where there is no cell, no nucleus, or no picture.
     """
     values = np.full((len(paths), len(FEATURES)), np.nan, np.float32)
     done = 0

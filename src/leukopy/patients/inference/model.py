@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 import onnxruntime
+from joblib import cpu_count
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from scipy.special import expit, logit
 
 from leukopy.core.errors import BundleError, InputError, SettingsError
-from leukopy.inference.cores import available_cores
 from leukopy.patients.card import Bag, OperatingPoint, PatientCard
 from leukopy.patients.inference.flags import LYMPHOCYTE, Flag, doubts, input_flags
 from leukopy.patients.store import PatientBundle, open_patient_bundle
@@ -92,7 +92,7 @@ class PatientModel:
             BundleError: it cannot be loaded, or does not take and give what `PatientModelFile` says.
         """
         self.bundle = bundle
-        self._threads = threads or available_cores()
+        self._threads = threads or cpu_count()
         self._session = _open(bundle.model_path)
         _check_contract(self._session, bundle.card, bundle.model_path)
 

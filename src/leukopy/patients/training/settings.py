@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from leukopy.core.settings import Settings
 from leukopy.patients.models.statistics import Statistic
-from leukopy.patients.training.networks.settings import BagNetSettings
+from leukopy.patients.training.networks.settings import PatientNetSettings
 
 
 class CellSource(Settings):
@@ -44,7 +44,7 @@ class NetModel(Settings):
     """Multiple-instance networks; the inner folds choose among their settings and epochs."""
 
     kind: Literal["net"] = "net"
-    nets: tuple[BagNetSettings, ...] = Field(min_length=1)
+    nets: tuple[PatientNetSettings, ...] = Field(min_length=1)
     every: int = Field(default=1, ge=1)
     """Epochs between two that may be chosen."""
 

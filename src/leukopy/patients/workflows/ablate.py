@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leukopy.patients.card import Bag
     from leukopy.patients.data import Cohort
     from leukopy.patients.reports.ablation import SettingFigures
-    from leukopy.patients.training.networks import BagNetSettings
+    from leukopy.patients.training.networks import PatientNetSettings
     from leukopy.patients.training.networks.ablation import AblateSettings
 
 COMMAND = "patients ablate"
@@ -171,9 +171,9 @@ def _pictures(
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
+    from joblib import cpu_count
 
     from leukopy.imaging.decode import REASONS, read_cell
-    from leukopy.inference.cores import available_cores
 
     values = np.zeros((len(cells), spec.size, spec.size, 3), np.uint8)
     failures: dict[int, tuple[str, str]] = {}
@@ -184,7 +184,7 @@ def _pictures(
         except ImageError as error:
             failures[row] = error.reason, REASONS[error.reason]
 
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for done, _ in enumerate(pool.map(read, range(len(cells))), start=1):
             progress("reading pictures", done, len(cells))
     return values, dict(sorted(failures.items()))
@@ -255,7 +255,7 @@ def _thinned(bag: Bag, count: int | None, seed: int) -> Bag:
 
 
 def _fit(
-    name: str, fold: int, net: BagNetSettings, patients: _Fold, seed: int, progress: Progress
+    name: str, fold: int, net: PatientNetSettings, patients: _Fold, seed: int, progress: Progress
 ) -> dict[str, object]:
     """One fit: its figures and its training loss after each epoch."""
     from leukopy.patients.reports.ablation import INNER

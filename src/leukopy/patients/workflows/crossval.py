@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from warnings import catch_warnings
 
 from pydantic import Field, model_validator
 
@@ -187,9 +185,8 @@ def _run(
 ) -> dict[str, pl.DataFrame]:
     """The out-of-fold rows of each model, and of the last recipe on permuted labels."""
     import polars as pl
-    from joblib import Parallel, delayed
 
-    from leukopy.inference.cores import available_cores
+    from leukopy.inference.workers import in_processes
 
     tasks = [task for recipe in recipes for task in _tasks(settings, recipe, bags[recipe.name], folder / recipe.name)]
     for number in range(settings.permutations):
@@ -198,11 +195,9 @@ def _run(
         tasks += _tasks(settings.model_copy(update={"repeats": 1}), recipes[-1], shuffled, folder / name)
     waiting = [task for task in tasks if not task.target.exists()]
     progress("cross-validating", len(tasks) - len(waiting), len(tasks))
-    workers = Parallel(n_jobs=min(available_cores(), max(1, len(waiting))), return_as="generator_unordered")
-    # Ctrl-C ends the workers too; that joblib then tells of cancelled tasks is no news.
-    with catch_warnings(action="ignore"), closing(workers(delayed(_judge)(task) for task in waiting)) as judged:
-        for done, _ in enumerate(judged, start=len(tasks) - len(waiting) + 1):
-            progress("cross-validating", done, len(tasks))
+    judged = in_processes(_judge, ((task,) for task in waiting), len(waiting))
+    for done, _ in enumerate(judged, start=len(tasks) - len(waiting) + 1):
+        progress("cross-validating", done, len(tasks))
     folders = dict.fromkeys(task.target.parent for task in tasks)
     return {
         parent.name: pl.concat([pl.read_parquet(task.target) for task in tasks if task.target.parent == parent])

@@ -1,7 +1,7 @@
 """Training of patients' networks (torch, Lightning)."""
 
-from leukopy.patients.training.networks.export import export_cell_network, export_patient_model
+from leukopy.patients.training.networks.export import export_patient_model
 from leukopy.patients.training.networks.fit import BagFit, fit_bags
-from leukopy.patients.training.networks.settings import BagNetSettings, PictureSettings
+from leukopy.patients.training.networks.settings import PatientNetSettings, PictureSettings
 
-__all__ = ["BagFit", "BagNetSettings", "PictureSettings", "export_cell_network", "export_patient_model", "fit_bags"]
+__all__ = ["BagFit", "PatientNetSettings", "PictureSettings", "export_patient_model", "fit_bags"]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from leukopy.core.settings import Settings
-from leukopy.patients.training.networks.settings import BagNetSettings
+from leukopy.patients.training.networks.settings import PatientNetSettings
 
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(gt=0, le=1)]
@@ -27,7 +27,7 @@ class AblateSettings(Settings):
     """Where ages are counted that have no date of sampling."""
     model: str = "default"
     """The cell model whose embedding is read, where the network takes no pictures."""
-    net: BagNetSettings = BagNetSettings(hidden=None)
+    net: PatientNetSettings = PatientNetSettings(hidden=None)
     """Its optimiser, learning rate and decay are those of the grid, whatever it says itself."""
     optimisers: tuple[Literal["sgd", "adam"], ...] = Field(default=("sgd", "adam"), min_length=1)
     learning_rates: tuple[Rate, ...] = Field(default=(1e-3, 1e-4), min_length=1)
@@ -48,7 +48,7 @@ class AblateSettings(Settings):
             raise ValueError("the grid holds a setting twice; give each optimiser, learning rate and decay once")
         return self
 
-    def grid(self) -> dict[str, BagNetSettings]:
+    def grid(self) -> dict[str, PatientNetSettings]:
         """The settings of the network by their names for people: ``SGD 1e-4 decay .95``."""
         found = {}
         for optimiser, rate, decay in product(self.optimisers, self.learning_rates, self.decays):

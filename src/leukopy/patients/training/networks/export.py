@@ -1,4 +1,4 @@
-"""From fitted networks to ONNX, checked against torch: an ensemble of patients' networks, and its cell networks."""
+"""From an ensemble of fitted networks of patients to ONNX, checked against torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from leukopy.core.errors import TrainingError
-from leukopy.patients.models import ImagePatientNet
 from leukopy.patients.models.encoder import Standardise
 from leukopy.training.export import TOLERANCE, forget_sources
 
@@ -35,46 +34,17 @@ class _Ensemble(nn.Module):
         return logits, torch.stack([weights for _, weights in answers]).mean(dim=0)
 
 
-class _Slice(nn.Module):
-    """A network that reads its own columns of the joined embeddings."""
-
-    def __init__(self, net: nn.Module, first: int, size: int) -> None:
-        super().__init__()
-        self.net, self.first, self.size = net, first, size
-
-    def forward(self, cells: Tensor, clinical: Tensor) -> Any:
-        return self.net(cells[:, self.first : self.first + self.size], clinical)
-
-
-class _Embeddings(nn.Module):
-    """Pictures to the embeddings of several cell networks, joined."""
-
-    def __init__(self, bags: Sequence[ImagePatientNet]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(bag.network for bag in bags)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.cat([network(images).embedding for network in self.networks], dim=1)
-
-
 def export_patient_model(members: Sequence[nn.Module], features: int) -> bytes:
     """One ONNX graph for an ensemble, as `leukopy.patients.card.PatientModelFile` says.
 
     Args:
-        members: modules that take cells (N, D) and clinical (2,) and give a `BagOutput`. `ImagePatientNet` members:
-            the graph takes their embeddings joined, as `export_cell_network` gives them.
+        members: modules that take cells (N, D) and clinical (2,) and give a `BagOutput`.
         features: D.
 
     Raises:
-        TrainingError: members read other features, or ONNX and torch differ by more than ``TOLERANCE``.
+        TrainingError: ONNX and torch differ by more than ``TOLERANCE``.
     """
-    pictures = [member for member in members if isinstance(member, ImagePatientNet)]
-    if pictures and len(pictures) < len(members):
-        raise TrainingError("an ensemble is of networks of pictures or of networks of features, not of both.")
-    joined = sum(member.features for member in pictures)
-    if pictures and joined != features:
-        raise TrainingError(f"the members' embeddings are {joined} numbers together, not {features}.")
-    ensemble = _Ensemble(_slices(pictures) if pictures else list(members)).eval()
+    ensemble = _Ensemble(members).eval()
     example = (torch.zeros(2, features), torch.zeros(2))
     cells = torch.export.Dim("cells")
     content = _to_onnx(ensemble, example, ["logits", "weights"], {"cells": {0: cells}, "clinical": None})
@@ -84,34 +54,12 @@ def export_patient_model(members: Sequence[nn.Module], features: int) -> bytes:
     return content
 
 
-def export_cell_network(bags: Sequence[ImagePatientNet]) -> bytes:
-    """One ONNX graph of the cell networks of an ensemble: ``images`` uint8 (N, S, S, 3) to ``embedding`` float32
-    (N, M * D), the members' embeddings one after the other.
-
-    Raises:
-        TrainingError: ONNX and torch differ by more than ``TOLERANCE``.
-    """
-    networks = _Embeddings(bags).eval()
-    size = bags[0].size
-    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    content = _to_onnx(networks, (example,), ["embedding"], {"images": {0: torch.export.Dim("cells")}})
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (3, size, size, 3), dtype=torch.uint8, generator=generator)
-    _check(networks, content, [(images,), (images[:1],)])
-    return content
-
-
 def _drawer(ensemble: nn.Module, features: int) -> Callable[[int], Tensor]:
     """Draws cells (N, D) such as the members were fitted on, as far as their means and deviations tell."""
     moments = [part for part in ensemble.modules() if isinstance(part, Standardise) and len(part.mean) == features]
     mean, deviation = (moments[0].mean, moments[0].deviation) if moments else (torch.zeros(()), torch.ones(()))
     generator = torch.Generator().manual_seed(0)
     return lambda count: mean + deviation * torch.randn(count, features, generator=generator)
-
-
-def _slices(bags: Sequence[ImagePatientNet]) -> list[nn.Module]:
-    starts = np.cumsum([0, *(bag.features for bag in bags)])
-    return [_Slice(bag.bag, int(start), bag.features) for bag, start in zip(bags, starts[:-1], strict=True)]
 
 
 def _to_onnx(net: nn.Module, example: tuple[Tensor, ...], outputs: list[str], dynamic: dict[str, Any]) -> bytes:
@@ -141,7 +89,7 @@ def _check(net: nn.Module, content: bytes, cases: Sequence[tuple[Tensor, ...]]) 
         with torch.inference_mode():
             answer = net(*case)
         found = session.run(None, {name: value.numpy() for name, value in zip(names, case, strict=True)})
-        for own, theirs in zip(found, (answer,) if isinstance(answer, Tensor) else answer, strict=True):
+        for own, theirs in zip(found, answer, strict=True):
             expected = theirs.numpy()
             difference = float((np.abs(own - expected) / np.maximum(1, np.abs(expected))).max())
             if not difference <= TOLERANCE:

@@ -21,7 +21,7 @@ from leukopy.models.weights import load_file
 from leukopy.patients.card import Bag
 from leukopy.patients.models import BAG_NETS, Experts, ImagePatientNet, PatientNet
 from leukopy.patients.training.networks.lightning_module import BagModule
-from leukopy.patients.training.networks.settings import BagNetSettings, PictureSettings
+from leukopy.patients.training.networks.settings import PatientNetSettings, PictureSettings
 from leukopy.patients.training.networks.visits import Visit, Visits, as_tensor
 from leukopy.training.allocator import keep_large_blocks
 
@@ -39,7 +39,7 @@ class BagFit:
 
 
 def fit_bags(
-    settings: BagNetSettings,
+    settings: PatientNetSettings,
     train: Sequence[Bag],
     watch: Sequence[Bag],
     seed: int,
@@ -86,7 +86,7 @@ def fit_bags(
     return BagFit(net.cpu().eval(), np.array(module.logits).reshape(epochs, len(watch)), np.array(module.losses))
 
 
-def build_net(settings: BagNetSettings, train: Sequence[Bag]) -> PatientNet | Experts | ImagePatientNet:
+def build_net(settings: PatientNetSettings, train: Sequence[Bag]) -> PatientNet | Experts | ImagePatientNet:
     """A fresh network for standardised features, with the clinical means and deviations of the training's patients; its
     weights come from torch's random state.
     """
@@ -123,7 +123,7 @@ def _mixed(pictures: PictureSettings) -> bool:
     return pictures.precision == "bf16" or (pictures.precision == "auto" and torch.cuda.is_available())
 
 
-def _check(settings: BagNetSettings, train: Sequence[Bag], watch: Sequence[Bag]) -> None:
+def _check(settings: PatientNetSettings, train: Sequence[Bag], watch: Sequence[Bag]) -> None:
     """Refuse patients that the network cannot take, by name."""
     if {bag.label for bag in train} != {0, 1}:
         raise TrainingError("training needs reactive and tumoral patients, and all with their label; check the table.")

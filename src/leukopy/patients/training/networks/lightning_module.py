@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress
 from leukopy.patients.models import Experts, ImagePatientNet, PatientNet
-from leukopy.patients.training.networks.settings import BagNetSettings
+from leukopy.patients.training.networks.settings import PatientNetSettings
 from leukopy.patients.training.networks.visits import Visit
 
 Watched = Sequence[tuple[Tensor, Tensor]]
@@ -27,7 +27,7 @@ class BagModule(lightning.LightningModule):
     def __init__(
         self,
         net: PatientNet | Experts | ImagePatientNet,
-        settings: BagNetSettings,
+        settings: PatientNetSettings,
         watched: Watched,
         epochs: int,
         progress: Progress,

@@ -31,7 +31,7 @@ class PictureSettings(Settings):
         return self
 
 
-class BagNetSettings(Settings):
+class PatientNetSettings(Settings):
     """One network of patients and its fitting, whole."""
 
     net: str = "mean"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from leukopy.patients.card import Bag
-from leukopy.patients.training.networks.settings import BagNetSettings
+from leukopy.patients.training.networks.settings import PatientNetSettings
 
 
 class Visit(NamedTuple):
@@ -30,7 +30,7 @@ class Visits:
     """Iterated once for each epoch: groups of ``patients_per_step`` patients, all patients once."""
 
     def __init__(
-        self, bags: Sequence[Bag], cells: Sequence[Tensor] | None, settings: BagNetSettings, seed: int
+        self, bags: Sequence[Bag], cells: Sequence[Tensor] | None, settings: PatientNetSettings, seed: int
     ) -> None:
         """Prepare the patients.
 

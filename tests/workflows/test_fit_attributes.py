@@ -19,7 +19,7 @@ from leukopy.inference import file_activations
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA
 from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES
-from leukopy.workflows.attributes import AttributeSettings, fit_attributes, measure
+from leukopy.workflows.fit_attributes import AttributeSettings, fit_attributes, measure
 
 pytestmark = pytest.mark.slow
 

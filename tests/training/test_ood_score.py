@@ -14,7 +14,7 @@ from leukopy.core.errors import TrainingError
 from leukopy.core.progress import silent
 from leukopy.network.ood_reference import OodReference
 from leukopy.taxonomy import FINE
-from leukopy.training.open_set import (
+from leukopy.training.ood_score import (
     OodSettings,
     fit_ood_reference,
     ood_score_of,

@@ -37,7 +37,7 @@ from leukopy.network.head import Head
 from leukopy.network.ood_reference import OodReference
 from leukopy.network.outputs import CENTRE, inputs_of, with_centre, without_ood_score
 from leukopy.taxonomy import coarse_matrix
-from leukopy.training.attributes import card_for
+from leukopy.training.attribute_heads import card_for
 from leukopy.training.cache import Decoded, decode_all
 from leukopy.training.settings import TrainSettings
 from leukopy.training.sources import member_matrix, sampling_weights

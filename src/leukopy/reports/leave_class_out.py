@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from leukopy.core.files import atomic_path, write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.intervals import Estimate
-from leukopy.evaluation.open_set import OpenSetScore
+from leukopy.evaluation.ood import OpenSetScore
 from leukopy.taxonomy import find
 
 
@@ -27,7 +27,7 @@ class LeftOut:
     others: Mapping[str, Estimate]
     """AUROC of simpler scores of the same network, by name."""
     accuracy: float
-    """Of the known cells, 8 classes."""
+    """Of the known cells, at the coarse classes."""
     taken_for: Mapping[str, int]
     """Cells of the class by the coarse class that they are given, the most frequent first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.evaluation.open_set import score_open_set, share_of, threshold_keeping
+from leukopy.evaluation.ood import score_open_set, share_of, threshold_keeping
 
 
 def test_the_threshold_keeps_its_share_of_new_cells() -> None:

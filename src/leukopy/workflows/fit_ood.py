@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leukopy.evaluation.intervals import Estimate
     from leukopy.network.head import Head
     from leukopy.network.ood_reference import OodReference
-    from leukopy.training.open_set import NetworkOutputs, OodSettings
+    from leukopy.training.ood_score import NetworkOutputs, OodSettings
     from leukopy.training.settings import TrainSettings
 
 REPORT_FILE = "open_set.json"
@@ -40,7 +40,7 @@ class OpenSetSettings(Settings):
     keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
     """Share of the known cells that the threshold keeps."""
     ood_score: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.open_set.OodSettings`."""
+    """Changes to `training.ood_score.OodSettings`."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def fit_open_set(
     from leukopy.network.head import read_head
     from leukopy.network.outputs import CENTRE, FAR, OOD_SCORE
     from leukopy.slides.ood_correction import baseline
-    from leukopy.training.attributes import card_for
-    from leukopy.training.open_set import OodSettings, far_of, fit_reference, ood_score_of, parts_of, scaled
+    from leukopy.training.attribute_heads import card_for
+    from leukopy.training.ood_score import OodSettings, far_of, fit_reference, ood_score_of, parts_of, scaled
 
     how = OodSettings.build(settings.ood_score, where="ood_score")
     bundle = open_bundle(settings.model)
@@ -130,7 +130,7 @@ def _look(bundle: Bundle, recipe: TrainSettings, how: OodSettings, progress: Pro
 
     from leukopy.network.outputs import CENTRE
     from leukopy.taxonomy import fine_members
-    from leukopy.training.open_set import run_network, some_of, with_centre_output
+    from leukopy.training.ood_score import run_network, some_of, with_centre_output
     from leukopy.training.sources import with_test
 
     cells = with_test(recipe, data_folder())
@@ -179,7 +179,7 @@ def _extended(
     from leukopy.bundle import write_bundle
     from leukopy.inference import activations
     from leukopy.network.outputs import inputs_of, with_ood_score, without_ood_score
-    from leukopy.training.attributes import card_for
+    from leukopy.training.attribute_heads import card_for
 
     model = without_ood_score(onnx.load(bundle.model_path))
     maps = inputs_of(model, how.stages)
@@ -199,7 +199,7 @@ def _extended(
 
 
 def _threshold(ood_score: NDArray[np.float64], keep_rate: float) -> float:
-    from leukopy.evaluation.open_set import threshold_keeping
+    from leukopy.evaluation.ood import threshold_keeping
 
     try:
         return threshold_keeping(ood_score, keep_rate)
@@ -209,7 +209,7 @@ def _threshold(ood_score: NDArray[np.float64], keep_rate: float) -> float:
 
 def _false(test: NetworkOutputs, flagged: NDArray[np.bool_]) -> dict[str, Estimate]:
     """By source: share of its test cells that are flagged."""
-    from leukopy.evaluation.open_set import share_of
+    from leukopy.evaluation.ood import share_of
 
     sources = test.cells["source"].to_numpy()
     return {str(name): share_of(flagged[sources == name]) for name in test.cells["source"].unique(maintain_order=True)}

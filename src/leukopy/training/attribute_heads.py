@@ -81,9 +81,9 @@ def fit_heads(
 
     Args:
         train: float (N, F), the `statistics` of the training cells.
-        train_values: int (N, 11), the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``.
+        train_values: int (N, A), the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``.
         val: float (M, F).
-        val_values: int (M, 11).
+        val_values: int (M, A).
         settings: how.
 
     Returns:

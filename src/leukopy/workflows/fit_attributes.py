@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leukopy.bundle import Attributes, Bundle, Card, Metric
-    from leukopy.evaluation.attributes import AttributeScores
+    from leukopy.evaluation.attribute_scores import AttributeScores
     from leukopy.evaluation.intervals import Estimate
-    from leukopy.training.attributes import HeadSettings
+    from leukopy.training.attribute_heads import HeadSettings
 
 REPORT_FILE = "attributes.json"
 
@@ -38,7 +38,7 @@ class AttributeSettings(Settings):
     pbc: Path = Path("cells/pbc")
     """PBC Barcelona, whose images they annotate."""
     heads: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.attributes.HeadSettings`."""
+    """Changes to `training.attribute_heads.HeadSettings`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def fit_attributes(
     from leukopy.bundle import open_bundle, write_bundle
     from leukopy.datasets import open_dataset
     from leukopy.datasets.wbcatt import read_wbcatt
-    from leukopy.training.attributes import HeadSettings, card_for, statistics
+    from leukopy.training.attribute_heads import HeadSettings, card_for, statistics
 
     how = HeadSettings.build(settings.heads, where="heads")
     bundle = open_bundle(settings.model)
@@ -117,7 +117,7 @@ def _fit(
     from leukopy.datasets import wbcatt
     from leukopy.network.outputs import inputs_of, with_attributes, without_attributes
     from leukopy.taxonomy import ATTRIBUTE_CLASSES
-    from leukopy.training.attributes import apply, calibrated_heads, fit_heads
+    from leukopy.training.attribute_heads import apply, calibrated_heads, fit_heads
 
     truth, part = value_indices(cells), cells["part"].to_numpy()
     train, val = part == "train", part == "val"
@@ -152,7 +152,7 @@ def _check_unchanged(bundle: Bundle, content: bytes, paths: list[str], expected:
 
     from leukopy.bundle import write_bundle
     from leukopy.inference import file_activations
-    from leukopy.training.attributes import card_for
+    from leukopy.training.attribute_heads import card_for
 
     some = np.linspace(0, len(paths) - 1, min(64, len(paths))).astype(int)
     chosen = [paths[index] for index in some]
@@ -168,7 +168,7 @@ def _check_unchanged(bundle: Bundle, content: bytes, paths: list[str], expected:
 
 
 def value_indices(cells: pl.DataFrame) -> NDArray[np.intp]:
-    """Int (N, 11): the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``."""
+    """Int (N, A): the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``."""
     import numpy as np
 
     from leukopy.taxonomy import ATTRIBUTES
@@ -198,8 +198,8 @@ def measure(
     """
     import numpy as np
 
-    from leukopy.evaluation.attributes import attribute_scores
-    from leukopy.inference.attributes import head_probabilities
+    from leukopy.evaluation.attribute_scores import attribute_scores
+    from leukopy.inference.attribute_columns import head_probabilities
 
     truth = value_indices(cells)
     train = cells["part"].to_numpy() == "train"
@@ -245,7 +245,7 @@ def _metrics(
         return Metric(name=name, value=found.value or 0.0, low=found.low, high=found.high, data=on)
 
     def means(found: AttributeScores, on: str) -> list[Metric]:
-        names = {"macro F1, mean of 11 attributes": found.macro_f1, "accuracy, mean of 11 attributes": found.accuracy}
+        names = {"macro F1, mean of attributes": found.macro_f1, "accuracy, mean of attributes": found.accuracy}
         return [metric(name, estimate, on) for name, estimate in names.items()]
 
     every = means(scores, data)

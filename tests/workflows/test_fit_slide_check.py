@@ -21,8 +21,8 @@ from leukopy.reports.model_card import model_card
 from leukopy.slides import result_parts as parts
 from leukopy.workflows.adapt import AdaptSettings, adapt
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
+from leukopy.workflows.fit_slide_check import FitSlideCheckSettings, fit_slide_check
 from leukopy.workflows.predict import PredictSettings, predict
-from leukopy.workflows.slide_check import FitSlideCheckSettings, fit_slide_check
 
 NOTE = "Stain or scanner unlike any that the model learnt from"
 

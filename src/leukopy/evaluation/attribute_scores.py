@@ -37,8 +37,8 @@ def attribute_scores(truth: NDArray[np.intp], found: NDArray[np.intp], *, replic
     """Score found against true attributes, with 95 % intervals, bootstrapped by cell.
 
     Args:
-        truth: shape (N, 11), the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``.
-        found: shape (N, 11), likewise.
+        truth: shape (N, A), the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``.
+        found: shape (N, A), likewise.
         replicates: bootstrap replicates.
     """
     sizes = [len(attribute.values) for attribute in ATTRIBUTES]

@@ -10,7 +10,7 @@ import pytest
 
 import leukopy
 from leukopy.bundle import open_bundle
-from leukopy.inference.attributes import attribute_columns, words
+from leukopy.inference.attribute_columns import attribute_columns, words
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, cell_schema
 from leukopy.taxonomy import ATTRIBUTE_CLASSES, ATTRIBUTES, FINE
 

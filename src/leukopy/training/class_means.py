@@ -1,6 +1,4 @@
-"""What a network must tell for the classes of a slide from elsewhere to be found again: see
-`leukopy.slides.class_means`.
-"""
+"""Outputs of a network from which the class means of a slide are re-estimated: see `leukopy.slides.class_means`."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ class Traits:
     scale: float
     """Divides what is left."""
     means: NDArray[np.float64]
-    """(8, D): of the coarse classes, in traits."""
+    """(C, D): of the coarse classes, in traits."""
     spread: float
     """Mean squared distance, in traits, of known cells from the mean of their class."""
 
@@ -87,7 +85,7 @@ def fit_traits(embeddings: NDArray[np.float32], codes: list[str]) -> Traits:
 
 
 def with_traits(model: onnx.ModelProto, traits: Traits) -> onnx.ModelProto:
-    """Add the outputs ``traits`` (N, D) and ``class_traits`` (8, D) to a network, which stays as it is."""
+    """Add the outputs ``traits`` (N, D) and ``class_traits`` (C, D) to a network, which stays as it is."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph

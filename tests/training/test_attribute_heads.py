@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from leukopy.taxonomy import ATTRIBUTES
-from leukopy.training.attributes import (
+from leukopy.training.attribute_heads import (
     HeadSettings,
     _min_confidence,
     apply,

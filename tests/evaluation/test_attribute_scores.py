@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from leukopy.evaluation.attributes import attribute_scores
+from leukopy.evaluation.attribute_scores import attribute_scores
 from leukopy.taxonomy import ATTRIBUTES
 
 

@@ -14,7 +14,7 @@ from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.open_set import keep_index, recipe_of
+from leukopy.workflows.fit_ood import keep_index, recipe_of
 from leukopy.workflows.train import require_torch
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from leukopy.bundle import Card, open_bundle
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.taxonomy import COARSE, FINE
+from leukopy.training.class_means import CELLS, fit_traits, known_cells, with_traits
 from leukopy.training.settings import TrainSettings
-from leukopy.training.slide_classes import CELLS, fit_traits, known_cells, with_traits
 
 
 def network(size: int) -> onnx.ModelProto:
@@ -79,7 +79,7 @@ def test_without_cells_from_elsewhere_there_is_nothing_to_find() -> None:
         "backbone": {"name": "lenet"}, "preprocess": {"size": 48, "crop": 0.8},
         "slide_classes": {"weight": 0.01, "foreign_temperature_factor": 2},
     }  # fmt: skip
-    with pytest.raises(SettingsError, match="set elsewhere above 1 too"):
+    with pytest.raises(SettingsError, match="set foreign_temperature_factor above 1"):
         TrainSettings.build(values, where="x")
     assert TrainSettings.build(values | {"foreign_temperature_factor": 1.5}, where="x").slide_classes is not None
 
