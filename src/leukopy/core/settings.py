@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,3 +63,21 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: a settings file holds 'name: value' lines.")
     return values
+
+
+def apply_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested ``values`` with the dotted names of ``changes`` set.
+
+    Raises:
+        SettingsError: a dotted name goes through a value that holds no settings.
+    """
+    changed: dict[str, Any] = deepcopy(dict(values))
+    for name, value in changes.items():
+        *parents, last = name.split(".")
+        target = changed
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
+        target[last] = value
+    return changed

@@ -15,9 +15,9 @@ from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import FINISHED, RUN_FILE
-from leukopy.core.settings import Settings, read_mapping
+from leukopy.core.settings import Settings, apply_changes, read_mapping
 from leukopy.workflows.open_set import OpenSetSettings, fit_open_set, recipe_of
-from leukopy.workflows.train import apply_changes, build_recipe, train
+from leukopy.workflows.train import build_recipe, train
 
 if TYPE_CHECKING:
     from leukopy.bundle import Bundle

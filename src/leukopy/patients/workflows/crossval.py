@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
-from leukopy.core.settings import Settings, read_mapping
+from leukopy.core.settings import Settings, apply_changes, read_mapping
 from leukopy.patients.workflows.cohort import CohortSettings, open_labelled, read_bags
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> dict[str, 
         InputError, SettingsError: the file cannot be read or holds no such recipe.
         MissingExtraError: the ``train`` extra is not installed.
     """
-    from leukopy.workflows.train import apply_changes
 
     values = apply_changes(read_mapping(path), changes or {})
     return _recipe(values, where=str(path)).model_dump(mode="json")
