@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from leukopy.bundle import open_bundle, store
 from leukopy.cli.explain import explain
-from leukopy.cli.index import index
 from leukopy.cli.main import app
+from leukopy.cli.model.index import index
 from leukopy.core.files import write_json
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.cell_net import CellNet

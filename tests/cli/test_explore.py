@@ -11,8 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from leukopy.bundle import store
-from leukopy.cli.explore import explore
 from leukopy.cli.main import app
+from leukopy.cli.study.explore import explore
 
 FILES = (
     *(f"data/{name}/{file}" for name in ("PBC_dataset_normal_DIB", "pbc")

@@ -63,12 +63,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 (one option per setting)
         leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
     """
     if transfer:
-        from leukopy.cli.transfer import run_transfer
+        from leukopy.cli.study.transfer import run_transfer
 
         run_transfer(Path(data), out, arm or [])
         return
     if open_set:
-        from leukopy.cli.open_set import run_left_out
+        from leukopy.cli.model.ood import run_left_out
 
         run_left_out(Path(data), out, arm or [])
         return

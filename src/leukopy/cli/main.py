@@ -8,21 +8,23 @@ import typer
 from typer.core import TyperGroup
 
 from leukopy import __version__
-from leukopy.cli import datasets, models, review
+from leukopy.cli import review
 from leukopy.cli.adapt import adapt
 from leukopy.cli.analyze import analyze
-from leukopy.cli.attributes import fit_attributes
-from leukopy.cli.compare import compare
 from leukopy.cli.console import one_line_errors
 from leukopy.cli.demo import demo
-from leukopy.cli.draw import draw
 from leukopy.cli.evaluate import evaluate
 from leukopy.cli.explain import explain
-from leukopy.cli.explore import explore
-from leukopy.cli.open_set import fit_open_set
+from leukopy.cli.model import cards as models
+from leukopy.cli.model.attributes import fit_attributes
+from leukopy.cli.model.ood import fit_open_set
+from leukopy.cli.model.slide_check import fit_slide_check
 from leukopy.cli.patients.app import app as patients
 from leukopy.cli.predict import predict
-from leukopy.cli.slide_check import fit_slide_check
+from leukopy.cli.study import datasets
+from leukopy.cli.study.compare import compare
+from leukopy.cli.study.draw import draw
+from leukopy.cli.study.explore import explore
 from leukopy.cli.train import train
 
 

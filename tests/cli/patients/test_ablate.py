@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from leukopy.cli.main import app
-from leukopy.cli.patients.ablate import ablate
 from leukopy.cli.patients.demo import demo
+from leukopy.cli.study.ablate import ablate
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients import store as patient_store

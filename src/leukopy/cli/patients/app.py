@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.patients.ablate import ablate
 from leukopy.cli.patients.data import cohorts, draw, scan
 from leukopy.cli.patients.demo import demo
 from leukopy.cli.patients.train import crossval, train
+from leukopy.cli.study.ablate import ablate
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leukopy.cli.index import index
+from leukopy.cli.model.index import index
 
 if TYPE_CHECKING:
     from leukopy.bundle import Card, Metric
