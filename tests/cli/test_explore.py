@@ -1,4 +1,4 @@
-"""The examples in the help of ``leukopy explore`` are run as they stand, on small copies of what they name."""
+"""The examples in the help of ``leukopy study explore`` are run as they stand, on small copies of what they name."""
 
 from __future__ import annotations
 

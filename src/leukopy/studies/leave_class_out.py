@@ -98,7 +98,7 @@ def leave_out(
     from leukopy.reports.open_set import write_open_set
 
     if unknown := set(only) - set(settings.classes):
-        raise SettingsError(f"--arm {min(unknown)}: no class that is left out; those are {list(settings.classes)}.")
+        raise SettingsError(f"--class {min(unknown)}: no class that is left out; those are {list(settings.classes)}.")
     for code in settings.classes:
         if not only or code in only:
             _fitted(settings, code, out, progress, show_progress)

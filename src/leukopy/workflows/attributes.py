@@ -32,13 +32,13 @@ class AttributeSettings(Settings):
     """All that decides what `fit_attributes` writes."""
 
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
+    """A bundled model, or a bundle folder."""
     wbcatt: Path = Path("cells/wbcatt")
-    """The tables of WBCAtt; relative folders lie below ``LEUKOPY_DATA``."""
+    """Folder of the tables of WBCAtt; relative folders lie below LEUKOPY_DATA."""
     pbc: Path = Path("cells/pbc")
-    """PBC Barcelona, whose images they annotate."""
+    """Folder of PBC Barcelona, whose images they annotate."""
     heads: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.attributes.HeadSettings`."""
+    """How the heads are fitted (`training.attributes.HeadSettings`)."""
 
 
 @dataclass(frozen=True)

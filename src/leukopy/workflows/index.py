@@ -21,13 +21,13 @@ class IndexSettings(Settings):
     """Which cells stand for what a model has seen."""
 
     model: str = "default"
-    """Name of a bundled model, or a bundle folder; the index is written into it."""
+    """A bundled model, or a bundle folder; the index is written into it."""
     data: str
-    """The name of a data set, or a manifest (CSV or Parquet), that the model was trained on."""
+    """A data set, or a manifest (.csv, .parquet), that the model was trained on."""
     root: Path | None = None
-    """Where the data set lies; only with a data set's name."""
+    """Folder of the data set, where DATA is the name of one."""
     per_class: int = Field(default=100, ge=1, le=1000)
-    """Cells kept of each fine class, by chance."""
+    """Cells kept of each fine class."""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,31 @@
-"""``leukopy evaluate --transfer``."""
+"""``leukopy study transfer``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from leukopy.cli.console import progress_bar, say
 
 
-def run_transfer(config: Path, out: Path, arms: list[str]) -> None:
-    """Train in some laboratories, test in the others, and print the matrix."""
+def transfer(
+    config: Annotated[
+        Path, typer.Argument(metavar="TRANSFER", help="Which laboratories to train and test in (configs/*.yaml).")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the models, and of the figures.")],
+    arm: Annotated[list[str] | None, typer.Option(help="Only this arm; may be repeated.")] = None,
+) -> None:
+    """Train in some laboratories, test in the others: one model for each arm and seed, and a matrix of figures.
+
+    Finished trainings are kept: the same command resumes an interrupted run. Examples:
+
+        leukopy study transfer configs/transfer.yaml --out runs/transfer --arm pbc
+
+        leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out
+    """
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -19,7 +35,7 @@ def run_transfer(config: Path, out: Path, arms: list[str]) -> None:
 
     settings = read_transfer(config)
     with progress_bar() as progress:
-        result = transfer(settings, out, only=tuple(arms), progress=progress, show_progress=sys.stderr.isatty())
+        result = transfer(settings, out, only=tuple(arm or ()), progress=progress, show_progress=sys.stderr.isatty())
     for answers, words in LEVELS.items():
         header, *rows = matrix(result.rows, "balanced_accuracy", answers)
         table = Table(*header, title=f"balanced accuracy, answers {words}", box=SIMPLE)

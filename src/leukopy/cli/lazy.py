@@ -1,0 +1,65 @@
+"""Commands that are imported when they are run, so that the help of their group answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line in the help of a group."""
+
+    leads_to: str | Mapping[str, Entry]
+    """``module:name`` of a function or of a `typer.Typer`; or the entries of a further group."""
+    summary: str
+    panel: str | None = None
+
+
+class LazyGroup(TyperGroup):
+    """A group of entries."""
+
+    entries: Mapping[str, Entry] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Names, in the order of the help."""
+        return list(self.entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Deferred | None:  # noqa: ARG002
+        """The command of that name; nothing is imported yet."""
+        entry = self.entries.get(cmd_name)
+        return Deferred(cmd_name, entry) if entry else None
+
+
+class Deferred(TyperCommand):
+    """Stands in the help for a command, and becomes it when it is run."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, help=entry.summary, rich_help_panel=entry.panel, rich_markup_mode="markdown")
+        self.entry = entry
+
+    def load(self) -> Any:
+        """The command itself."""
+        leads_to = self.entry.leads_to
+        if not isinstance(leads_to, str):
+            group = LazyGroup(name=self.name, help=self.help, no_args_is_help=True, rich_markup_mode="markdown")
+            group.entries = leads_to
+            return group
+        module, _, attribute = leads_to.partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+            app.command(self.name)(found)
+            found = app
+        command = typer.main.get_command(found)
+        command.name = self.name
+        return command
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """The context of the command itself, with which click goes on."""
+        return self.load().make_context(*args, **kwargs)
