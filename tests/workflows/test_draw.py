@@ -164,6 +164,6 @@ def test_command_line_says_what_it_drew_and_draws_it_again_from_its_run(tmp_path
 @pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"], ["--appearance", "x"]])
 def test_command_line_refuses_what_makes_no_sense(tmp_path, options):
     result = CliRunner().invoke(app, ["study", "draw", "--out", str(tmp_path / "slide"), *options])
-    assert result.exit_code == 1
-    assert "settings" in result.output or options[0].strip("-").replace("-", "_") in result.output
+    assert result.exit_code == 2
+    assert options[0] in result.output
     assert not (tmp_path / "slide").exists()
