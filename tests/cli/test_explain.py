@@ -1,4 +1,4 @@
-"""The examples in the help of `explain` and `models index` are run as they stand."""
+"""The examples in the help of `explain` and `model index` are run as they stand."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ from leukopy.taxonomy import ATTRIBUTES
 from leukopy.workflows import build as module
 from leukopy.workflows.build import BuildSettings, build, read_build
 
+pytestmark = pytest.mark.slow
+
 CODES = (("EO", "eosinophil"), ("LY", "lymphocyte"), ("MO", "monocyte"))
 STAGES = ["features.3"]
 STEPS = ["train first", "train second", "fit attributes", "fit ood", "fit slide_check", "index"]
@@ -41,7 +43,6 @@ def recipe(name: str, **changes: object) -> dict[str, object]:
 def write_recipes(folder: Path, **changes: object) -> Path:
     (folder / "first.yaml").write_text(yaml.safe_dump(recipe("first")))
     values = {
-        "name": "tiny",
         "trainings": ["first.yaml", recipe("second")],
         "attributes": {"heads": {"stages": STAGES, "epochs": 2, "hidden": 4}},
         "ood": {"keep_rate": 0.9, "ood_score": {"stages": STAGES}},
@@ -87,9 +88,10 @@ def built(place: Path):
     def interrupt(*_args: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "fit_attributes", interrupt)
-        build(settings, out, told=lambda step: finished.append(step.name))
+        with pytest.raises(KeyboardInterrupt):
+            build(settings, out, told=lambda step: finished.append(step.name))
     return settings, out, finished, build(settings, out)
 
 
@@ -135,14 +137,14 @@ def test_a_training_of_another_recipe_is_refused(built, tmp_path: Path) -> None:
     longer = recipe("second", optimisation={"epochs": 2, "batch_size": 16})
     with pytest.raises(SettingsError, match=r"second: was trained by another recipe"):
         build(settings.model_copy(update={"trainings": (settings.trainings[0], longer)}), out)
+    (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(OutputError, match="holds no leukopy results"):
-        (tmp_path / "note.txt").write_text("mine")
         build(settings, tmp_path)
 
 
 def test_wrong_recipes_are_told_before_anything_is_trained(place: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="a name of its own"):
-        BuildSettings.build({"name": "x", "trainings": [recipe("ood")]})
+        BuildSettings.build({"trainings": [recipe("ood")]})
     settings = read_build(place / "build.yaml")
     with pytest.raises(SettingsError, match="keep_rate"):
         build(settings.model_copy(update={"ood": {"keep_rate": 7}}), tmp_path / "out")

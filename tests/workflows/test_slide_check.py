@@ -198,7 +198,16 @@ def test_pictures_that_are_gone_are_told(laboratory, tmp_path, monkeypatch) -> N
 
 
 def test_the_command(laboratory, tmp_path) -> None:
-    words = ["model", "fit-slide-check", "--model", str(laboratory[1]), "--out", str(tmp_path / "run"), "--images", "100"]
+    words = [
+        "model",
+        "fit-slide-check",
+        "--model",
+        str(laboratory[1]),
+        "--out",
+        str(tmp_path / "run"),
+        "--images",
+        "100",
+    ]
     result = CliRunner().invoke(app, words)
     assert result.exit_code in {0, 3}, result.output  # the broken picture may be among the hundred
     check = open_bundle(tmp_path / "run" / "bundle").card.slide_check

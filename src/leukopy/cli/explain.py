@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.options import Given, Overwrite, Spelling, argument, options
+from leukopy.cli.options import Given, Overwrite, Spelling, argument, clash, options
 from leukopy.core.errors import EXIT_FAILURES
+from leukopy.core.runs import RUN_FILE
 from leukopy.workflows.explain import ExplainSettings
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ def explain(
 
     from leukopy.workflows.explain import explain
 
+    settings = given.build()
+    if given.values.get("sanity") and not (Path(settings.model) / RUN_FILE).is_file():
+        raise clash("--sanity", f"the bundle {settings.model}: give the folder of a training run as --model")
     with progress_bar() as progress:
-        result = explain(given.build(), out, overwrite=overwrite, progress=progress)
+        result = explain(settings, out, overwrite=overwrite, progress=progress)
     Console().print(_table(result))
     say(f"Report: {result.report}")
     if result.failures:

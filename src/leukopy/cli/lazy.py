@@ -26,14 +26,9 @@ class LazyGroup(TyperGroup):
 
     entries: Mapping[str, Entry] = {}
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """Names, in the order of the help."""
-        return list(self.entries)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Deferred | None:  # noqa: ARG002
-        """The command of that name; nothing is imported yet."""
-        entry = self.entries.get(cmd_name)
-        return Deferred(cmd_name, entry) if entry else None
+    def __init__(self, *args: Any, entries: Mapping[str, Entry] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = {name: Deferred(name, entry) for name, entry in (entries or self.entries).items()}
 
 
 class Deferred(TyperCommand):
@@ -47,9 +42,9 @@ class Deferred(TyperCommand):
         """The command itself."""
         leads_to = self.entry.leads_to
         if not isinstance(leads_to, str):
-            group = LazyGroup(name=self.name, help=self.help, no_args_is_help=True, rich_markup_mode="markdown")
-            group.entries = leads_to
-            return group
+            return LazyGroup(
+                name=self.name, help=self.help, no_args_is_help=True, rich_markup_mode="markdown", entries=leads_to
+            )
         module, _, attribute = leads_to.partition(":")
         found = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):

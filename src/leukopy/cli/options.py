@@ -232,7 +232,7 @@ def _parameter(option: _Option) -> inspect.Parameter:
     elif of is date:
         of, more["formats"], more["metavar"] = datetime, ["%Y-%m-%d"], "YYYY-MM-DD"
     elif _choices(of):
-        of = Literal[tuple(map(str, _choices(of)))]  # type: ignore[valid-type]
+        of = Literal[tuple(map(str, _choices(of)))]
     elif of in (int, float):
         for limit in option.info.metadata:
             more |= {key: getattr(limit, sign) for key, sign in (("min", "ge"), ("max", "le")) if hasattr(limit, sign)}

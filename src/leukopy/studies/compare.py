@@ -44,7 +44,7 @@ class CompareSettings(Settings):
     def command(self) -> str:
         """The command that does this again, without its output folder."""
         changes = [part for name, value in self.changes.items() for part in ("--set", f"{name}={value}")]
-        return shlex.join(["leukopy", "compare", *map(str, self.recipes), *changes, "--split", self.split])
+        return shlex.join(["leukopy", "study", "compare", *map(str, self.recipes), *changes, "--split", self.split])
 
 
 @dataclass(frozen=True)

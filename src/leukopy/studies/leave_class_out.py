@@ -28,7 +28,9 @@ class LeftOutSettings(Settings):
     """Which classes are left out of which training."""
 
     name: str
+    """Name of the study."""
     title: str
+    """Title of the table and the figure."""
     recipe: dict[str, Any]
     """A training recipe; each model is trained by it without one class."""
     classes: tuple[str, ...] = Field(min_length=1)
@@ -36,8 +38,9 @@ class LeftOutSettings(Settings):
     split: Literal["val", "test"] = "test"
     """Split whose cells are scored. The definition of the score was chosen on ``val``."""
     keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
+    """Share of the known cells that the threshold keeps."""
     ood_score: dict[str, Any] = Field(default_factory=dict)
-    """As those of `OpenSetSettings`."""
+    """How the score is fitted (`training.open_set.OodSettings`)."""
 
     @field_validator("classes")
     @classmethod

@@ -48,13 +48,17 @@ class TransferSettings(Settings):
     """A matrix of training against testing laboratories."""
 
     name: str
+    """Name of the study."""
     title: str
+    """Title of the table and the figure."""
     recipe: dict[str, Any]
     """A training recipe that lists every laboratory as a source; each arm trains on some of them."""
     base: dict[str, Any] | None = None
     """A recipe that is trained once a seed; every arm starts from its network, and trains on all of its sources."""
     arms: tuple[Arm, ...] = Field(min_length=1)
+    """What is trained."""
     seeds: tuple[int, ...] = (0,)
+    """Each arm is trained once with each."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
 

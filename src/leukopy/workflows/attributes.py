@@ -96,7 +96,7 @@ def _require_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("leukopy fit-attributes", "train") from error
+        raise MissingExtraError("leukopy model fit-attributes", "train") from error
 
 
 def _write_failures(path: Path, cells: pl.DataFrame, failures: dict[int, str]) -> None:

@@ -33,7 +33,6 @@ ATTRIBUTES, OOD, SLIDE_CHECK = "attributes", "ood", "slide_check"
 class BuildSettings(Settings):
     """The steps that make a model, in their order. A step that is null is left out."""
 
-    name: str
     trainings: tuple[dict[str, Any], ...] = Field(min_length=1)
     """Recipes of networks; each training starts from the network of the one before."""
     attributes: dict[str, Any] | None = None

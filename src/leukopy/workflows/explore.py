@@ -85,7 +85,7 @@ def explore(
         OutputError: ``out`` or the cache cannot be written, or ``out`` holds something else.
     """
     if find_spec("plotly") is None or find_spec("umap") is None:
-        raise MissingExtraError("leukopy explore", "study")
+        raise MissingExtraError("leukopy study explore", "study")
     from leukopy.bundle import open_bundle
     from leukopy.explore.inputs import open_inputs
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from leukopy.patients.training.networks import BagNetSettings
     from leukopy.patients.training.networks.ablation import AblateSettings
 
-COMMAND = "patients ablate"
+COMMAND = "study ablate"
 FAILURES_FILE = "failures.csv"
 
 _GROWS = frozenset({"optimisers", "learning_rates", "decays"})

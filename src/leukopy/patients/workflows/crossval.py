@@ -32,6 +32,7 @@ class CrossvalSettings(Settings):
     """All that decides what `crossval` finds."""
 
     cohort: CohortSettings
+    """The patients."""
     recipes: tuple[dict[str, Any], ...] = Field(min_length=1)
     """Recipes (configs/patients/*.yaml). The last one is also run on permuted labels."""
     folds: int = Field(default=5, ge=2)

@@ -31,6 +31,7 @@ class TrainPatientsSettings(Settings):
     """All that decides what `train_patients` makes."""
 
     cohort: CohortSettings
+    """The patients."""
     recipe: dict[str, Any]
     """A recipe (configs/patients/*.yaml)."""
     folds: int = Field(default=5, ge=2)
