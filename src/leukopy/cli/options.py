@@ -94,7 +94,8 @@ def options(
     """Give a command an option for each field of ``settings``, and ``--config``.
 
     Args:
-        settings: the command's parameter ``given`` is replaced by the options, and holds those that were given.
+        settings: the command's parameter ``given`` is replaced by the options, and holds those that were given; a
+            parameter ``context`` is typer's.
         spell: dotted field name -> its spelling. Fields that are settings themselves count one by one
             (``cohort.path``); of those that are mappings, values are changed by ``--set mapping.name=value``.
         without: fields that are no options.
@@ -106,6 +107,8 @@ def options(
         changeable = tuple(each.name for each in found if each.changeable)
         found = [each for each in found if not each.changeable]
 
+        takes = inspect.signature(command).parameters
+
         def run(context: typer.Context, **typed: Any) -> None:
             if typed.get("resume") and typed.get("overwrite"):
                 raise clash("--resume", "--overwrite")
@@ -116,6 +119,8 @@ def options(
             values |= _details(typed.pop("set", None), changeable)
             own = {name: value for name, value in typed.items() if not name.startswith("setting_")}
             required = {each.name: each.spelled for each in found if each.info.is_required()}
+            if "context" in takes:
+                own["context"] = context
             command(given=Given(settings, values, own.pop("config"), required), **own)
 
         run.__doc__, run.__name__, run.__module__ = command.__doc__, command.__name__, command.__module__
@@ -196,12 +201,14 @@ class _Option:
 
 def _options(settings: type[Settings], spell: Mapping[str, Spelling], without: tuple[str, ...]) -> Iterator[_Option]:
     for name, info in settings.model_fields.items():
+        if name in without:
+            continue
         if inspect.isclass(info.annotation) and issubclass(info.annotation, Settings):
             below = f"{name}."
             inner = {key.removeprefix(below): value for key, value in spell.items() if key.startswith(below)}
             for each in _options(info.annotation, inner, ()):
                 yield _Option(below + each.name, each.info, each.spelling)
-        elif name not in without:
+        else:
             yield _Option(name, info, spell.get(name, Spelling()))
 
 
@@ -209,6 +216,8 @@ def _parameters(command: Command, found: list[_Option], changeable: tuple[str, .
     """The parameters of a command, where ``given`` stands for the options."""
     yield _keyword("context", typer.Context)
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        if parameter.name == "context":
+            continue
         if parameter.name != "given":
             yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             continue
