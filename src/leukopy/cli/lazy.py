@@ -28,24 +28,19 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, *args: Any, entries: Mapping[str, Entry] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.commands = {name: Deferred(name, entry) for name, entry in (entries or self.entries).items()}
+        self.commands = {name: _command(name, entry) for name, entry in (entries or self.entries).items()}
 
 
 class Deferred(TyperCommand):
     """Stands in the help for a command, and becomes it when it is run."""
 
-    def __init__(self, name: str, entry: Entry) -> None:
-        super().__init__(name, help=entry.summary, rich_help_panel=entry.panel, rich_markup_mode="markdown")
-        self.entry = entry
+    def __init__(self, name: str, where: str, **shown: Any) -> None:
+        super().__init__(name, **shown)
+        self._where = where
 
     def load(self) -> Any:
         """The command itself."""
-        leads_to = self.entry.leads_to
-        if not isinstance(leads_to, str):
-            return LazyGroup(
-                name=self.name, help=self.help, no_args_is_help=True, rich_markup_mode="markdown", entries=leads_to
-            )
-        module, _, attribute = leads_to.partition(":")
+        module, _, attribute = self._where.partition(":")
         found = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):
             app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
@@ -58,3 +53,10 @@ class Deferred(TyperCommand):
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """The context of the command itself, with which click goes on."""
         return self.load().make_context(*args, **kwargs)
+
+
+def _command(name: str, entry: Entry) -> Any:
+    shown: Any = {"help": entry.summary, "rich_help_panel": entry.panel, "rich_markup_mode": "markdown"}
+    if isinstance(entry.leads_to, str):
+        return Deferred(name, entry.leads_to, **shown)
+    return LazyGroup(name=name, entries=entry.leads_to, no_args_is_help=True, **shown)
