@@ -78,7 +78,7 @@ def test_other_settings_are_refused(eosinophils, settings):
     other = settings.model_copy(update={"recipe": {**settings.recipe, "seed": 5}})
     with pytest.raises(SettingsError, match="trained with other settings"):
         leave_out(other, eosinophils.out, only=("EO",))
-    with pytest.raises(SettingsError, match="--arm BA: no class that is left out"):
+    with pytest.raises(SettingsError, match="--class BA: no class that is left out"):
         leave_out(settings, eosinophils.out, only=("BA",))
     with pytest.raises(SettingsError, match="left out once"):
         type(settings).build({**settings.model_dump(), "classes": ["EO", "EO"]})

@@ -248,8 +248,8 @@ def test_the_command_prints_the_classes_and_ends_with_3_where_images_failed(
     [
         (["nowhere"], 1, "nowhere: there is no such manifest or folder"),
         (["pcb=x"], 1, "'pcb' is no data set"),
-        ([], 2, "give at least one MANIFEST"),
-        (["x", "--level", "middle"], 1, "level"),
+        ([], 2, "give MANIFEST, or --config"),
+        (["x", "--level", "middle"], 2, "--level"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(words: list[str], code: int, said: str, tmp_path: Path) -> None:

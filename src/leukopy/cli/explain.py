@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from leukopy.workflows.explain import ExplainResult
 
 
-@options(ExplainSettings, {"inputs": argument("PATHS..."), "methods": Spelling(names=("--method",))})
+@options(ExplainSettings, {"inputs": argument("PATH"), "methods": Spelling(names=("--method",))})
 def explain(
     out: Annotated[Path, typer.Option(help="Folder for overlays, arrays, figures and report.")],
     given: Given[ExplainSettings],

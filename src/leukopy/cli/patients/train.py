@@ -23,7 +23,7 @@ def crossval(
     out: Annotated[Path, typer.Option(help="Folder for the figures and the report.")],
     given: Given[CrossvalSettings],
     recipes: Annotated[
-        list[Path] | None, typer.Argument(metavar="RECIPES...", help="Recipes (configs/patients/*.yaml).")
+        list[Path] | None, typer.Argument(metavar="RECIPE", help="Recipes (configs/patients/*.yaml).")
     ] = None,
     changes: Changes = None,
     resume: Resume = False,
@@ -41,7 +41,7 @@ def crossval(
 
     changed = read_changes(changes)
     if changed and not recipes:
-        raise clash("--set", "--config alone: give the RECIPES that it changes")
+        raise clash("--set", "--config alone: give the RECIPE that it changes")
     settings = given.build(**{"recipes": [read_recipe(path, changed) for path in recipes]} if recipes else {})
     with progress_bar() as progress:
         result = crossval(settings, out, resume=resume, overwrite=overwrite, progress=progress)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from leukopy.studies.compare import CompareResult
 
 
-@options(CompareSettings, {"recipes": argument("RECIPES...")}, without=("changes",))
+@options(CompareSettings, {"recipes": argument("RECIPE")}, without=("changes",))
 def compare(
     out: Annotated[Path, typer.Option(help="Folder of the runs, and of the table.")],
     given: Given[CompareSettings],

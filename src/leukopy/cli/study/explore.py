@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-@options(ExploreSettings, {"inputs": argument("MANIFEST...")})
+@options(ExploreSettings, {"inputs": argument("MANIFEST")})
 def explore(
     out: Annotated[Path, typer.Option(help="Folder for the page and its tables.")],
     given: Given[ExploreSettings],
