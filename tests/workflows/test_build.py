@@ -19,6 +19,7 @@ from leukopy.synthesis import draw_cell
 from leukopy.taxonomy import ATTRIBUTES
 from leukopy.workflows import build as module
 from leukopy.workflows.build import BuildSettings, build, read_build
+from support.files import CONFIGS
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +160,6 @@ def test_the_command_names_each_step(built, place: Path) -> None:
 
 
 def test_the_recipe_that_ships_names_trainings_and_fits_that_exist() -> None:
-    settings = read_build(Path(__file__).parents[2] / "configs" / "build_default.yaml")
+    settings = read_build(CONFIGS / "build_default.yaml")
     assert [training["name"] for training in settings.trainings] == ["base", "base_whole", "base_near", "default"]
     assert [name for name, _ in module._fits(settings)] == ["attributes", "ood", "slide_check"]
