@@ -36,18 +36,18 @@ RESULTS := benchmarks/results
 bench-models: .venv/ready  ## what the models can do, in known laboratories and others; needs LEUKOPY_DATA
 	.venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --examples 0 --out runs/default-on-pbc --overwrite --into-card
 	for base in base base_whole; do [ -e runs/$$base/bundle ] || .venv/bin/leukopy train configs/$$base.yaml --out runs/$$base; done
-	.venv/bin/leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out
-	.venv/bin/leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
+	.venv/bin/leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out
+	.venv/bin/leukopy study leave-out configs/open_set.yaml --out runs/open_set
 	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
 	cd runs/default-on-pbc && cp confusion* per_class.csv reliability.png report.json summary.md $(CURDIR)/$(RESULTS)/default-on-pbc
 	cp $$(find runs/leave_one_out -maxdepth 1 -type f) $(RESULTS)/leave-one-out
 	cp $$(find runs/open_set -maxdepth 1 -type f) $(RESULTS)/open-set
 	.venv/bin/python benchmarks/adapt.py runs/leave_one_out
 	.venv/bin/python benchmarks/slide_classes.py runs/leave_one_out
-	for lab in raabin chula bcisc cellavision; do .venv/bin/leukopy fit-open-set --keep-rate 0.98 --overwrite \
+	for lab in raabin chula bcisc cellavision; do .venv/bin/leukopy model fit-ood --keep-rate 0.98 --overwrite \
 	  --model runs/leave_one_out/not-$$lab/seed0/model/bundle --out runs/leave_one_out/not-$$lab/seed0/open; done
 	.venv/bin/python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
-	.venv/bin/leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer
+	.venv/bin/leukopy study transfer configs/transfer.yaml --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/default_card.py
 

@@ -1,6 +1,6 @@
 """What 20 labels per class of a new laboratory bring: each is left out of the training in turn, then adapted to.
 
-Needs the models that ``leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out`` trains:
+Needs the models that ``leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out`` trains:
 
     python benchmarks/adapt.py runs/leave_one_out
 

@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = open_bundle(options.model)
     if bundle.card.attributes is None:
-        raise SystemExit(f"{options.model}: judges no attributes; fit them with 'leukopy fit-attributes'.")
+        raise SystemExit(f"{options.model}: judges no attributes; fit them with 'leukopy model fit-attributes'.")
     cells = read_wbcatt(data_folder() / "cells" / "wbcatt", open_dataset("pbc", data_folder() / "cells" / "pbc"))
     test = cells["part"].to_numpy() == "test"
     logits = np.zeros((len(cells), sum(len(head.values) for head in bundle.card.attributes.heads)), np.float32)

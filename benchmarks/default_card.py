@@ -26,7 +26,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "models" / "default.md"
 def left_out_laboratories() -> Iterator[Metric]:
     """Of the recipe, each laboratory left out in turn; answers of the classes that it holds."""
     rows = pl.read_csv(RESULTS / "leave-one-out" / "transfer.csv").filter(split="all", answers="held")
-    command = "leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out"
+    command = "leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out"
     for row in rows.iter_rows(named=True):
         data = f"{row['laboratory']}, {row['images']:,} images, by this recipe without that laboratory"
         for name, title in (("balanced_accuracy", "balanced accuracy"), ("ece", "ECE")):

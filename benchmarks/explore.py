@@ -1,4 +1,4 @@
-"""Time, memory and page of ``leukopy explore`` on three sources, about 17,700 images, from an empty cache.
+"""Time, memory and page of ``leukopy study explore`` on three sources, about 17,700 images, from an empty cache.
 
 python benchmarks/explore.py
 """

@@ -1,10 +1,10 @@
 """Which cells come out as unidentified in a laboratory that the model never saw, each by itself and among its slide.
 
-    leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out
-    leukopy evaluate configs/open_set.yaml --open-set --out runs/open_set
+    leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out
+    leukopy study leave-out configs/open_set.yaml --out runs/open_set
     for lab in raabin chula bcisc cellavision; do
         run=runs/leave_one_out/not-$lab/seed0
-        leukopy fit-open-set --keep-rate 0.98 --model $run/model/bundle --out $run/open
+        leukopy model fit-ood --keep-rate 0.98 --model $run/model/bundle --out $run/open
     done
     LEUKOPY_DATA=... python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 
@@ -55,7 +55,7 @@ class Cells:
     def __init__(self, bundle: Bundle, outputs: Outputs) -> None:
         knowing = bundle.card.open_set
         if knowing is None or knowing.baseline is None:
-            raise SystemExit(f"{bundle.path}: cannot judge slides. Fit its open set again: leukopy fit-open-set.")
+            raise SystemExit(f"{bundle.path}: cannot judge slides. Fit its open set again: leukopy model fit-ood.")
         self.outputs, self.threshold, self.known = outputs, knowing.threshold, knowing.baseline
 
     def alone(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:

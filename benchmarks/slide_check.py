@@ -2,7 +2,7 @@
 
     LEUKOPY_DATA=... python benchmarks/slide_check.py runs/transfer [--model default]
 
-``runs/transfer`` is what ``leukopy evaluate --transfer configs/transfer.yaml`` wrote: the classes that its models gave
+``runs/transfer`` is what ``leukopy study transfer configs/transfer.yaml`` wrote: the classes that its models gave
 to the cells of laboratories they never saw are those that the looks are corrected by, and their accuracy is what the
 distance is held against. A slide is 50 cells: those of one day in Raabin, of one patient in lymphocytosis, by chance
 elsewhere. Nothing was fitted to the laboratory that a row leaves out.

@@ -1,6 +1,6 @@
 """What finding a slide's classes again from its own cells brings, on slides of laboratories left out of the training.
 
-Needs the models that ``leukopy evaluate configs/leave_one_out.yaml --transfer --out runs/leave_one_out`` trains:
+Needs the models that ``leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out`` trains:
 
     LEUKOPY_DATA=... python benchmarks/slide_classes.py runs/leave_one_out
 

@@ -164,7 +164,7 @@ def main() -> None:
             ["trained", "seeds", "the 2021 study: accuracy", "accuracy", "balanced accuracy", "eosinophils: recall"],
             list(transferred()),
         ),
-        "`leukopy evaluate configs/transfer.yaml --transfer --out runs/transfer`, [transfer](transfer/summary.md)",
+        "`leukopy study transfer configs/transfer.yaml --out runs/transfer`, [transfer](transfer/summary.md)",
         "",
     ]
     TARGET.write_text("\n".join(lines))

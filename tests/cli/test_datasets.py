@@ -19,10 +19,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """``run("list")``: exit code, standard output and standard error of ``leukopy datasets list``."""
+    """``run("datasets")``: exit code, standard output and standard error of ``leukopy study datasets``."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leukopy", "datasets", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["leukopy", "study", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit) as ended:
             main()
@@ -42,7 +42,7 @@ def cells(tmp_path: Path) -> Path:
 
 
 def test_list_names_every_data_set(run: Run) -> None:
-    code, out, _ = run("list")
+    code, out, _ = run("datasets")
     assert code == EXIT_OK
     for name, dataset in DATASETS.items():
         (line,) = (line for line in out.splitlines() if line.startswith(f"│ {name} "))
@@ -52,7 +52,7 @@ def test_list_names_every_data_set(run: Run) -> None:
 
 @pytest.mark.parametrize("name", list(DATASETS))
 def test_show_prints_the_card(run: Run, name: str) -> None:
-    code, out, _ = run("show", name)
+    code, out, _ = run("datasets", name)
     words = " ".join(out.split())
     card = DATASETS[name].card
     assert code == EXIT_OK
@@ -61,7 +61,7 @@ def test_show_prints_the_card(run: Run, name: str) -> None:
 
 
 def test_show_of_an_unknown_data_set_is_one_line(run: Run) -> None:
-    code, out, err = run("show", "pcb")
+    code, out, err = run("datasets", "pcb")
     assert (code, out) == (EXIT_ERROR, "")
     assert err.startswith("leukopy: data set 'pcb' is unknown; known: pbc")
     assert err.count("\n") == 1

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from leukopy.bundle import store
-from leukopy.cli import models
 from leukopy.cli.analyze import analyze
 from leukopy.cli.main import app
+from leukopy.cli.model import cards as models
 from leukopy.cli.predict import predict
 
 EXAMPLES = [

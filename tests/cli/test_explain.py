@@ -1,4 +1,4 @@
-"""The examples in the help of `explain` and `models index` are run as they stand."""
+"""The examples in the help of `explain` and `model index` are run as they stand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from leukopy.bundle import open_bundle, store
 from leukopy.cli.explain import explain
-from leukopy.cli.index import index
 from leukopy.cli.main import app
+from leukopy.cli.model.index import index
 from leukopy.network.outputs import with_class_activation
 from support.training_run import write_run
 

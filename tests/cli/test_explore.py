@@ -1,4 +1,4 @@
-"""The examples in the help of ``leukopy explore`` are run as they stand, on small copies of what they name."""
+"""The examples in the help of ``leukopy study explore`` are run as they stand, on small copies of what they name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from leukopy.bundle import store
-from leukopy.cli.explore import explore
 from leukopy.cli.main import app
+from leukopy.cli.study.explore import explore
 
 FILES = (
     *(f"data/{name}/{file}" for name in ("PBC_dataset_normal_DIB", "pbc")

@@ -1,4 +1,4 @@
-"""``leukopy models``: cards that people read, and the same as JSON."""
+"""``leukopy model``: cards that people read, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shipped(build_bundle, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("shipped")
 def test_list_names_what_ships():
     assert bundled_models() == ["colours"]
-    result = CliRunner().invoke(app, ["models", "list"])
+    result = CliRunner().invoke(app, ["model", "list"])
     assert result.exit_code == 0
     for told in ("colours", "Nearest class colour", "32 x 32 px", "Apache-2.0"):
         assert told in result.stdout
@@ -31,7 +31,7 @@ def test_list_names_what_ships():
 
 @pytest.mark.usefixtures("shipped")
 def test_show_tells_what_must_be_known():
-    result = CliRunner().invoke(app, ["models", "show", "colours"])
+    result = CliRunner().invoke(app, ["model", "show", "colours"])
     assert result.exit_code == 0
     for told in (
         RESEARCH_USE_ONLY,
@@ -44,17 +44,17 @@ def test_show_tells_what_must_be_known():
 
 @pytest.mark.usefixtures("shipped")
 def test_show_as_json_is_the_card():
-    result = CliRunner().invoke(app, ["models", "show", "colours", "--json"])
+    result = CliRunner().invoke(app, ["model", "show", "colours", "--json"])
     assert json.loads(result.stdout)["thresholds"]["uncertain_below"] == 0.6
 
 
 def test_show_takes_a_folder_too(colour_model):
-    assert CliRunner().invoke(app, ["models", "show", str(colour_model.path)]).exit_code == 0
+    assert CliRunner().invoke(app, ["model", "show", str(colour_model.path)]).exit_code == 0
 
 
 @pytest.mark.usefixtures("shipped")
 def test_an_unknown_model_is_one_line():
-    result = CliRunner().invoke(app, ["models", "show", "nowhere"])
+    result = CliRunner().invoke(app, ["model", "show", "nowhere"])
     assert result.exit_code == 1
     assert result.stderr.startswith("leukopy: nowhere: no model of this name")
     assert "bundled models: colours" in result.stderr

@@ -63,7 +63,7 @@ def test_a_command_that_the_sources_name_exists() -> None:
     assert unknown == {}
 
 
-@pytest.mark.parametrize("line", ["leukopy nothing", "leukopy predict", "leukopy predict slide --colour red"])
+@pytest.mark.parametrize("line", ["leukopy nothing", "leukopy analyze slide3", "leukopy predict slide --colour red"])
 def test_a_wrong_command_would_be_found(line: str) -> None:
     with pytest.raises(Exception, match=r"No such command|Missing parameter|No such option"):
         parse(line)

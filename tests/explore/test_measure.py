@@ -130,7 +130,7 @@ def test_stopped_or_killed_it_leaves_no_worker_behind(
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's `&` would ignore it
     command = (sys.executable, "-c", f"{heed}; from leukopy.cli.main import main; main()")
     running = subprocess.Popen(
-        [*command, "explore", str(tmp_path / "cells"), "--model", str(bundle), "--out", str(out)],
+        [*command, "study", "explore", str(tmp_path / "cells"), "--model", str(bundle), "--out", str(out)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "LEUKOPY_CACHE": str(tmp_path / "cache")},

@@ -11,6 +11,7 @@ from leukopy.patients.workflows.ablate import read_ablation
 from leukopy.patients.workflows.crossval import read_recipe
 from leukopy.studies.leave_class_out import read_left_out
 from leukopy.studies.transfer import read_transfer
+from leukopy.workflows.build import read_build
 from leukopy.workflows.recipes import read
 from support.files import REPOSITORY
 from support.recipes import RECIPES, kind_of
@@ -21,6 +22,7 @@ READERS = {
     "leave a class out": read_left_out,
     "patients": read_recipe,
     "ablation": lambda path: read_ablation(path, {}),
+    "build": read_build,
 }
 
 

@@ -17,7 +17,7 @@ PAGES = REPOSITORY / "docs" / "models"
 @pytest.mark.parametrize("name", bundled_models())
 def test_the_page_in_the_docs_is_what_the_bundle_says(name: str) -> None:
     page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
-    assert page == model_card(open_bundle(name).card), f"leukopy models show {name} --markdown > docs/models/{name}.md"
+    assert page == model_card(open_bundle(name).card), f"leukopy model show {name} --markdown > docs/models/{name}.md"
 
 
 def test_every_figure_limit_and_licence_is_on_it() -> None:
@@ -43,6 +43,6 @@ def test_hostile_words_stay_in_their_cell(colour_model) -> None:
 
 
 def test_the_command_prints_it() -> None:
-    result = CliRunner().invoke(app, ["models", "show", "default", "--markdown"])
+    result = CliRunner().invoke(app, ["model", "show", "default", "--markdown"])
     assert result.output == (PAGES / "default.md").read_text(encoding="utf-8")
-    assert CliRunner().invoke(app, ["models", "show", "--markdown", "--json"]).exit_code == 2
+    assert CliRunner().invoke(app, ["model", "show", "--markdown", "--json"]).exit_code == 2

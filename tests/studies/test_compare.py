@@ -169,14 +169,14 @@ class TestCompare:
         assert table["name"].to_list() == ["net", "forest"]
         text = (tmp_path / "out" / "compare.md").read_text()
         assert "Research use only" in text
-        assert "leukopy compare" in text
+        assert "leukopy study compare" in text
 
     def test_a_model_that_fails_is_a_row_and_the_others_go_on(self, tmp_path: Path) -> None:
         recipes = [
             write(tmp_path, "wrong", kind="shallow", classifier="knn", grid={"n_neighbors": [500]}),
             write(tmp_path, "forest", kind="shallow"),
         ]
-        answer = CliRunner().invoke(app, ["compare", *map(str, recipes), "--out", str(tmp_path / "out")])
+        answer = CliRunner().invoke(app, ["study", "compare", *map(str, recipes), "--out", str(tmp_path / "out")])
         assert answer.exit_code == 3
         assert "forest" in answer.output
         rows = read_json(tmp_path / "out" / "compare.json")["rows"]

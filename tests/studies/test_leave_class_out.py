@@ -78,7 +78,7 @@ def test_other_settings_are_refused(eosinophils, settings):
     other = settings.model_copy(update={"recipe": {**settings.recipe, "seed": 5}})
     with pytest.raises(SettingsError, match="trained with other settings"):
         leave_out(other, eosinophils.out, only=("EO",))
-    with pytest.raises(SettingsError, match="--arm BA: no class that is left out"):
+    with pytest.raises(SettingsError, match="--class BA: no class that is left out"):
         leave_out(settings, eosinophils.out, only=("BA",))
     with pytest.raises(SettingsError, match="left out once"):
         type(settings).build({**settings.model_dump(), "classes": ["EO", "EO"]})
@@ -88,7 +88,7 @@ def test_the_command_goes_on_and_keeps_what_is_finished(eosinophils, folder):
     out, (row,) = eosinophils.out, eosinophils.rows
     checkpoint = out / "EO" / "model" / "checkpoints" / "last.ckpt"
     trained = checkpoint.stat().st_mtime_ns
-    result = CliRunner().invoke(app, ["evaluate", str(folder / "open_set.yaml"), "--open-set", "--out", str(out)])
+    result = CliRunner().invoke(app, ["study", "leave-out", str(folder / "open_set.yaml"), "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert "Left out" in result.output
     assert checkpoint.stat().st_mtime_ns == trained

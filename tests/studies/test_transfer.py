@@ -139,9 +139,10 @@ def test_a_model_trained_otherwise_is_not_passed_off_as_this_one(settings_file, 
 
 def test_the_command_prints_the_matrix(settings_file, tmp_path):
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["evaluate", str(settings_file), "--transfer", "--out", str(out), "--arm", "here"])
+    done = CliRunner().invoke(app, ["study", "transfer", str(settings_file), "--out", str(out), "--arm", "here"])
     assert done.exit_code == 0, done.output
     assert "Here" in done.stdout
     assert "manifest" in done.stdout
-    wrong = CliRunner().invoke(app, ["evaluate", str(settings_file), "--out", str(out), "--arm", "here"])
-    assert wrong.exit_code == 2
+    wrong = CliRunner().invoke(app, ["study", "transfer", str(settings_file), "--out", str(out), "--arm", "nowhere"])
+    assert wrong.exit_code == 1
+    assert "--arm nowhere: no such arm; known: ['here'" in wrong.stderr

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from leukopy.cli.lazy import Deferred
 from leukopy.cli.main import app
 
 ROOT: Any = typer.main.get_command(app)
@@ -18,11 +19,17 @@ ROOT: Any = typer.main.get_command(app)
 
 def commands(group: Any = ROOT, path: str = "leukopy") -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its name: ``leukopy patients predict``."""
-    for name, command in group.commands.items():
+    for name, listed in group.commands.items():
+        command = opened(listed)
         if isinstance(command, TyperGroup):
             yield from commands(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command
+
+
+def opened(command: Any) -> Any:
+    """The command itself, where it is imported only when it is run."""
+    return command.load() if isinstance(command, Deferred) else command
 
 
 def shown_in(text: str, prompt: str = "") -> list[str]:
@@ -64,10 +71,13 @@ def parse(line: str) -> str:
     path, name = ["leukopy"], "leukopy"
     while True:
         context = command.make_context(name, list(words), parent=context)
+        command = context.command  # a deferred command became itself
         rest = [*getattr(context, "_protected_args", ()), *context.args]
         if not isinstance(command, TyperGroup) or not rest:
             return " ".join(path)
         name, command, words = command.resolve_command(context, rest)
+        if name != rest[0]:
+            raise ValueError(f"{line}: No such command, it is now {' '.join([*path, name, *words])}")
         path.append(name)
 
 
@@ -79,5 +89,5 @@ def names_a_command(line: str) -> bool:
             return True
         if word not in command.commands:
             return False
-        command = command.commands[word]
+        command = opened(command.commands[word])
     return True

@@ -9,7 +9,7 @@ import yaml
 
 from support.files import CONFIGS
 
-Kind = Literal["cells", "transfer", "leave a class out", "patients", "ablation"]
+Kind = Literal["cells", "transfer", "leave a class out", "patients", "ablation", "build"]
 RECIPES = sorted(CONFIGS.rglob("*.yaml"))
 
 
@@ -18,6 +18,8 @@ def kind_of(path: Path) -> Kind:
     values = yaml.safe_load(path.read_text("utf-8"))
     if path.parent.name == "patients":
         return "ablation" if "path" in values else "patients"
+    if "trainings" in values:
+        return "build"
     return "transfer" if "arms" in values else "leave a class out" if "classes" in values else "cells"
 
 

@@ -246,9 +246,12 @@ def test_command_prints_tables_and_points_to_the_files(manifest, colour_model):
     ):
         assert expected in result.stdout
     assert "summary.md" in result.stderr
-    again = [*arguments[:1], str(out / "run.json"), "--out", str(manifest.parent / "again")]
+    again = [*arguments[:1], "--config", str(out / "run.json"), "--out", str(manifest.parent / "again")]
     assert runner.invoke(app, again, catch_exceptions=False).exit_code == 0
     assert (manifest.parent / "again" / "per_class.csv").read_text() == (out / "per_class.csv").read_text()
+    misplaced = runner.invoke(app, ["evaluate", str(out / "run.json"), "--out", str(manifest.parent / "third")])
+    assert misplaced.exit_code == 2
+    assert "--config" in misplaced.stderr
 
 
 def test_command_ends_with_3_when_images_failed(manifest, colour_model):

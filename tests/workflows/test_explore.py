@@ -234,12 +234,12 @@ def test_settings_name_what_is_wrong() -> None:
 def test_the_command_prints_the_classes_and_ends_with_3_where_images_failed(
     cells: Path, model: Path, tmp_path: Path
 ) -> None:
-    command = ["explore", str(cells), "--model", str(model), "--out", str(tmp_path / "out")]
+    command = ["study", "explore", str(cells), "--model", str(model), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 3, result.output
     assert "lymphocyte" in result.stdout
     assert "2 of 20 images failed" in result.stderr
-    again = ["explore", "--config", str(tmp_path / "out" / "run.json"), "--out", str(tmp_path / "again")]
+    again = ["study", "explore", "--config", str(tmp_path / "out" / "run.json"), "--out", str(tmp_path / "again")]
     assert CliRunner().invoke(app, again).exit_code == 3
 
 
@@ -248,12 +248,12 @@ def test_the_command_prints_the_classes_and_ends_with_3_where_images_failed(
     [
         (["nowhere"], 1, "nowhere: there is no such manifest or folder"),
         (["pcb=x"], 1, "'pcb' is no data set"),
-        ([], 2, "give at least one MANIFEST"),
-        (["x", "--level", "middle"], 1, "level"),
+        ([], 2, "give MANIFEST, or --config"),
+        (["x", "--level", "middle"], 2, "--level"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(words: list[str], code: int, said: str, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["explore", *words, "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(app, ["study", "explore", *words, "--out", str(tmp_path / "out")])
     assert result.exit_code == code
     assert said in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr

@@ -134,7 +134,9 @@ def test_cells_that_the_network_never_learnt_from_are_scored_apart(run) -> None:
 def test_the_command(data: Path, tmp_path: Path) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text("heads: {epochs: 1, hidden: 2}")
-    result = CliRunner().invoke(app, ["fit-attributes", "--config", str(config), "--out", str(tmp_path / "run")])
+    result = CliRunner().invoke(
+        app, ["model", "fit-attributes", "--config", str(config), "--out", str(tmp_path / "run")]
+    )
     assert result.exit_code == 3, result.output  # one picture is broken
     assert "nucleus shape" in result.output
     assert open_bundle(tmp_path / "run" / "bundle").card.attributes is not None

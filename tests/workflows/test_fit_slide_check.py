@@ -137,7 +137,7 @@ def test_of_few_cells_or_by_an_older_bundle_nothing_is_said(laboratory, slides, 
 def test_an_interrupted_run_says_the_same(laboratory, slides, tmp_path, monkeypatch) -> None:
     whole = analysed(slides, "dim", laboratory, tmp_path / "whole")
     monkeypatch.setattr(parts, "PART_ROWS", 16)
-    monkeypatch.setattr("leukopy.slides.classifier.ROWS", 16)
+    monkeypatch.setattr("leukopy.slides.slide.ROWS", 16)
 
     def stop(stage: str, done: int, total: int) -> None:
         if done >= 16:
@@ -198,7 +198,16 @@ def test_pictures_that_are_gone_are_told(laboratory, tmp_path, monkeypatch) -> N
 
 
 def test_the_command(laboratory, tmp_path) -> None:
-    words = ["fit-slide-check", "--model", str(laboratory[1]), "--out", str(tmp_path / "run"), "--images", "100"]
+    words = [
+        "model",
+        "fit-slide-check",
+        "--model",
+        str(laboratory[1]),
+        "--out",
+        str(tmp_path / "run"),
+        "--images",
+        "100",
+    ]
     result = CliRunner().invoke(app, words)
     assert result.exit_code in {0, 3}, result.output  # the broken picture may be among the hundred
     check = open_bundle(tmp_path / "run" / "bundle").card.slide_check

@@ -115,7 +115,7 @@ def _check_attributes(folder: Path, card: Card) -> None:
         if known.get(head.name) != head.values:
             raise BundleError(
                 f"{folder}: made for other attributes ({head.name}: {', '.join(head.values)}). Fit them again with "
-                "'leukopy attributes fit', or install the version of leukopy that made it."
+                "'leukopy model fit-attributes', or install the version of leukopy that made it."
             )
 
 
@@ -124,7 +124,7 @@ def _check_slide_check(folder: Path, card: Card) -> None:
     if card.slide_check and card.slide_check.measures != APPEARANCE_FEATURES:
         raise BundleError(
             f"{folder}: its check of slides was made for other measures ({', '.join(card.slide_check.measures)}). Fit "
-            "it again with 'leukopy fit-slide-check', or install the version of leukopy that made it."
+            "it again with 'leukopy model fit-slide-check', or install the version of leukopy that made it."
         )
 
 

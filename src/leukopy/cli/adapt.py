@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, Overwrite, options
 from leukopy.core.errors import EXIT_FAILURES
+from leukopy.workflows.adapt import AdaptSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,23 +18,16 @@ if TYPE_CHECKING:
     from leukopy.workflows.adapt import AdaptResult
 
 
+@options(AdaptSettings)
 def adapt(
     out: Annotated[Path, typer.Option(help="Folder for the run: bundle, figures.")],
-    labels: Annotated[
-        Path | None, typer.Option(help="A manifest (CSV, Parquet) of labelled cells: path, label, group, split.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier run, or YAML.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+    given: Given[AdaptSettings],
+    overwrite: Overwrite = False,
 ) -> None:
     """Fit a model to your laboratory, from 20 to 200 cells that you labelled or corrected.
 
-    Only the last layer changes, which then reads the network's earlier maps too, where it has them: it takes seconds,
-    and no GPU. What it brings is measured on cells held out. Examples:
+    Only the last layer is refitted, regularised towards the shipped one: it takes seconds, and no GPU. The gain is
+    measured on cells held out. Examples:
 
         leukopy adapt --labels corrected.csv --out runs/ours
 
@@ -40,17 +35,10 @@ def adapt(
     """
     from rich.console import Console
 
-    from leukopy.workflows.adapt import AdaptSettings, adapt
+    from leukopy.workflows.adapt import adapt
 
-    if labels is None and config is None:
-        raise typer.BadParameter(
-            "give the labelled cells with --labels, or --config with the settings of an earlier run"
-        )
-    changes = {"labels": labels, "model": model}
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = AdaptSettings.read(config, **given) if config else AdaptSettings.build(given)
     with progress_bar() as progress:
-        result = adapt(settings, out, overwrite=overwrite, progress=progress)
+        result = adapt(given.build(), out, overwrite=overwrite, progress=progress)
     Console().print(_table(result))
     for code, count in result.left_out.items():
         say(f"{count:,} cells labelled {code} are left out: the model has no such class.")

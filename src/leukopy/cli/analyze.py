@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, Overwrite, Resume, Spelling, argument, clash, options
 from leukopy.core.errors import EXIT_FAILURES
+from leukopy.core.settings import read_mapping
+from leukopy.workflows.analyze import AnalyzeSettings
 
 _SHOWN = 40
 """Slides that are listed, at most: the page lists all."""
@@ -20,39 +23,19 @@ if TYPE_CHECKING:
     from leukopy.workflows.slides_run import SlidesResult
 
 
-def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
+@options(
+    AnalyzeSettings,
+    {"input": argument("PATH"), "reference": Spelling(metavar="FILE", type=Path, read=read_mapping)},
+)
+def analyze(
     out: Annotated[Path, typer.Option(help="Folder for rows, differential count and report.")],
-    path: Annotated[
-        Path | None,
-        typer.Argument(
-            readable=False,  # what cannot be read is told in one line, as any other input
-            help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
-    ] = None,
-    title: Annotated[
-        str | None, typer.Option(help="Name of the slide in the report.", show_default="name of PATH")
-    ] = None,
-    per_class: Annotated[int | None, typer.Option(help="Cells of each class in the report.", show_default="24")] = None,
-    reference: Annotated[
-        Path | None, typer.Option(help="YAML with the laboratory's reference ranges.", show_default="adults")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Worker threads.", show_default="all cores")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier run, or YAML.")
-    ] = None,
-    slides: Annotated[bool, typer.Option("--slides", help="Each sub-folder of PATH is a slide.")] = False,
-    processes: Annotated[
-        int | None, typer.Option(help="Slides analysed at the same time.", show_default="one per core")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in OUT.")] = False,
+    given: Given[AnalyzeSettings],
+    resume: Resume = False,
     retry_failed: Annotated[
         bool,
         typer.Option("--retry-failed", help="Analyse again the slides of OUT that failed or have unread images."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite the results in OUT.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """From a folder of cell images to a differential count and a report.
 
@@ -67,24 +50,12 @@ def analyze(  # noqa: PLR0913, PLR0917 (one option per setting)
     """
     from rich.console import Console
 
-    from leukopy.core.settings import read_mapping
-    from leukopy.workflows.analyze import AnalyzeSettings, analyze
+    from leukopy.workflows.analyze import analyze
     from leukopy.workflows.slides_run import SlidesResult
 
-    if path is None and config is None:
-        raise typer.BadParameter("give the PATH of the images, or --config with the settings of an earlier run")
-    changes = {
-        "input": path,
-        "model": model,
-        "title": title,
-        "per_class": per_class,
-        "reference": read_mapping(reference) if reference else None,
-        "threads": threads,
-        "slides": slides or None,
-        "processes": processes,
-    }
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = AnalyzeSettings.read(config, **given) if config else AnalyzeSettings.build(given)
+    if retry_failed and overwrite:
+        raise clash("--retry-failed", "--overwrite")
+    settings = given.build()
     with progress_bar() as progress:
         result = analyze(
             settings, out, resume=resume, retry_failed=retry_failed, overwrite=overwrite, progress=progress

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, Overwrite, options
+from leukopy.workflows.demo import DemoSettings
 
 
+@options(DemoSettings)
 def demo(
+    given: Given[DemoSettings],
     out: Annotated[Path, typer.Option(help="Folder for the drawn slide and its analysis.")] = Path("demo"),
-    cells: Annotated[int, typer.Option(help="How many cells are drawn.")] = 200,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same slide.")] = 1,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the demo that OUT holds.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw a slide, classify it with the bundled model, and show the differential next to the truth.
 
@@ -29,11 +31,10 @@ def demo(
 
     from leukopy.core.provenance import RESEARCH_USE_ONLY
     from leukopy.taxonomy import find
-    from leukopy.workflows.demo import DemoSettings, demo
+    from leukopy.workflows.demo import demo
 
-    settings = DemoSettings.build({"cells": cells, "seed": seed})
     with progress_bar() as progress:
-        result = demo(settings, out, overwrite=overwrite, progress=progress)
+        result = demo(given.build(), out, overwrite=overwrite, progress=progress)
     differential = result.analysis.differential
     found = {line.code: line for line in (*differential.lines, *differential.beside) if not line.sums}
     table = Table("class", title=f"A drawn slide of {result.analysis.cells} cells", caption=RESEARCH_USE_ONLY)

@@ -1,37 +1,101 @@
-"""The ``leukopy`` command."""
+"""The ``leukopy`` command: its menu, and what all commands share."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from leukopy import __version__
-from leukopy.cli import datasets, models, review
-from leukopy.cli.adapt import adapt
-from leukopy.cli.analyze import analyze
-from leukopy.cli.attributes import fit_attributes
-from leukopy.cli.compare import compare
-from leukopy.cli.console import one_line_errors
-from leukopy.cli.demo import demo
-from leukopy.cli.draw import draw
-from leukopy.cli.evaluate import evaluate
-from leukopy.cli.explain import explain
-from leukopy.cli.explore import explore
-from leukopy.cli.open_set import fit_open_set
-from leukopy.cli.patients.app import app as patients
-from leukopy.cli.predict import predict
-from leukopy.cli.slide_check import fit_slide_check
-from leukopy.cli.train import train
+from leukopy.cli.console import one_line_errors, say
+from leukopy.cli.lazy import Entry, LazyGroup
+
+_CLI = "leukopy.cli"
+
+_MODEL = {
+    "build": Entry(f"{_CLI}.model.build:build", "Make a complete model: train, fit its parts, index it."),
+    "fit-attributes": Entry(f"{_CLI}.model.attributes:fit_attributes", "Add morphological attributes to a model."),
+    "fit-ood": Entry(f"{_CLI}.model.ood:fit_ood", "Add an out-of-distribution score to a model."),
+    "fit-slide-check": Entry(f"{_CLI}.model.slide_check:fit_slide_check", "Add the check of whole slides to a model."),
+    "index": Entry(f"{_CLI}.model.index:index", "Write an index of training cells into a bundle."),
+    "list": Entry(f"{_CLI}.model.cards:list_", "List the bundled models."),
+    "show": Entry(f"{_CLI}.model.cards:show", "Show the card of a model."),
+}
+
+_STUDY = {
+    "datasets": Entry(f"{_CLI}.study.datasets:datasets", "List the data sets that leukopy reads, or show a card."),
+    "scan": Entry(f"{_CLI}.study.datasets:scan", "List the images of a data set as a manifest; audit and split them."),
+    "draw": Entry(f"{_CLI}.study.draw:draw", "Draw a slide whose every cell is known."),
+    "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
+    "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
+    "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),
+    "leave-out": Entry(f"{_CLI}.study.leave_out:leave_out", "Train without one class, and look for its cells."),
+    "ablate": Entry(f"{_CLI}.study.ablate:ablate", "Try training settings on the folds of a cohort of patients."),
+}
+
+_PATIENTS = {
+    "predict": Entry(f"{_CLI}.patients.predict:predict", "Judge patients: probability, decision, deciding cells."),
+    "report": Entry(f"{_CLI}.patients.predict:report", "Write the pages of a finished run again."),
+    "scan": Entry(f"{_CLI}.patients.data:scan", "Count a cohort's patients and cells, and list its problems."),
+    "train": Entry(f"{_CLI}.patients.train:train", "Cross-validate a recipe, and train its model on all patients."),
+    "crossval": Entry(f"{_CLI}.patients.train:crossval", "Measure recipes by nested, repeated cross-validation."),
+    "cohorts": Entry(f"{_CLI}.patients.data:cohorts", "List the cohorts that leukopy reads, or show a card."),
+    "draw": Entry(f"{_CLI}.patients.data:draw", "Draw patients whose truth is known."),
+    "demo": Entry(f"{_CLI}.patients.demo:demo", "Draw patients, judge them, and write their pages."),
+}
+
+_BEGIN, _SLIDES, _MODELS = "Begin", "Slides and patients", "Models and studies"
+
+MENU = {
+    "demo": Entry(f"{_CLI}.demo:demo", "Draw a slide, classify it, and compare the counts with the truth.", _BEGIN),
+    "doctor": Entry(f"{_CLI}.doctor:doctor", "Check what this machine can do, and what it lacks.", _BEGIN),
+    "analyze": Entry(f"{_CLI}.analyze:analyze", "Cell images to differential count and report.", _SLIDES),
+    "predict": Entry(f"{_CLI}.predict:predict", "Classify cell images, one row each.", _SLIDES),
+    "explain": Entry(f"{_CLI}.explain:explain", "Show where the model looks in each cell.", _SLIDES),
+    "review": Entry(f"{_CLI}.review:app", "Check, correct and sign differentials in the browser.", _SLIDES),
+    "patients": Entry(
+        _PATIENTS, "Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", _SLIDES
+    ),
+    "evaluate": Entry(f"{_CLI}.evaluate:evaluate", "Measure a model on labelled images.", _MODELS),
+    "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
+    "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),
+    "model": Entry(_MODEL, "Build models, fit their parts, list them and show their cards.", _MODELS),
+    "study": Entry(
+        _STUDY, "Data sets, drawn cells and experiments: draw, explore, compare, transfer, leave-out, ablate.", _MODELS
+    ),
+}
+
+_MOVED = {
+    ("datasets", "list"): ("study", "datasets"),
+    ("datasets", "show"): ("study", "datasets"),
+    ("datasets", "scan"): ("study", "scan"),
+    ("draw",): ("study", "draw"),
+    ("explore",): ("study", "explore"),
+    ("compare",): ("study", "compare"),
+    ("patients", "ablate"): ("study", "ablate"),
+    ("models",): ("model",),
+    ("fit-attributes",): ("model", "fit-attributes"),
+    ("fit-open-set",): ("model", "fit-ood"),
+    ("fit-slide-check",): ("model", "fit-slide-check"),
+}
+"""Commands of 0.1.0, which still run."""
 
 
-class _Root(TyperGroup):
-    """Every command's errors, and Ctrl-C, end in one line: here, since typer answers Ctrl-C without a word."""
+class _Root(LazyGroup):
+    """The errors of every command, and Ctrl-C, end in one line: here, since typer answers Ctrl-C without a word."""
+
+    entries = MENU
 
     def invoke(self, ctx: Any) -> Any:
         with one_line_errors():
             return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        for old, new in _MOVED.items():
+            if tuple(args[: len(old)]) == old:
+                say(f"leukopy: '{' '.join(old)}' is now '{' '.join(new)}'.")
+                return super().resolve_command(ctx, [*new, *args[len(old) :]])
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -42,23 +106,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command()(analyze)
-app.command()(predict)
-app.command()(demo)
-app.command()(draw)
-app.command()(evaluate)
-app.command()(explain)
-app.command()(explore)
-app.command()(train)
-app.command()(adapt)
-app.command()(fit_attributes)
-app.command()(fit_open_set)
-app.command()(fit_slide_check)
-app.command()(compare)
-app.add_typer(models.app, name="models")
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(patients, name="patients")
-app.add_typer(review.app, name="review")
 
 
 @app.callback()

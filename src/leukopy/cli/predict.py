@@ -9,21 +9,15 @@ from typing import Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, argument, options
 from leukopy.core.errors import EXIT_FAILURES
+from leukopy.workflows.predict import PredictSettings
 
 
+@options(PredictSettings, {"input": argument("PATH")})
 def predict(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            readable=False,  # what cannot be read is told in one line, as any other input
-            help="A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image.",
-        ),
-    ],
+    given: Given[PredictSettings],
     out: Annotated[str, typer.Option(help="A .csv or .parquet file; - is standard output.")] = "-",
-    model: Annotated[str, typer.Option(help="A bundled model, or a bundle folder.")] = "default",
-    slides: Annotated[bool, typer.Option("--slides", help="Each sub-folder of PATH is a slide.")] = False,
-    threads: Annotated[int | None, typer.Option(help="Worker threads.", show_default="all cores")] = None,
 ) -> None:
     """Classify cell images, one row each: class, probabilities, flags.
 
@@ -35,9 +29,9 @@ def predict(
 
         leukopy predict slide3.csv --out rows.parquet
     """
-    from leukopy.workflows.predict import PredictSettings, predict
+    from leukopy.workflows.predict import predict
 
-    settings = PredictSettings.build({"input": path, "model": model, "threads": threads, "slides": slides})
+    settings = given.build()
     with progress_bar() as progress:
         result = predict(settings, sys.stdout.buffer if out == "-" else Path(out), progress=progress)
     for note in result.notes:

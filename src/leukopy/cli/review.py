@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leukopy.cli.console import say
+from leukopy.cli.options import Given, Spelling, options
 from leukopy.core.errors import EXIT_ERROR, EXIT_FAILURES, MissingExtraError
-from leukopy.core.paths import review_folder
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.core.settings import read_mapping
+from leukopy.review.settings import ReviewSettings
 
 if TYPE_CHECKING:
-    from leukopy.review.settings import ReviewSettings
     from leukopy.review.store import Store
     from leukopy.review.store.backup import Saved
 
-app = typer.Typer(rich_markup_mode="markdown")
+app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 
 
 @contextmanager
@@ -34,30 +35,21 @@ def _station() -> Iterator[None]:
 
 
 @app.callback(invoke_without_command=True)
-def review(  # noqa: PLR0913, PLR0917 (one option per setting)
+@options(
+    ReviewSettings,
+    {"reference": Spelling(metavar="FILE", type=Path, read=read_mapping)},
+    without=("limits", "session", "idle", "absolute"),
+)
+def review(
     context: typer.Context,
-    folder: Annotated[
-        Path | None, typer.Option(help="Holds cases and images.", show_default="~/.local/share/leukopy/review")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="Where it listens; 0: any free one.", show_default="8765")] = None,
-    host: Annotated[str | None, typer.Option(help="Address it listens on.", show_default="127.0.0.1")] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="For several users, who log in.")] = False,
-    database: Annotated[
-        str | None, typer.Option(help="URL of a PostgreSQL database.", show_default="SQLite in the folder")
-    ] = None,
-    https: Annotated[bool, typer.Option("--https", help="It is reached by HTTPS, through a proxy.")] = False,
-    model: Annotated[
-        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML with more settings: laboratory, reference ranges, limits …")
-    ] = None,
+    given: Given[ReviewSettings],
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
     """Check, correct and sign differentials in the browser.
 
     Alone on this computer, the address that is printed lets you in once. With --serve users log in; put a proxy with
-    HTTPS in front. Options come before a subcommand. Examples:
+    HTTPS in front. A settings file (`--config`) holds more: limits, sessions, absolute counts. Options come before a
+    subcommand. Examples:
 
         leukopy review
 
@@ -71,20 +63,9 @@ def review(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy review --folder station backup station.zip
     """
-    with _station():
-        from leukopy.review.settings import ReviewSettings
-    given: dict[str, Any] = {
-        "folder": folder, "port": port, "host": host, "serve": serve or None, "database": database,
-        "https": https or None, "model": model,
-    }  # fmt: skip
-    given = {name: value for name, value in given.items() if value is not None}
-    if config:
-        from leukopy.core.settings import read_mapping
-
-        given = {**read_mapping(config), **given}
-    context.obj = ReviewSettings.build({"folder": review_folder(), **given}, where=str(config or "review"))
+    context.obj = given.build()
     if context.invoked_subcommand is None:
-        _serve(context.obj, browser=not (no_browser or serve))
+        _serve(context.obj, browser=not (no_browser or context.obj.serve))
 
 
 def _serve(settings: ReviewSettings, *, browser: bool) -> None:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Changes, Overwrite, Resume, clash, read_changes
 
 if TYPE_CHECKING:
     from leukopy.training.shallow_settings import ShallowSettings
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A recipe (configs/*.yaml), or the run.json of an earlier run.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="A recipe (configs/*.yaml), or the run.json of an earlier run.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the run: bundle, curves, checkpoints.")],
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
-    ] = None,
+    changes: Changes = None,
     weights: Annotated[
-        Path | None, typer.Option(help="First weights: a file of timm's names (.safetensors, .pth).")
+        Path | None, typer.Option(help="Initial weights: a file under timm's names (.safetensors, .pth).")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a classifier from a recipe and export its bundle.
 
-    A recipe of `kind: shallow` trains a classifier on features instead, is measured at once, and gives no bundle. The
-    recipe's folders lie below `LEUKOPY_DATA`. Examples:
+    A recipe of `kind: shallow` trains a classifier on features, is measured at once, and gives no bundle. The folders
+    of a recipe lie below `LEUKOPY_DATA`. Examples:
 
         leukopy train configs/default.yaml --out runs/default
 
@@ -45,12 +46,16 @@ def train(
     from leukopy.workflows.recipes import read
     from leukopy.workflows.train import train
 
+    if resume and overwrite:
+        raise clash("--resume", "--overwrite")
     start = {"backbone.pretrained": False, "backbone.run": None, "backbone.weights": str(weights)} if weights else {}
-    settings = read(config, dict(change(text) for text in changes or []) | start)
+    settings = read(config, read_changes(changes) | start)
     from leukopy.training.shallow_settings import ShallowSettings  # needs torch: read says so where it is missing
 
     if isinstance(settings, ShallowSettings):
-        _train_shallow(settings, out, overwrite=overwrite or resume)
+        if resume:
+            raise clash("--resume", "a recipe of kind shallow: it is quick, begin again with --overwrite")
+        _train_shallow(settings, out, overwrite=overwrite)
         return
     start_from = settings.backbone.first_weights
     say(f"{settings.backbone.name}: " + (f"starts from {start_from}." if start_from else "trained from scratch."))
@@ -89,13 +94,3 @@ def _print(title: str, figures: dict[str, float | None]) -> None:
     for name, value in figures.items():
         table.add_row(name, "–" if value is None else f"{value:.4f}")
     Console().print(table)
-
-
-def change(text: str) -> tuple[str, Any]:
-    """``NAME=VALUE`` as a dotted name and a value, read as YAML."""
-    import yaml
-
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise typer.BadParameter(f"{text!r}: write NAME=VALUE, as in optimisation.epochs=2")
-    return name, yaml.safe_load(value)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,10 +15,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from leukopy.core.errors import InputError, SettingsError
 
 
-class Settings(BaseModel):
-    """Base of all settings: frozen, and an unknown key is an error."""
+@dataclass(frozen=True)
+class Shown:
+    """Words for the default of a field, where its value tells a reader nothing: ``Annotated[int | None, Shown(…)]``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    words: str
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and an unknown key is an error.
+
+    The docstring of a field is its description: the help of its command-line option too.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @classmethod
     def build(cls, values: dict[str, Any], where: str = "settings") -> Self:
@@ -38,10 +51,17 @@ class Settings(BaseModel):
 
         ``overrides`` replace the file's values where they are not None.
         """
-        values = read_mapping(path)
-        values = values.get("settings", values)
-        values.update({key: value for key, value in overrides.items() if value is not None})
+        values = read_settings(path) | {key: value for key, value in overrides.items() if value is not None}
         return cls.build(values, where=str(path))
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The values of a settings file, or of the ``settings`` of a ``run.json``; errors as `read_mapping`."""
+    values = read_mapping(path)
+    inner = values.get("settings", values)
+    if not isinstance(inner, dict):
+        raise SettingsError(f"{path}: its 'settings' are not 'name: value' lines.")
+    return inner
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -61,3 +81,21 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: a settings file holds 'name: value' lines.")
     return values
+
+
+def apply_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested ``values`` with the dotted names of ``changes`` set.
+
+    Raises:
+        SettingsError: a dotted name goes through a value that holds no settings.
+    """
+    changed: dict[str, Any] = deepcopy(dict(values))
+    for name, value in changes.items():
+        *parents, last = name.split(".")
+        target = changed
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
+        target[last] = value
+    return changed

@@ -103,7 +103,7 @@ def read_index(bundle: Bundle) -> NeighbourIndex | None:
         BundleError: it is damaged, or was made with another network.
     """
     path = bundle.path / INDEX_FILE
-    again = "Make it again with 'leukopy models index'."
+    again = "Make it again with 'leukopy model index'."
     if not path.exists():
         return None
     try:

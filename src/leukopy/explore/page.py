@@ -131,7 +131,7 @@ def plotly_script() -> str:
     try:
         from plotly.offline import get_plotlyjs  # noqa: PLC0415 (an extra)
     except ImportError as error:
-        raise MissingExtraError("leukopy explore", "study") from error
+        raise MissingExtraError("leukopy study explore", "study") from error
     script: str = get_plotlyjs()
     return script
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from leukopy.core.settings import Settings
+from leukopy.core.paths import review_folder
+from leukopy.core.settings import Settings, Shown
 
 
 class Limits(Settings):
@@ -31,24 +32,30 @@ class Limits(Settings):
 class ReviewSettings(Settings):
     """All that decides how a station works."""
 
-    folder: Path
-    """Holds the embedded database, the images (``images/ab/abcdef…``), the key of the audit log, and backups."""
-    database: str | None = None
-    """SQLAlchemy URL (``postgresql+psycopg://…``); None: SQLite in ``folder``."""
+    folder: Annotated[Path, Shown("~/.local/share/leukopy/review")] = Field(default_factory=review_folder)
+    """Holds the embedded database, the images, the key of the audit log, and backups."""
+    database: Annotated[str | None, Shown("SQLite in the folder")] = None
+    """URL of a PostgreSQL database (postgresql+psycopg://…)."""
     model: str = "default"
+    """A bundled model, or a bundle folder."""
     patient_model: str = "lymphocytosis"
+    """A bundled patient model, or the folder of a patient bundle."""
     host: str = "127.0.0.1"
+    """Address that the station listens on."""
     port: int = Field(default=8765, ge=0, le=65535)
-    """0: a free one."""
+    """Port that the station listens on; 0: any free one."""
     serve: bool = False
-    """False: one user on this computer, let in by the one-time token of the printed address. True: users log in."""
+    """Several users, who log in; without, one user on this computer, let in by the one-time token of the address."""
     https: bool = False
-    """Served behind HTTPS: cookies are marked Secure."""
+    """The station is reached by HTTPS, through a proxy: cookies are marked Secure."""
     session: timedelta = timedelta(hours=8)
+    """Longest time between two logins."""
     idle: timedelta = timedelta(minutes=30)
+    """Longest time without a request before a user logs in again."""
     limits: Limits = Limits()
-    reference: dict[str, Any] = Field(default_factory=dict)
-    """The laboratory's reference ranges in % (`ReferenceRanges`); empty: adults."""
+    """What the station takes from outside."""
+    reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
+    """The laboratory's reference ranges, in % of the leukocytes."""
     absolute: dict[str, tuple[float, float]] = Field(
         default={
             "WBC": (4.0, 11.0), "NEU": (2.0, 7.5), "LY": (1.0, 4.5), "MO": (0.2, 1.0), "EO": (0.0, 0.5),
@@ -57,6 +64,6 @@ class ReviewSettings(Settings):
     )  # fmt: skip
     """Usual absolute counts, 10⁹/L."""
     laboratory: str = ""
-    """Its name on the reports."""
+    """Name of the laboratory on the reports."""
     micrometres_per_pixel: float | None = Field(default=None, gt=0)
-    """Of the images, where known: gives scale bars."""
+    """Size of a pixel of the images; gives scale bars."""

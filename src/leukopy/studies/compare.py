@@ -34,17 +34,17 @@ class CompareSettings(Settings):
     """What to compare on what."""
 
     recipes: tuple[Path, ...] = Field(min_length=1)
-    """Recipes of networks and of shallow models."""
+    """Recipes (configs/*.yaml) of networks and shallow models."""
     changes: dict[str, Any] = Field(default_factory=dict)
     """Dotted names of settings -> other values, for every recipe that has the setting."""
     split: Literal["test", "val"] = "test"
-    """Of the first source, which must be the same in all recipes."""
+    """Images to measure on, of the first source, which must be the same in all recipes."""
 
     @property
     def command(self) -> str:
         """The command that does this again, without its output folder."""
         changes = [part for name, value in self.changes.items() for part in ("--set", f"{name}={value}")]
-        return shlex.join(["leukopy", "compare", *map(str, self.recipes), *changes, "--split", self.split])
+        return shlex.join(["leukopy", "study", "compare", *map(str, self.recipes), *changes, "--split", self.split])
 
 
 @dataclass(frozen=True)

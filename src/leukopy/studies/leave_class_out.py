@@ -15,9 +15,9 @@ from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import FINISHED, RUN_FILE
-from leukopy.core.settings import Settings, read_mapping
+from leukopy.core.settings import Settings, apply_changes, read_mapping
 from leukopy.workflows.fit_ood import OpenSetSettings, fit_open_set, recipe_of
-from leukopy.workflows.train import apply_changes, build_recipe, train
+from leukopy.workflows.train import build_recipe, train
 
 if TYPE_CHECKING:
     from leukopy.bundle import Bundle
@@ -28,7 +28,9 @@ class LeftOutSettings(Settings):
     """Which classes are left out of which training."""
 
     name: str
+    """Name of the study."""
     title: str
+    """Title of the table and the figure."""
     recipe: dict[str, Any]
     """A training recipe; each model is trained by it without one class."""
     classes: tuple[str, ...] = Field(min_length=1)
@@ -36,8 +38,9 @@ class LeftOutSettings(Settings):
     split: Literal["val", "test"] = "test"
     """Split whose cells are scored. The definition of the score was chosen on ``val``."""
     keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
+    """Share of the known cells that the threshold keeps."""
     ood_score: dict[str, Any] = Field(default_factory=dict)
-    """As those of `OpenSetSettings`."""
+    """How the score is fitted (`training.ood_score.OodSettings`)."""
 
     @field_validator("classes")
     @classmethod
@@ -98,7 +101,7 @@ def leave_out(
     from leukopy.reports.leave_class_out import write_open_set
 
     if unknown := set(only) - set(settings.classes):
-        raise SettingsError(f"--arm {min(unknown)}: no class that is left out; those are {list(settings.classes)}.")
+        raise SettingsError(f"--class {min(unknown)}: no class that is left out; those are {list(settings.classes)}.")
     for code in settings.classes:
         if not only or code in only:
             _fitted(settings, code, out, progress, show_progress)

@@ -15,9 +15,9 @@ from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.provenance import provenance
 from leukopy.core.runs import FINISHED, RUN_FILE
-from leukopy.core.settings import Settings, read_mapping
+from leukopy.core.settings import Settings, apply_changes, read_mapping
 from leukopy.workflows.evaluate import EvaluateSettings, evaluate
-from leukopy.workflows.train import apply_changes, build_recipe, train
+from leukopy.workflows.train import build_recipe, train
 
 if TYPE_CHECKING:
     from leukopy.evaluation.transfer import Transfer
@@ -48,13 +48,17 @@ class TransferSettings(Settings):
     """A matrix of training against testing laboratories."""
 
     name: str
+    """Name of the study."""
     title: str
+    """Title of the table and the figure."""
     recipe: dict[str, Any]
     """A training recipe that lists every laboratory as a source; each arm trains on some of them."""
     base: dict[str, Any] | None = None
     """A recipe that is trained once a seed; every arm starts from its network, and trains on all of its sources."""
     arms: tuple[Arm, ...] = Field(min_length=1)
+    """What is trained."""
     seeds: tuple[int, ...] = (0,)
+    """Each arm is trained once with each."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
 

@@ -22,7 +22,7 @@ class Source(Settings):
     """One laboratory that the training reads."""
 
     dataset: str
-    """A data set's name (``leukopy datasets list``), or ``drawn`` for cells drawn by leukopy."""
+    """A data set's name (``leukopy study datasets``), or ``drawn`` for cells drawn by leukopy."""
     root: str = ""
     """Its folder, absolute or below the data folder; nothing for drawn cells."""
     share: float = Field(gt=0, le=1)

@@ -46,19 +46,20 @@ class AdaptSettings(Settings):
     """All that decides what `adapt` writes."""
 
     labels: Path
-    """A manifest: ``path`` and ``label`` (or ``code``) of each cell; ``group`` (slide or field) and ``split`` where
-    known, as the review station exports them."""
+    """A manifest (.csv, .parquet) of labelled cells, as the review station exports it: columns path and label (or
+    code); group (slide or field) and split where known."""
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
+    """A bundled model, or a bundle folder."""
     folds: int = Field(default=5, ge=2)
-    """Parts of the labelled cells, each of which is judged by a model that has not seen it."""
+    """Folds of the cross-validation that measures the gain."""
     penalty: float = Field(default=0.1, gt=0)
-    """What leaving the old last layer costs: the more, the nearer the new one stays. In four laboratories .1 to .001
-    did equally well with 100 cells, and .1 best with few."""
+    """Strength of the regularisation towards the shipped last layer."""
+    # In four laboratories .1 to .001 did equally well with 100 cells, and .1 best with few.
     variants: int = Field(default=8, ge=0)
-    """Variants of each labelled picture that are fitted to beside it; fewer where there are more than 1,000 cells. In
-    four laboratories they brought .01 to .02."""
+    """Augmented variants of each labelled picture; fewer where there are more than 1,000 cells."""
+    # In four laboratories they brought .01 to .02.
     seed: int = Field(default=0, ge=0)
+    """Seed of the folds and the variants."""
 
     @field_validator("labels")
     @classmethod

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
 from leukopy.core.progress import Progress, silent
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
 from leukopy.workflows.slides_run import SlidesResult, run_slides
 
@@ -21,21 +21,21 @@ class AnalyzeSettings(Settings):
     """All that decides what `analyze` writes."""
 
     input: Path
-    """A folder, a list (.txt), a manifest (.csv, .parquet) or one image."""
+    """A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."""
     slides: bool = False
     """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
-    threads: int | None = Field(default=None, ge=1)
-    """Worker threads; None: one per core. The results do not depend on it."""
-    processes: int | None = Field(default=None, ge=1)
-    """Slides that are analysed at the same time; None: one per core. The results do not depend on it."""
-    title: str | None = None
-    """Name of the slide in the report; None: the name of the input."""
+    """A bundled model, or a bundle folder."""
+    threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
+    """Worker threads. The results do not depend on them."""
+    processes: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
+    """Slides that are analysed at the same time. The results do not depend on it."""
+    title: Annotated[str | None, Shown("name of the input")] = None
+    """Name of the slide in the report."""
     per_class: int = Field(default=24, ge=0, le=500)
-    """Cells of each class that the report shows."""
-    reference: dict[str, Any] = Field(default_factory=dict)
-    """The laboratory's reference ranges (`ReferenceRanges`); empty: adults."""
+    """Cells of each class shown in the report."""
+    reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
+    """The laboratory's reference ranges, in % of the leukocytes."""
 
     @field_validator("input")
     @classmethod

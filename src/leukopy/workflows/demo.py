@@ -23,8 +23,11 @@ class DemoSettings(Settings):
     """Which slide is drawn, and which model reads it."""
 
     cells: int = Field(default=200, ge=1, le=100_000)
+    """Cells to draw."""
     seed: int = Field(default=1, ge=0)
+    """The same seed draws the same slide."""
     model: str = "default"
+    """A bundled model, or a bundle folder."""
 
 
 @dataclass(frozen=True)

@@ -39,20 +39,21 @@ class DrawSettings(Settings):
     """All that decides what `draw` writes."""
 
     cells: int = Field(default=200, ge=0, le=1_000_000)
-    """How many, shared out by ``mix``."""
+    """Cells to draw, shared out as in an adult's blood."""
     per_class: int | None = Field(default=None, ge=1, le=100_000)
-    """This many of each fine class instead."""
+    """This many cells of each class, in place of --cells."""
     mix: dict[str, float] = Field(default_factory=ADULT_MIX.copy)
-    """Fine class code -> weight."""
+    """Weight of each class, by its code."""
     seed: int = Field(default=1, ge=0)
+    """The same seed draws the same slide."""
     size: int = Field(default=360, ge=32, le=2048)
-    """Pixels of the side of a cell's picture."""
+    """Side of a cell's picture, in pixels."""
     appearance: Literal["pbc", "random"] = "pbc"
-    """The laboratory: PBC Barcelona's, or one at random (by ``seed``)."""
+    """Laboratory: PBC Barcelona, or one at random (by the seed)."""
     fields: int = Field(default=0, ge=0, le=10_000)
-    """Whole fields to draw too."""
+    """Whole fields to draw as well."""
     field_cells: int = Field(default=10, ge=0, le=200)
-    """Cells of each field, shared out by ``mix`` at random."""
+    """Cells of each field."""
     field_size: tuple[Pixels, Pixels] = (1200, 1600)
     """Height and width of a field, in pixels."""
 

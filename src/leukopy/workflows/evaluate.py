@@ -6,7 +6,7 @@ import os
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from leukopy.core.files import atomic_path, write_text
 from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 from leukopy.workflows.evaluation_images import has_no_split, read_images, scorable, select_split
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ class EvaluateSettings(Settings):
     """What to measure on what."""
 
     data: str
-    """A manifest (CSV or Parquet), or the name of a data set."""
+    """A manifest (.csv, .parquet) of labelled cells, or the name of a data set."""
     root: Path | None = None
-    """Where the data set lies; only with a data set's name."""
+    """Folder of the data set, where DATA is the name of one."""
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
-    split: Literal["train", "val", "test", "all"] = "test"
-    """If not set, a table or a folder of classes that tells no split is evaluated whole."""
+    """A bundled model, or a bundle folder."""
+    split: Annotated[Literal["train", "val", "test", "all"], Shown("test, or all without splits")] = "test"
+    """Images to measure on. Where not set, a table or a folder of classes that tells no split is measured whole."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
     examples: int = Field(default=6, ge=0, le=100)
-    """Pictures of each confusion in the page; 0: a page without pictures, fit to be passed on."""
+    """Pictures of each confusion in the page; 0: a page without pictures, which may be shared."""
 
     @property
     def command(self) -> str:

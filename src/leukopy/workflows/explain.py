@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -18,7 +18,7 @@ from leukopy.core.files import atomic_path, write_text
 from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,21 +40,21 @@ class ExplainSettings(Settings):
     """All that decides what `explain` writes."""
 
     inputs: tuple[Path, ...] = Field(min_length=1)
-    """Images, folders, lists (.txt) or manifests (.csv, .parquet)."""
+    """Cell images, folders of them, lists (.txt) or manifests (.csv, .parquet)."""
     model: str = "default"
-    """Name of a bundled model, a bundle folder, or the folder of a training run."""
+    """A bundled model, a bundle folder, or the folder of a training run."""
     methods: tuple[str, ...] = Field(default=("cam",), min_length=1)
-    """Names of `explain.METHODS`."""
-    target: str | None = None
-    """Fine class code that is explained; None: the class that each cell is given."""
+    """cam, score-cam; with a training run also grad-cam, grad-cam++, roll-out. May be repeated."""
+    target: Annotated[str | None, Shown("the class of each cell")] = None
+    """Class to explain, by its code (SNE, BNE, EO …)."""
     views: Literal[1, 8] = 8
-    """8: the mean map over the turned and mirrored views of each cell; 1: of the picture as it is."""
+    """8: the mean map over the rotated and mirrored views of a cell; 1: the map of the picture itself."""
     steps: int = Field(default=20, ge=0, le=500)
-    """Of deletion and insertion; 0: they are not measured."""
+    """Steps of deletion and insertion; 0: not measured."""
     sanity: int = Field(default=20, ge=0, le=1000)
-    """Images whose maps are compared with those of a network with random weights; needs a training run."""
+    """Images whose maps are compared with those of a network with random weights, where MODEL is a training run."""
     neighbours: int = Field(default=5, ge=0, le=50)
-    """Training cells shown for each cell, where the bundle has an index of them."""
+    """Nearest training cells shown for each cell, where the bundle has an index of them."""
 
     @field_validator("inputs")
     @classmethod
@@ -396,5 +396,5 @@ def _notes(tools: _Tools) -> list[str]:
     if tools.settings.sanity and tools.subject.run is None:
         notes.append("The check against random weights needs the training run: --model runs/….")
     if tools.settings.neighbours and tools.index is None:
-        notes.append("The bundle has no index of training cells: leukopy models index makes one.")
+        notes.append("The bundle has no index of training cells: leukopy model index makes one.")
     return notes

@@ -30,17 +30,18 @@ class ExploreSettings(Settings):
     """What to look at, and how."""
 
     inputs: tuple[str, ...] = Field(min_length=1)
-    """Data sets (``NAME=PATH``), manifests and folders."""
+    """One or several of: a manifest (.csv, .parquet); a data set and its folder (NAME=PATH, names from `leukopy study
+    datasets`); a folder of images, labelled where its folders are named by class."""
     level: Literal["fine", "coarse"] = "fine"
     """Classes as labelled, or the coarse ones."""
     model: str = "default"
-    """Whose embeddings are projected: a bundled model, or a bundle folder."""
+    """A bundled model, or a bundle folder: its embeddings are projected."""
     points: int = Field(default=6000, ge=100, le=50_000)
-    """Most cells in the projections: a sample by class and source."""
+    """Most cells in the projections, sampled by class and source."""
     per_group: int = Field(default=8, ge=1, le=100)
-    """Cells of each class and source drawn at random for the page."""
+    """Cells shown of each class and source, drawn at random."""
     seed: int = Field(default=0, ge=0)
-    """Of samples, draws and projections."""
+    """Seed of samples, draws and projections."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def explore(
         OutputError: ``out`` or the cache cannot be written, or ``out`` holds something else.
     """
     if find_spec("plotly") is None or find_spec("umap") is None:
-        raise MissingExtraError("leukopy explore", "study")
+        raise MissingExtraError("leukopy study explore", "study")
     from leukopy.bundle import open_bundle
     from leukopy.explore.inputs import open_inputs
 

@@ -32,13 +32,13 @@ class AttributeSettings(Settings):
     """All that decides what `fit_attributes` writes."""
 
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
+    """A bundled model, or a bundle folder."""
     wbcatt: Path = Path("cells/wbcatt")
-    """The tables of WBCAtt; relative folders lie below ``LEUKOPY_DATA``."""
+    """Folder of the tables of WBCAtt; relative folders lie below LEUKOPY_DATA."""
     pbc: Path = Path("cells/pbc")
-    """PBC Barcelona, whose images they annotate."""
+    """Folder of PBC Barcelona, whose images they annotate."""
     heads: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.attribute_heads.HeadSettings`."""
+    """How the heads are fitted (`training.attribute_heads.HeadSettings`)."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _require_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("leukopy fit-attributes", "train") from error
+        raise MissingExtraError("leukopy model fit-attributes", "train") from error
 
 
 def _write_failures(path: Path, cells: pl.DataFrame, failures: dict[int, str]) -> None:

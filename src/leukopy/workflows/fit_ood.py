@@ -36,11 +36,11 @@ class OpenSetSettings(Settings):
     """All that decides what `fit_open_set` writes."""
 
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
+    """A bundled model, or a bundle folder."""
     keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
     """Share of the known cells that the threshold keeps."""
     ood_score: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `training.ood_score.OodSettings`."""
+    """How the score is fitted (`training.ood_score.OodSettings`)."""
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,11 @@ class FitSlideCheckSettings(Settings):
     """All that decides what `fit_slide_check` writes."""
 
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
+    """A bundled model, or a bundle folder."""
     images: int = Field(default=1500, ge=50)
-    """Training images of each laboratory that are looked at, at most: evenly over its list."""
+    """Most training images read of each laboratory, spread evenly over its list."""
     check: dict[str, Any] = Field(default_factory=dict)
-    """Changes to `slides.fit_check.SlideCheckSettings`."""
+    """How the check is fitted (`slides.fit_check.SlideCheckSettings`)."""
 
 
 @dataclass(frozen=True)

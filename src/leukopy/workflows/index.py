@@ -21,13 +21,13 @@ class IndexSettings(Settings):
     """Which cells stand for what a model has seen."""
 
     model: str = "default"
-    """Name of a bundled model, or a bundle folder; the index is written into it."""
+    """A bundled model, or a bundle folder; the index is written into it."""
     data: str
-    """The name of a data set, or a manifest (CSV or Parquet), that the model was trained on."""
+    """A data set, or a manifest (.csv, .parquet), that the model was trained on."""
     root: Path | None = None
-    """Where the data set lies; only with a data set's name."""
+    """Folder of the data set, where DATA is the name of one."""
     per_class: int = Field(default=100, ge=1, le=1000)
-    """Cells kept of each fine class, by chance."""
+    """Cells kept of each fine class."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def index_neighbours(settings: IndexSettings, *, progress: Progress = silent) ->
 
     Raises:
         InputError: no such image, or none can be read.
-        SettingsError: a data set without its root.
+        SettingsError: a data set without its root, or a manifest with one.
         BundleError: the model is absent or broken.
         OutputError: the bundle's folder cannot be written.
     """
@@ -90,6 +90,8 @@ def _training_cells(settings: IndexSettings) -> pl.DataFrame:
         if settings.root is None:
             raise SettingsError(f"{settings.data} is a data set: say where it lies with --root DIR.")
         cells = open_dataset(settings.data, settings.root)
+    elif settings.root is not None:
+        raise SettingsError(f"--root goes with the name of a data set, and {settings.data!r} is none. Leave it out.")
     else:
         cells = read_manifest(Path(settings.data))
     cells = cells.filter(pl.col("code").is_in([cell.code for cell in FINE]), split="train")

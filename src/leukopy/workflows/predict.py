@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from pydantic import Field
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
 from leukopy.core.progress import Progress, silent
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,13 +30,13 @@ class PredictSettings(Settings):
     """All that decides what `predict` gives."""
 
     input: Path
-    """A folder, a list (.txt), a manifest (.csv, .parquet) or one image."""
+    """A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."""
     slides: bool = False
     """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
-    """Name of a bundled model, or a bundle folder."""
-    threads: int | None = Field(default=None, ge=1)
-    """None: one for each core that the process may use. The results do not depend on it."""
+    """A bundled model, or a bundle folder."""
+    threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
+    """Worker threads. The results do not depend on them."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leukopy.core.settings import read_mapping
-from leukopy.workflows.train import apply_changes, build_recipe
+from leukopy.core.settings import apply_changes, read_mapping
+from leukopy.workflows.train import build_recipe
 
 if TYPE_CHECKING:
     from leukopy.training.settings import TrainSettings

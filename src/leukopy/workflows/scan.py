@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from leukopy.core.errors import ImageError, InputError
 from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,18 +31,19 @@ class ScanSettings(Settings):
     """What to scan, and how thoroughly."""
 
     dataset: str
-    """An entry of ``DATASETS``."""
+    """Name of a data set (`leukopy study datasets`)."""
     root: Path
-    """The folder that holds its layout, or a manifest of it."""
-    label_map: str | None = None
-    """The data set's own if not given."""
+    """Folder of the data set, or a manifest of it."""
+    label_map: Annotated[str | None, Shown("the data set's own")] = None
+    """Source whose class names the labels are."""
     check: bool = False
-    """Decode each image whole. An audit and a split do so anyway."""
+    """Decode every image whole, not its header only. An audit and a split always do."""
     audit: bool = False
-    split: tuple[float, float, float] | None = None
-    """Shares of train, validation and test; None keeps the split that the data set comes with."""
+    """Look for duplicates and contradicting labels."""
+    split: Annotated[tuple[float, float, float] | None, Shown("the data set's own")] = None
+    """Shares of train, validation and test: split anew, by group and duplicates, stratified by class."""
     seed: int = Field(default=0, ge=0)
-    """Of the split."""
+    """Seed of the split."""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leukopy.core.errors import MissingExtraError, SettingsError
+from leukopy.core.errors import MissingExtraError
 from leukopy.core.files import atomic_path, write_json
 from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import RUN_FILE, begin, finish, record
-from leukopy.core.settings import read_mapping
+from leukopy.core.settings import apply_changes, read_mapping
 
 if TYPE_CHECKING:
     from leukopy.bundle import Card
@@ -41,24 +39,6 @@ def read_recipe(path: Path, changes: dict[str, Any]) -> TrainSettings:
     """
     values = read_mapping(path)
     return build_recipe(apply_changes(values.get("settings", values), changes), where=str(path))
-
-
-def apply_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested ``values`` with the dotted names of ``changes`` set.
-
-    Raises:
-        SettingsError: a dotted name goes through a value that holds no settings.
-    """
-    changed: dict[str, Any] = deepcopy(dict(values))
-    for name, value in changes.items():
-        *parents, last = name.split(".")
-        target = changed
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, dict):
-                raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
-        target[last] = value
-    return changed
 
 
 def build_recipe(values: dict[str, Any], where: str) -> TrainSettings:

@@ -1,4 +1,4 @@
-"""`leukopy patients ablate` and `demo`: the examples of their help, exit codes, and what is said."""
+"""`leukopy study ablate` and `demo`: the examples of their help, exit codes, and what is said."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from leukopy.cli.main import app
-from leukopy.cli.patients.ablate import ablate
 from leukopy.cli.patients.demo import demo
+from leukopy.cli.study.ablate import ablate
 from leukopy.core.errors import EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients import store as patient_store
@@ -26,7 +26,7 @@ def examples(verb):
 
 
 def run(*words):
-    return CliRunner().invoke(app, ["patients", *map(str, words)])
+    return CliRunner().invoke(app, list(map(str, words)))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_examples_of_ablate_run_one_after_the_other(ward, small):
     found = examples(ablate)
     assert len(found) == 4
     for example in found:
-        words = shlex.split(example)[2:]
+        words = shlex.split(example)[1:]
         on_pictures = "seed_resnet18" in example
         smaller = ["net.pictures.backbone.name=lenet", "net.pictures.preprocess.size=32"] if on_pictures else []
         result = run(*words, *small, *(word for change in smaller for word in ("--set", change)))
@@ -67,8 +67,8 @@ def test_the_examples_of_ablate_run_one_after_the_other(ward, small):
 
 @pytest.mark.slow
 def test_a_saved_run_is_repeated(ward, small):
-    run("ablate", ward, "--out", "first", *small, "--set", "optimisers=[adam]")
-    result = run("ablate", "--config", "first/run.json", "--out", "second")
+    run("study", "ablate", ward, "--out", "first", *small, "--set", "optimisers=[adam]")
+    result = run("study", "ablate", "--config", "first/run.json", "--out", "second")
     assert result.exit_code == EXIT_OK, result.output
     first, second = (Path(name, "ablation.csv").read_text() for name in ("first", "second"))
     assert first == second
@@ -77,13 +77,13 @@ def test_a_saved_run_is_repeated(ward, small):
 
 def test_unreadable_images_make_the_exit_code_3(ward, small):
     (ward / "P1" / "9.png").write_text("no picture")
-    result = run("ablate", ward, "--out", "out", *small)
+    result = run("study", "ablate", ward, "--out", "out", *small)
     assert result.exit_code == EXIT_FAILURES
     assert "1 images could not be read and were left out: out/failures.csv" in result.stderr
 
 
 def test_without_a_cohort(ward):
-    assert run("ablate", "--out", "out").exit_code == USAGE
+    assert run("study", "ablate", "--out", "out").exit_code == USAGE
 
 
 @pytest.fixture
@@ -96,12 +96,12 @@ def bundled(build_patient_model, colour_model, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_examples_of_demo_run_as_they_stand(bundled):
     for example in examples(demo):
-        result = run(*shlex.split(example)[2:], *(() if "--patients" in example else ("--patients", "2")))
+        result = run(*shlex.split(example)[1:], *(() if "--patients" in example else ("--patients", "2")))
         assert result.exit_code == EXIT_OK, (example, result.output)
     assert len([line for line in result.stdout.splitlines() if line.startswith("│ D")]) == 3
     assert RESEARCH_USE_ONLY in result.stdout
     assert "drawn, not real" in result.stderr
     assert "measures nothing clinical" in result.stderr
     assert "Report: try/results/report.html" in result.stderr
-    again = run("demo", "--config", "try/run.json", "--out", "again")
+    again = run("patients", "demo", "--config", "try/run.json", "--out", "again")
     assert again.stdout == result.stdout

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from leukopy.cli.main import app
-from leukopy.cli.patients.app import predict, report
+from leukopy.cli.patients.predict import predict, report
 from leukopy.core.errors import EXIT_ERROR, EXIT_FAILURES, EXIT_OK
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients import store as patient_store

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, Overwrite, Spelling, argument, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.patients.workflows.draw import DrawPatientsSettings
+from leukopy.patients.workflows.scan import ScanPatientsSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,23 +54,9 @@ def cohorts(
     Console().print(table)
 
 
+@options(ScanPatientsSettings, {"path": argument("PATH")})
 def scan(
-    path: Annotated[
-        Path, typer.Argument(readable=False, help="The table of the patients, or the folder that holds it.")
-    ],
-    cells: Annotated[
-        Path | None, typer.Option(help="A manifest of the images (columns patient_id, path), in place of folders.")
-    ] = None,
-    reference_date: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"],
-            metavar="YYYY-MM-DD",
-            help="Where ages are counted that have no date of sampling.",
-            show_default="2020-01-01 for the lymphocytosis challenge, else none",
-        ),
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Decode every image.")] = False,
+    given: Given[ScanPatientsSettings],
     out: Annotated[Path | None, typer.Option(help="A .csv file for the problems.")] = None,
 ) -> None:
     """Count a cohort's patients and cells, and name what is missing, impossible or left out.
@@ -85,13 +73,10 @@ def scan(
     """
     from rich.console import Console
 
-    from leukopy.patients.workflows.scan import ScanPatientsSettings, scan_patients
+    from leukopy.patients.workflows.scan import scan_patients
 
-    settings = ScanPatientsSettings.build(
-        {"path": path, "cells": cells, "reference_date": reference_date and reference_date.date(), "check": check}
-    )
     with progress_bar() as progress:
-        result = scan_patients(settings, out, progress=progress)
+        result = scan_patients(given.build(), out, progress=progress)
     Console().print(_groups(result))
     if result.cohort.ages:
         say(result.cohort.ages)
@@ -121,26 +106,13 @@ def _groups(result: ScanPatientsResult) -> Table:
     return table
 
 
-def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
+@options(DrawPatientsSettings, {"cells": Spelling(metavar="FEWEST MOST")})
+def draw(
     out: Annotated[Path, typer.Option(help="Folder for the drawn patients.")],
-    patients: Annotated[int | None, typer.Option(help="How many.", show_default="24")] = None,
-    tumoral: Annotated[float | None, typer.Option(help="Share of tumoral ones, 0 to 1.", show_default="0.6")] = None,
-    cells: Annotated[
-        tuple[int, int] | None,
-        typer.Option(help="Fewest and most cells of a patient.", metavar="FEWEST MOST", show_default="20 40"),
-    ] = None,
-    no_labels: Annotated[bool, typer.Option("--no-labels", help="Leave the labels empty, as of new patients.")] = False,
-    seed: Annotated[int | None, typer.Option(help="The same seed draws the same patients.", show_default="1")] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels of the pictures' side.", show_default="224")] = None,
-    appearance: Annotated[
-        str | None, typer.Option(help="The laboratory: pbc, or random (by the seed).", show_default="pbc")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings to start from: the run.json of earlier patients, or YAML.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the patients that OUT holds.")] = False,
+    given: Given[DrawPatientsSettings],
+    overwrite: Overwrite = False,
 ) -> None:
-    """Draw patients whose truth is known: to try leukopy without real patients, and to test it.
+    """Draw patients whose truth is known, to try and test leukopy without real patients.
 
     Reactive ones are younger, with a lower count and cells that vary; tumoral ones are older, with a higher count and
     small, uniform cells. It is a drawing, with no claim of realism. OUT/patients.csv and a folder of images for each
@@ -152,14 +124,10 @@ def draw(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy patients draw --out again --config drawn/run.json
     """
-    from leukopy.patients.workflows.draw import DrawPatientsSettings, draw_patients
+    from leukopy.patients.workflows.draw import draw_patients
 
-    changes = {"patients": patients, "tumoral": tumoral, "cells": cells, "seed": seed, "size": size,
-               "appearance": appearance, "labels": False if no_labels else None}  # fmt: skip
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = DrawPatientsSettings.read(config, **given) if config else DrawPatientsSettings.build(given)
     with progress_bar() as progress:
-        result = draw_patients(settings, out, overwrite=overwrite, progress=progress)
+        result = draw_patients(given.build(), out, overwrite=overwrite, progress=progress)
     say(f"Drawn, not real: {result.reactive} reactive and {result.tumoral} tumoral patients, {result.cells:,} cells.")
     say(f"Truth: {result.truth}. Next: leukopy patients scan {out}")
     say(RESEARCH_USE_ONLY)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, Overwrite, options
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.patients.workflows.demo import DemoPatientsSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,18 +18,11 @@ if TYPE_CHECKING:
     from leukopy.patients.workflows.demo import DemoPatientsResult
 
 
+@options(DemoPatientsSettings)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the drawn patients and what is said of them.")],
-    patients: Annotated[int | None, typer.Option(help="How many are drawn.", show_default="8")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed draws the same patients.", show_default="1")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A bundled patient model, or a patient bundle's folder.", show_default="lymphocytosis"),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier demo, or YAML.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the demo that OUT holds.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the drawn patients and their results.")],
+    given: Given[DemoPatientsSettings],
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw patients, judge them with the bundled model, and write their pages.
 
@@ -39,13 +34,10 @@ def demo(
     """
     from rich.console import Console
 
-    from leukopy.patients.workflows.demo import DemoPatientsSettings, demo_patients
+    from leukopy.patients.workflows.demo import demo_patients
 
-    changes = {"patients": patients, "seed": seed, "model": model}
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = DemoPatientsSettings.read(config, **given) if config else DemoPatientsSettings.build(given)
     with progress_bar() as progress:
-        result = demo_patients(settings, out, overwrite=overwrite, progress=progress)
+        result = demo_patients(given.build(), out, overwrite=overwrite, progress=progress)
     Console().print(_table(result))
     say("These patients are drawn, not real; the bundled model learnt from real ones.")
     say(f"{result.agreeing} of {len(result.drawn)} decisions are as drawn; that measures nothing clinical.")

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.train import change
+from leukopy.cli.options import Changes, Given, Overwrite, Resume, Spelling, clash, options, read_changes
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.patients.workflows.crossval import CrossvalSettings
+from leukopy.patients.workflows.train import TrainPatientsSettings
 
 if TYPE_CHECKING:
     from leukopy.patients.workflows.crossval import CrossvalResult
 
-Data = Annotated[Path, typer.Option(help="The table of the patients, or the folder that holds it.")]
-Cells = Annotated[Path | None, typer.Option(help="A manifest of the images, in place of folders.")]
-Day = Annotated[
-    datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Where ages are counted that have no date of sampling."
-    ),
-]
-Changes = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of a recipe.")]
-Folds = Annotated[int, typer.Option(help="Outer folds.")]
-Repeats = Annotated[int, typer.Option(help="Times that the cross-validation is repeated, with other folds.")]
-Permutations = Annotated[int, typer.Option(help="Runs on permuted labels, which must come out at chance.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")]
 
-
-def crossval(  # noqa: PLR0913, PLR0917 (one option per setting)
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes (configs/patients/*.yaml).")],
-    data: Data,
+@options(CrossvalSettings, {"cohort.path": Spelling(names=("--data",))}, without=("recipes",))
+def crossval(
     out: Annotated[Path, typer.Option(help="Folder for the figures and the report.")],
-    cells: Cells = None,
-    reference_date: Day = None,
+    given: Given[CrossvalSettings],
+    recipes: Annotated[
+        list[Path] | None, typer.Argument(metavar="RECIPE", help="Recipes (configs/patients/*.yaml).")
+    ] = None,
     changes: Changes = None,
-    folds: Folds = 5,
-    repeats: Repeats = 5,
-    permutations: Permutations = 5,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -53,18 +37,12 @@ def crossval(  # noqa: PLR0913, PLR0917 (one option per setting)
 
         leukopy patients crossval configs/patients/bag_*.yaml --data lymphocytosis/ --out runs/all --repeats 2
     """
-    from leukopy.patients.workflows.crossval import CrossvalSettings, crossval, read_recipe
+    from leukopy.patients.workflows.crossval import crossval, read_recipe
 
-    changed = dict(change(text) for text in changes or [])
-    settings = CrossvalSettings.build(
-        {
-            "cohort": _cohort(data, cells, reference_date),
-            "recipes": [read_recipe(path, changed) for path in recipes],
-            "folds": folds,
-            "repeats": repeats,
-            "permutations": permutations,
-        }
-    )
+    changed = read_changes(changes)
+    if changed and not recipes:
+        raise clash("--set", "--config alone: give the RECIPE that it changes")
+    settings = given.build(**{"recipes": [read_recipe(path, changed) for path in recipes]} if recipes else {})
     with progress_bar() as progress:
         result = crossval(settings, out, resume=resume, overwrite=overwrite, progress=progress)
     _print(result)
@@ -72,46 +50,33 @@ def crossval(  # noqa: PLR0913, PLR0917 (one option per setting)
     _end(result)
 
 
-def train(  # noqa: PLR0913, PLR0917 (one option per setting)
-    recipe: Annotated[Path, typer.Argument(help="A recipe (configs/patients/*.yaml).")],
-    data: Data,
+@options(TrainPatientsSettings, {"cohort.path": Spelling(names=("--data",))}, without=("recipe",))
+def train(
     out: Annotated[Path, typer.Option(help="Folder for the cross-validation and the bundle.")],
-    cells: Cells = None,
-    reference_date: Day = None,
+    given: Given[TrainPatientsSettings],
+    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE", help="A recipe (configs/patients/*.yaml).")] = None,
     changes: Changes = None,
-    folds: Folds = 5,
-    repeats: Repeats = 5,
-    permutations: Permutations = 5,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a patients' model: measured by nested cross-validation, then fitted on all patients and kept as a bundle.
+    """Train a patients' model: measure it by nested cross-validation, then fit it on all patients and write its bundle.
 
     Example:
 
         leukopy patients train configs/patients/lymphocytosis.yaml --data lymphocytosis/ --out runs/patients
     """
     from leukopy.patients.workflows.crossval import read_recipe
-    from leukopy.patients.workflows.train import TrainPatientsSettings, train_patients
+    from leukopy.patients.workflows.train import train_patients
 
-    settings = TrainPatientsSettings.build(
-        {
-            "cohort": _cohort(data, cells, reference_date),
-            "recipe": read_recipe(recipe, dict(change(text) for text in changes or [])),
-            "folds": folds,
-            "repeats": repeats,
-            "permutations": permutations,
-        }
-    )
+    changed = read_changes(changes)
+    if changed and not recipe:
+        raise clash("--set", "--config alone: give the RECIPE that it changes")
+    settings = given.build(**{"recipe": read_recipe(recipe, changed)} if recipe else {})
     with progress_bar() as progress:
         result = train_patients(settings, out, resume=resume, overwrite=overwrite, progress=progress)
     _print(result.crossval)
     say(f"Bundle: {result.bundle}. Next: leukopy patients predict … --model {result.bundle}")
     _end(result.crossval)
-
-
-def _cohort(data: Path, cells: Path | None, reference_date: datetime | None) -> dict[str, Any]:
-    return {"path": data, "cells": cells, "reference_date": reference_date and reference_date.date()}
 
 
 def _print(result: CrossvalResult) -> None:

@@ -51,7 +51,7 @@ class NetModel(Settings):
     @model_validator(mode="after")
     def _features_only(self) -> Self:
         if any(net.pictures for net in self.nets):
-            raise ValueError("nets read the features of cells here; a network of pictures is run by 'patients ablate'")
+            raise ValueError("nets read the features of cells here; a network of pictures is run by 'study ablate'")
         return self
 
 

@@ -13,9 +13,8 @@ from leukopy.core.files import read_json, write_json, write_text
 from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, check_same, finish, record
-from leukopy.core.settings import read_mapping
+from leukopy.core.settings import apply_changes, read_mapping
 from leukopy.patients.workflows.cohort import Bags, CohortSettings, open_labelled, read_bags
-from leukopy.workflows.train import apply_changes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from leukopy.patients.training.networks import PatientNetSettings
     from leukopy.patients.training.networks.ablation import AblateSettings
 
-COMMAND = "patients ablate"
+COMMAND = "study ablate"
 FAILURES_FILE = "failures.csv"
 
 _GROWS = frozenset({"optimisers", "learning_rates", "decays"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import field_validator
 
 from leukopy.core.progress import Progress
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,10 +25,10 @@ class CohortSettings(Settings):
 
     path: Path
     """The table of the patients, or the folder that holds it."""
-    cells: Path | None = None
-    """A manifest of the images, in place of folders."""
-    reference_date: date | None = None
-    """Where ages are counted that have no date of sampling."""
+    cells: Annotated[Path | None, Shown("the folders beside the table")] = None
+    """A manifest of the images (columns patient_id, path)."""
+    reference_date: Annotated[date | None, Shown("2020-01-01 for the lymphocytosis challenge, else none")] = None
+    """Date at which to compute ages when no sampling date is given."""
 
     @field_validator("path", "cells")
     @classmethod

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import Progress, silent
-from leukopy.core.settings import Settings, read_mapping
+from leukopy.core.settings import Settings, apply_changes, read_mapping
 from leukopy.patients.workflows.cohort import CohortSettings, open_labelled, read_bags
 
 if TYPE_CHECKING:
@@ -30,14 +30,17 @@ class CrossvalSettings(Settings):
     """All that decides what `crossval` finds."""
 
     cohort: CohortSettings
+    """The patients."""
     recipes: tuple[dict[str, Any], ...] = Field(min_length=1)
-    """Each as ``leukopy.patients.training.PatientRecipe``. The last one is also run on permuted labels."""
+    """Recipes (configs/patients/*.yaml). The last one is also run on permuted labels."""
     folds: int = Field(default=5, ge=2)
+    """Outer folds."""
     repeats: int = Field(default=5, ge=1)
-    """Each with its own folds and seeds."""
+    """Repeats of the cross-validation, each with its own folds and seeds."""
     permutations: int = Field(default=5, ge=0)
-    """Runs on labels permuted among the patients, which must come out at chance."""
+    """Runs on permuted labels, which must come out at chance."""
     seed: int = 0
+    """Seed of folds, fits and permutations."""
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
@@ -79,8 +82,6 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> dict[str, 
         InputError, SettingsError: the file cannot be read or holds no such recipe.
         MissingExtraError: the ``train`` extra is not installed.
     """
-    from leukopy.workflows.train import apply_changes
-
     values = apply_changes(read_mapping(path), changes or {})
     return _recipe(values, where=str(path)).model_dump(mode="json")
 

@@ -18,9 +18,11 @@ class DemoPatientsSettings(Settings):
     """Which patients are drawn, and which model judges them."""
 
     patients: int = Field(default=8, ge=1, le=1000)
+    """Patients to draw."""
     seed: int = Field(default=1, ge=0)
+    """The same seed draws the same patients."""
     model: str = "lymphocytosis"
-    """Name of a bundled patient model, or the folder of a patient bundle."""
+    """A bundled patient model, or the folder of a patient bundle."""
 
 
 @dataclass(frozen=True)

@@ -31,17 +31,19 @@ class DrawPatientsSettings(Settings):
     """All that decides what is drawn."""
 
     patients: int = Field(default=24, ge=1, le=10_000)
+    """Patients to draw."""
     tumoral: float = Field(default=0.6, ge=0, le=1)
-    """Their share."""
+    """Share of tumoral patients."""
     cells: tuple[Cells, Cells] = (20, 40)
     """Fewest and most cells of a patient."""
     labels: bool = True
-    """False leaves the table's labels empty, as of new patients; the truth still holds them."""
+    """Write the labels into the table; without, it is a table of new patients. The truth always holds them."""
     size: int = Field(default=224, ge=32, le=2048)
-    """Pixels of the side of a picture."""
+    """Side of a picture, in pixels."""
     appearance: Literal["pbc", "random"] = "pbc"
-    """The laboratory: PBC Barcelona's, or one at random (by ``seed``)."""
+    """Laboratory: PBC Barcelona, or one at random (by the seed)."""
     seed: int = Field(default=1, ge=0)
+    """The same seed draws the same patients."""
 
     @model_validator(mode="after")
     def _fewest_first(self) -> Self:

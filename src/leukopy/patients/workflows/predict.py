@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Shown
+from leukopy.patients.workflows.cohort import CohortSettings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,31 +32,19 @@ PROBLEMS_FILE = "problems.csv"
 SUBMISSION_FILE = "submission.csv"
 
 
-class PredictPatientsSettings(Settings):
+class PredictPatientsSettings(CohortSettings):
     """All that decides what `predict_patients` writes."""
 
-    path: Path
-    """The table of the patients, or the folder that holds it."""
-    cells: Path | None = None
-    """A manifest of the images, in place of folders."""
-    reference_date: date | None = None
-    """Where ages are counted that have no date of sampling."""
     model: str = "lymphocytosis"
-    """Name of a bundled patient model, or the folder of a patient bundle."""
-    operating_point: str | None = None
-    """Of the decisions; None: the model's first."""
+    """A bundled patient model, or the folder of a patient bundle."""
+    operating_point: Annotated[str | None, Shown("the model's first")] = None
+    """Operating point of the decisions: balanced or triage."""
     shown: int = Field(default=6, ge=0, le=100)
-    """Most cells towards each side that get a heat map and are shown."""
+    """Most cells towards each side that are shown, with a heat map."""
     pages: bool = True
-    """False: tables only; `report_patients` writes the pages later."""
-    threads: int | None = Field(default=None, ge=1)
-    """None: one for each core that the process may use. The results do not depend on it."""
-
-    @field_validator("path", "cells")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        """So that a saved run is repeated from any folder."""
-        return path.absolute() if path else None
+    """Write a page per patient and one of the cohort; `leukopy patients report` writes them later."""
+    threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
+    """Worker threads. The results do not depend on them."""
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leukopy.core.errors import ImageError
 from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress, silent
-from leukopy.core.settings import Settings
+from leukopy.patients.workflows.cohort import CohortSettings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,17 +19,11 @@ if TYPE_CHECKING:
 LABELS = {0: "reactive", 1: "tumoral", None: "unknown"}
 
 
-class ScanPatientsSettings(Settings):
+class ScanPatientsSettings(CohortSettings):
     """What to scan, and how thoroughly."""
 
-    path: Path
-    """The table of the patients, or the folder that holds it."""
-    cells: Path | None = None
-    """A manifest of the images, in place of folders."""
-    reference_date: date | None = None
-    """Where ages are counted that have no date of sampling."""
     check: bool = False
-    """Decode each image."""
+    """Decode every image."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,12 +31,17 @@ class TrainPatientsSettings(Settings):
     """All that decides what `train_patients` makes."""
 
     cohort: CohortSettings
+    """The patients."""
     recipe: dict[str, Any]
-    """As ``leukopy.patients.training.PatientRecipe``."""
+    """A recipe (configs/patients/*.yaml)."""
     folds: int = Field(default=5, ge=2)
+    """Outer folds."""
     repeats: int = Field(default=5, ge=1)
+    """Repeats of the cross-validation, each with its own folds and seeds."""
     permutations: int = Field(default=5, ge=0)
+    """Runs on permuted labels, which must come out at chance."""
     seed: int = 0
+    """Seed of folds, fits and permutations."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""``leukopy models``."""
+"""``leukopy model list`` and ``model show``."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leukopy.cli.index import index
+from leukopy.cli.options import clash
 
 if TYPE_CHECKING:
     from leukopy.bundle import Card, Metric
 
-app = typer.Typer(help="The models that ship with leukopy, and their cards.", no_args_is_help=True)
-app.command()(index)
 
-
-@app.command("list")
 def list_() -> None:
     """List the bundled models.
 
     Example:
 
-        leukopy models list
+        leukopy model list
     """
     from rich.console import Console
     from rich.table import Table
@@ -35,7 +31,6 @@ def list_() -> None:
     Console().print(table)
 
 
-@app.command()
 def show(
     model: Annotated[str, typer.Argument(help="A bundled model, or a bundle folder.")] = "default",
     json: Annotated[bool, typer.Option("--json", help="The whole card as JSON.")] = False,
@@ -45,16 +40,16 @@ def show(
 
     Examples:
 
-        leukopy models show default
+        leukopy model show default
 
-        leukopy models show runs/new/bundle --json
+        leukopy model show runs/new/bundle --json
 
-        leukopy models show default --markdown > default.md
+        leukopy model show default --markdown > default.md
     """
     from leukopy.workflows.models import card_page, show_model
 
     if json and markdown:
-        raise typer.BadParameter("give --json or --markdown, not both")
+        raise clash("--json", "--markdown")
     card = show_model(model)
     if json:
         typer.echo(card.model_dump_json(indent=2))

@@ -1,4 +1,4 @@
-"""``leukopy fit-attributes``."""
+"""``leukopy model fit-attributes``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Given, Overwrite, options
 from leukopy.core.errors import EXIT_FAILURES
+from leukopy.workflows.fit_attributes import AttributeSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,39 +18,26 @@ if TYPE_CHECKING:
     from leukopy.evaluation.attribute_scores import AttributeScores
 
 
+@options(AttributeSettings)
 def fit_attributes(
     out: Annotated[Path, typer.Option(help="Folder for the run: bundle, figures.")],
-    model: Annotated[
-        str | None, typer.Option(help="A bundled model, or a bundle folder.", show_default="default")
-    ] = None,
-    wbcatt: Annotated[
-        Path | None, typer.Option(help="The tables of WBCAtt.", show_default="cells/wbcatt below LEUKOPY_DATA")
-    ] = None,
-    pbc: Annotated[
-        Path | None, typer.Option(help="The images of PBC Barcelona.", show_default="cells/pbc below LEUKOPY_DATA")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings to start from: the run.json of an earlier run, or YAML.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+    given: Given[AttributeSettings],
+    overwrite: Overwrite = False,
 ) -> None:
-    """Teach a model the words for a cell: 11 morphological attributes, from WBCAtt.
+    """Add morphological attributes to a model, learnt from WBCAtt.
 
     The network stays as it is, and so do its classes; it gains one more output. Examples:
 
-        leukopy fit-attributes --out runs/attributes
+        leukopy model fit-attributes --out runs/attributes
 
-        leukopy fit-attributes --model runs/new/bundle --out runs/new/attributes
+        leukopy model fit-attributes --model runs/new/bundle --out runs/new/attributes
     """
     from rich.console import Console
 
-    from leukopy.workflows.fit_attributes import AttributeSettings, fit_attributes
+    from leukopy.workflows.fit_attributes import fit_attributes
 
-    changes = {"model": model, "wbcatt": wbcatt, "pbc": pbc}
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = AttributeSettings.read(config, **given) if config else AttributeSettings.build(given)
     with progress_bar() as progress:
-        result = fit_attributes(settings, out, overwrite=overwrite, progress=progress)
+        result = fit_attributes(given.build(), out, overwrite=overwrite, progress=progress)
     Console().print(_table(result.test))
     say(f"Bundle: {result.bundle}")
     if result.failures:

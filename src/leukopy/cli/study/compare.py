@@ -1,4 +1,4 @@
-"""``leukopy compare``."""
+"""``leukopy study compare``."""
 
 from __future__ import annotations
 
@@ -8,40 +8,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.train import change
+from leukopy.cli.options import Changes, Given, argument, options, read_changes
 from leukopy.core.errors import EXIT_FAILURES
+from leukopy.studies.compare import CompareSettings
 
 if TYPE_CHECKING:
     from leukopy.studies.compare import CompareResult
 
 
+@options(CompareSettings, {"recipes": argument("RECIPE")}, without=("changes",))
 def compare(
-    configs: Annotated[list[Path], typer.Argument(help="Recipes (configs/*.yaml), of networks and shallow models.")],
     out: Annotated[Path, typer.Option(help="Folder of the runs, and of the table.")],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of every recipe that has it."),
-    ] = None,
-    split: Annotated[str, typer.Option(help="test or val.")] = "test",
+    given: Given[CompareSettings],
+    changes: Changes = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Train anew what OUT holds with other settings.")
+        bool, typer.Option("--overwrite", help="Train again the models in OUT that have other settings.")
     ] = False,
 ) -> None:
     """Train and measure several recipes on the same images, and print one table.
 
-    What OUT holds already is not done again, so that an interrupted comparison goes on where it stopped. A model that
-    fails is named with its reason, the others go on, and the exit code is 3. Examples:
+    Finished trainings are kept: the same command resumes an interrupted comparison. A model that fails is listed with
+    its reason, the others are measured, and the exit code is 3. `--set` changes every recipe that has the
+    setting. Examples:
 
-        leukopy compare configs/lenet11.yaml configs/svm.yaml --out runs
+        leukopy study compare configs/lenet11.yaml configs/svm.yaml --out runs
 
-        leukopy compare configs/vgg*.yaml --out runs/quick --set optimisation.epochs=1 --split val
+        leukopy study compare configs/vgg*.yaml --out runs/quick --set optimisation.epochs=1 --split val
     """
     from rich.console import Console
 
-    from leukopy.studies.compare import CompareSettings, compare
+    from leukopy.studies.compare import compare
 
-    values = {"recipes": configs, "changes": dict(change(text) for text in changes or []), "split": split}
-    settings = CompareSettings.build(values)
+    settings = given.build(**{"changes": changed} if (changed := read_changes(changes)) else {})
     with progress_bar() as progress:
         shown = Console(stderr=True).is_terminal
         result = compare(settings, out, overwrite=overwrite, progress=progress, show_progress=shown)

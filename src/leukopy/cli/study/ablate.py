@@ -1,4 +1,4 @@
-"""``leukopy patients ablate``."""
+"""``leukopy study ablate``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import Changes, Overwrite, Resume, clash, read_changes
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 
@@ -24,34 +25,36 @@ def ablate(
         typer.Argument(readable=False, help="The table of the patients, or the folder that holds it."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Settings to start from: a recipe, or the run.json of an earlier run.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings to start from: a recipe, or the run.json of an earlier run."),
     ] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that OUT holds.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+    changes: Changes = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Try optimisers, learning rates and decays on the folds of a cohort: balanced accuracy after each epoch.
 
-    A setting is never chosen by this: epochs that are picked on the patients they are scored on flatter, and the table
-    says by how much. Images that cannot be read are listed in `failures.csv` and make the exit code 3. A recipe's
+    No setting is chosen by this: an epoch picked on the patients it is scored on gives optimistic figures, and the
+    table says by how much. Images that cannot be read are listed in `failures.csv` and make the exit code 3. A recipe's
     cohort lies below `LEUKOPY_DATA`. Examples:
 
-        leukopy patients ablate ward/ --out runs/grid --set net.epochs=2
+        leukopy study ablate ward/ --out runs/grid --set net.epochs=2
 
-        leukopy patients ablate --config configs/patients/ablation.yaml --out runs/frozen
+        leukopy study ablate --config configs/patients/ablation.yaml --out runs/frozen
 
-        leukopy patients ablate --config configs/patients/ablation.yaml --out runs/frozen --resume
+        leukopy study ablate --config configs/patients/ablation.yaml --out runs/frozen --resume
 
-        leukopy patients ablate --config configs/patients/seed_resnet18.yaml --out runs/seed
+        leukopy study ablate --config configs/patients/seed_resnet18.yaml --out runs/seed
     """
     from rich.console import Console
 
-    from leukopy.cli.train import change
     from leukopy.patients.workflows.ablate import ablate, read_ablation
 
+    if resume and overwrite:
+        raise clash("--resume", "--overwrite")
     if path is None and config is None:
         raise typer.BadParameter("give the PATH of the patients, or --config with the settings of an earlier run")
-    given = dict(change(text) for text in changes or [])
+    given = read_changes(changes)
     settings = read_ablation(config, given | ({"path": str(path.absolute())} if path else {}))
     with progress_bar() as progress:
         result = ablate(settings, out, resume=resume, overwrite=overwrite, progress=progress)
@@ -66,7 +69,7 @@ def _table(result: AblateResult) -> Table:
     from rich.table import Table
 
     table = Table("setting", title="Balanced accuracy, mean over the folds", caption=RESEARCH_USE_ONLY)
-    for name in ("last epoch", "one epoch for all", "each fold's best (flatters)"):
+    for name in ("last epoch", "one epoch for all", "each fold's best (optimistic)"):
         table.add_column(name, justify="right")
     for row in result.figures:
         one = f"{row.mean_at_one:.3f} ({row.one_epoch})"

@@ -1,0 +1,1 @@
+"""Commands that make models, fit their parts, and show them."""

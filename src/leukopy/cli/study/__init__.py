@@ -1,0 +1,1 @@
+"""Commands that redo the studies, and prepare their data."""
