@@ -26,7 +26,7 @@ from images import jpegs
 from leukopy.core.errors import ImageError
 from leukopy.core.paths import data_folder
 from leukopy.imaging.content import Content, contents, slide_content
-from leukopy.imaging.decode import read_cell
+from leukopy.imaging.decode import read_cell, read_picture
 from leukopy.imaging.overview import overview
 from leukopy.imaging.preprocess import Preprocess
 from results_file import write
@@ -66,12 +66,12 @@ def of_files(files: list[Path]) -> list[Content | None]:
     overviews, sizes, read = [], [], []
     for file in files:
         try:
-            cell = read_cell(file, SPEC)
+            picture = read_picture(file, SPEC.short_side)
         except ImageError:
             read.append(False)
             continue
-        overviews.append(cell.overview)
-        sizes.append((cell.width, cell.height))
+        overviews.append(overview(picture.image))
+        sizes.append((picture.width, picture.height))
         read.append(True)
     found = iter(contents(np.array(overviews), np.array(sizes)))
     return [next(found) if there else None for there in read]
@@ -202,9 +202,9 @@ def speed(scratch: Path) -> dict[str, float]:
     """Milliseconds of one core for a picture, the fastest of some rounds."""
     files, _ = jpegs(scratch)
     data = [file.read_bytes() for file in files[:64]]
-    cells = [read_cell(one, SPEC) for one in data]
-    pictures = [Image.new("RGB", (180, 182), "plum")] * len(data)
-    overviews, sizes = np.stack([one.overview for one in cells]), np.array([(one.width, one.height) for one in cells])
+    pictures = [read_picture(one, SPEC.short_side) for one in data]
+    overviews = np.stack([overview(one.image) for one in pictures])
+    sizes = np.array([(one.width, one.height) for one in pictures])
 
     def measured(work: Callable[[], object]) -> float:
         times = []
@@ -215,8 +215,8 @@ def speed(scratch: Path) -> dict[str, float]:
         return round(min(times) / len(data) * 1000, 3)
 
     return {
-        "read_cell, with the overview": measured(lambda: [read_cell(one, SPEC) for one in data]),
-        "overview": measured(lambda: [overview(one) for one in pictures]),
+        "read_cell": measured(lambda: [read_cell(one, SPEC) for one in data]),
+        "overview": measured(lambda: [overview(one.image) for one in pictures]),
         "contents": measured(lambda: contents(overviews, sizes)),
     }
 

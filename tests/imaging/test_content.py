@@ -13,9 +13,8 @@ from PIL import Image, ImageFilter
 from leukopy.core.errors import ImageError
 from leukopy.imaging import content
 from leukopy.imaging.content import Content, contents, slide_content
-from leukopy.imaging.decode import read_cell
+from leukopy.imaging.decode import read_picture
 from leukopy.imaging.overview import SIDE, overview
-from leukopy.imaging.preprocess import Preprocess
 from leukopy.synthesis import draw_cell
 from leukopy.synthesis.field import draw_field
 from leukopy.taxonomy import FINE
@@ -149,11 +148,10 @@ def test_dark_frames_do_not_make_a_slide_of_fields() -> None:
     assert not slide_content([Content("no_cell", content.DARK, False)] * 50).fields
 
 
-def test_read_cell_gives_the_overview_of_the_whole_picture(tmp_path: Path) -> None:
+def test_the_overview_holds_the_whole_picture() -> None:
     picture = Image.new("RGB", (300, 150), (240, 230, 220))
     picture.paste((90, 40, 140), (0, 0, 75, 150))
-    picture.save(tmp_path / "c.png")
-    found = read_cell(tmp_path / "c.png", Preprocess(size=32)).overview
+    found = overview(picture)
     assert found.shape == (SIDE, SIDE, 3)
     assert (found[:, : SIDE // 4 - 1] == (90, 40, 140)).all()
     assert (found[:, SIDE // 4 + 1 :] == (240, 230, 220)).all()
@@ -178,8 +176,8 @@ def test_real_fields_are_fields(real_data: Path, source: str) -> None:
 
 def _of_file(path: Path) -> Content | None:
     try:
-        read = read_cell(path, Preprocess(size=32))
+        read = read_picture(path, 180)
     except ImageError:  # one of Chula is 8 pixels wide
         return None
-    (found,) = contents(read.overview[None], np.array([[read.width, read.height]]))
+    (found,) = contents(overview(read.image)[None], np.array([[read.width, read.height]]))
     return found

@@ -93,7 +93,8 @@ def test_a_zip_is_known_by_its_bytes() -> None:
 def test_service_files_tables_and_notes_are_passed_over_by_kind() -> None:
     data = zipped(
         ("cells/", b""), ("__MACOSX/cells/._c1.png", b"x"), ("cells/.DS_Store", b"x"), ("c1.png", picture()),
-        ("cells/THUMBS.DB", b"x"), ("@eaDir/c1.png/SYNOPHOTO_THUMB_M.jpg", picture()), ("counts.xlsx", b"PK table"),
+        ("cells/THUMBS.DB", b"x"), ("@eaDir/c1.png/SYNOPHOTO_THUMB_M.jpg", picture()),
+        ("counts.xlsx", zipped(("xl/workbook.xml", b"<x/>"))),
         (r"cells\desktop.ini", b"x"), ("labels.csv", picture()),
     )  # fmt: skip
     taken = found("slide.zip", data)
@@ -102,6 +103,7 @@ def test_service_files_tables_and_notes_are_passed_over_by_kind() -> None:
         "__MACOSX", ".DS_Store", "Thumbs.db", "@eaDir", ".xlsx", "desktop.ini",
     ]  # fmt: skip
     assert found("Thumbs.db", b"x") == [PassedOver("Thumbs.db")]
+    assert found("counts.xlsx", zipped(("xl/workbook.xml", b"<x/>"))) == [PassedOver(".xlsx")]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[Taken]:
     anything else a `Refused`. A zip gives one of these for each of its files, or a single `Refused` for the whole.
     """
     for name, content in uploads:
-        if content.read(4) in ZIP_START:
+        if content.read(4) in ZIP_START and not _document(name):
             content.seek(0)
             yield from _unzip(name, content, limits)
         else:
@@ -121,9 +121,8 @@ def _image(name: str, data: bytes, limits: Limits) -> Taken:
     try:
         facts = check_image(data, name)
     except ImageError as error:
-        suffix = splitext(name)[1].lower()
-        if error.reason == "not_an_image" and suffix in DOCUMENT_SUFFIXES:
-            return PassedOver(suffix)
+        if error.reason == "not_an_image" and (kind := _document(name)):
+            return PassedOver(kind)
         return Refused(name=name, reason=error.reason, message=str(error))
     return NewImage(name, data, facts.width, facts.height, facts.media_type)
 
@@ -162,6 +161,12 @@ def _whole(entries: list[ZipInfo], limits: Limits) -> str | None:
     return None
 
 
+def _document(name: str) -> str:
+    """The suffix of a table or note; empty for another file."""
+    suffix = splitext(name)[1].lower()
+    return suffix if suffix in DOCUMENT_SUFFIXES else ""
+
+
 def _parts(name: str) -> list[str]:
     return re.split(r"[/\\]", name)
 
@@ -179,7 +184,8 @@ def _entry(archive: ZipFile, entry: ZipInfo, limits: Limits, left: int) -> tuple
     if len(data) > most:
         return refused(entry.filename, "too_large" if most == limits.image_bytes else "zip_bomb"), len(data)
     if data.startswith(ZIP_START):
-        return refused(entry.filename, "nested_zip"), len(data)
+        kind = _document(entry.filename)  # those of an office are zips too
+        return PassedOver(kind) if kind else refused(entry.filename, "nested_zip"), len(data)
     return _image(entry.filename, data, limits), len(data)
 
 
