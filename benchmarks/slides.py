@@ -64,13 +64,13 @@ def draw_slide(folder: Path, cells: dict[str, list[Picture]], rng: np.random.Gen
 
 def each(folder: Path, change: Callable[[Image.Image], Image.Image]) -> None:
     for path in folder.iterdir():
-        change(Image.open(path).convert("RGB")).save(path, quality=92)
+        change(Image.open(path).convert("RGB")).save(path, quality=98)
 
 
 def noise(level: float) -> Callable[[Image.Image], Image.Image]:
     rng = np.random.default_rng(int(level))
     return lambda image: Image.fromarray(
-        (level + rng.normal(0, 2, (*image.size[::-1], 3))).clip(0, 255).astype("uint8")
+        (level + rng.uniform(0, 4) + rng.normal(0, 2, (*image.size[::-1], 3))).clip(0, 255).astype("uint8")
     )
 
 
@@ -124,7 +124,7 @@ def odd_names(folder: Path) -> None:
 def half_dark(folder: Path) -> None:
     dark = noise(6)
     for path in sorted(folder.iterdir())[::2]:
-        dark(Image.open(path)).save(path)
+        dark(Image.open(path)).save(path, quality=98)
 
 
 DAMAGE: dict[str, Callable[[Path], None]] = {
