@@ -66,5 +66,25 @@ def test_what_the_documents_make_and_install_exists() -> None:
     assert all((REPOSITORY / path).exists() for path in tests)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_links_of_a_document_lead_to_a_file_and_its_heading(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", document.read_text("utf-8")):
+        if not link.startswith("http"):
+            path, _, heading = link.partition("#")
+            target = document.parent / path if path else document
+            assert target.exists(), link
+            assert not heading or heading in headings(target), link
+
+
+def test_readme_fits_on_few_screens() -> None:
+    assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= 120
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a document."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def split(line: str) -> list[str]:
     return line.removeprefix("$ ").partition(" #")[0].split()
