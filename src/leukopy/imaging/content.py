@@ -7,7 +7,7 @@ of view has its nuclei anywhere, and its red cells are a few pixels of the overv
 
 The limits were set on cells of PBC Barcelona (training), Hopkins and Chula and on fields of BCCD and RBC-12. Of 13,453
 lymphocytosis pictures, all of cells, .19 % are taken for several cells and none for no cell; every group of 50 fields
-is told, and none of 385 slides of cells (``benchmarks/content.py``).
+is told, and none of 383 slides of cells (``benchmarks/content.py``).
 """
 
 from __future__ import annotations
