@@ -10,8 +10,10 @@ demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and sh
 test: .venv/ready  ## all tests; those on real images run where LEUKOPY_DATA says they lie
 	.venv/bin/pytest -n 2
 
-test-quick: .venv/ready  ## for each change, under 2 minutes: without slow tests, real images and browsers
-	.venv/bin/pytest -n 2 -m "not slow and not real_data" --ignore tests/browser
+# Trainings, whole programs, browsers and a second database are left to `make test`, and to whoever changes them.
+NOT_QUICK := browser integration models patients/models patients/training patients/workflows review/api studies training
+test-quick: .venv/ready  ## for each change, under 2 minutes
+	.venv/bin/pytest -n 2 -m "not slow and not real_data" -k "not postgres" $(NOT_QUICK:%=--ignore=tests/%)
 
 test-durations: .venv/ready  ## name the tests that need the mark `slow`: more than 5 s of CPU time
 	.venv/bin/pytest -n 2 -m "not slow" --cpu-durations 5

@@ -55,7 +55,7 @@ def test_a_manifest_in_any_dress(tmp_path: Path, content: str, encoding: str) ->
         (f"{tmp_path}/a.png", "LY", "Müller"),
         (f"{tmp_path}/b.png", None, "007"),
     ]
-    assert [cell.path for cell in list_inputs(tmp_path / "m.csv")] == found["path"].to_list()
+    assert [cell.path for cell in list_inputs(tmp_path / "m.csv").cells] == found["path"].to_list()
 
 
 COUNTS = "patient_id;age;lymphocytes\nA;45;8,2\nB;67;30,1\n"
@@ -111,7 +111,7 @@ def test_a_label_that_is_a_word_for_missing_is_a_label(tmp_path: Path, label: st
 def test_letters_composed_or_not(tmp_path: Path, disk: str, table: str) -> None:
     picture = put(tmp_path / "cells" / f"{disk}.png")
     assert manifest(tmp_path / "cells", f"path\n{table}.png\n")["path"].to_list() == [str(picture)]
-    assert list_inputs(put(tmp_path / "cells" / "l.txt", f"{table}.png\n"))[0].path == str(picture)
+    assert list_inputs(put(tmp_path / "cells" / "l.txt", f"{table}.png\n")).cells[0].path == str(picture)
     put(tmp_path / "cells" / "labels.csv", f"file,label\n{table}.png,neutrophil\n")
     assert open_dataset("chula", tmp_path / "cells")["path"].to_list() == [str(picture)]
     found = cohort(tmp_path / "ward", f"patient_id,age,lymphocytes\n{table},45,8.2\nB,67,30\n", (disk, "B"))
@@ -157,7 +157,7 @@ def test_paths_of_windows(tmp_path: Path, path: str) -> None:
     found = manifest(tmp_path / "lab", f"path,label\n{path},LY\n")
     assert found["path"].to_list() == [picture]
     assert "\\" not in found["cell_id"][0]
-    assert list_inputs(put(tmp_path / "lab" / "l.txt", f'"{path}"\r\n', "utf-16"))[0].path == picture
+    assert list_inputs(put(tmp_path / "lab" / "l.txt", f'"{path}"\r\n', "utf-16")).cells[0].path == picture
     table = put(tmp_path / "lab" / "p.csv", "patient_id,age,lymphocytes\nA,1,2\n")
     cells = put(tmp_path / "lab" / "c.csv", f"patient_id,path\nA,{path}\n")
     assert open_cohort(table, cells=cells).cells["path"].to_list() == [picture]
@@ -283,7 +283,7 @@ def test_a_ward_with_a_workbook_only_is_told_what_to_do(tmp_path: Path, name: st
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_a_list_in_any_dress(tmp_path: Path, encoding: str) -> None:
     put(tmp_path / "é 1.png")
-    found = list_inputs(put(tmp_path / "l.txt", '\r\né 1.png \r\n\r\n"b.png"\r\n', encoding))
+    found = list_inputs(put(tmp_path / "l.txt", '\r\né 1.png \r\n\r\n"b.png"\r\n', encoding)).cells
     assert [(cell.cell_id, cell.path) for cell in found] == [
         ("é 1.png", f"{tmp_path}/é 1.png"),
         ("b.png", f"{tmp_path}/b.png"),
@@ -292,7 +292,7 @@ def test_a_list_in_any_dress(tmp_path: Path, encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
 def test_a_table_that_excel_saved_as_text_is_a_manifest(tmp_path: Path, encoding: str) -> None:
-    cells = list_inputs(put(tmp_path / "m.txt", "Path\tLabel\na.png\tLY\nö.png\tMO\n", encoding))
+    cells = list_inputs(put(tmp_path / "m.txt", "Path\tLabel\na.png\tLY\nö.png\tMO\n", encoding)).cells
     assert [cell.path for cell in cells] == [f"{tmp_path}/a.png", f"{tmp_path}/ö.png"]
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, open_bundle
 from leukopy.network.outputs import with_class_activation
-from leukopy.taxonomy import FINE, fine_members
+from leukopy.taxonomy import fine_members
+from support.colour_model import class_colours as colours_of_classes
 from support.training_run import SIDE, write_run
 
 
@@ -30,13 +31,9 @@ def bundle(plain_bundle: Bundle, build_bundle: Callable[..., Path], tmp_path_fac
 
 
 @pytest.fixture(scope="session")
-def class_colours(colour_model, tmp_path_factory) -> NDArray[np.uint8]:
+def class_colours() -> NDArray[np.uint8]:
     """The colour of each fine class for that network, (11, 3)."""
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("colours")
-    drawn = [colour_model.draw(folder / f"{cell.code}.png", cell.code) for cell in FINE]
-    return np.array([np.asarray(Image.open(path))[0, 0] for path in drawn])
+    return colours_of_classes().astype(np.uint8)
 
 
 @pytest.fixture(scope="session")
