@@ -117,10 +117,10 @@ def prepare(settings: ReviewSettings, scratch: Path, given: argparse.Namespace) 
         readers = users[1:]
         for number in range(given.cases):
             import_as_case(store, readers[number % given.readers], CaseDraft(slide=f"S{number}"), result)
-        cases = store.search(users[0], CaseSearch()).cases
+        cases = store.cases.search(users[0], CaseSearch()).cases
         whose = {reader.name: cases[number % given.cases].id for number, reader in enumerate(readers)}
         for name, case in whose.items():
-            store.share_case(users[0], case, name)
+            store.cases.share(users[0], case, name)
     return whose
 
 
@@ -162,7 +162,7 @@ def lost(settings: ReviewSettings, acknowledged: list[Acknowledged]) -> dict[str
         for one in acknowledged:
             by_cell.setdefault((one.case, one.cell), []).append(one)
         missed = {"in the cells": 0, "in the audit": 0, "in the audit beyond those acknowledged": 0}
-        for case in store.search(ada, CaseSearch()).cases:
+        for case in store.cases.search(ada, CaseSearch()).cases:
             entries = {
                 entry.detail["version"]: (entry.user, entry.detail["moves"])
                 for entry in store.history(ada, case.id)

@@ -70,7 +70,7 @@ def expected(result: Path) -> Answers:
 
 def slide_of(store: Store, case_id: str) -> SlideDistance | None:
     """How far the station says that the slide is from what the model has learnt."""
-    found = store.case(store.single_user(), case_id).slide_check
+    found = store.cases.get(store.single_user(), case_id).slide_check
     return found and SlideDistance(found.distance, found.nearest, found.cells)
 
 
@@ -83,7 +83,7 @@ def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
     settings = ReviewSettings(folder=tmp_path / "station")
     store = Store.open(settings)
     user = store.single_user()
-    case = store.open_case(user, CaseDraft(slide="drawn"))
+    case = store.cases.open(user, CaseDraft(slide="drawn"))
     uploads = [Upload(path.name, BytesIO(path.read_bytes())) for path in sorted(slide.iterdir())]
     taken = keep(store, user, case.id, unpack(uploads, settings.limits))
     assert (taken.added, [one.reason for one in taken.refused]) == (22, ["not_an_image"])
@@ -103,7 +103,7 @@ def test_an_imported_analysis_says_the_same(result, tmp_path):
     user = store.single_user()
     taken = import_as_case(store, user, CaseDraft(slide="drawn"), result)
     assert taken.added == 22
-    (case,) = store.search(user, CaseSearch()).cases
+    (case,) = store.cases.search(user, CaseSearch()).cases
     found = answers(store, case.id)
     assert slide_of(store, case.id) == slide_of_run(result)
     store.close()

@@ -36,7 +36,7 @@ class Bench:
 
     def queue(self, images: int) -> Job:
         """A case with so many images, whose analysis waits."""
-        case = self.store.open_case(self.user, CaseDraft(slide="S1"))
+        case = self.store.cases.open(self.user, CaseDraft(slide="S1"))
         pictures = [
             NewImage(f"c{number}.png", self._picture(CODES[number % 3]), 64, 64, "image/png")
             for number in range(images)

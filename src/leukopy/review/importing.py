@@ -47,7 +47,7 @@ def import_as_case(store: Store, user: User, draft: CaseDraft, folder: Path) -> 
         InputError: as `import_analysis`.
     """
     run, tables = _run(folder), _tables(folder)
-    return _add(store, user, store.open_case(user, draft).id, run, *tables)
+    return _add(store, user, store.cases.open(user, draft).id, run, *tables)
 
 
 def _add(

@@ -49,7 +49,7 @@ class Station:
 
     def draft(self, user: User | None = None, **values: object) -> Case:
         """An empty case of the reader's."""
-        return self.store.open_case(user or self.reader, CaseDraft.model_validate({"slide": "S1", **values}))
+        return self.store.cases.open(user or self.reader, CaseDraft.model_validate({"slide": "S1", **values}))
 
     def add(self, case: Case, names: Sequence[str], user: User | None = None) -> int:
         """Add a picture for each name; each has other bytes."""
@@ -61,7 +61,7 @@ class Station:
         case = self.draft(user, **values)
         self.add(case, [f"c{number}.png" for number in range(1, cells + 1)], user)
         self.classify(case)
-        return self.store.case(user or self.reader, case.id)
+        return self.store.cases.get(user or self.reader, case.id)
 
     def classify(self, case: Case) -> int:
         """Let the model speak of all images that wait for it."""
@@ -80,7 +80,7 @@ class Station:
 
     def content(self, case: Case) -> SignedContent:
         """What would be signed of a case as it is now."""
-        case = self.store.case(self.administrator, case.id)
+        case = self.store.cases.get(self.administrator, case.id)
         return SignedContent(
             case=case.model_copy(update={"signatures": ()}),
             differential=DifferentialView(

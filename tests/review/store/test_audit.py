@@ -27,13 +27,13 @@ def numbers(station) -> list[int]:
 def test_every_change_is_told_with_who_and_what(station):
     case = station.classified()
     store = station.store
-    store.share_case(station.reader, case.id, "eve")
+    store.cases.share(station.reader, case.id, "eve")
     station.correct(station.stranger, case, (1, "LY"), (2, "MO"))
     store.undo(station.stranger, case.id)
     store.redo(station.stranger, case.id)
     store.comment(station.reader, case.id, 3, CellComment(version=1, comment="secret"))
-    case = store.change_case(
-        station.reader, case.id, CaseChange(version=store.case(station.reader, case.id).version, age=3)
+    case = store.cases.change(
+        station.reader, case.id, CaseChange(version=store.cases.get(station.reader, case.id).version, age=3)
     )
     case = store.mark_reviewed(station.reader, case.id, case.version)
     case = store.sign(station.reviewer, case.id, case.version, station.content(case))
@@ -82,8 +82,8 @@ def test_no_patient_data_is_in_the_log(station):
     station.classify(case)
     station.store.finish_job(job.id, JobState.FAILED, word)
     station.store.comment(station.reader, case.id, 1, CellComment(version=1, comment=word))
-    case = station.store.case(station.reader, case.id)
-    case = station.store.change_case(
+    case = station.store.cases.get(station.reader, case.id)
+    case = station.store.cases.change(
         station.reader, case.id, CaseChange(version=case.version, patient=word * 2, age=77.5)
     )
     case = station.store.mark_reviewed(station.reader, case.id, case.version)
@@ -216,7 +216,7 @@ def test_an_entry_is_written_with_its_change_or_not_at_all(logged, monkeypatch):
     monkeypatch.setattr(audit, "entry_hash", broken)
     with pytest.raises(RuntimeError):
         logged.correct(logged.reader, case, (1, "LY"))
-    assert logged.store.case(logged.reader, case.id) == case
+    assert logged.store.cases.get(logged.reader, case.id) == case
     assert numbers(logged) == before
 
 

@@ -34,7 +34,7 @@ def worked(station):
     waiting = station.draft(station.stranger)
     station.add(waiting, ["late"], station.stranger)
     station.store.start_job(station.stranger, waiting.id)
-    station.store.share_case(station.stranger, waiting.id, "ron")
+    station.store.cases.share(station.stranger, waiting.id, "ron")
     station.store.start_session(station.reader)
     return station
 
@@ -69,7 +69,7 @@ def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
         if image.is_file():
             assert restored.images.read(image.name) == image.read_bytes()
     assert restored.check_password("ron", PASSWORD) == worked.reader
-    case = restored.search(worked.reader, CaseSearch(text="zoé")).cases[0]
+    case = restored.cases.search(worked.reader, CaseSearch(text="zoé")).cases[0]
     restored.undo(worked.reader, case.id)
     assert restored.verify_audit().intact
     restored.close()

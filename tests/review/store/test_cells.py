@@ -42,14 +42,14 @@ def test_identical_pictures_are_two_cells_with_one_file(station):
 def test_the_same_upload_again_adds_nothing(station):
     case, images = station.draft(), [picture("a.png"), picture("a.png"), picture("a.png", b"other")]
     assert station.store.add_images(station.reader, case.id, images) == 2
-    version = station.store.case(station.reader, case.id).version
+    version = station.store.cases.get(station.reader, case.id).version
     assert station.store.add_images(station.reader, case.id, images) == 0
-    assert station.store.case(station.reader, case.id).version == version
+    assert station.store.cases.get(station.reader, case.id).version == version
     refused = [Refused(name="x.svg", reason="not_an_image", message="x.svg: not an image")]
     for _ in range(2):
         station.store.add_failures(station.reader, case.id, refused)
     assert station.store.failures(station.reader, case.id) == tuple(refused)
-    assert station.store.case(station.reader, case.id).failures == 1
+    assert station.store.cases.get(station.reader, case.id).failures == 1
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "nul\0name", "half\udc80pair", "é" * 5000, "'; DROP TABLE cells"])
@@ -93,7 +93,7 @@ def test_a_cell_that_the_model_does_not_know_is_unidentified(station):
     cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
     assert [cells[number].code for number in (1, 2)] == ["UNIDENTIFIED", said.cells["fine"][1]]
     assert cells[1].model_code == "UNIDENTIFIED"
-    assert station.store.case(station.reader, case.id).corrected == 0
+    assert station.store.cases.get(station.reader, case.id).corrected == 0
 
 
 def test_predictions_twice_change_nothing(station):
@@ -101,11 +101,11 @@ def test_predictions_twice_change_nothing(station):
     station.add(case, ["a", "b", "c"])
     assert station.store.write_predictions(case.id, predictions([1, 2]), MODEL) == 2
     station.correct(station.reader, case, (1, "PLT"))
-    before = station.store.cells(station.reader, case.id), station.store.case(station.reader, case.id)
+    before = station.store.cells(station.reader, case.id), station.store.cases.get(station.reader, case.id)
     assert station.store.write_predictions(case.id, predictions([1, 2]), MODEL) == 0
-    assert (station.store.cells(station.reader, case.id), station.store.case(station.reader, case.id)) == before
+    assert (station.store.cells(station.reader, case.id), station.store.cases.get(station.reader, case.id)) == before
     assert station.store.write_predictions(case.id, predictions([2, 3]), MODEL) == 1
-    assert station.store.case(station.reader, case.id).cells == 3
+    assert station.store.cases.get(station.reader, case.id).cells == 3
 
 
 def write(station, case, first, last, appearance):
@@ -126,7 +126,7 @@ def test_a_slide_is_judged_by_all_its_cells_each_counted_once(station):
     station.add(case, [f"c{number}.png" for number in range(1, 41)])
 
     def found():
-        return station.store.case(station.reader, case.id).slide_check
+        return station.store.cases.get(station.reader, case.id).slide_check
 
     write(station, case, 1, 10, 9)
     assert found() is None  # of so few cells nothing is said
@@ -142,7 +142,7 @@ def test_from_how_many_cells_the_classes_of_a_slide_were_found_again_is_kept(sta
     station.add(case, [f"c{number}.png" for number in range(1, 41)])
 
     def found():
-        return station.store.case(station.reader, case.id).slide_check
+        return station.store.cases.get(station.reader, case.id).slide_check
 
     station.store.note_classes(case.id, 31)
     assert found() is None  # before a cell is looked at
@@ -160,11 +160,11 @@ def test_what_is_known_of_a_slide_from_more_cells_stands(station):
     far, near = SlideDistance(2.5, "elsewhere", 100), SlideDistance(0.4, "here", 30)
     case = station.draft()
     station.store.note_slide(case.id, far)
-    assert station.store.case(station.reader, case.id).slide_check is None  # a case without a cell
+    assert station.store.cases.get(station.reader, case.id).slide_check is None  # a case without a cell
     case = station.classified()
     for later in (far, near, far):
         station.store.note_slide(case.id, later)
-        after = station.store.case(station.reader, case.id)
+        after = station.store.cases.get(station.reader, case.id)
         assert after.slide_check == SlideView(distance=2.5, nearest="elsewhere", cells=100, strange=True)
         assert after.version == case.version + 1
     assert station.store.signed_content(station.reader, station.signed().id).case.slide_check is None
@@ -179,7 +179,7 @@ def test_an_image_that_the_model_cannot_read_is_a_failure_with_its_reason(statio
     assert station.store.failures(station.reader, case.id) == (
         Refused(name="b", reason="truncated", message="the file ends too early"),
     )
-    after = station.store.case(station.reader, case.id)
+    after = station.store.cases.get(station.reader, case.id)
     assert (after.cells, after.failures) == (1, 1)
     assert station.store.pending_images(case.id) == []
     with pytest.raises(NotFound):
@@ -218,7 +218,7 @@ def test_new_images_bring_a_reviewed_case_back_to_draft_and_a_signed_one_refuses
     case = station.classified()
     station.store.mark_reviewed(station.reader, case.id, case.version)
     station.add(case, ["new"])
-    assert station.store.case(station.reader, case.id).status is Status.DRAFT
+    assert station.store.cases.get(station.reader, case.id).status is Status.DRAFT
     signed = station.signed()
     for refused in (
         lambda: station.add(signed, ["new"]),

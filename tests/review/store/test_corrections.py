@@ -26,7 +26,7 @@ def codes(station, case) -> dict[int, str]:
 def case(station):
     """Six cells, SNE LY MO EO BNE BA, of the reader's, shared with the stranger."""
     case = station.classified()
-    return station.store.share_case(station.reader, case.id, "eve")
+    return station.store.cases.share(station.reader, case.id, "eve")
 
 
 def test_a_gesture_changes_its_cells_and_nothing_else(station, case):
@@ -37,7 +37,7 @@ def test_a_gesture_changes_its_cells_and_nothing_else(station, case):
     ]
     assert codes(station, case) == {1: "LY", 2: "LY", 3: "UNIDENTIFIED", 4: "EO", 5: "BNE", 6: "BA"}
     assert changed.cells == tuple(station.cell(case, number) for number in (1, 3))
-    assert changed.case == station.store.case(station.reader, case.id)
+    assert changed.case == station.store.cases.get(station.reader, case.id)
     assert (changed.case.corrected, changed.case.version) == (2, case.version + 1)
     assert (changed.can_undo, changed.can_redo) == (True, False)
 
@@ -70,7 +70,7 @@ def test_a_stale_cell_refuses_the_whole_gesture_and_shows_the_cell_as_it_is(stat
 def test_a_gesture_that_is_partly_wrong_changes_nothing(station, case, moves, error):
     with pytest.raises(error):
         station.store.correct(station.reader, case.id, changes(*moves))
-    assert station.store.case(station.reader, case.id) == case
+    assert station.store.cases.get(station.reader, case.id) == case
     assert codes(station, case)[1] == "SNE"
 
 
@@ -100,7 +100,7 @@ def test_undo_and_redo_go_back_and_forth_in_order(station, case):
     ]
     with pytest.raises(NotAllowed, match="nothing to redo"):
         [store.redo(station.reader, case.id) for _ in range(2)]
-    assert store.case(station.reader, case.id).corrected == 2
+    assert store.cases.get(station.reader, case.id).corrected == 2
 
 
 def test_a_new_gesture_ends_redo(station, case):
@@ -213,7 +213,7 @@ def test_nothing_is_lost_where_many_readers_correct_many_cases_at_once(station):
     told = [entry for case in cases for entry in station.store.history(users[0], case.id)]
     assert acknowledged == moved == sum(entry.action == "cells.corrected" for entry in told) > 0
     for case in cases:
-        now = station.store.case(users[0], case.id)
+        now = station.store.cases.get(users[0], case.id)
         cells = station.store.cells(users[0], case.id)
         assert now.corrected == sum(cell.code != cell.model_code for cell in cells)
     assert station.store.verify_audit().intact

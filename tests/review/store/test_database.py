@@ -81,7 +81,7 @@ def test_cases_of_before_the_check_of_slides_are_kept(tmp_path):
         db.execute(sa.text(f"INSERT INTO cases ({columns}) VALUES ({values})"), there)
     database.close()
     store = Store.open(settings, quick_passwords())
-    case = store.case(store.single_user(), there["id"])
+    case = store.cases.get(store.single_user(), there["id"])
     assert (case.slide, case.version, case.slide_check) == ("S1", 3, None)
     store.close()
 

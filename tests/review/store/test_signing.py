@@ -50,11 +50,11 @@ def test_each_step_is_possible_where_it_should_be_and_refused_elsewhere(station,
         if step in AFTER[status]:
             after = take(station, case)
             assert (after.status, after.version) == (AFTER[status][step], case.version + 1)
-            assert after == station.store.case(station.reader, case.id)
+            assert after == station.store.cases.get(station.reader, case.id)
         else:
             with pytest.raises(NotAllowed, match=status.value):
                 take(station, case)
-            assert station.store.case(station.reader, case.id) == case
+            assert station.store.cases.get(station.reader, case.id) == case
 
 
 @pytest.mark.parametrize("step", list(STEPS))
@@ -87,12 +87,12 @@ def test_a_case_without_cells_or_with_images_that_wait_is_not_reviewed(station):
         station.store.mark_reviewed(station.reader, case.id, case.version)
     case = station.classified()
     station.add(case, ["late"])
-    case = station.store.case(station.reader, case.id)
+    case = station.store.cases.get(station.reader, case.id)
     with pytest.raises(NotAllowed, match="1 images wait"):
         station.store.mark_reviewed(station.reader, case.id, case.version)
     case = brought_to(station, Status.AMENDING)
     station.add(case, ["late"])
-    case = station.store.case(station.reader, case.id)
+    case = station.store.cases.get(station.reader, case.id)
     with pytest.raises(NotAllowed, match="1 images wait"):
         STEPS["sign"](station, case)
 
@@ -101,7 +101,7 @@ def test_a_case_without_cells_or_with_images_that_wait_is_not_reviewed(station):
 def test_after_signing_nothing_changes(station, status):
     case = station.classified()
     station.correct(station.reader, case, (1, "LY"))
-    case = station.store.case(station.reader, case.id)
+    case = station.store.cases.get(station.reader, case.id)
     for step in PATH[status]:
         case = STEPS[step](station, case)
     store, user, version = station.store, station.reader, station.cell(case, 1).version
@@ -111,19 +111,19 @@ def test_after_signing_nothing_changes(station, status):
         lambda: store.undo(user, case.id),
         lambda: store.redo(user, case.id),
         lambda: store.comment(user, case.id, 1, CellComment(version=version, comment="late")),
-        lambda: store.change_case(user, case.id, CaseChange(version=case.version, leukocytes=99)),
+        lambda: store.cases.change(user, case.id, CaseChange(version=case.version, leukocytes=99)),
         lambda: station.add(case, ["late"]),
         lambda: store.start_job(user, case.id),
     ):
         with pytest.raises(NotAllowed, match="signed"):
             change()
-    assert store.case(user, case.id) == case
+    assert store.cases.get(user, case.id) == case
 
 
 def test_what_was_signed_before_is_not_undone_in_an_amendment(station):
     case = station.classified()
     station.correct(station.reader, case, (1, "LY"))
-    case = station.store.case(station.reader, case.id)
+    case = station.store.cases.get(station.reader, case.id)
     for step in ("review", "sign", "amend"):
         case = STEPS[step](station, case)
     assert station.store.undo_state(station.reader, case.id) == (False, False)
@@ -133,7 +133,7 @@ def test_what_was_signed_before_is_not_undone_in_an_amendment(station):
 
 def test_every_revision_is_kept_with_its_signatures(station):
     case = station.classified()
-    first = station.content(station.store.case(station.reader, case.id))
+    first = station.content(station.store.cases.get(station.reader, case.id))
     case = STEPS["second"](station, STEPS["sign"](station, STEPS["review"](station, case)))
     case = STEPS["amend"](station, case)
     assert (case.revision, case.amendment_reason) == (2, "missed blast")
@@ -185,7 +185,7 @@ def test_content_that_is_not_what_is_stored_is_not_signed(station, forge):
     case = brought_to(station, Status.REVIEWED)
     with pytest.raises(Conflict, match="not what is stored"):
         station.store.sign(station.reviewer, case.id, case.version, forge(station.content(case)))
-    assert station.store.case(station.reader, case.id) == case
+    assert station.store.cases.get(station.reader, case.id) == case
 
 
 def test_signed_content_that_was_changed_in_the_database_is_not_shown_and_is_found(station):

@@ -38,31 +38,31 @@ class ShareWith(Settings):
 @router.post("/cases", status_code=201)
 def open_case(draft: CaseDraft, user: Reader, here: StationDep) -> Case:
     """Open a case."""
-    return here.store.open_case(user, draft)
+    return here.store.cases.open(user, draft)
 
 
 @router.post("/cases/search")
 def search(wanted: CaseSearch, user: Reader, here: StationDep) -> CasePage:
     """The cases that the user may see; asked for in a body, since a patient's name never stands in an address."""
-    return here.store.search(user, wanted)
+    return here.store.cases.search(user, wanted)
 
 
 @router.get("/cases/{case_id}")
 def case(case_id: Id, user: Reader, here: StationDep) -> Case:
     """One case."""
-    return here.store.case(user, case_id)
+    return here.store.cases.get(user, case_id)
 
 
 @router.patch("/cases/{case_id}")
 def change_case(case_id: Id, change: CaseChange, user: Reader, here: StationDep) -> Case:
     """Give some fields other values."""
-    return here.store.change_case(user, case_id, change)
+    return here.store.cases.change(user, case_id, change)
 
 
 @router.post("/cases/{case_id}/share")
 def share(case_id: Id, whom: ShareWith, user: Reader, here: StationDep) -> Case:
     """Let another user work on a case."""
-    return here.store.share_case(user, case_id, whom.name)
+    return here.store.cases.share(user, case_id, whom.name)
 
 
 @router.post("/cases/{case_id}/reviewed")

@@ -48,7 +48,7 @@ PICTURE: dict[int | str, dict[str, object]] = {
 @router.get("/cases/{case_id}/cells")
 def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
-    case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
+    case, cells = here.store.cases.get(user, case_id), here.store.cells(user, case_id)
     undo = here.store.undo_state(user, case_id)
     return CellList(
         case=case,
@@ -63,14 +63,14 @@ def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) ->
 @router.get("/cases/{case_id}/differential")
 def differential(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> DifferentialView:
     """The count as it stands."""
-    return count(here, user, here.store.case(user, case_id), here.store.cells(user, case_id), tongue)
+    return count(here, user, here.store.cases.get(user, case_id), here.store.cells(user, case_id), tongue)
 
 
 @router.get("/cases/{case_id}/patient")
 def patient(case_id: Id, user: Reader, here: StationDep) -> PatientView:
     """Reactive or tumoral lymphocytosis, where age, count and lymphocytes are known."""
     try:
-        return judged(here, user, here.store.case(user, case_id), here.store.cells(user, case_id))
+        return judged(here, user, here.store.cases.get(user, case_id), here.store.cells(user, case_id))
     except InputError as error:
         raise NotAllowed(str(error)) from error
 

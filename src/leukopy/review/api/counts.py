@@ -55,7 +55,7 @@ def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> P
 
 def content_of(here: Station, user: User, case_id: str) -> SignedContent:
     """What a signature on a case as it stands would be given for."""
-    case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
+    case, cells = here.store.cases.get(user, case_id), here.store.cells(user, case_id)
     classes = here.store.classes(user)
     try:
         patient = judged(here, user, case, cells)

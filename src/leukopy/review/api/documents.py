@@ -30,7 +30,7 @@ def chosen(
     case_id: Id, user: Reader, here: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> Revision:
     """The named revision, else the last signed one, else the case as it stands."""
-    case = here.store.case(user, case_id)
+    case = here.store.cases.get(user, case_id)
     preliminary = revision is None and not case.signatures
     content = content_of(here, user, case_id) if preliminary else here.store.signed_content(user, case_id, revision)
     return Revision(content, case.signatures, here.settings.laboratory, preliminary)

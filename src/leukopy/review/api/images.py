@@ -50,7 +50,7 @@ class ImportFrom(Settings):
 @router.post("/cases/{case_id}/images", openapi_extra=_FILES)
 async def upload(case_id: Id, request: Request, user: Reader, here: StationDep) -> UploadResult:
     """Add images, or zips of images. The body is read only once the user is known and the case is theirs."""
-    await run_in_threadpool(here.store.case, user, case_id)
+    await run_in_threadpool(here.store.cases.get, user, case_id)
     async with request.form(max_files=here.settings.limits.zip_entries, max_fields=0) as form:
         return await run_in_threadpool(_take, here, user, case_id, _files(form))
 

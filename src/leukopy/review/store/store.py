@@ -13,7 +13,6 @@ from leukopy.review import records as r
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import (
     audit,
-    cases,
     cells,
     classes,
     corrections,
@@ -26,6 +25,7 @@ from leukopy.review.store import (
     verification,
 )
 from leukopy.review.store.access import get_case
+from leukopy.review.store.cases import CaseStore
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
 from leukopy.slides.laboratory_check import SlideDistance
@@ -45,6 +45,7 @@ class Store:
         self.database = database
         self.images = ImageStore(settings.folder / IMAGES)
         self.passwords = passwords
+        self.cases = CaseStore(database)
 
     @classmethod
     def open(cls, settings: ReviewSettings, passwords: users.Passwords | None = None) -> Self:
@@ -68,33 +69,6 @@ class Store:
     def close(self) -> None:
         """End all connections."""
         self.database.close()
-
-    # Cases
-
-    def open_case(self, user: r.User, draft: r.CaseDraft) -> r.Case:
-        """Open a case; it belongs to the user."""
-        with self.database.write() as db:
-            return cases.new_case(db, user, draft)
-
-    def case(self, user: r.User, case_id: str) -> r.Case:
-        """A case that the user may see."""
-        with self.database.read() as db:
-            return cases.record(db, get_case(db, user, case_id))
-
-    def search(self, user: r.User, wanted: r.CaseSearch) -> r.CasePage:
-        """The cases that a user may see, latest change first; each word of the text must stand in them."""
-        with self.database.read() as db:
-            return cases.search(db, user, wanted)
-
-    def change_case(self, user: r.User, case_id: str, change: r.CaseChange) -> r.Case:
-        """Give a case other values; a field that is given as None is emptied."""
-        with self.database.write() as db:
-            return cases.change_case(db, user, case_id, change)
-
-    def share_case(self, user: r.User, case_id: str, with_name: str) -> r.Case:
-        """Let another user work on a case."""
-        with self.database.write() as db:
-            return cases.share_case(db, user, case_id, with_name)
 
     # Cells
 
