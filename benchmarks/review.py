@@ -172,7 +172,7 @@ def lost(settings: ReviewSettings, acknowledged: list[Acknowledged]) -> dict[str
             expected = {one.case_version: (one.reader, [[one.cell, one.before, one.after]]) for one in of_case}
             missed["in the audit"] += sum(entries.get(version) != said for version, said in expected.items())
             missed["in the audit beyond those acknowledged"] += len(entries.keys() - expected.keys())
-            for cell in store.cells(ada, case.id):
+            for cell in store.cells.all(ada, case.id):
                 said = sorted(by_cell.get((case.id, cell.id), []), key=lambda one: one.version)
                 # Each made exactly one version, on the class that the one before it had left.
                 chain = [(cell.model_code, 1), *((one.after, one.version) for one in said)]

@@ -40,7 +40,7 @@ Answers = dict[str, tuple[str, float, dict[str, float], tuple[str, ...], str, di
 def answers(store: Store, case_id: str) -> Answers:
     """Class, its probability, all probabilities, flags, words and attributes of each cell, by name."""
     user = store.single_user()
-    details = [store.cell_detail(user, case_id, cell.id) for cell in store.cells(user, case_id)]
+    details = [store.cells.detail(user, case_id, cell.id) for cell in store.cells.all(user, case_id)]
     return {
         one.name: (
             one.code, one.confidence, one.probabilities, one.flags, one.why,

@@ -55,15 +55,15 @@ def _add(
 ) -> UploadResult:
     limits = store.settings.limits
     result = keep(store, user, case_id, _images(rows, limits))
-    numbers = {(image.name, image.digest): str(image.cell) for image in store.pending_images(case_id)}
+    numbers = {(image.name, image.digest): str(image.cell) for image in store.predictions.pending(case_id)}
     known = [numbers.get((shown(name), digest)) for name, digest in rows.select("cell_id", "digest").iter_rows()]
     cells = rows.with_columns(pl.Series("cell_id", known, pl.String)).filter(pl.col("cell_id").is_not_null())
-    store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
+    store.predictions.write(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
     if run.slide is not None:
-        store.note_slide(case_id, run.slide)
+        store.predictions.set_slide_distance(case_id, run.slide)
     if run.cells_used is not None:
-        store.note_classes(case_id, run.cells_used)
-    store.add_failures(user, case_id, failures)
+        store.predictions.set_cells_used(case_id, run.cells_used)
+    store.cells.add_failures(user, case_id, failures)
     return UploadResult(added=result.added, refused=(*result.refused, *failures))
 
 

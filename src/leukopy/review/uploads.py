@@ -105,13 +105,13 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
             continue
         images.append(one)
         if len(images) >= _KEPT or sum(len(image.data) for image in images) >= _KEPT_BYTES:
-            added += store.add_images(user, case_id, images)
+            added += store.cells.add_images(user, case_id, images)
             images = []
     if images:
-        added += store.add_images(user, case_id, images)
+        added += store.cells.add_images(user, case_id, images)
     if refusals:
-        store.add_failures(user, case_id, refusals)
-    return UploadResult(added=added, refused=tuple(refusals), passed_over=dict(passed_over))
+        store.cells.add_failures(user, case_id, refusals)
+    return UploadResult(added=added, refused=tuple(refusals))
 
 
 def _image(name: str, data: bytes, limits: Limits) -> Taken:

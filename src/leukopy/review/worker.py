@@ -90,21 +90,22 @@ class Worker:
         # One core is left for those who read meanwhile; the results do not depend on it.
         classifier = Classifier.open(self._settings.model, max(1, cpu_count() - 1))
         model = ModelFacts(classifier.card.name, classifier.card.model.sha256)
-        waiting = self._store.pending_images(job.case_id)
+        waiting = self._store.predictions.pending(job.case_id)
         self._done = job.total - len(waiting)
-        everything = [
-            CellInput(digest, str(self._store.images.path(digest))) for digest in self._store.digests(job.case_id)
+        slide = [
+            CellInput(digest, str(self._store.images.path(digest)))
+            for digest in self._store.predictions.digests(job.case_id)
         ]
-        slide = classifier.slide(everything)
+        survey = classifier.survey(slide)
         for begin in range(0, len(waiting), IMAGES):
             if self._stopping.is_set() or gone.is_set():
                 return False
             some = waiting[begin : begin + IMAGES]
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
-            for predictions in slide.rows(cells):
-                self._store.write_predictions(job.case_id, predictions, model, classifier.card.slide_check)
-            if slide.survey.cells_used is not None:
-                self._store.note_classes(job.case_id, slide.survey.cells_used)
+            for predictions in classifier.stream(cells, survey):
+                self._store.predictions.write(job.case_id, predictions, model, classifier.card.slide_check)
+            if survey.cells_used is not None:
+                self._store.predictions.set_cells_used(job.case_id, survey.cells_used)
             self._done += len(some)
             if not self._store.progress(job.id, self._done, job.total):
                 return False

@@ -54,7 +54,7 @@ class Station:
     def add(self, case: Case, names: Sequence[str], user: User | None = None) -> int:
         """Add a picture for each name; each has other bytes."""
         images = [NewImage(name, f"picture of {name}".encode(), 64, 48, "image/png") for name in names]
-        return self.store.add_images(user or self.reader, case.id, images)
+        return self.store.cells.add_images(user or self.reader, case.id, images)
 
     def classified(self, cells: int = 6, user: User | None = None, **values: object) -> Case:
         """A case whose cell n has class ``CODES[n - 1]`` (and so on in turn), less and less certain."""
@@ -65,16 +65,16 @@ class Station:
 
     def classify(self, case: Case) -> int:
         """Let the model speak of all images that wait for it."""
-        waiting = [image.cell for image in self.store.pending_images(case.id)]
-        return self.store.write_predictions(case.id, predictions(waiting), MODEL)
+        waiting = [image.cell for image in self.store.predictions.pending(case.id)]
+        return self.store.predictions.write(case.id, predictions(waiting), MODEL)
 
     def cell(self, case: Case, number: int) -> CellRow:
         """A cell as it is now."""
-        return next(cell for cell in self.store.cells(self.administrator, case.id) if cell.id == number)
+        return next(cell for cell in self.store.cells.all(self.administrator, case.id) if cell.id == number)
 
     def correct(self, user: User, case: Case, *moves: tuple[int, str]) -> CorrectionOutcome:
         """Give cells other classes, knowing them as they are now."""
-        now = {cell.id: cell.version for cell in self.store.cells(self.administrator, case.id)}
+        now = {cell.id: cell.version for cell in self.store.cells.all(self.administrator, case.id)}
         changes = tuple(Correction(cell=number, version=now[number], code=code) for number, code in moves)
         return self.store.correct(user, case.id, Corrections(changes=changes))
 
@@ -87,7 +87,7 @@ class Station:
                 cells=case.cells, leukocytes=case.cells, target=100, lines=(), beside=(), outside=(), notes=(),
                 reference_name="adults",
             ),
-            cells=self.store.cells(self.administrator, case.id),
+            cells=self.store.cells.all(self.administrator, case.id),
             agreement=AgreementView(
                 cases=1, cells=case.cells, raw=1.0, raw_low=0.9, raw_high=1.0, kappa=1.0, kappa_low=0.9,
                 kappa_high=1.0, classes=(), confusion=(),

@@ -76,7 +76,7 @@ def test_no_patient_data_is_in_the_log(station):
     word = "Xanthippe"
     case = station.draft(slide=word, patient=word, comment=word)
     station.add(case, [f"{word}.png", f"{word}2.png"])
-    station.store.add_failures(station.reader, case.id, [Refused(name=word, reason="r", message=word)])
+    station.store.cells.add_failures(station.reader, case.id, [Refused(name=word, reason="r", message=word)])
     job = station.store.start_job(station.reader, case.id)
     station.store.claim_job("w")
     station.classify(case)

@@ -30,7 +30,7 @@ def worked(station):
     case = station.store.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
     station.correct(station.reader, case, (1, "LY"), (2, "MO"))
     station.store.comment(station.reader, case.id, 3, CellComment(version=1, comment="Döhle"))
-    station.store.add_failures(station.reader, case.id, [Refused(name="x", reason="r", message="m")])
+    station.store.cells.add_failures(station.reader, case.id, [Refused(name="x", reason="r", message="m")])
     waiting = station.draft(station.stranger)
     station.add(waiting, ["late"], station.stranger)
     station.store.start_job(station.stranger, waiting.id)

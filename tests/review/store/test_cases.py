@@ -59,14 +59,14 @@ def test_every_step_on_another_readers_case_is_refused(station):
     calls = {
         "case": lambda: store.cases.get(eve, case.id),
         "change_case": lambda: store.cases.change(eve, case.id, CaseChange(version=case.version, slide="mine")),
-        "add_images": lambda: store.add_images(eve, case.id, [picture]),
-        "add_failures": lambda: store.add_failures(eve, case.id, [Refused(name="n", reason="r", message="m")]),
-        "cells": lambda: store.cells(eve, case.id),
-        "failures": lambda: store.failures(eve, case.id),
-        "cell_detail": lambda: store.cell_detail(eve, case.id, 1),
-        "cell_image": lambda: store.cell_image(eve, case.id, 1),
-        "cell_digest": lambda: store.cell_digest(eve, case.id, 1),
-        "model_facts": lambda: store.model_facts(eve, case.id),
+        "add_images": lambda: store.cells.add_images(eve, case.id, [picture]),
+        "add_failures": lambda: store.cells.add_failures(eve, case.id, [Refused(name="n", reason="r", message="m")]),
+        "cells": lambda: store.cells.all(eve, case.id),
+        "failures": lambda: store.cells.failures(eve, case.id),
+        "cell_detail": lambda: store.cells.detail(eve, case.id, 1),
+        "cell_image": lambda: store.cells.image(eve, case.id, 1),
+        "path": lambda: store.cells.path(eve, case.id, 1),
+        "model_facts": lambda: store.predictions.model(eve, case.id),
         "correct": lambda: store.correct(
             eve, case.id, Corrections(changes=(Correction(cell=1, version=2, code="LY"),))
         ),

@@ -31,8 +31,8 @@ def picture(name: str, data: bytes = b"picture") -> NewImage:
 
 def test_identical_pictures_are_two_cells_with_one_file(station):
     case = station.draft()
-    assert station.store.add_images(station.reader, case.id, [picture("a.png"), picture("b.png")]) == 2
-    waiting = station.store.pending_images(case.id)
+    assert station.store.cells.add_images(station.reader, case.id, [picture("a.png"), picture("b.png")]) == 2
+    waiting = station.store.predictions.pending(case.id)
     digest = hashlib.sha256(b"picture").hexdigest()
     assert waiting == [(1, "a.png", digest), (2, "b.png", digest)]
     files = [path for path in station.store.images.folder.rglob("*") if path.is_file()]
@@ -41,14 +41,14 @@ def test_identical_pictures_are_two_cells_with_one_file(station):
 
 def test_the_same_upload_again_adds_nothing(station):
     case, images = station.draft(), [picture("a.png"), picture("a.png"), picture("a.png", b"other")]
-    assert station.store.add_images(station.reader, case.id, images) == 2
+    assert station.store.cells.add_images(station.reader, case.id, images) == 2
     version = station.store.cases.get(station.reader, case.id).version
-    assert station.store.add_images(station.reader, case.id, images) == 0
+    assert station.store.cells.add_images(station.reader, case.id, images) == 0
     assert station.store.cases.get(station.reader, case.id).version == version
     refused = [Refused(name="x.svg", reason="not_an_image", message="x.svg: not an image")]
     for _ in range(2):
-        station.store.add_failures(station.reader, case.id, refused)
-    assert station.store.failures(station.reader, case.id) == tuple(refused)
+        station.store.cells.add_failures(station.reader, case.id, refused)
+    assert station.store.cells.failures(station.reader, case.id) == tuple(refused)
     assert station.store.cases.get(station.reader, case.id).failures == 1
 
 
@@ -56,9 +56,9 @@ def test_the_same_upload_again_adds_nothing(station):
 def test_a_hostile_name_is_only_a_name(station, name):
     case = station.draft()
     for _ in range(2):
-        station.store.add_images(station.reader, case.id, [picture(name)])
-    station.store.add_failures(station.reader, case.id, [Refused(name=name, reason="r", message=name)])
-    (image,) = station.store.pending_images(case.id)
+        station.store.cells.add_images(station.reader, case.id, [picture(name)])
+    station.store.cells.add_failures(station.reader, case.id, [Refused(name=name, reason="r", message=name)])
+    (image,) = station.store.predictions.pending(case.id)
     assert "\0" not in image.name
     assert len(image.name) == len(name)
     assert [path.name for path in station.store.images.folder.rglob("*") if path.is_file()] == [image.digest]
@@ -75,13 +75,13 @@ def test_a_case_holds_no_more_images_than_its_limit(station):
 
 def test_predictions_make_cells_in_display_order_least_certain_first(station):
     case = station.classified(12)
-    cells = station.store.cells(station.reader, case.id)
+    cells = station.store.cells.all(station.reader, case.id)
     assert [cell.code for cell in cells] == [code for code in ("SNE", "BNE", "EO", "BA", "LY", "MO") for _ in range(2)]
     assert [cell.id for cell in cells[:4]] == [7, 1, 11, 5]
     assert cells[0].confidence == pytest.approx(0.9993)
     assert cells[0].flags == ("uncertain", "not_square")
     assert (case.cells, case.failures, case.corrected, case.model) == (12, 0, 0, "colours cccccccccccc")
-    assert station.store.model_facts(station.reader, case.id) == MODEL
+    assert station.store.predictions.model(station.reader, case.id) == MODEL
 
 
 def test_a_cell_that_the_model_does_not_know_is_unidentified(station):
@@ -89,8 +89,8 @@ def test_a_cell_that_the_model_does_not_know_is_unidentified(station):
     station.add(case, ["a", "b"])
     said = predictions([1, 2])
     odd = said.cells.with_columns(flags=pl.Series(["unidentified;uncertain", "uncertain"]))
-    station.store.write_predictions(case.id, replace(said, cells=odd), MODEL)
-    cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
+    station.store.predictions.write(case.id, replace(said, cells=odd), MODEL)
+    cells = {cell.id: cell for cell in station.store.cells.all(station.reader, case.id)}
     assert [cells[number].code for number in (1, 2)] == ["UNIDENTIFIED", said.cells["fine"][1]]
     assert cells[1].model_code == "UNIDENTIFIED"
     assert station.store.cases.get(station.reader, case.id).corrected == 0
@@ -99,12 +99,15 @@ def test_a_cell_that_the_model_does_not_know_is_unidentified(station):
 def test_predictions_twice_change_nothing(station):
     case = station.draft()
     station.add(case, ["a", "b", "c"])
-    assert station.store.write_predictions(case.id, predictions([1, 2]), MODEL) == 2
+    assert station.store.predictions.write(case.id, predictions([1, 2]), MODEL) == 2
     station.correct(station.reader, case, (1, "PLT"))
-    before = station.store.cells(station.reader, case.id), station.store.cases.get(station.reader, case.id)
-    assert station.store.write_predictions(case.id, predictions([1, 2]), MODEL) == 0
-    assert (station.store.cells(station.reader, case.id), station.store.cases.get(station.reader, case.id)) == before
-    assert station.store.write_predictions(case.id, predictions([2, 3]), MODEL) == 1
+    before = station.store.cells.all(station.reader, case.id), station.store.cases.get(station.reader, case.id)
+    assert station.store.predictions.write(case.id, predictions([1, 2]), MODEL) == 0
+    assert (
+        station.store.cells.all(station.reader, case.id),
+        station.store.cases.get(station.reader, case.id),
+    ) == before
+    assert station.store.predictions.write(case.id, predictions([2, 3]), MODEL) == 1
     assert station.store.cases.get(station.reader, case.id).cells == 3
 
 
@@ -114,7 +117,7 @@ def write(station, case, first, last, appearance):
     appearance = pl.DataFrame(
         np.full((len(said.cells), len(APPEARANCE_FEATURES)), appearance, np.float32), schema=APPEARANCE_SCHEMA
     )
-    return station.store.write_predictions(case.id, replace(said, appearance=appearance), MODEL, CHECK)
+    return station.store.predictions.write(case.id, replace(said, appearance=appearance), MODEL, CHECK)
 
 
 def judged(appearance, cells):
@@ -144,65 +147,65 @@ def test_from_how_many_cells_the_classes_of_a_slide_were_found_again_is_kept(sta
     def found():
         return station.store.cases.get(station.reader, case.id).slide_check
 
-    station.store.note_classes(case.id, 31)
+    station.store.predictions.set_cells_used(case.id, 31)
     assert found() is None  # before a cell is looked at
     write(station, case, 1, 20, 3)
     assert found().cells_used is None
     for _ in range(2):
-        station.store.note_classes(case.id, 31)
+        station.store.predictions.set_cells_used(case.id, 31)
     write(station, case, 21, 40, -6)
     assert (found().cells_used, found().cells) == (31, 40)
     with pytest.raises(NotAllowed, match="signed"):
-        station.store.note_classes(station.signed().id, 31)
+        station.store.predictions.set_cells_used(station.signed().id, 31)
 
 
 def test_what_is_known_of_a_slide_from_more_cells_stands(station):
     far, near = SlideDistance(2.5, "elsewhere", 100), SlideDistance(0.4, "here", 30)
     case = station.draft()
-    station.store.note_slide(case.id, far)
+    station.store.predictions.set_slide_distance(case.id, far)
     assert station.store.cases.get(station.reader, case.id).slide_check is None  # a case without a cell
     case = station.classified()
     for later in (far, near, far):
-        station.store.note_slide(case.id, later)
+        station.store.predictions.set_slide_distance(case.id, later)
         after = station.store.cases.get(station.reader, case.id)
         assert after.slide_check == SlideView(distance=2.5, nearest="elsewhere", cells=100, strange=True)
         assert after.version == case.version + 1
     assert station.store.signed_content(station.reader, station.signed().id).case.slide_check is None
     with pytest.raises(NotAllowed, match="signed"):
-        station.store.note_slide(station.signed().id, far)
+        station.store.predictions.set_slide_distance(station.signed().id, far)
 
 
 def test_an_image_that_the_model_cannot_read_is_a_failure_with_its_reason(station):
     case = station.draft()
     station.add(case, ["a", "b"])
-    station.store.write_predictions(case.id, predictions([1], failed=[2]), MODEL)
-    assert station.store.failures(station.reader, case.id) == (
+    station.store.predictions.write(case.id, predictions([1], failed=[2]), MODEL)
+    assert station.store.cells.failures(station.reader, case.id) == (
         Refused(name="b", reason="truncated", message="the file ends too early"),
     )
     after = station.store.cases.get(station.reader, case.id)
     assert (after.cells, after.failures) == (1, 1)
-    assert station.store.pending_images(case.id) == []
+    assert station.store.predictions.pending(case.id) == []
     with pytest.raises(NotFound):
-        station.store.cell_detail(station.reader, case.id, 2)
+        station.store.cells.detail(station.reader, case.id, 2)
 
 
 def test_one_case_has_one_model(station):
     case = station.draft()
     station.add(case, ["a", "b"])
-    station.store.write_predictions(case.id, predictions([1]), MODEL)
+    station.store.predictions.write(case.id, predictions([1]), MODEL)
     with pytest.raises(NotAllowed, match="another model"):
-        station.store.write_predictions(case.id, predictions([2]), ModelFacts("other", "d" * 64))
+        station.store.predictions.write(case.id, predictions([2]), ModelFacts("other", "d" * 64))
 
 
 def test_the_detail_of_a_cell_tells_all(station):
     case = station.classified(2)
-    detail = station.store.cell_detail(station.reader, case.id, 2)
+    detail = station.store.cells.detail(station.reader, case.id, 2)
     assert (detail.code, detail.width, detail.height, detail.why) == (CODES[1], 64, 48, "round nucleus")
     assert detail.probabilities == {code: (0.9998 if code == "LY" else 0.0) for code in detail.probabilities}
     assert len(detail.probabilities) == 11
     assert detail.attributes == {"nucleus_shape": ("round", 0.75)}
     assert detail.micrometres_per_pixel is None
-    image = station.store.cell_image(station.reader, case.id, 2)
+    image = station.store.cells.image(station.reader, case.id, 2)
     assert station.store.images.read(image.digest) == b"picture of c2.png"
     assert image.media_type == "image/png"
 
@@ -211,7 +214,7 @@ def test_the_detail_of_a_cell_tells_all(station):
 def test_a_cell_that_there_is_none_of_is_not_found(station, number):
     case = station.classified(2)
     with pytest.raises(NotFound):
-        station.store.cell_detail(station.reader, case.id, number)
+        station.store.cells.detail(station.reader, case.id, number)
 
 
 def test_new_images_bring_a_reviewed_case_back_to_draft_and_a_signed_one_refuses_them(station):
@@ -222,8 +225,10 @@ def test_new_images_bring_a_reviewed_case_back_to_draft_and_a_signed_one_refuses
     signed = station.signed()
     for refused in (
         lambda: station.add(signed, ["new"]),
-        lambda: station.store.add_failures(station.reader, signed.id, [Refused(name="n", reason="r", message="m")]),
-        lambda: station.store.write_predictions(signed.id, predictions([1]), MODEL),
+        lambda: station.store.cells.add_failures(
+            station.reader, signed.id, [Refused(name="n", reason="r", message="m")]
+        ),
+        lambda: station.store.predictions.write(signed.id, predictions([1]), MODEL),
     ):
         with pytest.raises(NotAllowed, match="signed"):
             refused()
@@ -237,29 +242,4 @@ def test_own_classes_stand_last_of_their_place_and_sort_the_cells(station):
     assert codes[codes.index("PLASMA") : codes.index("PLASMA") + 3] == ["PLASMA", "HAIRY", "ERB"]
     case = station.classified(3)
     station.correct(station.reader, case, (1, "HAIRY"))
-    assert [cell.code for cell in station.store.cells(station.reader, case.id)] == ["LY", "MO", "HAIRY"]
-
-
-def test_a_copy_is_flagged_whatever_order_the_model_speaks_in(station):
-    case = station.draft()
-    images = [picture("a.png"), picture("b.png"), picture("c.png", b"other"), picture("d.png")]
-    station.store.add_images(station.reader, case.id, images)
-    for numbers in ([4, 3], [1, 2]):
-        station.store.write_predictions(case.id, predictions(numbers), MODEL)
-    found = {cell.id: "duplicate" in cell.flags for cell in station.store.cells(station.reader, case.id)}
-    assert found == {1: False, 2: True, 3: False, 4: True}
-
-
-def test_a_picture_without_a_cell_is_unidentified_with_its_cause(station):
-    case = station.draft()
-    station.store.add_images(station.reader, case.id, [picture("a.png")])
-    told = predictions([1])
-    of_a_class = [name for name in told.cells.columns if name not in ("cell_id", "path", "width", "height", "digest")]
-    empty = told.cells.with_columns(
-        *(pl.lit(None, told.cells.schema[name]).alias(name) for name in of_a_class), content=pl.lit("dark: no lamp")
-    )
-    empty = empty.with_columns(flags=pl.lit("no_cell"))
-    station.store.write_predictions(case.id, replace(told, cells=empty), MODEL)
-    cell = station.store.cell_detail(station.reader, case.id, 1)
-    assert (cell.code, cell.flags, cell.why, cell.confidence) == ("UNIDENTIFIED", ("no_cell",), "dark: no lamp", 0)
-    assert not cell.counted
+    assert [cell.code for cell in station.store.cells.all(station.reader, case.id)] == ["LY", "MO", "HAIRY"]

@@ -19,7 +19,7 @@ def changes(*moves: tuple[int, int, str]) -> Corrections:
 
 
 def codes(station, case) -> dict[int, str]:
-    return {cell.id: cell.code for cell in station.store.cells(station.administrator, case.id)}
+    return {cell.id: cell.code for cell in station.store.cells.all(station.administrator, case.id)}
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_nothing_is_lost_where_many_readers_correct_many_cases_at_once(station):
         done = 0
         for step in range(6):
             case, number = cases[(thread + step) % 2], 1 + (7 * thread + 5 * step) % 12
-            version = station.store.cell_detail(users[0], case.id, number).version
+            version = station.store.cells.detail(users[0], case.id, number).version
             try:
                 gesture = changes((number, version, ("PLT", "ERB", "SMUDGE")[step % 3]))
                 done += len(station.store.correct(users[thread % 3], case.id, gesture).cells)
@@ -209,11 +209,11 @@ def test_nothing_is_lost_where_many_readers_correct_many_cases_at_once(station):
 
     with ThreadPoolExecutor(8) as pool:
         acknowledged = sum(pool.map(work, range(8)))
-    moved = sum(cell.version - 1 for case in cases for cell in station.store.cells(users[0], case.id))
+    moved = sum(cell.version - 1 for case in cases for cell in station.store.cells.all(users[0], case.id))
     told = [entry for case in cases for entry in station.store.history(users[0], case.id)]
     assert acknowledged == moved == sum(entry.action == "cells.corrected" for entry in told) > 0
     for case in cases:
         now = station.store.cases.get(users[0], case.id)
-        cells = station.store.cells(users[0], case.id)
+        cells = station.store.cells.all(users[0], case.id)
         assert now.corrected == sum(cell.code != cell.model_code for cell in cells)
     assert station.store.verify_audit().intact

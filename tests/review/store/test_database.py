@@ -160,7 +160,7 @@ from leukopy.review.store import Store
 settings = ReviewSettings.model_validate_json(sys.argv[1])
 store, case = Store.open(settings), sys.argv[2]
 user = next(user for user in store.users(store.single_user()) if user.name == "ron")
-cells = store.cells(user, case)
+cells = store.cells.all(user, case)
 for turn in range(10_000):
     cell = cells[turn % len(cells)]
     code = "PLT" if (turn // len(cells)) % 2 == 0 else "ERB"
@@ -184,7 +184,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_in_the_middle(station):
         if line.endswith("\n"):
             cell, version, code = line.split()
             acknowledged[int(cell)] = int(version), code
-    cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
+    cells = {cell.id: cell for cell in station.store.cells.all(station.reader, case.id)}
     ahead = [number for number, (version, code) in acknowledged.items()
              if (cells[number].version, cells[number].code) != (version, code)]  # fmt: skip
     assert len(acknowledged) == 20

@@ -21,9 +21,9 @@ router = APIRouter()
 @router.get("/cases/{case_id}/cells/{cell}/heat", response_class=Response, responses=PICTURE)
 def heat(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> Response:
     """Where the model looked for its most probable class: a PNG to be laid over the picture."""
-    found = here.store.cell_detail(user, case_id, cell)
+    found = here.store.cells.detail(user, case_id, cell)
     seen_as = max(found.probabilities, key=found.probabilities.__getitem__, default=found.model_code)
-    path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
+    path = here.store.cells.path(user, case_id, cell)
     try:
         return Response(here.aids.heat(path, seen_as, _spec(case_id, here)), media_type="image/png", headers=KEEP)
     except (BundleError, SettingsError) as error:
@@ -35,13 +35,13 @@ def similar(
     case_id: Id, cell: CellNumber, user: Reader, here: StationDep, count: Annotated[int, Query(ge=1, le=24)] = 6
 ) -> tuple[Similar, ...]:
     """The cells of the model's training that look most like it."""
-    path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
+    path = here.store.cells.path(user, case_id, cell)
     return here.aids.similar(path, count, _spec(case_id, here))
 
 
 def _spec(case_id: str, here: StationDep) -> Preprocess:
     """How the model looked at the cells of a case."""
-    return here.aids.spec(tuple(here.store.images.path(digest) for digest in here.store.digests(case_id)))
+    return here.aids.spec(tuple(here.store.images.path(digest) for digest in here.store.predictions.digests(case_id)))
 
 
 @router.get("/references/{code}")

@@ -48,12 +48,12 @@ PICTURE: dict[int | str, dict[str, object]] = {
 @router.get("/cases/{case_id}/cells")
 def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
-    case, cells = here.store.cases.get(user, case_id), here.store.cells(user, case_id)
+    case, cells = here.store.cases.get(user, case_id), here.store.cells.all(user, case_id)
     undo = here.store.undo_state(user, case_id)
     return CellList(
         case=case,
         cells=cells,
-        failures=here.store.failures(user, case_id),
+        failures=here.store.cells.failures(user, case_id),
         differential=count(here, user, case, cells, tongue),
         can_undo=undo.can_undo,
         can_redo=undo.can_redo,
@@ -63,14 +63,14 @@ def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) ->
 @router.get("/cases/{case_id}/differential")
 def differential(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> DifferentialView:
     """The count as it stands."""
-    return count(here, user, here.store.cases.get(user, case_id), here.store.cells(user, case_id), tongue)
+    return count(here, user, here.store.cases.get(user, case_id), here.store.cells.all(user, case_id), tongue)
 
 
 @router.get("/cases/{case_id}/patient")
 def patient(case_id: Id, user: Reader, here: StationDep) -> PatientView:
     """Reactive or tumoral lymphocytosis, where age, count and lymphocytes are known."""
     try:
-        return judged(here, user, here.store.cases.get(user, case_id), here.store.cells(user, case_id))
+        return judged(here, user, here.store.cases.get(user, case_id), here.store.cells.all(user, case_id))
     except InputError as error:
         raise NotAllowed(str(error)) from error
 
@@ -78,7 +78,7 @@ def patient(case_id: Id, user: Reader, here: StationDep) -> PatientView:
 @router.get("/cases/{case_id}/cells/{cell}")
 def detail(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> CellDetail:
     """All that is known of a cell."""
-    return here.store.cell_detail(user, case_id, cell)
+    return here.store.cells.detail(user, case_id, cell)
 
 
 @router.patch("/cases/{case_id}/cells/{cell}")
@@ -96,7 +96,7 @@ def image(
     side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
 ) -> Response:
     """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels."""
-    found = here.store.cell_image(user, case_id, cell)
+    found = here.store.cells.image(user, case_id, cell)
     if side is None:
         return Response(here.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
     return Response(thumbnail(here.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)

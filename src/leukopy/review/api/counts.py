@@ -30,7 +30,7 @@ def count(here: Station, user: User, case: Case, cells: Sequence[CellRow], langu
 
 def corrected(here: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
     """The answer to a gesture: the cells that changed, and the count of all."""
-    cells = here.store.cells(user, changed.case.id)
+    cells = here.store.cells.all(user, changed.case.id)
     return CorrectionResult(
         case=changed.case,
         cells=changed.cells,
@@ -48,14 +48,14 @@ def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> P
     """
 
     def path_of(cell: int) -> Path:
-        return here.store.images.path(here.store.cell_digest(user, case.id, cell))
+        return here.store.cells.path(user, case.id, cell)
 
     return here.judge.judge(case, cells, path_of)
 
 
 def content_of(here: Station, user: User, case_id: str) -> SignedContent:
     """What a signature on a case as it stands would be given for."""
-    case, cells = here.store.cases.get(user, case_id), here.store.cells(user, case_id)
+    case, cells = here.store.cases.get(user, case_id), here.store.cells.all(user, case_id)
     classes = here.store.classes(user)
     try:
         patient = judged(here, user, case, cells)
@@ -67,5 +67,5 @@ def content_of(here: Station, user: User, case_id: str) -> SignedContent:
         count_case(cells, classes, case, here.settings),
         agree(Reading.of(case_id, cells), classes),
         patient,
-        here.store.model_facts(user, case_id) or ("", ""),
+        here.store.predictions.model(user, case_id) or ("", ""),
     )

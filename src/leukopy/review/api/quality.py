@@ -32,7 +32,7 @@ def health() -> Health:
 @router.get("/cases/{case_id}/agreement")
 def of_case(case_id: Id, user: Reader, here: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
-    return agree(Reading.of(case_id, here.store.cells(user, case_id)), here.store.classes(user))
+    return agree(Reading.of(case_id, here.store.cells.all(user, case_id)), here.store.classes(user))
 
 
 @router.get("/agreement")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from leukopy.bundle import SlideCheck
 from leukopy.core.files import output_error
-from leukopy.inference.rows import Predictions
 from leukopy.review import records as r
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import (
     audit,
-    cells,
     classes,
     corrections,
     jobs,
@@ -24,11 +20,11 @@ from leukopy.review.store import (
     users,
     verification,
 )
-from leukopy.review.store.access import get_case
 from leukopy.review.store.cases import CaseStore
+from leukopy.review.store.cells import CellStore
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
-from leukopy.slides.laboratory_check import SlideDistance
+from leukopy.review.store.predictions import PredictionStore
 
 IMAGES = "images"
 
@@ -46,6 +42,8 @@ class Store:
         self.images = ImageStore(settings.folder / IMAGES)
         self.passwords = passwords
         self.cases = CaseStore(database)
+        self.cells = CellStore(database, self.images, settings)
+        self.predictions = PredictionStore(database)
 
     @classmethod
     def open(cls, settings: ReviewSettings, passwords: users.Passwords | None = None) -> Self:
@@ -69,77 +67,6 @@ class Store:
     def close(self) -> None:
         """End all connections."""
         self.database.close()
-
-    # Cells
-
-    def add_images(self, user: r.User, case_id: str, items: Sequence[results.NewImage]) -> int:
-        """Add images to a case; returns how many it did not have yet under the same name."""
-        with self.database.read() as db:
-            get_case(db, user, case_id)  # before anything is written to the disk
-        digests = self.images.add(item.data for item in items)
-        with self.database.write() as db:
-            return cells.add_images(db, user, case_id, items, digests, self.settings.limits.cells_per_case)
-
-    def add_failures(self, user: r.User, case_id: str, items: Sequence[r.Refused]) -> None:
-        """Note files that were not taken."""
-        with self.database.write() as db:
-            cells.add_failures(db, user, case_id, items)
-
-    def pending_images(self, case_id: str) -> list[results.PendingImage]:
-        """The images that the model has not seen (for workers: asks nobody's permission)."""
-        with self.database.read() as db:
-            return cells.pending_images(db, case_id)
-
-    def digests(self, case_id: str) -> list[str]:
-        """Of all images of a case, in the order in which they came (for workers: asks nobody's permission)."""
-        with self.database.read() as db:
-            return cells.digests(db, case_id)
-
-    def write_predictions(
-        self, case_id: str, predictions: Predictions, model: results.ModelFacts, check: SlideCheck | None = None
-    ) -> int:
-        """Keep a Classifier's rows, whose ``cell_id`` is the cell's number as text; writing them twice does no harm."""
-        with self.database.write() as db:
-            return cells.write_predictions(db, case_id, predictions, model, check)
-
-    def note_slide(self, case_id: str, found: SlideDistance) -> None:
-        """Keep what was found elsewhere of how far a case's slide looks from what the model has learnt."""
-        with self.database.write() as db:
-            cells.note_slide(db, case_id, found)
-
-    def note_classes(self, case_id: str, looked_at: int) -> None:
-        """Keep from how many of its cells the classes of a case's slide were found again."""
-        with self.database.write() as db:
-            cells.note_classes(db, case_id, looked_at)
-
-    def cells(self, user: r.User, case_id: str) -> tuple[r.CellRow, ...]:
-        """The classified cells, in display order of the classes, least certain first."""
-        with self.database.read() as db:
-            return cells.cells(db, user, case_id)
-
-    def failures(self, user: r.User, case_id: str) -> tuple[r.Refused, ...]:
-        """The images that were not taken or not classified, with the reason."""
-        with self.database.read() as db:
-            return cells.failures(db, user, case_id)
-
-    def cell_detail(self, user: r.User, case_id: str, cell: int) -> r.CellDetail:
-        """All that is known of a cell."""
-        with self.database.read() as db:
-            return cells.cell_detail(db, user, case_id, cell, self.settings.micrometres_per_pixel)
-
-    def cell_image(self, user: r.User, case_id: str, cell: int) -> results.CellImage:
-        """Where the picture of a cell lies (``store.images.path``), and its media type."""
-        with self.database.read() as db:
-            return cells.cell_image(db, user, case_id, cell)
-
-    def cell_digest(self, user: r.User, case_id: str, cell: int) -> str:
-        """The sha256 of the picture of a cell."""
-        return self.cell_image(user, case_id, cell).digest
-
-    def model_facts(self, user: r.User, case_id: str) -> results.ModelFacts | None:
-        """Name and whole sha256 of the model that classified a case; None before the analysis."""
-        with self.database.read() as db:
-            return cells.model_facts(db, user, case_id)
 
     # Corrections
 
