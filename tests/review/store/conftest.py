@@ -76,7 +76,7 @@ class Station:
         """Give cells other classes, knowing them as they are now."""
         now = {cell.id: cell.version for cell in self.store.cells.all(self.administrator, case.id)}
         changes = tuple(Correction(cell=number, version=now[number], code=code) for number, code in moves)
-        return self.store.correct(user, case.id, Corrections(changes=changes))
+        return self.store.corrections.correct(user, case.id, Corrections(changes=changes))
 
     def content(self, case: Case) -> SignedContent:
         """What would be signed of a case as it is now."""
@@ -98,8 +98,8 @@ class Station:
     def signed(self, **values: object) -> Case:
         """A case that the reviewer has signed."""
         case = self.classified(**values)  # type: ignore[arg-type]
-        case = self.store.mark_reviewed(self.reader, case.id, case.version)
-        return self.store.sign(self.reviewer, case.id, case.version, self.content(case))
+        case = self.store.signing.mark_reviewed(self.reader, case.id, case.version)
+        return self.store.signing.sign(self.reviewer, case.id, case.version, self.content(case))
 
     def age_sessions(self, seen: timedelta, expires: timedelta) -> None:
         """Let all sessions have been seen, and have to end, so much earlier than they did."""

@@ -29,16 +29,16 @@ def test_every_change_is_told_with_who_and_what(station):
     store = station.store
     store.cases.share(station.reader, case.id, "eve")
     station.correct(station.stranger, case, (1, "LY"), (2, "MO"))
-    store.undo(station.stranger, case.id)
-    store.redo(station.stranger, case.id)
-    store.comment(station.reader, case.id, 3, CellComment(version=1, comment="secret"))
+    store.corrections.undo(station.stranger, case.id)
+    store.corrections.redo(station.stranger, case.id)
+    store.corrections.comment(station.reader, case.id, 3, CellComment(version=1, comment="secret"))
     case = store.cases.change(
         station.reader, case.id, CaseChange(version=store.cases.get(station.reader, case.id).version, age=3)
     )
-    case = store.mark_reviewed(station.reader, case.id, case.version)
-    case = store.sign(station.reviewer, case.id, case.version, station.content(case))
-    case = store.second_sign(station.second_reviewer, case.id, case.version)
-    store.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
+    case = store.signing.mark_reviewed(station.reader, case.id, case.version)
+    case = store.signing.sign(station.reviewer, case.id, case.version, station.content(case))
+    case = store.signing.second_sign(station.second_reviewer, case.id, case.version)
+    store.signing.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
     told = store.history(station.reader, case.id)
     assert [(entry.user, entry.action) for entry in told] == [
         ("ron", "case.opened"),
@@ -81,14 +81,14 @@ def test_no_patient_data_is_in_the_log(station):
     station.store.claim_job("w")
     station.classify(case)
     station.store.finish_job(job.id, JobState.FAILED, word)
-    station.store.comment(station.reader, case.id, 1, CellComment(version=1, comment=word))
+    station.store.corrections.comment(station.reader, case.id, 1, CellComment(version=1, comment=word))
     case = station.store.cases.get(station.reader, case.id)
     case = station.store.cases.change(
         station.reader, case.id, CaseChange(version=case.version, patient=word * 2, age=77.5)
     )
-    case = station.store.mark_reviewed(station.reader, case.id, case.version)
-    case = station.store.sign(station.reviewer, case.id, case.version, station.content(case))
-    station.store.amend(station.reviewer, case.id, Amendment(version=case.version, reason=f"of {word}"))
+    case = station.store.signing.mark_reviewed(station.reader, case.id, case.version)
+    case = station.store.signing.sign(station.reviewer, case.id, case.version, station.content(case))
+    station.store.signing.amend(station.reviewer, case.id, Amendment(version=case.version, reason=f"of {word}"))
     with station.store.database.read() as db:
         rows = [tuple(row) for row in db.execute(sa.text("SELECT user_name, action, detail FROM audit"))]
     assert len(rows) > 12

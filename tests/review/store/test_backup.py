@@ -27,9 +27,9 @@ from .conftest import populate
 def worked(station):
     """A station in which something of everything was done."""
     case = station.signed(patient="Zoé", comment="two\nlines", age=61.5)
-    case = station.store.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
+    case = station.store.signing.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
     station.correct(station.reader, case, (1, "LY"), (2, "MO"))
-    station.store.comment(station.reader, case.id, 3, CellComment(version=1, comment="Döhle"))
+    station.store.corrections.comment(station.reader, case.id, 3, CellComment(version=1, comment="Döhle"))
     station.store.cells.add_failures(station.reader, case.id, [Refused(name="x", reason="r", message="m")])
     waiting = station.draft(station.stranger)
     station.add(waiting, ["late"], station.stranger)
@@ -70,7 +70,7 @@ def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
             assert restored.images.read(image.name) == image.read_bytes()
     assert restored.check_password("ron", PASSWORD) == worked.reader
     case = restored.cases.search(worked.reader, CaseSearch(text="zoé")).cases[0]
-    restored.undo(worked.reader, case.id)
+    restored.corrections.undo(worked.reader, case.id)
     assert restored.verify_audit().intact
     restored.close()
 

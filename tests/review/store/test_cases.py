@@ -67,17 +67,17 @@ def test_every_step_on_another_readers_case_is_refused(station):
         "cell_image": lambda: store.cells.image(eve, case.id, 1),
         "path": lambda: store.cells.path(eve, case.id, 1),
         "model_facts": lambda: store.predictions.model(eve, case.id),
-        "correct": lambda: store.correct(
+        "correct": lambda: store.corrections.correct(
             eve, case.id, Corrections(changes=(Correction(cell=1, version=2, code="LY"),))
         ),
-        "undo": lambda: store.undo(eve, case.id),
-        "redo": lambda: store.redo(eve, case.id),
-        "undo_state": lambda: store.undo_state(eve, case.id),
-        "comment": lambda: store.comment(eve, case.id, 1, CellComment(version=1, comment="mine")),
-        "mark_reviewed": lambda: store.mark_reviewed(eve, case.id, case.version),
-        "reopen": lambda: store.reopen(eve, case.id, case.version),
+        "undo": lambda: store.corrections.undo(eve, case.id),
+        "redo": lambda: store.corrections.redo(eve, case.id),
+        "undo_state": lambda: store.corrections.undo_state(eve, case.id),
+        "comment": lambda: store.corrections.comment(eve, case.id, 1, CellComment(version=1, comment="mine")),
+        "mark_reviewed": lambda: store.signing.mark_reviewed(eve, case.id, case.version),
+        "reopen": lambda: store.signing.reopen(eve, case.id, case.version),
         "share_case": lambda: store.cases.share(eve, case.id, "eve"),
-        "signed_content": lambda: store.signed_content(eve, case.id),
+        "signed_content": lambda: store.signing.content(eve, case.id),
         "history": lambda: store.history(eve, case.id),
         "start_job": lambda: store.start_job(eve, case.id),
         "job": lambda: store.job(eve, case.id),
@@ -88,9 +88,9 @@ def test_every_step_on_another_readers_case_is_refused(station):
         with pytest.raises(NotFound):
             call()
     for refused in (
-        lambda: store.sign(eve, case.id, case.version, station.content(case)),
-        lambda: store.second_sign(eve, case.id, case.version),
-        lambda: store.amend(eve, case.id, Amendment(version=case.version, reason="because")),
+        lambda: store.signing.sign(eve, case.id, case.version, station.content(case)),
+        lambda: store.signing.second_sign(eve, case.id, case.version),
+        lambda: store.signing.amend(eve, case.id, Amendment(version=case.version, reason="because")),
         lambda: store.entries(eve),
         lambda: store.signed_cells(eve),
     ):
@@ -135,7 +135,7 @@ def test_a_change_on_an_old_version_is_refused_and_shows_the_case_as_it_is(stati
 
 def test_a_change_brings_a_reviewed_case_back_to_draft(station):
     case = station.classified()
-    case = station.store.mark_reviewed(station.reader, case.id, case.version)
+    case = station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     case = station.store.cases.change(station.reader, case.id, CaseChange(version=case.version, leukocytes=6))
     assert case.status is Status.DRAFT
 

@@ -170,7 +170,7 @@ def test_what_is_known_of_a_slide_from_more_cells_stands(station):
         after = station.store.cases.get(station.reader, case.id)
         assert after.slide_check == SlideView(distance=2.5, nearest="elsewhere", cells=100, strange=True)
         assert after.version == case.version + 1
-    assert station.store.signed_content(station.reader, station.signed().id).case.slide_check is None
+    assert station.store.signing.content(station.reader, station.signed().id).case.slide_check is None
     with pytest.raises(NotAllowed, match="signed"):
         station.store.predictions.set_slide_distance(station.signed().id, far)
 
@@ -219,7 +219,7 @@ def test_a_cell_that_there_is_none_of_is_not_found(station, number):
 
 def test_new_images_bring_a_reviewed_case_back_to_draft_and_a_signed_one_refuses_them(station):
     case = station.classified()
-    station.store.mark_reviewed(station.reader, case.id, case.version)
+    station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     station.add(case, ["new"])
     assert station.store.cases.get(station.reader, case.id).status is Status.DRAFT
     signed = station.signed()

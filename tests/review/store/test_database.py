@@ -165,7 +165,7 @@ for turn in range(10_000):
     cell = cells[turn % len(cells)]
     code = "PLT" if (turn // len(cells)) % 2 == 0 else "ERB"
     change = Correction(cell=cell.id, version=1 + turn // len(cells), code=code)
-    done = store.correct(user, case, Corrections(changes=(change,)))
+    done = store.corrections.correct(user, case, Corrections(changes=(change,)))
     print(cell.id, done.cells[0].version, code, flush=True)
 """
 

@@ -10,11 +10,13 @@ from leukopy.review.records import Amendment, CaseChange, CellComment, Correctio
 from leukopy.review.store import Conflict, Damaged, Forbidden, NotAllowed, NotFound
 
 STEPS = {
-    "review": lambda s, case: s.store.mark_reviewed(s.reader, case.id, case.version),
-    "reopen": lambda s, case: s.store.reopen(s.reader, case.id, case.version),
-    "sign": lambda s, case: s.store.sign(s.reviewer, case.id, case.version, s.content(case)),
-    "second": lambda s, case: s.store.second_sign(s.second_reviewer, case.id, case.version),
-    "amend": lambda s, case: s.store.amend(s.reviewer, case.id, Amendment(version=case.version, reason="missed blast")),
+    "review": lambda s, case: s.store.signing.mark_reviewed(s.reader, case.id, case.version),
+    "reopen": lambda s, case: s.store.signing.reopen(s.reader, case.id, case.version),
+    "sign": lambda s, case: s.store.signing.sign(s.reviewer, case.id, case.version, s.content(case)),
+    "second": lambda s, case: s.store.signing.second_sign(s.second_reviewer, case.id, case.version),
+    "amend": lambda s, case: s.store.signing.amend(
+        s.reviewer, case.id, Amendment(version=case.version, reason="missed blast")
+    ),
 }  # fmt: skip
 
 AFTER = {
@@ -71,9 +73,9 @@ def test_readers_do_not_sign(station, step):
     status = next(status for status, steps in AFTER.items() if step in steps)
     case = brought_to(station, status)
     as_reader: dict[str, Callable[[], object]] = {
-        "sign": lambda: station.store.sign(station.reader, case.id, case.version, station.content(case)),
-        "second": lambda: station.store.second_sign(station.reader, case.id, case.version),
-        "amend": lambda: station.store.amend(
+        "sign": lambda: station.store.signing.sign(station.reader, case.id, case.version, station.content(case)),
+        "second": lambda: station.store.signing.second_sign(station.reader, case.id, case.version),
+        "amend": lambda: station.store.signing.amend(
             station.reader, case.id, Amendment(version=case.version, reason="because")
         ),
     }
@@ -84,12 +86,12 @@ def test_readers_do_not_sign(station, step):
 def test_a_case_without_cells_or_with_images_that_wait_is_not_reviewed(station):
     case = station.draft()
     with pytest.raises(NotAllowed, match="no classified cell"):
-        station.store.mark_reviewed(station.reader, case.id, case.version)
+        station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     case = station.classified()
     station.add(case, ["late"])
     case = station.store.cases.get(station.reader, case.id)
     with pytest.raises(NotAllowed, match="1 images wait"):
-        station.store.mark_reviewed(station.reader, case.id, case.version)
+        station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     case = brought_to(station, Status.AMENDING)
     station.add(case, ["late"])
     case = station.store.cases.get(station.reader, case.id)
@@ -107,10 +109,10 @@ def test_after_signing_nothing_changes(station, status):
     store, user, version = station.store, station.reader, station.cell(case, 1).version
     gesture = Corrections(changes=(Correction(cell=1, version=version, code="MO"),))
     for change in (
-        lambda: store.correct(user, case.id, gesture),
-        lambda: store.undo(user, case.id),
-        lambda: store.redo(user, case.id),
-        lambda: store.comment(user, case.id, 1, CellComment(version=version, comment="late")),
+        lambda: store.corrections.correct(user, case.id, gesture),
+        lambda: store.corrections.undo(user, case.id),
+        lambda: store.corrections.redo(user, case.id),
+        lambda: store.corrections.comment(user, case.id, 1, CellComment(version=version, comment="late")),
         lambda: store.cases.change(user, case.id, CaseChange(version=case.version, leukocytes=99)),
         lambda: station.add(case, ["late"]),
         lambda: store.start_job(user, case.id),
@@ -126,9 +128,9 @@ def test_what_was_signed_before_is_not_undone_in_an_amendment(station):
     case = station.store.cases.get(station.reader, case.id)
     for step in ("review", "sign", "amend"):
         case = STEPS[step](station, case)
-    assert station.store.undo_state(station.reader, case.id) == (False, False)
+    assert station.store.corrections.undo_state(station.reader, case.id) == (False, False)
     with pytest.raises(NotAllowed, match="nothing to undo"):
-        station.store.undo(station.reader, case.id)
+        station.store.corrections.undo(station.reader, case.id)
 
 
 def test_every_revision_is_kept_with_its_signatures(station):
@@ -144,27 +146,27 @@ def test_every_revision_is_kept_with_its_signatures(station):
     told = [(signature.revision, signature.part, signature.user) for signature in case.signatures]
     assert told == [(1, "first", "Dr rita"), (1, "second", "Dr saul"), (2, "first", "Dr rita")]
     assert case.signatures[0].digest == case.signatures[1].digest != case.signatures[2].digest
-    stored = station.store.signed_content(station.reader, case.id, 1)
+    stored = station.store.signing.content(station.reader, case.id, 1)
     assert stored.cells == first.cells
     assert stored.case.status is Status.REVIEWED
-    assert station.store.signed_content(station.reader, case.id) == second
+    assert station.store.signing.content(station.reader, case.id) == second
     for revision in (0, 3, -1, 10**30):
         with pytest.raises(NotFound):
-            station.store.signed_content(station.reader, case.id, revision)
+            station.store.signing.content(station.reader, case.id, revision)
 
 
 def test_a_case_that_is_not_signed_has_no_signed_content(station):
     with pytest.raises(NotFound, match="not signed"):
-        station.store.signed_content(station.reader, station.classified().id)
+        station.store.signing.content(station.reader, station.classified().id)
 
 
 def test_the_second_signature_is_another_reviewers_and_there_is_only_one(station):
     case = brought_to(station, Status.SIGNED)
     with pytest.raises(NotAllowed, match="another reviewer"):
-        station.store.second_sign(station.reviewer, case.id, case.version)
+        station.store.signing.second_sign(station.reviewer, case.id, case.version)
     case = STEPS["second"](station, case)
     with pytest.raises(NotAllowed, match="already"):
-        station.store.second_sign(station.administrator, case.id, case.version)
+        station.store.signing.second_sign(station.administrator, case.id, case.version)
 
 
 def other_class(content: SignedContent) -> SignedContent:
@@ -184,7 +186,7 @@ def other_case(content: SignedContent) -> SignedContent:
 def test_content_that_is_not_what_is_stored_is_not_signed(station, forge):
     case = brought_to(station, Status.REVIEWED)
     with pytest.raises(Conflict, match="not what is stored"):
-        station.store.sign(station.reviewer, case.id, case.version, forge(station.content(case)))
+        station.store.signing.sign(station.reviewer, case.id, case.version, forge(station.content(case)))
     assert station.store.cases.get(station.reader, case.id) == case
 
 
@@ -193,9 +195,9 @@ def test_signed_content_that_was_changed_in_the_database_is_not_shown_and_is_fou
     station.drop_triggers()
     station.sql("UPDATE signed_contents SET content = replace(content, 'SNE', 'BNE')")
     with pytest.raises(Damaged):
-        station.store.signed_content(station.reader, case.id)
+        station.store.signing.content(station.reader, case.id)
     with pytest.raises(Damaged):
-        station.store.second_sign(station.second_reviewer, case.id, case.version)
+        station.store.signing.second_sign(station.second_reviewer, case.id, case.version)
     check = station.store.verify_audit()
     assert not check.intact
     assert check.problem == f"what is stored of case {case.id}, revision 1, is not what was signed."

@@ -68,31 +68,31 @@ def share(case_id: Id, whom: ShareWith, user: Reader, here: StationDep) -> Case:
 @router.post("/cases/{case_id}/reviewed")
 def mark_reviewed(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Say that all cells were looked at."""
-    return here.store.mark_reviewed(user, case_id, at.version)
+    return here.store.signing.mark_reviewed(user, case_id, at.version)
 
 
 @router.post("/cases/{case_id}/reopen")
 def reopen(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Back to draft, before any signature."""
-    return here.store.reopen(user, case_id, at.version)
+    return here.store.signing.reopen(user, case_id, at.version)
 
 
 @router.post("/cases/{case_id}/sign")
 def sign(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Sign what the case now holds."""
-    return here.store.sign(user, case_id, at.version, content_of(here, user, case_id))
+    return here.store.signing.sign(user, case_id, at.version, content_of(here, user, case_id))
 
 
 @router.post("/cases/{case_id}/second")
 def second_sign(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
     """Sign, as another reviewer, what was signed."""
-    return here.store.second_sign(user, case_id, at.version)
+    return here.store.signing.second_sign(user, case_id, at.version)
 
 
 @router.post("/cases/{case_id}/amend")
 def amend(case_id: Id, why: Amendment, user: Reader, here: StationDep) -> Case:
     """Open a signed case again; what was signed is kept."""
-    return here.store.amend(user, case_id, why)
+    return here.store.signing.amend(user, case_id, why)
 
 
 @router.get("/cases/{case_id}/signed")
@@ -100,7 +100,7 @@ def signed(
     case_id: Id, user: Reader, here: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> SignedContent:
     """What was signed: of the last revision, or of an earlier one."""
-    return here.store.signed_content(user, case_id, revision)
+    return here.store.signing.content(user, case_id, revision)
 
 
 @router.get("/cases/{case_id}/history")

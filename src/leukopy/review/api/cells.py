@@ -49,7 +49,7 @@ PICTURE: dict[int | str, dict[str, object]] = {
 def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
     case, cells = here.store.cases.get(user, case_id), here.store.cells.all(user, case_id)
-    undo = here.store.undo_state(user, case_id)
+    undo = here.store.corrections.undo_state(user, case_id)
     return CellList(
         case=case,
         cells=cells,
@@ -84,7 +84,7 @@ def detail(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> Cel
 @router.patch("/cases/{case_id}/cells/{cell}")
 def comment(case_id: Id, cell: CellNumber, said: CellComment, user: Reader, here: StationDep) -> CellRow:
     """Put a remark on a cell."""
-    return here.store.comment(user, case_id, cell, said)
+    return here.store.corrections.comment(user, case_id, cell, said)
 
 
 @router.get("/cases/{case_id}/cells/{cell}/image", response_class=Response, responses=PICTURE)
@@ -105,16 +105,16 @@ def image(
 @router.post("/cases/{case_id}/corrections")
 def correct(case_id: Id, changes: Corrections, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
     """Give cells other classes, all of them or none; refused with what is there now where another was faster."""
-    return corrected(here, user, here.store.correct(user, case_id, changes), tongue)
+    return corrected(here, user, here.store.corrections.correct(user, case_id, changes), tongue)
 
 
 @router.post("/cases/{case_id}/undo")
 def undo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
     """Take back the user's last gesture."""
-    return corrected(here, user, here.store.undo(user, case_id), tongue)
+    return corrected(here, user, here.store.corrections.undo(user, case_id), tongue)
 
 
 @router.post("/cases/{case_id}/redo")
 def redo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
     """Do again what was taken back."""
-    return corrected(here, user, here.store.redo(user, case_id), tongue)
+    return corrected(here, user, here.store.corrections.redo(user, case_id), tongue)

@@ -32,7 +32,7 @@ def chosen(
     """The named revision, else the last signed one, else the case as it stands."""
     case = here.store.cases.get(user, case_id)
     preliminary = revision is None and not case.signatures
-    content = content_of(here, user, case_id) if preliminary else here.store.signed_content(user, case_id, revision)
+    content = content_of(here, user, case_id) if preliminary else here.store.signing.content(user, case_id, revision)
     return Revision(content, case.signatures, here.settings.laboratory, preliminary)
 
 

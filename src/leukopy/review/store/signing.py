@@ -6,6 +6,7 @@ What was signed is kept whole, by revision, and never changes. A second reader s
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
@@ -17,119 +18,126 @@ from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, require
 from leukopy.review.store.cases import check_version, record
 from leukopy.review.store.corrections import seal_gestures
+from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Damaged, NotAllowed, NotFound
 
 _AFTER = {Status.REVIEWED: Status.SIGNED, Status.AMENDING: Status.AMENDED}
 
 
-def mark_reviewed(db: Session, user: User, case_id: str, version: int) -> Case:
-    """A reader has seen all cells of a draft.
+@dataclass(frozen=True)
+class SigningStore:
+    """Reviews, signs and amends cases, and reads signed contents."""
 
-    Raises:
-        NotFound: no such case for this user.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is no draft, has no cells, or images that the model has not seen.
-    """
-    case = _at(db, user, case_id, version, {Status.DRAFT})
-    _check_complete(case)
-    return _step(db, user, case, Status.REVIEWED, "case.reviewed")
+    database: Database
 
+    def mark_reviewed(self, user: User, case_id: str, version: int) -> Case:
+        """A reader has seen all cells of a draft.
 
-def reopen(db: Session, user: User, case_id: str, version: int) -> Case:
-    """Back from reviewed to draft.
+        Raises:
+            NotFound: no such case for this user.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is no draft, has no cells, or images that the model has not seen.
+        """
+        with self.database.write() as db:
+            case = _at(db, user, case_id, version, {Status.DRAFT})
+            _check_complete(case)
+            return _step(db, user, case, Status.REVIEWED, "case.reviewed")
 
-    Raises:
-        NotFound: no such case for this user.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is not reviewed.
-    """
-    case = _at(db, user, case_id, version, {Status.REVIEWED})
-    return _step(db, user, case, Status.DRAFT, "case.reopened")
+    def reopen(self, user: User, case_id: str, version: int) -> Case:
+        """Back from reviewed to draft.
 
+        Raises:
+            NotFound: no such case for this user.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is not reviewed.
+        """
+        with self.database.write() as db:
+            case = _at(db, user, case_id, version, {Status.REVIEWED})
+            return _step(db, user, case, Status.DRAFT, "case.reopened")
 
-def sign(db: Session, user: User, case_id: str, version: int, content: SignedContent) -> Case:
-    """Sign a reviewed case, or one that is being amended.
+    def sign(self, user: User, case_id: str, version: int, content: SignedContent) -> Case:
+        """Sign a reviewed case, or one that is being amended.
 
-    Args:
-        db: the transaction.
-        user: a reviewer.
-        case_id: which case.
-        version: what they saw.
-        content: all that the signature is given for; must be of this version.
+        Args:
+            user: a reviewer.
+            case_id: which case.
+            version: what they saw.
+            content: all that the signature is given for; must be of this version.
 
-    Raises:
-        NotFound: no such case for this user.
-        Forbidden: the user is no reviewer.
-        Conflict: it is no longer at this version, or the content is not what is stored.
-        NotAllowed: it is neither reviewed nor being amended, or not complete.
-    """
-    require(user, Role.REVIEWER)
-    case = _at(db, user, case_id, version, set(_AFTER))
-    _check_complete(case)
-    _check_content(db, case, content)
-    text = content.model_dump_json()
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    db.add(t.Signed(case_id=case.id, revision=case.revision, digest=digest, content=text))
-    db.flush()
-    _add_signature(db, user, case, "first", digest)
-    seal_gestures(db, case.id)
-    return _step(db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest)
+        Raises:
+            NotFound: no such case for this user.
+            Forbidden: the user is no reviewer.
+            Conflict: it is no longer at this version, or the content is not what is stored.
+            NotAllowed: it is neither reviewed nor being amended, or not complete.
+        """
+        with self.database.write() as db:
+            require(user, Role.REVIEWER)
+            case = _at(db, user, case_id, version, set(_AFTER))
+            _check_complete(case)
+            _check_content(db, case, content)
+            text = content.model_dump_json()
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            db.add(t.Signed(case_id=case.id, revision=case.revision, digest=digest, content=text))
+            db.flush()
+            _add_signature(db, user, case, "first", digest)
+            seal_gestures(db, case.id)
+            return _step(db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest)
 
+    def second_sign(self, user: User, case_id: str, version: int) -> Case:
+        """A reviewer other than the first signs the same content.
 
-def second_sign(db: Session, user: User, case_id: str, version: int) -> Case:
-    """A reviewer other than the first signs the same content.
+        Raises:
+            NotFound: no such case for this user.
+            Forbidden: the user is no reviewer.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is not signed, the first signature is the user's own, or there is a second one already.
+            Damaged: what is stored is not what the first reader signed.
+        """
+        with self.database.write() as db:
+            require(user, Role.REVIEWER)
+            case = _at(db, user, case_id, version, set(_AFTER.values()))
+            rows = db.scalars(
+                sa.select(t.Signature).where(t.Signature.case_id == case.id, t.Signature.revision == case.revision)
+            ).all()
+            first = next(row for row in rows if row.part == "first")
+            if len(rows) > 1:
+                raise NotAllowed("the case has its second signature already.")
+            if first.user_id == user.id:
+                raise NotAllowed("the second signature must be another reviewer's than the first.")
+            _whole(db, case.id, case.revision)
+            _add_signature(db, user, case, "second", first.digest)
+            return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
 
-    Raises:
-        NotFound: no such case for this user.
-        Forbidden: the user is no reviewer.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is not signed, the first signature is the user's own, or there is a second one already.
-        Damaged: what is stored is not what the first reader signed.
-    """
-    require(user, Role.REVIEWER)
-    case = _at(db, user, case_id, version, set(_AFTER.values()))
-    rows = db.scalars(
-        sa.select(t.Signature).where(t.Signature.case_id == case.id, t.Signature.revision == case.revision)
-    ).all()
-    first = next(row for row in rows if row.part == "first")
-    if len(rows) > 1:
-        raise NotAllowed("the case has its second signature already.")
-    if first.user_id == user.id:
-        raise NotAllowed("the second signature must be another reviewer's than the first.")
-    _whole(db, case.id, case.revision)
-    _add_signature(db, user, case, "second", first.digest)
-    return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
+    def amend(self, user: User, case_id: str, amendment: Amendment) -> Case:
+        """Open a signed case again, with a reason; what was signed is kept.
 
+        Raises:
+            NotFound: no such case for this user.
+            Forbidden: the user is no reviewer.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is not signed.
+        """
+        with self.database.write() as db:
+            require(user, Role.REVIEWER)
+            case = _at(db, user, case_id, amendment.version, set(_AFTER.values()))
+            case.revision += 1
+            case.amendment_reason = amendment.reason
+            return _step(db, user, case, Status.AMENDING, "case.amending", revision=case.revision)
 
-def amend(db: Session, user: User, case_id: str, amendment: Amendment) -> Case:
-    """Open a signed case again, with a reason; what was signed is kept.
+    def content(self, user: User, case_id: str, revision: int | None = None) -> SignedContent:
+        """What was signed; ``revision`` None: last.
 
-    Raises:
-        NotFound: no such case for this user.
-        Forbidden: the user is no reviewer.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is not signed.
-    """
-    require(user, Role.REVIEWER)
-    case = _at(db, user, case_id, amendment.version, set(_AFTER.values()))
-    case.revision += 1
-    case.amendment_reason = amendment.reason
-    return _step(db, user, case, Status.AMENDING, "case.amending", revision=case.revision)
-
-
-def signed_content(db: Session, user: User, case_id: str, revision: int | None = None) -> SignedContent:
-    """What was signed; ``revision`` None: last.
-
-    Raises:
-        NotFound: no such case for this user, or no such revision was signed.
-        Damaged: what is stored is not what was signed.
-    """
-    get_case(db, user, case_id)
-    if revision is None:
-        revision = db.scalar(sa.select(sa.func.max(t.Signed.revision)).where(t.Signed.case_id == case_id))
-    if revision is None:
-        raise NotFound("the case is not signed yet.")
-    return _whole(db, case_id, revision)
+        Raises:
+            NotFound: no such case for this user, or no such revision was signed.
+            Damaged: what is stored is not what was signed.
+        """
+        with self.database.read() as db:
+            get_case(db, user, case_id)
+            if revision is None:
+                revision = db.scalar(sa.select(sa.func.max(t.Signed.revision)).where(t.Signed.case_id == case_id))
+            if revision is None:
+                raise NotFound("the case is not signed yet.")
+            return _whole(db, case_id, revision)
 
 
 def _whole(db: Session, case_id: str, revision: int) -> SignedContent:

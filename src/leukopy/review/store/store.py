@@ -11,20 +11,20 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import (
     audit,
     classes,
-    corrections,
     jobs,
     labels,
     results,
     sessions,
-    signing,
     users,
     verification,
 )
 from leukopy.review.store.cases import CaseStore
 from leukopy.review.store.cells import CellStore
+from leukopy.review.store.corrections import CorrectionStore
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.predictions import PredictionStore
+from leukopy.review.store.signing import SigningStore
 
 IMAGES = "images"
 
@@ -44,6 +44,8 @@ class Store:
         self.cases = CaseStore(database)
         self.cells = CellStore(database, self.images, settings)
         self.predictions = PredictionStore(database)
+        self.corrections = CorrectionStore(database)
+        self.signing = SigningStore(database)
 
     @classmethod
     def open(cls, settings: ReviewSettings, passwords: users.Passwords | None = None) -> Self:
@@ -67,65 +69,6 @@ class Store:
     def close(self) -> None:
         """End all connections."""
         self.database.close()
-
-    # Corrections
-
-    def correct(self, user: r.User, case_id: str, changes: r.Corrections) -> results.CorrectionOutcome:
-        """Give cells other classes: all of them or none."""
-        with self.database.write() as db:
-            return corrections.correct(db, user, case_id, changes)
-
-    def undo(self, user: r.User, case_id: str, version: int | None = None) -> results.CorrectionOutcome:
-        """Take back the user's last gesture in a case."""
-        with self.database.write() as db:
-            return corrections.undo(db, user, case_id, version)
-
-    def redo(self, user: r.User, case_id: str, version: int | None = None) -> results.CorrectionOutcome:
-        """Do again what the user undid last in a case."""
-        with self.database.write() as db:
-            return corrections.redo(db, user, case_id, version)
-
-    def comment(self, user: r.User, case_id: str, cell: int, said: r.CellComment) -> r.CellRow:
-        """Put a remark on a cell."""
-        with self.database.write() as db:
-            return corrections.comment(db, user, case_id, cell, said)
-
-    def undo_state(self, user: r.User, case_id: str) -> results.UndoState:
-        """What the user can take back, or do again, in a case."""
-        with self.database.read() as db:
-            return corrections.undo_state(db, user, case_id)
-
-    # Signing
-
-    def mark_reviewed(self, user: r.User, case_id: str, version: int) -> r.Case:
-        """A reader has seen all cells of a draft."""
-        with self.database.write() as db:
-            return signing.mark_reviewed(db, user, case_id, version)
-
-    def reopen(self, user: r.User, case_id: str, version: int) -> r.Case:
-        """Back from reviewed to draft."""
-        with self.database.write() as db:
-            return signing.reopen(db, user, case_id, version)
-
-    def sign(self, user: r.User, case_id: str, version: int, content: r.SignedContent) -> r.Case:
-        """Sign a reviewed case, or one that is being amended."""
-        with self.database.write() as db:
-            return signing.sign(db, user, case_id, version, content)
-
-    def second_sign(self, user: r.User, case_id: str, version: int) -> r.Case:
-        """A reviewer other than the first signs the same content."""
-        with self.database.write() as db:
-            return signing.second_sign(db, user, case_id, version)
-
-    def amend(self, user: r.User, case_id: str, amendment: r.Amendment) -> r.Case:
-        """Open a signed case again, with a reason."""
-        with self.database.write() as db:
-            return signing.amend(db, user, case_id, amendment)
-
-    def signed_content(self, user: r.User, case_id: str, revision: int | None = None) -> r.SignedContent:
-        """What was signed; ``revision`` None: last."""
-        with self.database.read() as db:
-            return signing.signed_content(db, user, case_id, revision)
 
     def history(self, user: r.User, case_id: str) -> tuple[r.AuditEntry, ...]:
         """What was done to a case, first things first."""
