@@ -38,7 +38,7 @@ def station(
     settings = ReviewSettings(folder=folder / "station", serve=True, model=str(strange.path))
     with station_of(settings) as running:
         for name in ("usual", "strange"):
-            import_as_case(running.store, running.store.single_user(), CaseDraft(slide=name), folder / Path(name))
+            import_as_case(running.store, running.store.users.single_user(), CaseDraft(slide=name), folder / Path(name))
         yield running
 
 

@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, folder: Path, model: str, picture: Callable[[str], bytes]) -> None:
         self.settings = ReviewSettings(folder=folder, model=model)
         self.store = Store.open(self.settings)
-        self.user: User = self.store.single_user()
+        self.user: User = self.store.users.single_user()
         self._picture = picture
         self.workers: list[Worker] = []
 
@@ -43,7 +43,7 @@ class Bench:
             for number in range(images)
         ]
         self.store.cells.add_images(self.user, case.id, pictures)
-        return self.store.start_job(self.user, case.id)
+        return self.store.jobs.start(self.user, case.id)
 
     def work(self) -> Worker:
         worker = Worker(self.store, self.settings)
@@ -52,7 +52,7 @@ class Bench:
         return worker
 
     def job(self, job: Job) -> Job:
-        found = self.store.job(self.user, job.case_id)
+        found = self.store.jobs.latest(self.user, job.case_id)
         assert found is not None
         return found
 
@@ -136,9 +136,8 @@ def test_a_job_of_another_process_is_found(bench, monkeypatch):
 def test_a_cancelled_job_stops_and_what_was_classified_stays(bench, batches):
     job, next_job = bench.queue(10 * IMAGES), bench.queue(1)
     bench.work()
-    batches.release()
-    bench.wait(job, lambda found: found.done == IMAGES)
-    bench.store.cancel_job(bench.user, job.case_id)
+    bench.wait(job, lambda found: found.done > 0)
+    bench.store.jobs.cancel(bench.user, job.case_id)
     time.sleep(0.5)
     kept = len(bench.store.cells.all(bench.user, job.case_id))
     assert 0 < kept < 10 * IMAGES

@@ -60,7 +60,7 @@ class Worker:
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
-                job = self._store.claim_job(self._name)
+                job = self._store.jobs.claim(self._name)
                 if job is not None:
                     self._run(job)
                     continue
@@ -77,13 +77,13 @@ class Worker:
             with self._alive(job) as gone:
                 whole = self._analyse(job, gone)
         except LeukopyError as error:
-            self._store.finish_job(job.id, JobState.FAILED, str(error))
+            self._store.jobs.finish(job.id, JobState.FAILED, str(error))
         except Exception as error:  # noqa: BLE001  the reader is told, and the next case is analysed all the same
             log_error(error)
-            self._store.finish_job(job.id, JobState.FAILED, "The analysis failed; the station's log says where.")
+            self._store.jobs.finish(job.id, JobState.FAILED, "The analysis failed; the station's log says where.")
         else:
             if whole:
-                self._store.finish_job(job.id, JobState.FINISHED, "")
+                self._store.jobs.finish(job.id, JobState.FINISHED, "")
 
     def _analyse(self, job: Job, gone: Event) -> bool:
         """Classify the images that wait; False: cancelled, taken over by another, or the station stops."""
@@ -107,7 +107,7 @@ class Worker:
             if survey.cells_used is not None:
                 self._store.predictions.set_cells_used(job.case_id, survey.cells_used)
             self._done += len(some)
-            if not self._store.progress(job.id, self._done, job.total):
+            if not self._store.jobs.progress(job.id, self._done, job.total):
                 return False
         return True
 
@@ -118,7 +118,7 @@ class Worker:
 
         def beat() -> None:
             while not over.wait(HEARTBEAT):
-                if not self._store.progress(job.id, self._done, job.total):
+                if not self._store.jobs.progress(job.id, self._done, job.total):
                     gone.set()
                     return
 

@@ -108,7 +108,7 @@ def test_killed_while_it_analyses(start, drawn, tmp_path):
     first = start()
     case = fill(first, drawn, copies=8)
     assert first.http.post(f"{API}/cases/{case}/analysis").status_code == 202
-    told = until(lambda: (job := first.job(case))["done"] >= 64 and job)
+    told = until(lambda: (job := first.jobs.latest(case))["done"] >= 64 and job)
     before = first.cells.all(case)
     first.kill()
     assert told["done"] <= len(before) < told["total"], "it was to be killed in the middle"
@@ -127,7 +127,7 @@ def test_killed_while_cells_are_corrected(start, drawn, tmp_path):
     first = start()
     case = fill(first, drawn, copies=1)
     first.http.post(f"{API}/cases/{case}/analysis")
-    until(lambda: first.job(case)["state"] == "finished")
+    until(lambda: first.jobs.latest(case)["state"] == "finished")
     cells = first.cells.all(case)
     acknowledged: dict[int, tuple[int, str]] = {}
 

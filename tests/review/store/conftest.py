@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,6 +46,11 @@ class Station:
     second_reviewer: User
     reader: User
     stranger: User
+
+    def with_settings(self, **values: object) -> Station:
+        """The same station under other settings."""
+        settings = self.store.settings.model_copy(update=values)
+        return replace(self, store=Store(settings, self.store.database, self.store.users.passwords))
 
     def draft(self, user: User | None = None, **values: object) -> Case:
         """An empty case of the reader's."""
@@ -194,6 +199,6 @@ def populate(store: Store) -> Station:
     def new(name: str, role: Role) -> NewUser:
         return NewUser(name=name, full_name=f"Dr {name}", role=role, password=PASSWORD)
 
-    administrator = store.add_user(None, new("ada", Role.ADMINISTRATOR))
+    administrator = store.users.add(None, new("ada", Role.ADMINISTRATOR))
     others = [("rita", Role.REVIEWER), ("saul", Role.REVIEWER), ("ron", Role.READER), ("eve", Role.READER)]
-    return Station(store, administrator, *(store.add_user(administrator, new(*other)) for other in others))
+    return Station(store, administrator, *(store.users.add(administrator, new(*other)) for other in others))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import date
 
 import pytest
@@ -52,50 +53,62 @@ def test_a_case_of_another_reader_does_not_exist(station):
     assert len(messages) == 1  # nothing tells one from the other
 
 
+def steps_on_a_case(store):
+    """Names of all methods of the store's parts that take a user and a case: ``cases.get`` …"""
+    return {
+        f"{part}.{name}"
+        for part, found in vars(store).items()
+        for name, method in inspect.getmembers(type(found), inspect.isfunction)
+        if {"user", "case_id"} <= inspect.signature(method).parameters.keys()
+    }
+
+
 def test_every_step_on_another_readers_case_is_refused(station):
-    """All functions of the store that take a user and a case, each as the stranger."""
     store, case, eve = station.store, station.classified(), station.stranger
     picture = NewImage("x.png", b"new bytes", 1, 1, "image/png")
     calls = {
-        "case": lambda: store.cases.get(eve, case.id),
-        "change_case": lambda: store.cases.change(eve, case.id, CaseChange(version=case.version, slide="mine")),
-        "add_images": lambda: store.cells.add_images(eve, case.id, [picture]),
-        "add_failures": lambda: store.cells.add_failures(eve, case.id, [Refused(name="n", reason="r", message="m")]),
-        "cells": lambda: store.cells.all(eve, case.id),
-        "failures": lambda: store.cells.failures(eve, case.id),
-        "cell_detail": lambda: store.cells.detail(eve, case.id, 1),
-        "cell_image": lambda: store.cells.image(eve, case.id, 1),
-        "path": lambda: store.cells.path(eve, case.id, 1),
-        "model_facts": lambda: store.predictions.model(eve, case.id),
-        "correct": lambda: store.corrections.correct(
+        "cases.get": lambda: store.cases.get(eve, case.id),
+        "cases.change": lambda: store.cases.change(eve, case.id, CaseChange(version=case.version, slide="mine")),
+        "cells.add_images": lambda: store.cells.add_images(eve, case.id, [picture]),
+        "cells.add_failures": lambda: store.cells.add_failures(
+            eve, case.id, [Refused(name="n", reason="r", message="m")]
+        ),
+        "cells.all": lambda: store.cells.all(eve, case.id),
+        "cells.failures": lambda: store.cells.failures(eve, case.id),
+        "cells.detail": lambda: store.cells.detail(eve, case.id, 1),
+        "cells.image": lambda: store.cells.image(eve, case.id, 1),
+        "cells.path": lambda: store.cells.path(eve, case.id, 1),
+        "predictions.model": lambda: store.predictions.model(eve, case.id),
+        "corrections.correct": lambda: store.corrections.correct(
             eve, case.id, Corrections(changes=(Correction(cell=1, version=2, code="LY"),))
         ),
-        "undo": lambda: store.corrections.undo(eve, case.id),
-        "redo": lambda: store.corrections.redo(eve, case.id),
-        "undo_state": lambda: store.corrections.undo_state(eve, case.id),
-        "comment": lambda: store.corrections.comment(eve, case.id, 1, CellComment(version=1, comment="mine")),
-        "mark_reviewed": lambda: store.signing.mark_reviewed(eve, case.id, case.version),
-        "reopen": lambda: store.signing.reopen(eve, case.id, case.version),
-        "share_case": lambda: store.cases.share(eve, case.id, "eve"),
-        "signed_content": lambda: store.signing.content(eve, case.id),
-        "history": lambda: store.history(eve, case.id),
-        "start_job": lambda: store.start_job(eve, case.id),
-        "job": lambda: store.job(eve, case.id),
-        "cancel_job": lambda: store.cancel_job(eve, case.id),
-        "code_pairs": lambda: store.code_pairs(eve, case.id),
+        "corrections.undo": lambda: store.corrections.undo(eve, case.id),
+        "corrections.redo": lambda: store.corrections.redo(eve, case.id),
+        "corrections.undo_state": lambda: store.corrections.undo_state(eve, case.id),
+        "corrections.comment": lambda: store.corrections.comment(
+            eve, case.id, 1, CellComment(version=1, comment="mine")
+        ),
+        "signing.mark_reviewed": lambda: store.signing.mark_reviewed(eve, case.id, case.version),
+        "signing.reopen": lambda: store.signing.reopen(eve, case.id, case.version),
+        "cases.share": lambda: store.cases.share(eve, case.id, "eve"),
+        "signing.content": lambda: store.signing.content(eve, case.id),
+        "audit.history": lambda: store.audit.history(eve, case.id),
+        "jobs.start": lambda: store.jobs.start(eve, case.id),
+        "jobs.latest": lambda: store.jobs.latest(eve, case.id),
+        "jobs.cancel": lambda: store.jobs.cancel(eve, case.id),
     }
     for call in calls.values():
         with pytest.raises(NotFound):
             call()
-    for refused in (
-        lambda: store.signing.sign(eve, case.id, case.version, station.content(case)),
-        lambda: store.signing.second_sign(eve, case.id, case.version),
-        lambda: store.signing.amend(eve, case.id, Amendment(version=case.version, reason="because")),
-        lambda: store.entries(eve),
-        lambda: store.signed_cells(eve),
-    ):
+    forbidden = {
+        "signing.sign": lambda: store.signing.sign(eve, case.id, case.version, station.content(case)),
+        "signing.second_sign": lambda: store.signing.second_sign(eve, case.id, case.version),
+        "signing.amend": lambda: store.signing.amend(eve, case.id, Amendment(version=case.version, reason="because")),
+    }
+    for call in (*forbidden.values(), lambda: store.audit.entries(eve)):
         with pytest.raises(Forbidden):
-            refused()
+            call()
+    assert calls.keys() | forbidden.keys() == steps_on_a_case(store)
     assert store.cases.get(station.reader, case.id) == case
     assert not any(path.read_bytes() == b"new bytes" for path in store.images.folder.rglob("*") if path.is_file())
 

@@ -65,7 +65,7 @@ def test_a_hostile_name_is_only_a_name(station, name):
 
 
 def test_a_case_holds_no_more_images_than_its_limit(station):
-    station.store.settings = station.store.settings.model_copy(update={"limits": Limits(cells_per_case=3)})
+    station = station.with_settings(limits=Limits(cells_per_case=3))
     case = station.draft()
     station.add(case, ["a", "b"])
     with pytest.raises(NotAllowed, match="at most 3"):
@@ -237,8 +237,8 @@ def test_new_images_bring_a_reviewed_case_back_to_draft_and_a_signed_one_refuses
 def test_own_classes_stand_last_of_their_place_and_sort_the_cells(station):
     own = ClassChoice(code="HAIRY", name="hairy cell", french="tricholeucocyte", colour="#112233", key="2",
                       place="differential")  # fmt: skip
-    station.store.add_class(station.administrator, own)
-    codes = [choice.code for choice in station.store.classes(station.reader)]
+    station.store.classes.add(station.administrator, own)
+    codes = [choice.code for choice in station.store.classes.all()]
     assert codes[codes.index("PLASMA") : codes.index("PLASMA") + 3] == ["PLASMA", "HAIRY", "ERB"]
     case = station.classified(3)
     station.correct(station.reader, case, (1, "HAIRY"))

@@ -218,10 +218,10 @@ def test_nothing_is_lost_where_many_readers_correct_many_cases_at_once(station):
     with ThreadPoolExecutor(8) as pool:
         acknowledged = sum(pool.map(work, range(8)))
     moved = sum(cell.version - 1 for case in cases for cell in station.store.cells.all(users[0], case.id))
-    told = [entry for case in cases for entry in station.store.history(users[0], case.id)]
+    told = [entry for case in cases for entry in station.store.audit.history(users[0], case.id)]
     assert acknowledged == moved == sum(entry.action == "cells.corrected" for entry in told) > 0
     for case in cases:
         now = station.store.cases.get(users[0], case.id)
         cells = station.store.cells.all(users[0], case.id)
         assert now.corrected == sum(cell.code != cell.model_code for cell in cells)
-    assert station.store.verify_audit().intact
+    assert station.store.audit.verify().intact

@@ -115,7 +115,7 @@ def test_after_signing_nothing_changes(station, status):
         lambda: store.corrections.comment(user, case.id, 1, CellComment(version=version, comment="late")),
         lambda: store.cases.change(user, case.id, CaseChange(version=case.version, leukocytes=99)),
         lambda: station.add(case, ["late"]),
-        lambda: store.start_job(user, case.id),
+        lambda: store.jobs.start(user, case.id),
     ):
         with pytest.raises(NotAllowed, match="signed"):
             change()
@@ -198,8 +198,8 @@ def test_signed_content_that_was_changed_in_the_database_is_not_shown_and_is_fou
         station.store.signing.content(station.reader, case.id)
     with pytest.raises(Damaged):
         station.store.signing.second_sign(station.second_reviewer, case.id, case.version)
-    check = station.store.verify_audit()
+    check = station.store.audit.verify()
     assert not check.intact
     assert check.problem == f"what is stored of case {case.id}, revision 1, is not what was signed."
     station.sql("DELETE FROM signatures", "DELETE FROM signed_contents")
-    assert station.store.verify_audit().problem == f"what was signed of case {case.id}, revision 1, is missing."
+    assert station.store.audit.verify().problem == f"what was signed of case {case.id}, revision 1, is missing."

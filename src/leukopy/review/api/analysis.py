@@ -30,7 +30,7 @@ _OVER = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
 @router.post("/cases/{case_id}/analysis", status_code=202)
 def start(case_id: Id, user: Reader, here: StationDep) -> Job:
     """Classify the images that wait."""
-    job = here.store.start_job(user, case_id)
+    job = here.store.jobs.start(user, case_id)
     here.worker.wake()
     return job
 
@@ -38,13 +38,13 @@ def start(case_id: Id, user: Reader, here: StationDep) -> Job:
 @router.get("/cases/{case_id}/analysis")
 def latest(case_id: Id, user: Reader, here: StationDep) -> Job | None:
     """How far it is; null where none was started."""
-    return here.store.job(user, case_id)
+    return here.store.jobs.latest(user, case_id)
 
 
 @router.delete("/cases/{case_id}/analysis")
 def cancel(case_id: Id, user: Reader, here: StationDep) -> Job:
     """Stop it; what was classified stays."""
-    here.store.cancel_job(user, case_id)
+    here.store.jobs.cancel(user, case_id)
     return _job(here.store, user, case_id)
 
 
@@ -82,7 +82,7 @@ def _event(job: Job) -> str:
 
 
 def _job(store: Store, user: User, case_id: str) -> Job:
-    job = store.job(user, case_id)
+    job = store.jobs.latest(user, case_id)
     if job is None:
         raise NotFound("The case has not been analysed yet. Start the analysis.")
     return job

@@ -106,4 +106,4 @@ def signed(
 @router.get("/cases/{case_id}/history")
 def history(case_id: Id, user: Reader, here: StationDep) -> tuple[AuditEntry, ...]:
     """All that was done to a case."""
-    return here.store.history(user, case_id)
+    return here.store.audit.history(user, case_id)

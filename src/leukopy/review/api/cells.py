@@ -54,7 +54,7 @@ def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) ->
         case=case,
         cells=cells,
         failures=here.store.cells.failures(user, case_id),
-        differential=count(here, user, case, cells, tongue),
+        differential=count(here, case, cells, tongue),
         can_undo=undo.can_undo,
         can_redo=undo.can_redo,
     )
@@ -63,7 +63,7 @@ def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) ->
 @router.get("/cases/{case_id}/differential")
 def differential(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> DifferentialView:
     """The count as it stands."""
-    return count(here, user, here.store.cases.get(user, case_id), here.store.cells.all(user, case_id), tongue)
+    return count(here, here.store.cases.get(user, case_id), here.store.cells.all(user, case_id), tongue)
 
 
 @router.get("/cases/{case_id}/patient")

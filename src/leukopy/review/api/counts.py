@@ -23,9 +23,9 @@ from leukopy.review.station import Station
 from leukopy.review.store import CorrectionOutcome
 
 
-def count(here: Station, user: User, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
+def count(here: Station, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
     """The differential of a case as it stands."""
-    return count_case(cells, here.store.classes(user), case, here.settings, language)
+    return count_case(cells, here.store.classes.all(), case, here.settings, language)
 
 
 def corrected(here: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
@@ -34,7 +34,7 @@ def corrected(here: Station, user: User, changed: CorrectionOutcome, language: L
     return CorrectionResult(
         case=changed.case,
         cells=changed.cells,
-        differential=count(here, user, changed.case, cells, language),
+        differential=count(here, changed.case, cells, language),
         can_undo=changed.can_undo,
         can_redo=changed.can_redo,
     )
@@ -56,7 +56,7 @@ def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> P
 def content_of(here: Station, user: User, case_id: str) -> SignedContent:
     """What a signature on a case as it stands would be given for."""
     case, cells = here.store.cases.get(user, case_id), here.store.cells.all(user, case_id)
-    classes = here.store.classes(user)
+    classes = here.store.classes.all()
     try:
         patient = judged(here, user, case, cells)
     except InputError:  # age, count or lymphocytes are missing: a count without this result is whole, too

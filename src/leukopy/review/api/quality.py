@@ -32,14 +32,14 @@ def health() -> Health:
 @router.get("/cases/{case_id}/agreement")
 def of_case(case_id: Id, user: Reader, here: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
-    return agree(Reading.of(case_id, here.store.cells.all(user, case_id)), here.store.classes(user))
+    return agree(Reading.of(case_id, here.store.cells.all(user, case_id)), here.store.classes.all())
 
 
 @router.get("/agreement")
 def of_all(user: Reader, here: StationDep) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
-    cells = here.store.signed_cells(user)
-    return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes(user))
+    cells = here.store.labels.signed_cells(user)
+    return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes.all())
 
 
 @router.get(
@@ -50,5 +50,5 @@ def of_all(user: Reader, here: StationDep) -> AgreementView:
 def training(user: Reader, here: StationDep) -> StreamingResponse:
     """The labels of signed cases as ``leukopy train`` reads them; for reviewers."""
     headers = {"Content-Disposition": 'attachment; filename="leukopy-training.zip"'}
-    zipped = training_zip(here.store.signed_cells(user), here.store.images)
+    zipped = training_zip(here.store.labels.signed_cells(user), here.store.images)
     return StreamingResponse(zipped, media_type="application/zip", headers=headers)

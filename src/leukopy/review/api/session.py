@@ -24,13 +24,13 @@ def sign_in(login: Login, request: Request, response: Response, here: StationDep
     keys = (f"name {login.name}", f"address {request.client.host if request.client else ''}")
     with _CHECKING:  # whoever waits here is not counted yet: many who sign in at once do not keep each other out
         here.logins.begin(*keys)
-        user = here.store.check_password(login.name, login.password)
+        user = here.store.users.check_password(login.name, login.password)
     if user is None:
         raise NotSignedInError("Name or password is wrong.")
     here.logins.succeeded(*keys)
     if earlier := token(request):
-        here.store.end_session(earlier)
-    session = here.store.start_session(user)
+        here.store.sessions.end(earlier)
+    session = here.store.sessions.start(user)
     set_cookie(response, session, here.settings)
     return Me(user=user, csrf=session.csrf, single_user=not here.settings.serve, expires=session.expires)
 
@@ -39,7 +39,7 @@ def sign_in(login: Login, request: Request, response: Response, here: StationDep
 def sign_out(_: Reader, request: Request, response: Response, here: StationDep) -> None:
     """End the session."""
     if given := token(request):
-        here.store.end_session(given)
+        here.store.sessions.end(given)
     drop_cookie(response, here.settings)
     response.headers["Clear-Site-Data"] = '"cache"'  # pictures of cells that the browser keeps for an hour
 

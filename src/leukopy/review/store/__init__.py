@@ -13,7 +13,6 @@ from leukopy.review.store.errors import (
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import (
     CellImage,
-    CodePairs,
     CorrectionOutcome,
     LiveSession,
     ModelFacts,
@@ -28,7 +27,6 @@ from leukopy.review.store.store import Store
 __all__ = [
     "AlreadyExists",
     "CellImage",
-    "CodePairs",
     "Conflict",
     "CorrectionOutcome",
     "Damaged",

@@ -23,14 +23,12 @@ from sqlalchemy.orm import Session
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
-from leukopy.review.records import AuditEntry, Role, User
+from leukopy.review.records import User
 from leukopy.review.store import tables as t
-from leukopy.review.store.access import get_case, require
 
 KEY_FILE = "audit.key"
 _KEY = "audit key"
 """Where `Session.info` holds the key."""
-_PER_PAGE = 100
 _STATION = "station"
 """Who acts where no user does: the command line, a worker."""
 
@@ -126,21 +124,6 @@ def wait_turn(db: Session) -> None:
     db.get_one(t.Head, 1, with_for_update=True)
 
 
-def history(db: Session, user: User, case_id: str) -> tuple[AuditEntry, ...]:
-    """What was done to a case, first things first."""
-    get_case(db, user, case_id)
-    rows = db.scalars(sa.select(t.Entry).where(t.Entry.case_id == case_id).order_by(t.Entry.number))
-    return tuple(_record(row) for row in rows)
-
-
-def entries(db: Session, user: User, page: int) -> tuple[AuditEntry, ...]:
-    """A page of the log, latest entries first; for administrators."""
-    require(user, Role.ADMINISTRATOR)
-    skip = _PER_PAGE * min(max(page - 1, 0), 10_000_000)
-    rows = db.scalars(sa.select(t.Entry).order_by(t.Entry.number.desc()).offset(skip).limit(_PER_PAGE))
-    return tuple(_record(row) for row in rows)
-
-
 def _canonical(value: object) -> str:
     """The one way to write it as JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -159,15 +142,3 @@ def head_seal(key: bytes, number: int, last: str) -> str:
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _record(row: t.Entry) -> AuditEntry:
-    return AuditEntry(
-        number=row.number,
-        at=row.at,
-        user=row.user,
-        action=row.action,
-        case_id=row.case_id,
-        detail=json.loads(row.detail),
-        hash=row.hash,
-    )

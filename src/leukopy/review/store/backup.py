@@ -24,7 +24,7 @@ from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.files import atomic_path
 from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store import audit, verification
+from leukopy.review.store import audit, audit_log
 from leukopy.review.store import tables as t
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.errors import Damaged, NotAllowed, NotFound
@@ -156,7 +156,7 @@ def _restore(settings: ReviewSettings, database: Database, file: zipfile.ZipFile
         audit.use_key(audit.open_key(settings.folder, create=False), database.info, db.info)
         for table in _TABLES:
             _restore_table(db, table, file, facts["tables"][table.name]["sha256"])
-        check = verification.verify(db)
+        check = audit_log.verify(db)
         if not check.intact:
             raise InputError(f"the log of the backup is not what was written: {check.problem}")
         audit.append(db, None, "station.restored")

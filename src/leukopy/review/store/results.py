@@ -79,15 +79,6 @@ class LiveSession(NamedTuple):
     expires: datetime
 
 
-@dataclass(frozen=True)
-class CodePairs:
-    """What readers and model called the cells of some cases."""
-
-    cases: int
-    pairs: tuple[tuple[str, str, int], ...]
-    """Reader's code, model's code, cells."""
-
-
 class SignedCell(NamedTuple):
     """A cell of a signed case, as training needs it."""
 

@@ -1,4 +1,4 @@
-"""Whether the log, and what was signed, are what was written."""
+"""Reads and verifies the audit log, and verifies the signed contents against it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,57 @@ import hashlib
 import hmac
 import json
 from contextlib import closing
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from leukopy.review.records import AuditCheck
+from leukopy.review.records import AuditCheck, AuditEntry, Role, User
 from leukopy.review.store import tables as t
+from leukopy.review.store.access import get_case, require
 from leukopy.review.store.audit import entry_hash, head_seal, secret
+from leukopy.review.store.database import Database
+
+_PER_PAGE = 100
+
+
+@dataclass(frozen=True)
+class AuditStore:
+    """Reads and verifies the audit log."""
+
+    database: Database
+
+    def history(self, user: User, case_id: str) -> tuple[AuditEntry, ...]:
+        """The entries of a case, oldest first.
+
+        Raises:
+            NotFound: no such case for this user.
+        """
+        with self.database.read() as db:
+            get_case(db, user, case_id)
+            rows = db.scalars(sa.select(t.Entry).where(t.Entry.case_id == case_id).order_by(t.Entry.number))
+            return tuple(map(_record, rows))
+
+    def entries(self, user: User, page: int = 1) -> tuple[AuditEntry, ...]:
+        """A page of 100 entries, latest first.
+
+        Raises:
+            Forbidden: the user is no administrator.
+        """
+        with self.database.read() as db:
+            require(user, Role.ADMINISTRATOR)
+            skip = _PER_PAGE * min(max(page - 1, 0), 10_000_000)
+            rows = db.scalars(sa.select(t.Entry).order_by(t.Entry.number.desc()).offset(skip).limit(_PER_PAGE))
+            return tuple(map(_record, rows))
+
+    def verify(self) -> AuditCheck:
+        """Verify the chain of all entries and the digests of all signed contents."""
+        with self.database.read() as db:
+            return verify(db)
 
 
 def verify(db: Session) -> AuditCheck:
-    """Go through the whole log, then through all that was signed."""
+    """Verify the chain of all entries and the digests of all signed contents, in a transaction."""
     count = db.scalar(sa.select(sa.func.count()).select_from(t.Entry)) or 0
     problem = _chain_problem(db) or _signed_problem(db)
     return AuditCheck(entries=count, intact=problem is None, problem=problem)
@@ -61,3 +101,15 @@ def _signed_problem(db: Session) -> str | None:
         case_id, revision = min(told)
         return f"what was signed of case {case_id}, revision {revision}, is missing."
     return None
+
+
+def _record(row: t.Entry) -> AuditEntry:
+    return AuditEntry(
+        number=row.number,
+        at=row.at,
+        user=row.user,
+        action=row.action,
+        case_id=row.case_id,
+        detail=json.loads(row.detail),
+        hash=row.hash,
+    )
