@@ -45,11 +45,11 @@ def station(
 @pytest.mark.parametrize(
     ("locale", "list_words", "page_words"),
     [
-        ("en-GB", "unlike the training: ", "Stain or scanner unlike any that the model learnt from: distance "),
+        ("en-GB", "unlike the training data: ", "Stain or scanner unlike the training data: distance "),
         (
             "fr-FR",
-            "loin de l’apprentissage\xa0: ",
-            "Coloration ou scanner différents de tout ce que",
+            "différent de l’apprentissage\xa0: ",
+            "Coloration ou scanner différents des données d’apprentissage",
         ),
     ],
 )

@@ -84,21 +84,21 @@ def test_without_a_leukocyte_count_nothing_is_absolute() -> None:
     assert not [note for note in view.notes if "Absolute" in note]
 
 
-def test_it_is_noted_where_the_slide_itself_says_what_its_classes_are() -> None:
-    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "strange": False, "cells_used": 57}
+def test_a_note_tells_that_the_class_means_were_re_estimated() -> None:
+    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "unlike_training": False, "cells_used": 57}
     (own, *others) = count(cells(LY=100), slide_check=found).notes
-    assert "found again from 57 cells of this slide" in own
+    assert "re-estimated from 57 cells of this slide" in own
     assert tuple(others) == count(cells(LY=100)).notes
     french = count_case(cells(LY=100), (), case(slide_check=found), SETTINGS, "fr").notes
     assert "à partir de 57 cellules" in french[0]
 
 
-def test_the_first_note_is_that_the_slide_looks_unlike_what_the_model_has_learnt() -> None:
-    found = {"distance": 3.14, "nearest": "PBC", "cells": 100, "strange": True}
+def test_the_first_note_tells_that_the_slide_is_unlike_the_training_data() -> None:
+    found = {"distance": 3.14, "nearest": "PBC", "cells": 100, "unlike_training": True}
     known = count(cells(LY=100)).notes
-    assert count(cells(LY=100), slide_check=found | {"distance": 0.9, "strange": False}).notes == known
+    assert count(cells(LY=100), slide_check=found | {"distance": 0.9, "unlike_training": False}).notes == known
     assert count(cells(LY=100), slide_check=found).notes == (
-        "Stain or scanner unlike any that the model learnt from: distance 3.1 (1 is usual at most), nearest PBC. "
+        "Stain or scanner unlike the training data: distance 3.1 (usually below 1), nearest laboratory PBC. "
         "Expect lower accuracy.",
         *known,
     )
@@ -114,11 +114,11 @@ def test_notes_say_how_far_the_count_is_and_what_it_does_not_hold() -> None:
     view = count(seen, leukocytes=7.25)
     assert view.notes == (
         "72 of 100 leukocytes counted.",
-        "Neutrophils not divided into segmented and band, only in their sum: 2.",
+        "Neutrophils not divided into segmented and band, counted in their sum only: 2.",
         "Unidentified cells, not part of the 100 %: 3.",
-        "Cells of which the model was uncertain and which still have its class: 3.",
-        "Absolute counts are shares of the leukocytes entered, 7.25 × 10⁹/L, which are corrected for nothing (not for "
-        "erythroblasts either).",
+        "Uncertain cells that keep the model’s class: 3.",
+        "Absolute counts are shares of the leukocytes entered, 7.25 × 10⁹/L, without any correction (none for "
+        "erythroblasts).",
     )
     french = count_case(seen, (), case(leukocytes=7.25), SETTINGS, "fr").notes
     assert len(french) == len(view.notes)

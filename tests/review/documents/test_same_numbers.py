@@ -49,14 +49,14 @@ class Table(HTMLParser):
             self._row[-1] = f"{self._row[-1]} {data.strip()}".strip()
 
 
-def test_every_document_says_that_a_slide_is_unlike_what_the_model_has_learnt(
+def test_every_document_tells_that_a_slide_is_unlike_the_training_data(
     build_content: Callable[..., SignedContent],
 ) -> None:
-    content = build_content(slide_check={"distance": 3.14, "nearest": "PBC", "cells": 99, "strange": True})
+    content = build_content(slide_check={"distance": 3.14, "nearest": "PBC", "cells": 99, "unlike_training": True})
     assert SignedContent.model_validate_json(content.model_dump_json()) == content  # as it is signed and kept
-    said = "unlike any that the model learnt from: distance 3.1 "
+    said = "unlike the training data: distance 3.1 "
     assert said in re.sub(r"\s+", " ", signed_html(content))
-    assert "scanner différents de tout ce que le modèle a appris" in signed_html(content, language="fr")
+    assert "scanner différents des données d’apprentissage" in signed_html(content, language="fr")
     report = json.loads(fhir_bundle(content))["entry"][0]["resource"]
     assert said in report["conclusion"]
     assert said in report["text"]["div"]

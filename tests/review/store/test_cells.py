@@ -134,9 +134,9 @@ def test_a_slide_is_judged_by_all_its_cells_each_counted_once(station):
     write(station, case, 1, 10, 9)
     assert found() is None  # of so few cells nothing is said
     write(station, case, 1, 20, 3)  # of the first ten the model has spoken before
-    assert found() == SlideView(**asdict(judged(6, 20)), strange=True)
+    assert found() == SlideView(**asdict(judged(6, 20)), unlike_training=True)
     write(station, case, 21, 40, -6)
-    assert found() == SlideView(**asdict(judged(0, 40)), strange=False)
+    assert found() == SlideView(**asdict(judged(0, 40)), unlike_training=False)
     assert found().distance == 0
 
 
@@ -168,7 +168,7 @@ def test_what_is_known_of_a_slide_from_more_cells_stands(station):
     for later in (far, near, far):
         station.store.predictions.set_slide_distance(case.id, later)
         after = station.store.cases.get(station.reader, case.id)
-        assert after.slide_check == SlideView(distance=2.5, nearest="elsewhere", cells=100, strange=True)
+        assert after.slide_check == SlideView(distance=2.5, nearest="elsewhere", cells=100, unlike_training=True)
         assert after.version == case.version + 1
     assert station.store.signing.content(station.reader, station.signed().id).case.slide_check is None
     with pytest.raises(NotAllowed, match="signed"):

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from leukopy.core.settings import Settings
 from leukopy.review.records.values import Id, LongText, Number, RequiredText, ShortText
@@ -72,18 +72,21 @@ class Signature(Settings):
 
 
 class SlideView(Settings):
-    """How far a slide looks from what the model has learnt (`slides.laboratory_check.SlideDistance`)."""
+    """Slide check: distance of a slide from the training data (`slides.laboratory_check.SlideDistance`).
+
+    ``strange`` and ``found_again`` are the names of leukopy 0.1.0 in signed contents.
+    """
 
     distance: float
-    """1 is usual at most."""
+    """99 of 100 slides of the laboratories of the training stay below 1."""
     nearest: str
-    """The laboratory of the training that it is nearest to."""
+    """The nearest laboratory of the training."""
     cells: int
-    """From how many cells it is known."""
-    strange: bool
-    """Expect lower accuracy: who signs must see it."""
-    cells_used: int | None = None
-    """From how many of its cells its classes were found again (`slides.survey`); None: they were not."""
+    """Number of cells that the distance is computed from."""
+    unlike_training: bool = Field(validation_alias=AliasChoices("unlike_training", "strange"))
+    """The distance is above 1: expect lower accuracy. Pages and reports show a warning."""
+    cells_used: int | None = Field(default=None, validation_alias=AliasChoices("cells_used", "found_again"))
+    """Number of cells that the class means were re-estimated from (`slides.survey`); None: they were not."""
 
 
 class Case(CaseDraft):

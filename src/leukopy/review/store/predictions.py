@@ -140,7 +140,7 @@ def _update_slide_check(case: t.Case, distance: SlideDistance | None) -> bool:
     known = case.slide_check
     if distance is None or (known and known["cells"] > distance.cells):
         return False
-    case.slide_check = (known or {}) | asdict(distance) | {"strange": distance.strange}
+    case.slide_check = (known or {}) | asdict(distance) | {"unlike_training": distance.strange}
     return case.slide_check != known
 
 

@@ -133,8 +133,8 @@ class Case(Base):
     """Images that the model has not seen."""
     model: Mapped[str | None]
     model_sha256: Mapped[str | None]
-    appearance: Mapped[dict[str, Any] | None] = mapped_column("look", deferred=True)
-    """The sum of the looks of the cells that were classified here: an `slides.laboratory_check.AppearanceSum`."""
+    appearance: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """A `slides.laboratory_check.AppearanceSum` of the cells that the station classified."""
     slide_check: Mapped[dict[str, Any] | None]
     """A `records.SlideView`."""
     amendment_reason: Mapped[str | None] = mapped_column(Words)

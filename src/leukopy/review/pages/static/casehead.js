@@ -20,8 +20,8 @@ export function showHead(shown) {
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
   find("status").replaceChildren(status(shown.status));
-  find("unlike").hidden = !shown.slide_check?.strange;
-  find("unlike").textContent = shown.slide_check?.strange ? unlike(shown) : "";
+  find("unlike").hidden = !shown.slide_check?.unlike_training;
+  find("unlike").textContent = shown.slide_check?.unlike_training ? unlike(shown) : "";
 }
 
 /** That a slide looks unlike all that the model has learnt. */

@@ -50,7 +50,7 @@ function cells(one) {
   if (one.cells === 0 && one.failures === 0) return element("span", { class: "quiet" }, t("worklist.no_cells"));
   return element("span", {}, counted("cells", one.cells),
     one.failures ? element("small", { class: "unsure" }, ` · ${counted("worklist.unreadable", one.failures)}`) : null,
-    one.slide_check?.strange ? element("small", { class: "sure", title: unlike(one) },
+    one.slide_check?.unlike_training ? element("small", { class: "sure", title: unlike(one) },
       ` · ${t("worklist.unlike", { distance: decimal(one.slide_check.distance) })}`) : null);
 }
 

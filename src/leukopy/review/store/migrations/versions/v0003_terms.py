@@ -1,0 +1,26 @@
+"""Names of the field: ``appearance``, ``cells_used``, ``unlike_training``.
+
+Signed contents keep the names of 0.1.0, since their digests are signed; `records.SlideView` reads both.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+_SLIDE_CHECK = {"strange": "unlike_training", "found_again": "cells_used"}
+
+
+def upgrade() -> None:
+    """Rename a column of the cases, and two keys of their slide check."""
+    op.alter_column("cases", "look", new_column_name="appearance")
+    _rename_slide_check()
+
+
+def _rename_slide_check() -> None:
+    cases = sa.table("cases", sa.column("id", sa.String), sa.column("slide_check", sa.JSON(none_as_null=True)))
+    rows = op.get_bind().execute(sa.select(cases).where(cases.c.slide_check.is_not(None))).all()
+    for case_id, check in rows:
+        renamed = {_SLIDE_CHECK.get(name, name): value for name, value in check.items()}
+        op.execute(cases.update().where(cases.c.id == case_id).values(slide_check=renamed))
