@@ -8,6 +8,7 @@ from typing import Literal
 
 from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records import Case, CellRow
+from leukopy.review.records.not_counted import NAMES
 
 _TEXTS = {
     "en": {
@@ -18,7 +19,10 @@ _TEXTS = {
         "none": "No leukocyte was counted: there is no differential.",
         "below": "{leukocytes} of {target} leukocytes counted.",
         "reached": "{leukocytes} leukocytes counted; the target is {target}.",
-        "unidentified": "Unidentified cells, not part of the 100 %: {count}.",
+        "unidentified": "Unidentified cells, not counted: {count}.",
+        "no_cell": "Images without a cell, not counted: {count}.",
+        "several_cells": "Images of several cells, not counted: {count}.",
+        "duplicate": "Duplicate images, not counted: {count}.",
         "NEU": "Neutrophils not divided into segmented and band, counted in their sum only: {count}.",
         "IG": "Immature granulocytes not divided further, counted in their sum only: {count}.",
         "uncertain": "Uncertain cells that keep the model’s class: {count}.",
@@ -28,12 +32,16 @@ _TEXTS = {
     "fr": {
         "unlike_training": "Coloration ou scanner différents des données d’apprentissage\u202f: distance {distance} "
         "(d’ordinaire inférieure à 1), laboratoire le plus proche {nearest}. S’attendre à une exactitude moindre.",
-        "class_means": "Les cellules diffèrent de celles du laboratoire de référence\u202f: les moyennes des classes "
-        "ont été réestimées à partir de {cells} cellules de cette lame. La classe de chaque cellule dépend donc des autres.",
+        "class_means": "Les cellules diffèrent de celles du laboratoire de référence\u202f: les moyennes des "
+        "classes ont été réestimées à partir de {cells} cellules de cette lame. La classe d’une cellule dépend donc "
+        "des autres.",
         "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
         "below": "{leukocytes} leucocytes comptés sur {target}.",
         "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
-        "unidentified": "Cellules non identifiées, hors des 100\u202f%\u202f: {count}.",
+        "unidentified": "Cellules non identifiées, non comptées\u202f: {count}.",
+        "no_cell": "Images sans cellule, non comptées\u202f: {count}.",
+        "several_cells": "Images de plusieurs cellules, non comptées\u202f: {count}.",
+        "duplicate": "Images en double, non comptées\u202f: {count}.",
         "NEU": "Neutrophiles sans distinction segmenté ou non, comptés dans la somme seulement\u202f: {count}.",
         "IG": "Granulocytes immatures sans stade précisé, comptés dans la somme seulement\u202f: {count}.",
         "uncertain": "Cellules incertaines qui gardent la classe du modèle\u202f: {count}.",
@@ -70,16 +78,12 @@ def _notes(
         yield "class_means", {"cells": case.slide_check.cells_used}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
-    counts = Counter(cell.code for cell in cells if cell.counted)
-    copies = sum(DUPLICATE in cell.flags for cell in cells)
-    if empty := sum(not cell.counted for cell in cells) - copies:
-        yield "empty", {"count": empty}
-    if copies:
-        yield "copies", {"count": copies}
-    for code, key in (("NEU", "NEU"), ("IG", "IG"), ("UNIDENTIFIED", "unidentified")):
-        if counts[code]:
-            yield key, {"count": counts[code]}
-    if uncertain := sum("uncertain" in cell.flags and cell.changed_by is None and cell.counted for cell in cells):
+    counts = Counter(cell.not_counted or cell.code for cell in cells)
+    for key in ("NEU", "IG", *NAMES):
+        if counts[key]:
+            yield key, {"count": counts[key]}
+    uncertain = sum("uncertain" in cell.flags and not (cell.changed_by or cell.not_counted) for cell in cells)
+    if uncertain:
         yield "uncertain", {"count": uncertain}
     if case.leukocytes is not None and leukocytes:
         yield "absolute", {"entered": f"{case.leukocytes:g}".replace(".", point)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 import pytest
@@ -129,8 +130,10 @@ class Station:
                 db.execute(sa.text(statement))
 
 
-def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions:
-    """Rows as a Classifier gives them."""
+def predictions(
+    cells: Sequence[int], failed: Sequence[int] = (), flags: Mapping[int, str] = MappingProxyType({})
+) -> Predictions:
+    """Rows as a classifier gives them; those flagged ``no_cell`` or ``several_cells`` have no class."""
     rows = []
     for number in cells:
         code, sure = CODES[(number - 1) % len(CODES)], 1 - number / 10_000
@@ -139,6 +142,11 @@ def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions
         values |= {"cell_id": str(number), "confidence": sure, "fine_confidence": sure, f"p_{code}": sure}
         values |= dict.fromkeys(ATTRIBUTE_SCHEMA)
         values |= {"why": "round nucleus", "attr_nucleus_shape": "round", "attr_nucleus_shape_p": 0.75}
+        if number in flags:
+            values["flags"] = flags[number]
+        if {"no_cell", "several_cells"} & set(values["flags"].split(";")):
+            values |= dict.fromkeys(("coarse", "fine", "confidence", "fine_confidence", "why", *ATTRIBUTE_SCHEMA))
+            values |= dict.fromkeys(name for name in CELL_SCHEMA if name.startswith("p_"))
         rows.append(values)
     failures = [(str(number), f"{number}.png", "truncated", "the file ends too early") for number in failed]
     return Predictions(

@@ -243,3 +243,50 @@ def test_own_classes_stand_last_of_their_place_and_sort_the_cells(station):
     case = station.classified(3)
     station.correct(station.reader, case, (1, "HAIRY"))
     assert [cell.code for cell in station.store.cells.all(station.reader, case.id)] == ["LY", "MO", "HAIRY"]
+
+
+FLAGS = {2: "no_cell", 3: "several_cells;low_resolution", 4: "duplicate", 5: "unidentified"}
+
+
+@pytest.fixture
+def mixed(station):
+    """A case of six images, of which cells 1 and 6 are counted."""
+    case = station.draft()
+    station.add(case, [f"c{number}.png" for number in range(1, 7)])
+    rows = predictions(range(1, 7), flags=FLAGS)
+    assert station.store.predictions.write(case.id, rows, MODEL) == 6
+    assert station.store.predictions.write(case.id, rows, MODEL) == 0
+    return station.store.cases.get(station.reader, case.id)
+
+
+def test_images_without_a_class_are_stored_and_come_after_the_classes(station, mixed):
+    assert (mixed.cells, mixed.failures, station.store.predictions.pending(mixed.id)) == (6, 0, [])
+    cells = station.store.cells.all(station.reader, mixed.id)
+    assert [(cell.id, cell.code, cell.not_counted) for cell in cells] == [
+        (1, "SNE", None), (6, "BA", None), (5, "UNIDENTIFIED", "unidentified"), (2, None, "no_cell"),
+        (3, None, "several_cells"), (4, "EO", "duplicate"),
+    ]  # fmt: skip
+    detail = station.store.cells.detail(station.reader, mixed.id, 2)
+    assert (detail.model_code, detail.confidence, detail.probabilities, detail.attributes) == (None, None, {}, {})
+
+
+def test_a_reader_gives_a_class_to_an_image_without_one_and_takes_it_back(station, mixed):
+    given = station.correct(station.reader, mixed, (2, "LY"), (4, "LY"))
+    assert [(cell.id, cell.code, cell.not_counted) for cell in given.cells] == [(2, "LY", None), (4, "LY", "duplicate")]
+    assert given.case.corrected == 2
+    undone = station.store.corrections.undo(station.reader, mixed.id)
+    assert [(cell.code, cell.not_counted) for cell in undone.cells] == [(None, "no_cell"), ("EO", "duplicate")]
+    assert undone.case.corrected == 0
+    again = station.store.corrections.redo(station.reader, mixed.id)
+    assert [(cell.code, cell.not_counted) for cell in again.cells] == [("LY", None), ("LY", "duplicate")]
+    assert station.store.audit.verify().intact
+
+
+def test_a_case_with_images_without_a_class_is_signed(station, mixed):
+    case = station.store.signing.mark_reviewed(station.reader, mixed.id, mixed.version)
+    signed = station.store.signing.sign(station.reviewer, case.id, case.version, station.content(case))
+    content = station.store.signing.content(station.reader, signed.id)
+    assert [cell.not_counted for cell in content.cells].count(None) == 2
+    labels = {cell.cell: (cell.code, cell.not_counted) for cell in station.store.labels.signed_cells(station.reviewer)}
+    assert labels[2] == (None, "no_cell")
+    assert labels[4] == ("EO", "duplicate")

@@ -22,6 +22,8 @@ router = APIRouter()
 def heat(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> Response:
     """Where the model looked for its most probable class: a PNG to be laid over the picture."""
     found = here.store.cells.detail(user, case_id, cell)
+    if found.model_code is None:
+        raise NotFound("the model gives this image no class, hence no heat map.")
     seen_as = max(found.probabilities, key=found.probabilities.__getitem__, default=found.model_code)
     path = here.store.cells.path(user, case_id, cell)
     try:

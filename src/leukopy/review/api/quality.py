@@ -32,14 +32,16 @@ def health() -> Health:
 @router.get("/cases/{case_id}/agreement")
 def of_case(case_id: Id, user: Reader, here: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
-    return agree(Reading.of(case_id, here.store.cells.all(user, case_id)), here.store.classes.all())
+    cells = here.store.cells.all(user, case_id)
+    return agree(Reading.of(case_id, cells), here.store.classes.all())
 
 
 @router.get("/agreement")
 def of_all(user: Reader, here: StationDep) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
     cells = here.store.labels.signed_cells(user)
-    return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes.all())
+    readings = [reading for cell in cells for reading in Reading.of(cell.case_id, [cell])]
+    return agree(readings, here.store.classes.all())
 
 
 @router.get(

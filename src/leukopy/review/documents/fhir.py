@@ -168,7 +168,7 @@ def _observations(told: Issue) -> Iterator[Resource]:
 def _share(told: Issue, row: Row) -> Resource:
     """Cells of one class: % of the leukocytes, per 100 of them, or only counted."""
     unit = {"differential": _PERCENT, "per_100_leukocytes": _PER_100}.get(row.kind, _CELLS)
-    counted = row.kind == "count"
+    counted = row.kind in ("count", "not_counted")
     parts = [_part("count", "cells counted", Decimal(row.count), _CELLS)]
     if row.low is not None and row.high is not None:
         parts.append(_part("low95", "lower 95 % limit (Clopper-Pearson)", row.low, unit))
@@ -231,6 +231,8 @@ def _observation(told: Issue, code: str, quantity: str, title: str) -> Resource:
 
 
 def _title(row: Row) -> str:
+    if row.kind == "not_counted":
+        return f"Not counted: {row.name}"
     name = f"All {row.name}s" if row.sums else row.name[:1].upper() + row.name[1:]
     return f"{name}s" if row.kind == "total" else name
 

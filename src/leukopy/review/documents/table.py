@@ -17,6 +17,7 @@ UNITS = {
     "differential": "%",
     "per_100_leukocytes": "per 100 leukocytes",
     "count": "cells",
+    "not_counted": "cells",
 }
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -11,21 +11,24 @@ from leukopy.imaging.content import NO_CELL, SEVERAL_CELLS
 from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records.cases import Case, Refused
 from leukopy.review.records.counts import DifferentialView
+from leukopy.review.records.not_counted import NotCounted, not_counted
 from leukopy.review.records.values import Code, LongText, Number, ShortText
 
 
 class CellRow(Settings):
-    """A cell as the gallery needs it."""
+    """A cell as the gallery shows it."""
 
     id: int
     name: str
-    """Of the file."""
-    code: Code
-    """The class that counts: the reader's, or the model's where no reader changed it."""
-    model_code: Code
-    confidence: float
-    """Calibrated probability of the model's class."""
+    """Name of the file."""
+    code: Code | None
+    """The reader's class, or the model's if no reader changed it; None: the image holds no single cell."""
+    model_code: Code | None
+    confidence: float | None
+    """Calibrated probability of the model's class; None without a class."""
     flags: tuple[str, ...] = ()
+    not_counted: NotCounted | None = Field(default_factory=lambda row: not_counted(row["code"], row["flags"]))
+    """Why no count holds the cell, by the counting rule; None: it is counted."""
     comment: LongText = ""
     version: Number
     changed_by: str | None = None

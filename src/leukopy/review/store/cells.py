@@ -1,4 +1,4 @@
-"""The cells of a case: images as they arrive, and the classified cells that readers see."""
+"""The cells of a case: images as they arrive, and the analysed cells that readers see."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from leukopy.review.records import CellDetail, CellRow, Refused, User
+from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
@@ -95,13 +96,16 @@ class CellStore:
                 audit.append(db, user, "images.refused", case.id, images=len(new))
 
     def all(self, user: User, case_id: str) -> tuple[CellRow, ...]:
-        """The classified cells of a case, in display order of the classes, least certain first."""
+        """The analysed cells of a case: by class in display order, then those not counted; least certain first."""
         with self.database.read() as db:
             get_case(db, user, case_id)
-            rank = {choice.code: place for place, choice in enumerate(classes(db))}
-            query = sa.select(*_COLUMNS).where(t.Cell.case_id == case_id, t.Cell.code.is_not(None))
+            groups = [*(choice.code for choice in classes(db)), *NAMES]
+            rank = {group: place for place, group in enumerate(groups)}
+            query = sa.select(*_COLUMNS).where(t.Cell.case_id == case_id, t.Cell.analysed)
             rows = map(_row, db.execute(query))
-            return tuple(sorted(rows, key=lambda row: (rank[row.code], row.confidence, row.id)))
+            return tuple(
+                sorted(rows, key=lambda row: (rank[row.not_counted or str(row.code)], row.confidence or 0, row.id))
+            )
 
     def failures(self, user: User, case_id: str) -> tuple[Refused, ...]:
         """Images of a case that were refused or could not be classified, with the reason."""
@@ -165,14 +169,14 @@ def _without_known(
 
 
 def find_cell(db: Session, case_id: str, number: int, *, whole: bool = False) -> t.Cell:
-    """One classified cell.
+    """One analysed cell.
 
     Raises:
         NotFound: there is none of this number.
     """
     options = [undefer(t.Cell.probabilities), undefer(t.Cell.attributes)] if whole else []
     cell = db.get(t.Cell, (case_id, number), options=options) if 0 < number <= _HIGHEST else None
-    if cell is None or cell.code is None:
+    if cell is None or not cell.analysed:
         raise NotFound(f"the case has no cell {number}." if abs(number) <= _HIGHEST else "the case has no such cell.")
     return cell
 

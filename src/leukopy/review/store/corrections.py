@@ -138,7 +138,7 @@ def _cells(db: Session, case_id: str, numbers: Sequence[int]) -> dict[int, t.Cel
     """The cells of these numbers. The locked case protects them from other writers."""
     if len(set(numbers)) < len(numbers):
         raise NotAllowed("a cell is named twice in one gesture.")
-    query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_(numbers), t.Cell.code.is_not(None))
+    query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_(numbers), t.Cell.analysed)
     cells = {cell.number: cell for cell in db.scalars(query)}
     missing = set(numbers) - cells.keys()
     if missing:
@@ -180,7 +180,9 @@ def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell,
     return case.last_gesture
 
 
-def _move(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[str, int | None]], action: str) -> None:
+def _move(
+    db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[str | None, int | None]], action: str
+) -> None:
     """Give each cell its code and gesture; update the count of corrected cells, and write to the log."""
     listed = [[cell.number, cell.code, code] for cell, (code, _) in moves.items()]
     for cell, (code, gesture) in moves.items():

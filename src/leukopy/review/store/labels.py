@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from leukopy.review.records import Role, Status, User
+from leukopy.review.records.not_counted import not_counted
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import require
 from leukopy.review.store.audit import secret
@@ -34,16 +35,17 @@ class LabelStore:
             require(user, Role.REVIEWER)
             query = (
                 sa.select(t.Case.id, t.Case.patient, t.Cell.number, t.Cell.digest, t.Cell.media_type, t.Cell.code,
-                          t.Cell.model_code)
+                          t.Cell.model_code, t.Cell.flags)
                 .join(t.Case, t.Case.id == t.Cell.case_id)
-                .where(t.Case.status.in_(_SIGNED), t.Cell.code.is_not(None))
+                .where(t.Case.status.in_(_SIGNED), t.Cell.analysed)
                 .order_by(t.Case.created, t.Case.id, t.Cell.number)
             )  # fmt: skip
             key = secret(db)
             return tuple(
-                SignedCell(case, number, _group(key, patient or case), str(digest), str(media), str(code), str(model))
-                for case, patient, number, digest, media, code, model in db.execute(query)
-            )
+                SignedCell(case, number, _group(key, patient or case), str(digest), str(media), code, model,
+                           not_counted(code, flags.split(";")))
+                for case, patient, number, digest, media, code, model, flags in db.execute(query)
+            )  # fmt: skip
 
 
 def _group(key: bytes, patient: str) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from leukopy.bundle import SlideCheck
 from leukopy.inference.rows import UNIDENTIFIED, Predictions
 from leukopy.review.records import User
+from leukopy.review.records.not_counted import UNIDENTIFIED as UNIDENTIFIED_CODE
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, open_case, touch
@@ -34,7 +35,7 @@ class PredictionStore:
         """Images without a row of the model, in order of arrival."""
         with self.database.read() as db:
             columns = sa.select(t.Cell.number, t.Cell.name, t.Cell.digest)
-            query = columns.where(t.Cell.case_id == case_id, t.Cell.code.is_(None), t.Cell.reason.is_(None))
+            query = columns.where(t.Cell.case_id == case_id, sa.not_(t.Cell.analysed), t.Cell.reason.is_(None))
             rows = db.execute(query.order_by(t.Cell.number))
             return [PendingImage(number, name, str(digest)) for number, name, digest in rows]
 
@@ -66,7 +67,7 @@ class PredictionStore:
             rows = {int(row["cell_id"]): row for row in predictions.cells.iter_rows(named=True)}
             failed = {int(row["cell_id"]): row for row in predictions.failures.iter_rows(named=True)}
             query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_([*rows, *failed]))
-            pending = db.scalars(query.where(t.Cell.code.is_(None), t.Cell.reason.is_(None))).all()
+            pending = db.scalars(query.where(sa.not_(t.Cell.analysed), t.Cell.reason.is_(None))).all()
             for cell in pending:
                 if cell.number in rows:
                     for name, value in _prediction(rows[cell.number]).items():
@@ -115,9 +116,9 @@ class PredictionStore:
 
 def _count(case: t.Case, written: Sequence[t.Cell]) -> None:
     """Update the numbers of a case whose images no longer wait."""
-    classified = sum(cell.code is not None for cell in written)
-    case.cells += classified
-    case.failures += len(written) - classified
+    analysed = sum(cell.analysed for cell in written)
+    case.cells += analysed
+    case.failures += len(written) - analysed
     case.pending -= len(written)
 
 
@@ -130,7 +131,8 @@ def _add_appearance(case: t.Case, predictions: Predictions, new: set[int], check
         if case.appearance
         else AppearanceSum()
     )
-    appearance.add(predictions.appearance.filter(predictions.cells["cell_id"].cast(pl.Int64).is_in(new)))
+    cells = predictions.cells.select(pl.col("cell_id").cast(pl.Int64).is_in(new) & pl.col("fine").is_not_null())
+    appearance.add(predictions.appearance.filter(cells.to_series()))
     case.appearance = {"total": appearance.total.tolist(), "cells": appearance.cells}
     _update_slide_check(case, nearest_laboratory(appearance, check))
 
@@ -151,14 +153,16 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         for attribute in ATTRIBUTES
         if row.get(f"attr_{attribute.name}") is not None
     ]
-    code = "UNIDENTIFIED" if UNIDENTIFIED in row["flags"].split(";") else row["fine"]
+    single = row["fine"] is not None  # else the image holds no single cell, and the row has no class
+    code = UNIDENTIFIED_CODE if single and UNIDENTIFIED in row["flags"].split(";") else row["fine"]
     return {
+        "analysed": True,
         "code": code,
         "model_code": code,
-        "confidence": _rounded(row["fine_confidence"]),
+        "confidence": _rounded(row["fine_confidence"]) if single else None,
         "flags": row["flags"],
-        "why": row.get("why") or "",
-        "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE},
+        "why": row.get("why") or row.get("content") or "",
+        "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE} if single else {},
         "attributes": {name: [value, _rounded(probability)] for name, value, probability in judged},
     }
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from leukopy.review.records import Case, CellRow, User
+from leukopy.review.records.not_counted import NotCounted
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ class SignedCell(NamedTuple):
     case_id: str
     cell: int
     group: str
-    """The same for all cases of one patient; says nothing of who that is."""
+    """Pseudonym of the patient, the same in all cases."""
     digest: str
     media_type: str
-    code: str
-    model_code: str
+    code: str | None
+    model_code: str | None
+    not_counted: NotCounted | None = None

@@ -170,7 +170,7 @@ def _check_complete(case: t.Case) -> None:
 def _check_content(db: Session, case: t.Case, content: SignedContent) -> None:
     """Raises Conflict: what would be signed is not what is stored."""
     columns = sa.select(t.Cell.number, t.Cell.version, t.Cell.code)
-    stored = {tuple(row) for row in db.execute(columns.where(t.Cell.case_id == case.id, t.Cell.code.is_not(None)))}
+    stored = {tuple(row) for row in db.execute(columns.where(t.Cell.case_id == case.id, t.Cell.analysed))}
     signed = {(cell.id, cell.version, cell.code) for cell in content.cells}
     if (content.case.id, content.case.version) != (case.id, case.version) or signed != stored:
         raise Conflict("what would be signed is not what is stored: look at the case again.", record(db, case))

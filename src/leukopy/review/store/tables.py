@@ -155,7 +155,7 @@ class Share(Base):
 
 
 class Cell(Base):
-    """An image of a case: classified (``code``), failed (``reason``), or waiting for the model (neither)."""
+    """An image of a case: analysed by the model, failed (``reason``), or pending (neither)."""
 
     __tablename__ = "cells"
 
@@ -169,7 +169,9 @@ class Cell(Base):
     height: Mapped[int | None]
     reason: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(Words)
+    analysed: Mapped[bool] = mapped_column(default=False)
     code: Mapped[str | None] = mapped_column(sa.String(16))
+    """None though analysed: the image holds no single cell."""
     model_code: Mapped[str | None] = mapped_column(sa.String(16))
     confidence: Mapped[float | None]
     flags: Mapped[str] = mapped_column(default="")
@@ -211,8 +213,8 @@ class GestureCell(Base):
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     gesture: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cell: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    before: Mapped[str] = mapped_column(sa.String(16))
-    """Code."""
+    before: Mapped[str | None] = mapped_column(sa.String(16))
+    """Code; None: no class."""
     after: Mapped[str] = mapped_column(sa.String(16))
     gesture_before: Mapped[int | None]
     """The gesture that had given the code before; None: the model."""

@@ -59,7 +59,7 @@ export class Detail {
 
   #words(cell) {
     find("cell-class").replaceChildren(dot(colour(cell.code)), className(cell.code));
-    const said = cell.code === cell.model_code ? "detail.agrees" : "detail.said";
+    const said = cell.model_code === null ? "detail.no_class" : cell.code === cell.model_code ? "detail.agrees" : "detail.said";
     const who = cell.changed_by && cell.code !== cell.model_code ? t("detail.by", { name: cell.changed_by }) : "";
     find("cell-said").textContent =
       [t(said, { class: className(cell.model_code), chance: chance(cell.confidence) }), who].filter(Boolean).join(" ");

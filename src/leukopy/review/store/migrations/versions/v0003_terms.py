@@ -1,4 +1,4 @@
-"""Names of the field: ``appearance``, ``cells_used``, ``unlike_training``.
+"""The field's terms ``appearance``, ``cells_used`` and ``unlike_training``; cells that are analysed but have no class.
 
 Signed contents keep the names of 0.1.0, since their digests are signed; `records.SlideView` reads both.
 """
@@ -13,9 +13,13 @@ _SLIDE_CHECK = {"strange": "unlike_training", "found_again": "cells_used"}
 
 
 def upgrade() -> None:
-    """Rename a column of the cases, and two keys of their slide check."""
+    """Rename a column of the cases and two keys of their slide check; let a cell be analysed without a class."""
     op.alter_column("cases", "look", new_column_name="appearance")
     _rename_slide_check()
+    op.add_column("cells", sa.Column("analysed", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.execute("UPDATE cells SET analysed = (code IS NOT NULL)")
+    with op.batch_alter_table("gesture_cells") as table:
+        table.alter_column("before", existing_type=sa.String(16), nullable=True)
 
 
 def _rename_slide_check() -> None:
