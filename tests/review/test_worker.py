@@ -118,8 +118,8 @@ def test_a_case_is_classified_to_its_end(bench):
     assert {cell.name: cell.code for cell in cells} == {f"c{n}.png": CODES[n % 3] for n in range(2 * IMAGES + 5)}
 
 
-def test_a_job_of_this_process_is_begun_at_once(bench, looks, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 3600.0)
+def test_a_job_of_this_process_is_begun_at_once(bench, monkeypatch):
+    monkeypatch.setattr(module, "POLL", 60.0)
     worker = bench.work()
     until(lambda: looks)
     job = bench.queue(1)
@@ -128,7 +128,7 @@ def test_a_job_of_this_process_is_begun_at_once(bench, looks, monkeypatch):
 
 
 def test_a_job_of_another_process_is_found(bench, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "POLL", 0.05)
     bench.work()
     assert bench.over(bench.queue(1)).state == JobState.FINISHED
 
@@ -167,8 +167,9 @@ def test_a_job_is_resumed_where_it_was_left(bench, batches):
     assert {cell.id: cell.version for cell in cells if cell.id in versions} == versions
 
 
-def test_a_job_that_lives_is_not_taken_by_another(bench, batches, looks, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.02)
+@pytest.mark.usefixtures("slow")
+def test_a_job_that_lives_is_not_taken_by_another(bench, monkeypatch):
+    monkeypatch.setattr(module, "POLL", 0.02)
     job = bench.queue(4 * IMAGES)
     written: list[int] = []
     write = PredictionStore.write

@@ -12,8 +12,8 @@ from starlette.staticfiles import StaticFiles
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.api import API, api_router
-from leukopy.review.assistance import Aids
-from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review.assistance import Assistance
+from leukopy.review.lymphocytosis import LymphocytosisPredictor
 from leukopy.review.pages import pages_router, static_folder
 from leukopy.review.security import (
     BodyLimit,
@@ -45,8 +45,8 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         worker=Worker(store, settings),
         logins=LogIns(settings.limits.logins_per_minute),
         token=OneTimeToken(),
-        judge=PatientJudge(settings.patient_model),
-        aids=Aids(settings),
+        lymphocytosis=LymphocytosisPredictor(settings.patient_model),
+        assistance=Assistance(settings),
     )
 
     @asynccontextmanager

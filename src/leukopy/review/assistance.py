@@ -39,13 +39,13 @@ SIDE = 288
 """Of a reference picture, pixels."""
 
 ADDRESS = "/api/v1/references/{code}/{number}"
-"""Where the station serves the pictures of `Aids.reference_picture`."""
+"""Where the station serves the pictures of `Assistance.reference_picture`."""
 
 _CODES = tuple(cell.code for cell in FINE)
 
 
-class Aids:
-    """The aids of a station. It may be used from several threads; the models are opened when they are first needed."""
+class Assistance:
+    """Assistance of a station. It may be used from several threads; it opens the models at their first use."""
 
     def __init__(self, settings: ReviewSettings) -> None:
         self._settings = settings
@@ -97,7 +97,7 @@ class Aids:
         """
         members = fine_members(code)
         if not members:
-            raise SettingsError(f"class {code}: the model does not know it, so that there is no heat map for it.")
+            raise SettingsError(f"class {code}: the model has no such class, hence no heat map.")
         with self._opening:
             explain = self._explainer
         spec = spec or self._bundle.card.preprocess

@@ -47,7 +47,7 @@ class _Picture(NamedTuple):
     """Coarse class by the cell model."""
 
 
-class PatientJudge:
+class LymphocytosisPredictor:
     """A patient's model in a station; opened when it is first asked, and asked one case at a time."""
 
     def __init__(self, model: str) -> None:
@@ -61,7 +61,7 @@ class PatientJudge:
         bundle = open_patient_bundle(self.name)
         return PatientModel(bundle), CellReader(bundle)
 
-    def judge(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
+    def predict(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
         """The result of a case.
 
         Args:
@@ -84,10 +84,10 @@ class PatientJudge:
         key = (age, count, tuple((cell, path_of(cell)) for cell in chosen))
         with self._lock:
             if key not in self._results:
-                _keep(self._results, key, self._judge(age, count, dict(key[2])), _RESULTS)
+                _keep(self._results, key, self._predict(age, count, dict(key[2])), _RESULTS)
             return self._results[key]
 
-    def _judge(self, age: float, count: float, paths: dict[int, Path]) -> PatientView:
+    def _predict(self, age: float, count: float, paths: dict[int, Path]) -> PatientView:
         model, reader = self._tools
         known = {path: self._pictures[path] for path in paths.values() if path in self._pictures}
         known |= _look(reader, [path for path in dict.fromkeys(paths.values()) if path not in known])

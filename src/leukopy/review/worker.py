@@ -25,8 +25,8 @@ IMAGES = 32
 """Classified and written at a time: half a second of work, so that progress moves and little is done twice."""
 HEARTBEAT = 3.0
 """Seconds between two signs of life of a job; the store takes one for abandoned after 15."""
-LOOK = 2.0
-"""Seconds between two looks for jobs that another process has queued; one of this process is begun at once."""
+POLL = 2.0
+"""Seconds between two polls for jobs of other processes; a job of this process starts at once."""
 
 
 class Worker:
@@ -67,7 +67,7 @@ class Worker:
             # Without a thread no case would be analysed any more: whatever happens, it goes on looking.
             except Exception as error:  # noqa: BLE001
                 log_error(error)
-            self._wanted.wait(LOOK)
+            self._wanted.wait(POLL)
             self._wanted.clear()
 
     def _run(self, job: Job) -> None:

@@ -128,7 +128,7 @@ def test_a_changed_entry_is_named(logged, change):
     logged.drop_triggers()
     logged.sql(f"UPDATE audit SET {change} WHERE number = 8")
     check = logged.store.audit.verify()
-    assert (check.intact, check.problem) == (False, "entry 8 was changed or put in.")
+    assert (check.intact, check.problem) == (False, "entry 8 was changed or inserted.")
 
 
 def test_a_removed_entry_is_named(logged):
@@ -144,7 +144,7 @@ def test_a_removed_entry_is_named_though_the_others_moved_up(logged):
     logged.sql("DELETE FROM audit WHERE number = 7")
     for number in range(8, numbers(logged)[-1] + 1):
         logged.sql(f"UPDATE audit SET number = {number - 1} WHERE number = {number}")
-    assert logged.store.audit.verify().problem == "entry 7 was changed or put in."
+    assert logged.store.audit.verify().problem == "entry 7 was changed or inserted."
 
 
 def test_an_entry_that_was_put_in_is_named(logged):
@@ -152,15 +152,15 @@ def test_an_entry_that_was_put_in_is_named(logged):
     copy = "INSERT INTO audit SELECT {}, at, user_name, action, case_id, detail, hash FROM audit WHERE number = 5"
     logged.drop_triggers()
     logged.sql(copy.format(last + 1))
-    assert logged.store.audit.verify().problem == f"entry {last + 1} was put in."
+    assert logged.store.audit.verify().problem == f"entry {last + 1} was inserted."
     logged.sql(f"DELETE FROM audit WHERE number = {last + 1}", copy.format(0))
-    assert logged.store.audit.verify().problem == "entry 0 was put in."
+    assert logged.store.audit.verify().problem == "entry 0 was inserted."
     logged.sql("DELETE FROM audit WHERE number = 0")
     assert logged.store.audit.verify().intact
     for number in range(last, 6, -1):
         logged.sql(f"UPDATE audit SET number = {number + 1} WHERE number = {number}")
     logged.sql(copy.format(7))
-    assert logged.store.audit.verify().problem == "entry 7 was changed or put in."
+    assert logged.store.audit.verify().problem == "entry 7 was changed or inserted."
 
 
 def test_an_end_that_was_cut_off_is_named(logged):
@@ -179,7 +179,7 @@ def test_an_end_that_was_cut_off_together_with_the_row_that_knows_it_is_found(lo
         f"DELETE FROM audit WHERE number = {last}",
         f"UPDATE audit_head SET number = {last - 1}, hash = '{hash_before}'",
     )
-    assert logged.store.audit.verify().problem == "the row that knows where the log ends was changed or removed."
+    assert logged.store.audit.verify().problem == "the head of the log was changed or removed."
 
 
 def test_an_emptied_log_is_found(logged, settings):

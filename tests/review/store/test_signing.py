@@ -200,6 +200,6 @@ def test_signed_content_that_was_changed_in_the_database_is_not_shown_and_is_fou
         station.store.signing.second_sign(station.second_reviewer, case.id, case.version)
     check = station.store.audit.verify()
     assert not check.intact
-    assert check.problem == f"what is stored of case {case.id}, revision 1, is not what was signed."
+    assert check.problem == f"the stored content of case {case.id}, revision 1, differs from the signed content."
     station.sql("DELETE FROM signatures", "DELETE FROM signed_contents")
-    assert station.store.audit.verify().problem == f"what was signed of case {case.id}, revision 1, is missing."
+    assert station.store.audit.verify().problem == f"the signed content of case {case.id}, revision 1, is missing."

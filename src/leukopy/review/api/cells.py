@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
-from leukopy.imaging.formats import MEDIA_SUFFIXES
-from leukopy.review.api.counts import corrected, count, judged
+from leukopy.review.api.counts import corrected, count, predict_patient
 from leukopy.review.api.params import CellNumber
-from leukopy.review.pages.texts import Language, language
+from leukopy.review.pages.texts import Language, preferred_language
 from leukopy.review.records import (
     CellComment,
     CellDetail,
@@ -32,7 +31,7 @@ router = APIRouter()
 
 async def preferred(request: Request) -> Language:
     """In which language notes are written: as the pages are."""
-    return language(request)
+    return preferred_language(request)
 
 
 LanguageDep = Annotated[Language, Depends(preferred)]
@@ -46,45 +45,47 @@ PICTURE: dict[int | str, dict[str, object]] = {
 
 
 @router.get("/cases/{case_id}/cells")
-def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CellList:
+def gallery(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
-    case, cells = here.store.cases.get(user, case_id), here.store.cells.all(user, case_id)
-    undo = here.store.corrections.undo_state(user, case_id)
+    case, cells = station.store.cases.get(user, case_id), station.store.cells.all(user, case_id)
+    undo = station.store.corrections.undo_state(user, case_id)
     return CellList(
         case=case,
         cells=cells,
-        failures=here.store.cells.failures(user, case_id),
-        differential=count(here, case, cells, tongue),
+        failures=station.store.cells.failures(user, case_id),
+        differential=count(station, case, cells, language),
         can_undo=undo.can_undo,
         can_redo=undo.can_redo,
     )
 
 
 @router.get("/cases/{case_id}/differential")
-def differential(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> DifferentialView:
+def differential(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> DifferentialView:
     """The count as it stands."""
-    return count(here, here.store.cases.get(user, case_id), here.store.cells.all(user, case_id), tongue)
+    return count(station, station.store.cases.get(user, case_id), station.store.cells.all(user, case_id), language)
 
 
 @router.get("/cases/{case_id}/patient")
-def patient(case_id: Id, user: Reader, here: StationDep) -> PatientView:
+def patient(case_id: Id, user: Reader, station: StationDep) -> PatientView:
     """Reactive or tumoral lymphocytosis, where age, count and lymphocytes are known."""
     try:
-        return judged(here, user, here.store.cases.get(user, case_id), here.store.cells.all(user, case_id))
+        return predict_patient(
+            station, user, station.store.cases.get(user, case_id), station.store.cells.all(user, case_id)
+        )
     except InputError as error:
         raise NotAllowed(str(error)) from error
 
 
 @router.get("/cases/{case_id}/cells/{cell}")
-def detail(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> CellDetail:
+def detail(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> CellDetail:
     """All that is known of a cell."""
-    return here.store.cells.detail(user, case_id, cell)
+    return station.store.cells.detail(user, case_id, cell)
 
 
 @router.patch("/cases/{case_id}/cells/{cell}")
-def comment(case_id: Id, cell: CellNumber, said: CellComment, user: Reader, here: StationDep) -> CellRow:
+def comment(case_id: Id, cell: CellNumber, change: CellComment, user: Reader, station: StationDep) -> CellRow:
     """Put a remark on a cell."""
-    return here.store.corrections.comment(user, case_id, cell, said)
+    return station.store.corrections.comment(user, case_id, cell, change)
 
 
 @router.get("/cases/{case_id}/cells/{cell}/image", response_class=Response, responses=PICTURE)
@@ -92,29 +93,31 @@ def image(
     case_id: Id,
     cell: CellNumber,
     user: Reader,
-    here: StationDep,
+    station: StationDep,
     side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
 ) -> Response:
     """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels."""
-    found = here.store.cells.image(user, case_id, cell)
+    found = station.store.cells.image(user, case_id, cell)
     if side is None:
-        return Response(here.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
-    return Response(thumbnail(here.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)
+        return Response(station.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
+    return Response(thumbnail(station.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)
 
 
 @router.post("/cases/{case_id}/corrections")
-def correct(case_id: Id, changes: Corrections, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
+def correct(
+    case_id: Id, changes: Corrections, user: Reader, station: StationDep, language: LanguageDep
+) -> CorrectionResult:
     """Give cells other classes, all of them or none; refused with what is there now where another was faster."""
-    return corrected(here, user, here.store.corrections.correct(user, case_id, changes), tongue)
+    return corrected(station, user, station.store.corrections.correct(user, case_id, changes), language)
 
 
 @router.post("/cases/{case_id}/undo")
-def undo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
+def undo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
     """Take back the user's last gesture."""
-    return corrected(here, user, here.store.corrections.undo(user, case_id), tongue)
+    return corrected(station, user, station.store.corrections.undo(user, case_id), language)
 
 
 @router.post("/cases/{case_id}/redo")
-def redo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
+def redo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
     """Do again what was taken back."""
-    return corrected(here, user, here.store.corrections.redo(user, case_id), tongue)
+    return corrected(station, user, station.store.corrections.redo(user, case_id), language)

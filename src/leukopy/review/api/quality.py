@@ -30,18 +30,18 @@ def health() -> Health:
 
 
 @router.get("/cases/{case_id}/agreement")
-def of_case(case_id: Id, user: Reader, here: StationDep) -> AgreementView:
+def of_case(case_id: Id, user: Reader, station: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
-    cells = here.store.cells.all(user, case_id)
-    return agree(Reading.of(case_id, cells), here.store.classes.all())
+    cells = station.store.cells.all(user, case_id)
+    return agree(Reading.of(case_id, cells), station.store.classes.all())
 
 
 @router.get("/agreement")
-def of_all(user: Reader, here: StationDep) -> AgreementView:
+def of_all(user: Reader, station: StationDep) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
-    cells = here.store.labels.signed_cells(user)
+    cells = station.store.labels.signed_cells(user)
     readings = [reading for cell in cells for reading in Reading.of(cell.case_id, [cell])]
-    return agree(readings, here.store.classes.all())
+    return agree(readings, station.store.classes.all())
 
 
 @router.get(
@@ -49,8 +49,8 @@ def of_all(user: Reader, here: StationDep) -> AgreementView:
     response_class=StreamingResponse,
     responses={200: {"content": {"application/zip": {}}, "description": "manifest.csv and the images"}},
 )
-def training(user: Reader, here: StationDep) -> StreamingResponse:
+def training(user: Reader, station: StationDep) -> StreamingResponse:
     """The labels of signed cases as ``leukopy train`` reads them; for reviewers."""
     headers = {"Content-Disposition": 'attachment; filename="leukopy-training.zip"'}
-    zipped = training_zip(here.store.labels.signed_cells(user), here.store.images)
+    zipped = training_zip(station.store.labels.signed_cells(user), station.store.images)
     return StreamingResponse(zipped, media_type="application/zip", headers=headers)

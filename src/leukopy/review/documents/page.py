@@ -53,14 +53,14 @@ def signed_html(
         preliminary: not signed yet: the report says so on every page.
         language: of the report.
     """
-    told = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
     texts = _texts(language)
     listed = tuple(rows(content.differential))
     return (
         _environment(language)
         .get_template("report.html.j2")
         .render(
-            told=told,
+            document=document,
             content=content,
             case=content.case,
             language=language,

@@ -37,7 +37,7 @@ def _read(name: str) -> dict[str, str]:
     return cast(dict[str, str], json.loads(content))
 
 
-def language(request: HTTPConnection) -> Language:
+def preferred_language(request: HTTPConnection) -> Language:
     """The language that a request asks for: its cookie's, else the first known one that its browser prefers."""
     wishes = [request.cookies.get(COOKIE, "")]
     wishes += [wish.strip()[:2].lower() for wish in request.headers.get("accept-language", "").split(",")]

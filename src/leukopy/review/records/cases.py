@@ -204,4 +204,4 @@ class AuditCheck(Settings):
     entries: int
     intact: bool
     problem: str | None = None
-    """Which entry was changed, is missing or was put in."""
+    """Which entry was changed, is missing or was inserted."""

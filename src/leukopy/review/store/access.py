@@ -59,7 +59,7 @@ def open_case(db: Session, user: User | None, case_id: str) -> t.Case:
     """
     case = get_case(db, user, case_id, lock=True)
     if case.status not in OPEN:
-        raise NotAllowed("the case is signed: nothing changes without an amendment.")
+        raise NotAllowed("the case is signed: amend it before any change.")
     return case
 
 

@@ -66,16 +66,16 @@ def _chain_problem(db: Session) -> str | None:
     """The first entry that was changed, removed or put in."""
     key, head = secret(db), db.get(t.Head, 1)
     if head is None or not hmac.compare_digest(head.seal, head_seal(key, head.number, head.hash)):
-        return "the row that knows where the log ends was changed or removed."
+        return "the head of the log was changed or removed."
     before, expected = "", 1
     with closing(db.scalars(sa.select(t.Entry).order_by(t.Entry.number).execution_options(yield_per=1000))) as rows:
         for entry in rows:
             if entry.number < expected or entry.number > head.number:
-                return f"entry {entry.number} was put in."
+                return f"entry {entry.number} was inserted."
             if entry.number > expected:
                 return f"{_entries(expected, entry.number - 1)} missing."
             if not hmac.compare_digest(entry.hash, entry_hash(key, before, entry)):
-                return f"entry {entry.number} was changed or put in."
+                return f"entry {entry.number} was changed or inserted."
             before, expected = entry.hash, expected + 1
     if expected <= head.number:
         return f"{_entries(expected, head.number)} missing: the end of the log was cut off."
@@ -96,10 +96,12 @@ def _signed_problem(db: Session) -> str | None:
     for row in db.scalars(sa.select(t.Signed).order_by(t.Signed.case_id, t.Signed.revision)):
         digest = told.pop((row.case_id, row.revision), None)
         if hashlib.sha256(row.content.encode()).hexdigest() != digest:
-            return f"what is stored of case {row.case_id}, revision {row.revision}, is not what was signed."
+            return (
+                f"the stored content of case {row.case_id}, revision {row.revision}, differs from the signed content."
+            )
     if told:
         case_id, revision = min(told)
-        return f"what was signed of case {case_id}, revision {revision}, is missing."
+        return f"the signed content of case {case_id}, revision {revision}, is missing."
     return None
 
 

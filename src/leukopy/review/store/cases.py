@@ -114,7 +114,7 @@ class CaseStore:
 def check_version(db: Session, case: t.Case, version: int | None) -> None:
     """Raises Conflict: the case is no longer at this version. None: any will do."""
     if version is not None and case.version != version:
-        raise Conflict("the case was changed meanwhile: look at it again.", record(db, case))
+        raise Conflict("the case was changed meanwhile: load it again.", record(db, case))
 
 
 def record(db: Session, case: t.Case) -> Case:

@@ -49,7 +49,7 @@ class CorrectionStore:
             cells = _cells(db, case.id, [change.cell for change in changes])
             stale = tuple(row_of(cells[one.cell]) for one in changes if cells[one.cell].version != one.version)
             if stale:
-                message = f"{len(stale)} of the cells were changed by another reader meanwhile: look at them again."
+                message = f"{len(stale)} of the cells were changed by another reader meanwhile: check them again."
                 raise Conflict(message, stale)
             moves = {cells[one.cell]: one.code for one in changes if cells[one.cell].code != one.code}
             can = _undo_state(db, user, case.id)
@@ -108,7 +108,7 @@ class CorrectionStore:
             case = open_case(db, user, case_id)
             cell = find_cell(db, case.id, number)
             if cell.version != comment.version:
-                raise Conflict("the cell was changed by another reader meanwhile: look at it again.", (row_of(cell),))
+                raise Conflict("the cell was changed by another reader meanwhile: check it again.", (row_of(cell),))
             if cell.comment != comment.comment:
                 cell.comment, cell.changed_by = comment.comment, user.full_name
                 cell.version += 1
@@ -163,7 +163,7 @@ def _check_tops(cells: Mapping[int, t.Cell], tops: Mapping[int, int | None]) -> 
     """Raises Conflict: a cell has its class from another gesture than it should."""
     others = tuple(row_of(cells[number]) for number, top in tops.items() if cells[number].gesture != top)
     if others:
-        raise Conflict(f"another reader changed {len(others)} of these cells since: look at them again.", others)
+        raise Conflict(f"another reader changed {len(others)} of these cells since: check them again.", others)
 
 
 def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str]) -> int:

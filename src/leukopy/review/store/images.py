@@ -42,9 +42,9 @@ class ImageStore:
         try:
             data = self.path(digest).read_bytes()
         except OSError as error:
-            raise NotFound(f"image {digest} is not in the image folder; take it from a backup.") from error
+            raise NotFound(f"image {digest} is missing from the image folder: restore it from a backup.") from error
         if hashlib.sha256(data).hexdigest() != digest:
-            raise Damaged(f"image {digest} is not what was stored; take it from a backup.")
+            raise Damaged(f"image {digest} is damaged: restore it from a backup.")
         return data
 
     def add(self, pictures: Iterable[bytes]) -> list[str]:

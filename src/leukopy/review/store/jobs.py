@@ -37,7 +37,7 @@ class JobStore:
             row = _latest(db, case.id)
             if row is None or row.state not in _UNFINISHED:
                 if not case.pending:
-                    raise NotAllowed("no image of the case waits for the model: add images first.")
+                    raise NotAllowed("no image of the case is pending: add images first.")
                 row = t.Job(case_id=case.id, total=case.pending)
                 db.add(row)
                 db.flush()

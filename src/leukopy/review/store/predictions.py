@@ -148,7 +148,7 @@ def _update_slide_check(case: t.Case, distance: SlideDistance | None) -> bool:
 
 def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a cell from a classifier's row."""
-    judged = [
+    attributes = [
         (attribute.name, row[f"attr_{attribute.name}"], row[f"attr_{attribute.name}_p"])
         for attribute in ATTRIBUTES
         if row.get(f"attr_{attribute.name}") is not None
@@ -163,7 +163,7 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         "flags": row["flags"],
         "why": row.get("why") or row.get("content") or "",
         "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE} if single else {},
-        "attributes": {name: [value, _rounded(probability)] for name, value, probability in judged},
+        "attributes": {name: [value, _rounded(probability)] for name, value, probability in attributes},
     }
 
 

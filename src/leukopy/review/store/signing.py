@@ -103,7 +103,7 @@ class SigningStore:
             if len(rows) > 1:
                 raise NotAllowed("the case has its second signature already.")
             if first.user_id == user.id:
-                raise NotAllowed("the second signature must be another reviewer's than the first.")
+                raise NotAllowed("the second signature must come from another reviewer.")
             _whole(db, case.id, case.revision)
             _add_signature(db, user, case, "second", first.digest)
             return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
@@ -146,7 +146,9 @@ def _whole(db: Session, case_id: str, revision: int) -> SignedContent:
     if row is None or first is None:
         raise NotFound("this revision of the case was not signed.")
     if not hashlib.sha256(row.content.encode()).hexdigest() == row.digest == first.digest:
-        raise Damaged("what is stored of this case is not what was signed: do not use it; compare with a backup.")
+        raise Damaged(
+            "the stored content of this case differs from the signed content: do not use it; compare with a backup."
+        )
     return SignedContent.model_validate_json(row.content)
 
 
@@ -155,16 +157,16 @@ def _at(db: Session, user: User, case_id: str, version: int, statuses: set[Statu
     case = get_case(db, user, case_id, lock=True)
     if case.status not in statuses:
         wanted = " or ".join(status.value for status in Status if status in statuses)
-        raise NotAllowed(f"the case is {case.status.value}; this step needs one that is {wanted}.")
+        raise NotAllowed(f"the case is {case.status.value}; this step needs a case that is {wanted}.")
     check_version(db, case, version)
     return case
 
 
 def _check_complete(case: t.Case) -> None:
     if case.pending:
-        raise NotAllowed(f"{case.pending} images wait for the model: run the analysis to its end first.")
+        raise NotAllowed(f"{case.pending} images are not analysed yet: finish the analysis first.")
     if not case.cells:
-        raise NotAllowed("the case has no classified cell: add images and run the analysis first.")
+        raise NotAllowed("the case has no analysed cell: add images and run the analysis first.")
 
 
 def _check_content(db: Session, case: t.Case, content: SignedContent) -> None:
@@ -173,7 +175,7 @@ def _check_content(db: Session, case: t.Case, content: SignedContent) -> None:
     stored = {tuple(row) for row in db.execute(columns.where(t.Cell.case_id == case.id, t.Cell.analysed))}
     signed = {(cell.id, cell.version, cell.code) for cell in content.cells}
     if (content.case.id, content.case.version) != (case.id, case.version) or signed != stored:
-        raise Conflict("what would be signed is not what is stored: look at the case again.", record(db, case))
+        raise Conflict("the content to be signed differs from the stored case: load the case again.", record(db, case))
 
 
 def _add_signature(db: Session, user: User, case: t.Case, part: Literal["first", "second"], digest: str) -> None:

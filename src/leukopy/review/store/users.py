@@ -68,7 +68,7 @@ class UserStore:
             if user is not None:
                 require(user, Role.ADMINISTRATOR)
             elif _administrators(db, with_password=True):
-                raise Forbidden("the station has an administrator: let them add users.")
+                raise Forbidden("the station has an administrator, who must add users.")
             elif new.role is not Role.ADMINISTRATOR:
                 raise Forbidden("the first user must be an administrator.")
             if db.scalar(sa.select(t.User.id).where(t.User.name == new.name)) is not None:

@@ -87,7 +87,7 @@ function watch() {
 
 board.onchoice = (chosen) => {
   find("chosen").textContent = chosen.size ? counted("gallery.chosen", chosen.size) : t("gallery.choose");
-  find("look").disabled = chosen.size !== 1;
+  find("enlarge").disabled = chosen.size !== 1;
   find("clear").disabled = chosen.size === 0;
   if (chosen.size === 1 && !find("panel-cell").hidden) showCell([...chosen][0]);
 };
@@ -230,7 +230,7 @@ detail.onconflict = () => attempt(load);
 
 find("undo").addEventListener("click", () => takeBack("undo"));
 find("redo").addEventListener("click", () => takeBack("redo"));
-find("look").addEventListener("click", () => open([...board.selection.chosen][0]));
+find("enlarge").addEventListener("click", () => open([...board.selection.chosen][0]));
 find("clear").addEventListener("click", () => {
   board.selection.none();
   board.mark();
