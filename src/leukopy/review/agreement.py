@@ -1,4 +1,4 @@
-"""How far the model and the reader agree, over the cells of one case or of all signed ones."""
+"""Agreement of model and reader, over the cells of one case or of all signed cases."""
 
 from __future__ import annotations
 

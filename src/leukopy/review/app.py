@@ -75,7 +75,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
 
 
 def _guard(app: FastAPI, station: Station) -> None:
-    """What every request passes through, from the inside out."""
+    """Middleware of every request, from the inside out."""
     if not station.settings.serve:
         app.add_middleware(TokenDoor, token=station.token, store=station.store, settings=station.settings)
     app.add_middleware(BodyLimit, upload_bytes=station.settings.limits.upload_bytes)

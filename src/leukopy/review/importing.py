@@ -1,4 +1,4 @@
-"""Bringing the result of ``leukopy analyze`` into a case: its images, and what the model said of them."""
+"""Imports the result of ``leukopy analyze`` into a case: images and predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 def import_analysis(store: Store, user: User, case_id: str, folder: Path) -> UploadResult:
     """Add the cells of a finished analysis to a case, with their classes; no model runs.
 
-    An image that is no longer where it was, or no longer what it was, is refused by name.
+    A moved or changed image is refused, with its name and reason.
 
     Args:
         store: where to.
@@ -68,7 +68,7 @@ def _add(
 
 
 class _Run(NamedTuple):
-    """What an analysis says of all its cells."""
+    """Facts of an analysis about its whole slide."""
 
     model: ModelFacts
     slide: SlideDistance | None

@@ -1,4 +1,4 @@
-"""What a running station holds, for its routes."""
+"""The parts of a running station, for its routes."""
 
 from __future__ import annotations
 

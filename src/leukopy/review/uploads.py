@@ -1,6 +1,6 @@
-"""Images and zips from outside: what is taken, and what is refused with its reason.
+"""Uploaded images and zips: accepted, or refused with a reason.
 
-Nothing that a file says of itself is believed. Whether it is an image, and of what kind, is said by the decoder; how
+No statement of a file about itself is trusted. The decoder determines whether it is an image, and of which kind; how
 large an entry of a zip is, is counted while it is unpacked; an entry's path is shown to people and used for nothing
 else, since images are stored by the digest of their bytes.
 """

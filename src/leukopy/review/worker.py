@@ -43,7 +43,7 @@ class Worker:
         """Images of the job at hand that no longer wait."""
 
     def start(self) -> None:
-        """Begin to look for jobs."""
+        """Start polling for jobs."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -51,7 +51,7 @@ class Worker:
         self._wanted.set()
 
     def stop(self) -> None:
-        """End after the images at hand; the rest of the job is resumed by whoever looks for jobs next."""
+        """Stop after the present images; the next worker resumes the job."""
         self._stopping.set()
         self._wanted.set()
         if self._thread.is_alive():
@@ -78,7 +78,7 @@ class Worker:
                 whole = self._analyse(job, gone)
         except LeukopyError as error:
             self._store.jobs.finish(job.id, JobState.FAILED, str(error))
-        except Exception as error:  # noqa: BLE001  the reader is told, and the next case is analysed all the same
+        except Exception as error:  # noqa: BLE001  the job shows it, and the next case is analysed
             log_error(error)
             self._store.jobs.finish(job.id, JobState.FAILED, "The analysis failed; the station's log says where.")
         else:

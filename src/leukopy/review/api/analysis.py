@@ -29,7 +29,7 @@ _OVER = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
 
 @router.post("/cases/{case_id}/analysis", status_code=202)
 def start(case_id: Id, user: Reader, station: StationDep) -> Job:
-    """Classify the images that wait."""
+    """Classify the pending images."""
     job = station.store.jobs.start(user, case_id)
     station.worker.wake()
     return job
@@ -37,13 +37,13 @@ def start(case_id: Id, user: Reader, station: StationDep) -> Job:
 
 @router.get("/cases/{case_id}/analysis")
 def latest(case_id: Id, user: Reader, station: StationDep) -> Job | None:
-    """How far it is; null where none was started."""
+    """The latest analysis; null if none was started."""
     return station.store.jobs.latest(user, case_id)
 
 
 @router.delete("/cases/{case_id}/analysis")
 def cancel(case_id: Id, user: Reader, station: StationDep) -> Job:
-    """Stop it; what was classified stays."""
+    """Cancel it; classified cells are kept."""
     station.store.jobs.cancel(user, case_id)
     return _job(station.store, user, case_id)
 

@@ -1,4 +1,4 @@
-"""What helps to judge a cell: where the model looked, cells that look alike, reference cells."""
+"""Routes for a cell's class activation map, similar training cells and reference cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter()
 
 @router.get("/cases/{case_id}/cells/{cell}/heat", response_class=Response, responses=PICTURE)
 def heat(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> Response:
-    """Where the model looked for its most probable class: a PNG to be laid over the picture."""
+    """Class activation map of the most probable class, as a PNG overlay."""
     found = station.store.cells.detail(user, case_id, cell)
     if found.model_code is None:
         raise NotFound("the model gives this image no class, hence no heat map.")
@@ -38,13 +38,13 @@ def heat(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> Re
 def similar(
     case_id: Id, cell: CellNumber, user: Reader, station: StationDep, count: Annotated[int, Query(ge=1, le=24)] = 6
 ) -> tuple[Similar, ...]:
-    """The cells of the model's training that look most like it."""
+    """The most similar training cells."""
     path = station.store.cells.path(user, case_id, cell)
     return station.assistance.similar(path, count, _spec(case_id, station))
 
 
 def _spec(case_id: str, station: StationDep) -> Preprocess:
-    """How the model looked at the cells of a case."""
+    """Preprocessing of the cells of a case."""
     return station.assistance.spec(
         tuple(station.store.images.path(digest) for digest in station.store.predictions.digests(case_id))
     )

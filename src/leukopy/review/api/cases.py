@@ -1,4 +1,4 @@
-"""Cases: opened, found, changed, shared, and their steps to the signature."""
+"""Routes of cases: open, find, change, share, review, sign, amend."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_case(draft: CaseDraft, user: Reader, station: StationDep) -> Case:
 
 @router.post("/cases/search")
 def search(wanted: CaseSearch, user: Reader, station: StationDep) -> CasePage:
-    """The cases that the user may see; asked for in a body, since a patient's name never stands in an address."""
+    """The cases that the user may see; the query is a body, since addresses never contain a patient's name."""
     return station.store.cases.search(user, wanted)
 
 
@@ -67,7 +67,7 @@ def share(case_id: Id, share: ShareWith, user: Reader, station: StationDep) -> C
 
 @router.post("/cases/{case_id}/reviewed")
 def mark_reviewed(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
-    """Say that all cells were looked at."""
+    """Mark a case as reviewed."""
     return station.store.signing.mark_reviewed(user, case_id, step.version)
 
 
@@ -79,19 +79,19 @@ def reopen(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) ->
 
 @router.post("/cases/{case_id}/sign")
 def sign(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
-    """Sign what the case now holds."""
+    """Sign the present content of a case."""
     return station.store.signing.sign(user, case_id, step.version, content_of(station, user, case_id))
 
 
 @router.post("/cases/{case_id}/second")
 def second_sign(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
-    """Sign, as another reviewer, what was signed."""
+    """Sign the same content as a second reviewer."""
     return station.store.signing.second_sign(user, case_id, step.version)
 
 
 @router.post("/cases/{case_id}/amend")
 def amend(case_id: Id, amendment: Amendment, user: Reader, station: StationDep) -> Case:
-    """Open a signed case again; what was signed is kept."""
+    """Open a signed case again; the signed content is kept."""
     return station.store.signing.amend(user, case_id, amendment)
 
 
@@ -99,11 +99,11 @@ def amend(case_id: Id, amendment: Amendment, user: Reader, station: StationDep) 
 def signed(
     case_id: Id, user: Reader, station: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> SignedContent:
-    """What was signed: of the last revision, or of an earlier one."""
+    """The signed content of the last or an earlier revision."""
     return station.store.signing.content(user, case_id, revision)
 
 
 @router.get("/cases/{case_id}/history")
 def history(case_id: Id, user: Reader, station: StationDep) -> tuple[AuditEntry, ...]:
-    """All that was done to a case."""
+    """The audit log of a case."""
     return station.store.audit.history(user, case_id)

@@ -1,4 +1,4 @@
-"""The gallery of a case: its cells, their pictures, and what readers change in them."""
+"""Routes of the gallery: cells, images and corrections."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def gallery(case_id: Id, user: Reader, station: StationDep, language: LanguageDe
 
 @router.get("/cases/{case_id}/differential")
 def differential(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> DifferentialView:
-    """The count as it stands."""
+    """The present differential."""
     return count(station, station.store.cases.get(user, case_id), station.store.cells.all(user, case_id), language)
 
 
@@ -78,7 +78,7 @@ def patient(case_id: Id, user: Reader, station: StationDep) -> PatientView:
 
 @router.get("/cases/{case_id}/cells/{cell}")
 def detail(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> CellDetail:
-    """All that is known of a cell."""
+    """All data of a cell."""
     return station.store.cells.detail(user, case_id, cell)
 
 
@@ -107,17 +107,17 @@ def image(
 def correct(
     case_id: Id, changes: Corrections, user: Reader, station: StationDep, language: LanguageDep
 ) -> CorrectionResult:
-    """Give cells other classes, all of them or none; refused with what is there now where another was faster."""
+    """Correct cells, all or none; a conflict returns the present state of the cells."""
     return corrected(station, user, station.store.corrections.correct(user, case_id, changes), language)
 
 
 @router.post("/cases/{case_id}/undo")
 def undo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
-    """Take back the user's last gesture."""
+    """Undo the user's last correction."""
     return corrected(station, user, station.store.corrections.undo(user, case_id), language)
 
 
 @router.post("/cases/{case_id}/redo")
 def redo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
-    """Do again what was taken back."""
+    """Redo the correction that was undone last."""
     return corrected(station, user, station.store.corrections.redo(user, case_id), language)

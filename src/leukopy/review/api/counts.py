@@ -1,4 +1,4 @@
-"""What is counted from the cells of a case, for the answers of several routes."""
+"""Counts and results of a case, shared by several routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reports of a case: of a signed revision, or preliminary ones that say so."""
+"""Reports of a case: of a signed revision, or marked as preliminary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter()
 
 
 class Revision(NamedTuple):
-    """What a report is made of."""
+    """The data of a report."""
 
     content: SignedContent
     signatures: tuple[Signature, ...]

@@ -1,4 +1,4 @@
-"""For the laboratory's quality: how far model and readers agree, and the readers' labels for training."""
+"""Quality: agreement of model and readers, and the readers' labels for training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Health(Settings):
 
 @router.get("/health")
 def health() -> Health:
-    """Whether the station answers, for whoever watches over it; the only route that asks for no session."""
+    """Health check; the only route without a session."""
     return Health()
 
 

@@ -54,6 +54,6 @@ def audit(
 
 @router.get("/audit/verify")
 def verify_audit(user: Reader, station: StationDep) -> AuditCheck:
-    """Whether the log is what was written."""
+    """Result of verifying the audit log."""
     require(user, Role.ADMINISTRATOR)
     return station.store.audit.verify()

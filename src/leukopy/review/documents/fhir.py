@@ -87,7 +87,9 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
     content = document.content
     paragraphs = [RESEARCH_USE_ONLY, *content.differential.notes]
     if content.case.revision > 1:
-        paragraphs.append(f"Revision {content.case.revision}, amended: {content.case.amendment_reason or 'no reason given'}.")
+        paragraphs.append(
+            f"Revision {content.case.revision}, amended: {content.case.amendment_reason or 'no reason given'}."
+        )
     if content.case.comment:
         paragraphs.append(content.case.comment)
     html = "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
@@ -105,14 +107,18 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
         **_about(document),
         "specimen": [_link(document, "specimen")],
         **({"performer": [{"display": document.laboratory}]} if document.laboratory else {}),
-        **({"resultsInterpreter": [{"display": one.user} for one in document.signatures]} if document.signatures else {}),
+        **(
+            {"resultsInterpreter": [{"display": one.user} for one in document.signatures]}
+            if document.signatures
+            else {}
+        ),
         "result": [{"reference": f"urn:uuid:{one['id']}", "display": one["code"]["text"]} for one in observations],
         "conclusion": "\n".join(paragraphs),
     }
 
 
 def _about(document: Issue) -> Resource:
-    """Of whom, of when: the same for report and observations."""
+    """Subject and times, the same for report and observations."""
     case = document.content.case
     found: Resource = {"issued": _instant(document)}
     if case.patient:

@@ -1,4 +1,4 @@
-"""Cases, what is done with them, and the log of it."""
+"""Cases, their steps, and the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopy.review.records.values import Id, LongText, Number, RequiredText, Sh
 
 
 class Status(StrEnum):
-    """Where a case stands."""
+    """Status of a case."""
 
     DRAFT = "draft"
     REVIEWED = "reviewed"
@@ -115,7 +115,7 @@ class Case(CaseDraft):
 
 
 class CaseSearch(Settings):
-    """Which cases. Sent in a body: a patient's name never stands in an address."""
+    """A search for cases, sent in a body: addresses never contain a patient's name."""
 
     text: ShortText = ""
     status: Status | None = None
@@ -131,7 +131,7 @@ class CasePage(Settings):
 
 
 class JobState(StrEnum):
-    """How far an analysis is."""
+    """State of an analysis."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -155,7 +155,7 @@ class Job(Settings):
 
 
 class Refused(Settings):
-    """A file that was not taken, and why."""
+    """A refused file, with the reason."""
 
     name: str
     reason: str
@@ -163,7 +163,7 @@ class Refused(Settings):
 
 
 class UploadResult(Settings):
-    """What became of some files."""
+    """Result of an upload."""
 
     added: int
     refused: tuple[Refused, ...]
@@ -185,7 +185,7 @@ class Amendment(Settings):
 
 
 class AuditEntry(Settings):
-    """One line of the log that only grows."""
+    """One entry of the append-only audit log."""
 
     number: int
     at: datetime
@@ -199,9 +199,9 @@ class AuditEntry(Settings):
 
 
 class AuditCheck(Settings):
-    """Whether the log is what was written."""
+    """Result of verifying the audit log."""
 
     entries: int
     intact: bool
     problem: str | None = None
-    """Which entry was changed, is missing or was inserted."""
+    """The first entry that was changed, is missing or was inserted."""

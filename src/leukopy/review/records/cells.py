@@ -1,4 +1,4 @@
-"""Cells, and what readers change in them."""
+"""Cells and their corrections."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CellRow(Settings):
 
 
 class Similar(Settings):
-    """A cell that looks alike."""
+    """A similar training cell, or a reference cell."""
 
     code: Code
     similarity: float
@@ -52,16 +52,16 @@ class Similar(Settings):
 
 
 class CellDetail(CellRow):
-    """All that is known of a cell."""
+    """All data of a cell."""
 
     width: int
     height: int
     probabilities: dict[Code, float]
     """Of the fine classes."""
     why: str
-    """The cell in words; empty where the model judges no attributes."""
+    """The cell in words; empty without attributes."""
     attributes: dict[str, tuple[str, float]]
-    """Value and its calibrated probability by attribute."""
+    """Value and calibrated probability of each attribute."""
     micrometres_per_pixel: float | None = None
     """None where unknown: then no scale bar is drawn."""
 
@@ -88,7 +88,7 @@ class CellComment(Settings):
 
 
 class CorrectionResult(Settings):
-    """What a gesture, its undoing or redoing left behind."""
+    """Result of a correction, undo or redo."""
 
     case: Case
     cells: tuple[CellRow, ...]

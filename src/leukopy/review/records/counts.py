@@ -1,4 +1,4 @@
-"""What is counted and judged of a case."""
+"""Differential, lymphocytosis result and agreement of a case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the one user of this computer gets in: by an address that works once."""
+"""Log-in of the single user: an address with a one-time token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends a request: sessions by cookie, and proof that the request comes from the station's own pages."""
+"""Authentication: sessions by cookie, and protection against cross-site requests."""
 
 from __future__ import annotations
 

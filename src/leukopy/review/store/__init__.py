@@ -1,4 +1,4 @@
-"""What the review station keeps: cases, cells, corrections, signatures, users, jobs, and the log that only grows."""
+"""Storage of the review station: cases, cells, corrections, signatures, users, jobs and the append-only audit log."""
 
 from leukopy.review.store.backup import Saved, backup, restore
 from leukopy.review.store.errors import (

@@ -1,4 +1,4 @@
-"""The whole station in one zip, and back again, from one kind of database to the other if need be.
+"""Backup of a station in one zip, and its restore, also into the other kind of database.
 
 A backup holds patient data and the key of the log: it is written readable by its owner alone; keep it like the station.
 """
@@ -45,7 +45,7 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Saved:
-    """What a backup holds."""
+    """Contents of a backup."""
 
     cases: int
     images: int
@@ -56,7 +56,7 @@ class Saved:
 
 
 def backup(settings: ReviewSettings, path: Path) -> Saved:
-    """Write all that a station keeps into one zip; it may go on working meanwhile.
+    """Write a station into one zip; the station may run meanwhile.
 
     Raises:
         SettingsError: the database cannot be opened.
@@ -116,7 +116,7 @@ def _save_table(db: Session, table: sa.Table, file: zipfile.ZipFile) -> dict[str
 
 
 def restore(settings: ReviewSettings, path: Path) -> Saved:
-    """Make a station from a backup, in a new folder and an empty database; everything is checked on the way.
+    """Restore a backup into a new folder and an empty database; every part is verified.
 
     Raises:
         InputError: the file is absent, no backup, or damaged.

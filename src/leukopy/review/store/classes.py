@@ -1,4 +1,4 @@
-"""The classes that a reader may give: those of the taxonomy, and the laboratory's own."""
+"""The classes of the taxonomy and of the laboratory."""
 
 from __future__ import annotations
 

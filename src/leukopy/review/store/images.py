@@ -1,4 +1,4 @@
-"""Pictures on disk under the digest of their bytes: ``images/ab/abcdef…``. No name from outside is part of a path."""
+"""Images on disk under the digest of their bytes: ``images/ab/abcdef…``. No name from outside is part of a path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ImageStore:
-    """A folder of pictures; the same bytes are kept once."""
+    """A folder of images; identical bytes are stored once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -21,7 +21,7 @@ _SIGNED = (Status.SIGNED, Status.AMENDED)
 
 @dataclass(frozen=True)
 class LabelStore:
-    """Reads the labels of signed cases."""
+    """Reads labels of signed cases."""
 
     database: Database
 

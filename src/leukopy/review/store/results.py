@@ -1,4 +1,4 @@
-"""What the store takes and gives beside the records that the API knows."""
+"""Inputs and results of the store that are not records of the API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NewImage:
 
 
 class PendingImage(NamedTuple):
-    """An image that the model has not seen."""
+    """An image that waits for the model."""
 
     cell: int
     name: str
@@ -33,7 +33,7 @@ class PendingImage(NamedTuple):
 
 
 class CellImage(NamedTuple):
-    """Where the picture of a cell lies (`ImageStore.path`), and what it is."""
+    """Image of a cell: its digest (`ImageStore.path`) and media type."""
 
     digest: str
     media_type: str
@@ -48,7 +48,7 @@ class ModelFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class CorrectionOutcome:
-    """What a gesture, its undoing or its redoing left behind."""
+    """Result of a correction, undo or redo."""
 
     case: Case
     cells: tuple[CellRow, ...]
@@ -58,7 +58,7 @@ class CorrectionOutcome:
 
 
 class UndoState(NamedTuple):
-    """What a user can take back, or do again, in a case."""
+    """Whether a user can undo or redo in a case."""
 
     can_undo: bool
     can_redo: bool
@@ -73,7 +73,7 @@ class NewSession(NamedTuple):
 
 
 class LiveSession(NamedTuple):
-    """Who a token belongs to."""
+    """A live session of a user."""
 
     user: User
     csrf: str

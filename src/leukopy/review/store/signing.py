@@ -1,6 +1,6 @@
-"""From draft to signed, and from signed to amended: draft › reviewed › signed › amending › amended (› amending …).
+"""Steps of a case: draft › reviewed › signed › amending › amended (› amending …).
 
-What was signed is kept whole, by revision, and never changes. A second reader signs the same content (the same digest).
+The signed content of a revision never changes. A second reader signs the same content (the same digest).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _AFTER = {Status.REVIEWED: Status.SIGNED, Status.AMENDING: Status.AMENDED}
 
 @dataclass(frozen=True)
 class SigningStore:
-    """Reviews, signs and amends cases, and reads signed contents."""
+    """Reviews, signs and amends cases; reads signed contents."""
 
     database: Database
 
     def mark_reviewed(self, user: User, case_id: str, version: int) -> Case:
-        """A reader has seen all cells of a draft.
+        """Mark a draft as reviewed.
 
         Raises:
             NotFound: no such case for this user.
@@ -62,7 +62,7 @@ class SigningStore:
             user: a reviewer.
             case_id: which case.
             version: what they saw.
-            content: all that the signature is given for; must be of this version.
+            content: the content to be signed; must be of this version.
 
         Raises:
             NotFound: no such case for this user.
@@ -109,7 +109,7 @@ class SigningStore:
             return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
 
     def amend(self, user: User, case_id: str, amendment: Amendment) -> Case:
-        """Open a signed case again, with a reason; what was signed is kept.
+        """Open a signed case again, with a reason; the signed content is kept.
 
         Raises:
             NotFound: no such case for this user.
@@ -125,7 +125,7 @@ class SigningStore:
             return _step(db, user, case, Status.AMENDING, "case.amending", revision=case.revision)
 
     def content(self, user: User, case_id: str, revision: int | None = None) -> SignedContent:
-        """What was signed; ``revision`` None: last.
+        """The signed content of a revision; None: the last.
 
         Raises:
             NotFound: no such case for this user, or no such revision was signed.

@@ -19,7 +19,7 @@ def storable(text: str) -> str:
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
-    """A point in time, always with UTC: SQLite would forget the zone."""
+    """A point in time in UTC, which SQLite stores without a zone."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -52,7 +52,7 @@ def _one_of(words: type[StrEnum]) -> sa.Enum:
 
 
 class Base(DeclarativeBase):
-    """Of all tables."""
+    """Base of all tables."""
 
     # Constraints are named so that a migration can find them again.
     metadata = sa.MetaData(
@@ -77,7 +77,7 @@ def now() -> datetime:
 
 
 class User(Base):
-    """Who works here."""
+    """A user."""
 
     __tablename__ = "users"
 
@@ -188,7 +188,7 @@ class Cell(Base):
 
 
 class Gesture(Base):
-    """Cells that a reader gave other classes in one go; what undo takes back."""
+    """Cells that a reader corrected together; the unit of undo."""
 
     __tablename__ = "gestures"
     __table_args__ = (sa.Index(None, "case_id", "user_id", "state"),)
@@ -221,7 +221,7 @@ class GestureCell(Base):
 
 
 class Signed(Base):
-    """What was signed: the whole `SignedContent` of a revision, as JSON."""
+    """The `SignedContent` of a signed revision, as JSON."""
 
     __tablename__ = "signed_contents"
 
@@ -233,7 +233,7 @@ class Signed(Base):
 
 
 class Signature(Base):
-    """Who signed, and when."""
+    """A signature."""
 
     __tablename__ = "signatures"
     __table_args__ = (
@@ -282,7 +282,7 @@ class OwnClass(Base):
 
 
 class Entry(Base):
-    """One line of the log that only grows; see `store.audit`."""
+    """One entry of the append-only audit log; see `store.audit`."""
 
     __tablename__ = "audit"
 
@@ -297,7 +297,7 @@ class Entry(Base):
 
 
 class Head(Base):
-    """The one row that knows where the log ends."""
+    """The head of the log: one row with the number and hash of its last entry."""
 
     __tablename__ = "audit_head"
 

@@ -103,10 +103,10 @@ async function newCase(dropping = []) {
     return;
   }
   await attempt(async () => {
-    const made = await post("/cases", draft);
-    filling = made.id;
+    const opened = await post("/cases", draft);
+    filling = opened.id;
     await load();
-    await fillCase(made.id, values.get("folder")?.trim() ?? "");
+    await fillCase(opened.id, values.get("folder")?.trim() ?? "");
     filling = null;
     await load();
   });
@@ -118,8 +118,8 @@ async function fillCase(caseId, folder) {
     return;
   }
   if (!files.length) return;
-  const told = (words) => find(`progress-${caseId}`)?.replaceChildren(element("span", { class: "quiet" }, words));
-  const result = await send(caseId, files, told);
+  const progress = (words) => find(`progress-${caseId}`)?.replaceChildren(element("span", { class: "quiet" }, words));
+  const result = await send(caseId, files, progress);
   report(result);
   if (result.added) watch(caseId);
 }
