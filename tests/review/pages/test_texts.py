@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.imaging.decode import REASONS
