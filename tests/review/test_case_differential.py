@@ -182,14 +182,20 @@ def test_every_cell_is_counted_once(counts: dict[str, int]) -> None:
         assert sum(line.percent or 0 for line in view.lines if not line.sums) == pytest.approx(100)
 
 
-def test_five_hundred_cells_are_counted_while_a_key_goes_up() -> None:
-    rows = cells(SNE=260, LY=140, MO=40, EO=20, ERB=10, PLT=30)
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        count(rows, leukocytes=7.0)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.005
+def test_ten_times_the_cells_need_as_many_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count follows each key press, in a case of any size."""
+    computed: list[int] = []
+
+    def noted(count: int, total: int) -> tuple[float, float]:
+        computed.append(total)
+        return clopper_pearson(count, total)
+
+    monkeypatch.setattr("leukopy.slides.differential.clopper_pearson", noted)
+    count(cells(SNE=26, LY=14, MO=4, EO=2, ERB=1, PLT=3))
+    few = len(computed)
+    count(cells(SNE=260, LY=140, MO=40, EO=20, ERB=10, PLT=30))
+    assert len(computed) == 2 * few
+    assert few < 20
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from leukopy.review import worker as module
 from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
+from leukopy.review.store.jobs import JobStore
 from leukopy.review.store.predictions import PredictionStore
 from leukopy.review.worker import IMAGES, Worker
 from leukopy.slides.classifier import Classifier
@@ -99,13 +100,13 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Semaphore]:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Job | None]:
     """The jobs that workers found, or did not find."""
     found: list[Job | None] = []
-    claim = Store.claim_job
+    claim = JobStore.claim
 
-    def noted(self: Store, worker: str) -> Job | None:
+    def noted(self: JobStore, worker: str) -> Job | None:
         found.append(claim(self, worker))
         return found[-1]
 
-    monkeypatch.setattr(Store, "claim_job", noted)
+    monkeypatch.setattr(JobStore, "claim", noted)
     return found
 
 
@@ -118,8 +119,8 @@ def test_a_case_is_classified_to_its_end(bench):
     assert {cell.name: cell.code for cell in cells} == {f"c{n}.png": CODES[n % 3] for n in range(2 * IMAGES + 5)}
 
 
-def test_a_job_of_this_process_is_begun_at_once(bench, monkeypatch):
-    monkeypatch.setattr(module, "POLL", 60.0)
+def test_a_job_of_this_process_is_begun_at_once(bench, looks, monkeypatch):
+    monkeypatch.setattr(module, "POLL", 3600.0)
     worker = bench.work()
     until(lambda: looks)
     job = bench.queue(1)
@@ -136,13 +137,12 @@ def test_a_job_of_another_process_is_found(bench, monkeypatch):
 def test_a_cancelled_job_stops_and_what_was_classified_stays(bench, batches):
     job, next_job = bench.queue(10 * IMAGES), bench.queue(1)
     bench.work()
-    bench.wait(job, lambda found: found.done > 0)
+    batches.release()
+    bench.wait(job, lambda found: found.done == IMAGES)
     bench.store.jobs.cancel(bench.user, job.case_id)
-    time.sleep(0.5)
-    kept = len(bench.store.cells.all(bench.user, job.case_id))
-    assert 0 < kept < 10 * IMAGES
-    time.sleep(0.3)
-    assert len(bench.store.cells.all(bench.user, job.case_id)) == kept
+    batches.release(10)
+    bench.over(next_job)  # begun once the first is left
+    assert len(bench.store.cells.all(bench.user, job.case_id)) == 2 * IMAGES  # the batch at hand is finished
     assert bench.job(job).state == JobState.CANCELLED
 
 
@@ -157,7 +157,7 @@ def test_a_job_is_resumed_where_it_was_left(bench, batches):
     first.stop()
     left = bench.job(job)
     assert left.state == JobState.RUNNING
-    assert 0 < left.done < left.total
+    assert left.done == 2 * IMAGES
     versions = {cell.id: cell.version for cell in bench.store.cells.all(bench.user, job.case_id)}
     bench.abandon()
     bench.work()
@@ -167,8 +167,7 @@ def test_a_job_is_resumed_where_it_was_left(bench, batches):
     assert {cell.id: cell.version for cell in cells if cell.id in versions} == versions
 
 
-@pytest.mark.usefixtures("slow")
-def test_a_job_that_lives_is_not_taken_by_another(bench, monkeypatch):
+def test_a_job_that_lives_is_not_taken_by_another(bench, batches, looks, monkeypatch):
     monkeypatch.setattr(module, "POLL", 0.02)
     job = bench.queue(4 * IMAGES)
     written: list[int] = []

@@ -1,4 +1,4 @@
-"""Uploaded images and zips: accepted, or refused with a reason.
+"""Uploaded images and zips: accepted, passed over, or refused with a reason.
 
 No statement of a file about itself is trusted. The decoder determines whether it is an image, and of which kind; how
 large an entry of a zip is, is counted while it is unpacked; an entry's path is shown to people and used for nothing
@@ -68,7 +68,7 @@ class PassedOver(NamedTuple):
 
 
 Taken = NewImage | Refused | PassedOver
-"""What becomes of a file."""
+"""Outcome of a file."""
 
 
 def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[Taken]:
@@ -111,7 +111,7 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
         added += store.cells.add_images(user, case_id, images)
     if refusals:
         store.cells.add_failures(user, case_id, refusals)
-    return UploadResult(added=added, refused=tuple(refusals))
+    return UploadResult(added=added, refused=tuple(refusals), passed_over=dict(passed_over))
 
 
 def _image(name: str, data: bytes, limits: Limits) -> Taken:

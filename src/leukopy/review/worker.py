@@ -92,20 +92,17 @@ class Worker:
         model = ModelFacts(classifier.card.name, classifier.card.model.sha256)
         waiting = self._store.predictions.pending(job.case_id)
         self._done = job.total - len(waiting)
-        slide = [
-            CellInput(digest, str(self._store.images.path(digest)))
-            for digest in self._store.predictions.digests(job.case_id)
-        ]
-        survey = classifier.survey(slide)
+        digests = self._store.predictions.digests(job.case_id)
+        slide = classifier.slide([CellInput(digest, str(self._store.images.path(digest))) for digest in digests])
         for begin in range(0, len(waiting), IMAGES):
             if self._stopping.is_set() or gone.is_set():
                 return False
             some = waiting[begin : begin + IMAGES]
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
-            for predictions in classifier.stream(cells, survey):
+            for predictions in slide.rows(cells):
                 self._store.predictions.write(job.case_id, predictions, model, classifier.card.slide_check)
-            if survey.cells_used is not None:
-                self._store.predictions.set_cells_used(job.case_id, survey.cells_used)
+            if slide.survey.cells_used is not None:
+                self._store.predictions.set_cells_used(job.case_id, slide.survey.cells_used)
             self._done += len(some)
             if not self._store.jobs.progress(job.id, self._done, job.total):
                 return False

@@ -278,7 +278,7 @@ def test_a_reader_gives_a_class_to_an_image_without_one_and_takes_it_back(statio
     assert [(cell.code, cell.not_counted) for cell in undone.cells] == [(None, "no_cell"), ("EO", "duplicate")]
     assert undone.case.corrected == 0
     again = station.store.corrections.redo(station.reader, mixed.id)
-    assert [(cell.code, cell.not_counted) for cell in again.cells] == [("LY", None), ("LY", "duplicate")]
+    assert [(cell.code, cell.not_counted) for cell in again.cells.all] == [("LY", None), ("LY", "duplicate")]
     assert station.store.audit.verify().intact
 
 

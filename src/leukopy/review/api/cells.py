@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
+from leukopy.imaging.formats import MEDIA_SUFFIXES
 from leukopy.review.api.counts import corrected, count, predict_patient
 from leukopy.review.api.params import CellNumber
 from leukopy.review.pages.texts import Language, preferred_language

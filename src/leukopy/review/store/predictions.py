@@ -142,7 +142,7 @@ def _update_slide_check(case: t.Case, distance: SlideDistance | None) -> bool:
     known = case.slide_check
     if distance is None or (known and known["cells"] > distance.cells):
         return False
-    case.slide_check = (known or {}) | asdict(distance) | {"unlike_training": distance.strange}
+    case.slide_check = (known or {}) | asdict(distance) | {"unlike_training": distance.foreign}
     return case.slide_check != known
 
 
