@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
@@ -18,9 +18,7 @@ from leukopy.review.store import NewImage, Store
 from leukopy.review.store.jobs import JobStore
 from leukopy.review.store.predictions import PredictionStore
 from leukopy.review.worker import IMAGES, Worker
-from leukopy.slides.classifier import Classifier
-from leukopy.slides.ood_correction import Shift
-from leukopy.slides.survey import SlideSurvey
+from leukopy.slides.slide import Slide
 from support.waiting import until
 
 CODES = ("SNE", "LY", "MO")
@@ -29,7 +27,7 @@ CODES = ("SNE", "LY", "MO")
 class Bench:
     """A store with one user, and workers on it."""
 
-    def __init__(self, folder: Path, model: str, picture: Callable[[str], bytes]) -> None:
+    def __init__(self, folder: Path, model: str, picture: Callable[[str, str], bytes]) -> None:
         self.settings = ReviewSettings(folder=folder, model=model)
         self.store = Store.open(self.settings)
         self.user: User = self.store.users.single_user()
@@ -40,11 +38,18 @@ class Bench:
         """A case with so many images, whose analysis waits."""
         case = self.store.cases.open(self.user, CaseDraft(slide="S1"))
         pictures = [
-            NewImage(f"c{number}.png", self._picture(CODES[number % 3]), 64, 64, "image/png")
+            NewImage(f"c{number}.png", self._picture(f"c{number}.png", CODES[number % 3]), 64, 64, "image/png")
             for number in range(images)
         ]
         self.store.cells.add_images(self.user, case.id, pictures)
         return self.store.jobs.start(self.user, case.id)
+
+    def add_copies(self, job: Job, names: Sequence[str]) -> Job:
+        """Add images with the bytes of image ``c0.png`` to the case of a job, and queue it again."""
+        data = self._picture("c0.png", CODES[0])
+        copies = [NewImage(name, data, 64, 64, "image/png") for name in names]
+        self.store.cells.add_images(self.user, job.case_id, copies)
+        return self.store.jobs.start(self.user, job.case_id)
 
     def work(self) -> Worker:
         worker = Worker(self.store, self.settings)
@@ -71,8 +76,8 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, colour_model: Any) -> Iterator[Bench]:
-    def picture(code: str) -> bytes:
-        path: Path = colour_model.draw(tmp_path / "drawn" / f"{code}.png", code)
+    def picture(name: str, code: str) -> bytes:
+        path: Path = colour_model.draw(tmp_path / "drawn" / name, code)
         return path.read_bytes()
 
     found = Bench(tmp_path / "station", str(colour_model.path), picture)
@@ -85,13 +90,13 @@ def bench(tmp_path: Path, colour_model: Any) -> Iterator[Bench]:
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Semaphore]:
     """A model that classifies a batch for each release."""
-    stream, allowed = Classifier.stream, Semaphore(0)
+    rows, allowed = Slide.rows, Semaphore(0)
 
-    def waiting(self: Classifier, cells: Any, survey: Any) -> Any:
+    def waiting(self: Slide, cells: Any, counted: Any) -> Any:
         allowed.acquire()
-        return stream(self, cells, survey)
+        return rows(self, cells, counted)
 
-    monkeypatch.setattr(Classifier, "stream", waiting)
+    monkeypatch.setattr(Slide, "rows", waiting)
     yield allowed
     allowed.release(1000)
 
@@ -220,7 +225,7 @@ def test_what_nobody_foresaw_fails_one_job_and_not_the_next(bench, monkeypatch, 
         raise RuntimeError(message)
 
     with monkeypatch.context() as context:
-        context.setattr(Classifier, "stream", broken)
+        context.setattr(Slide, "rows", broken)
         first = bench.queue(1)
         worker = bench.work()
         assert bench.over(first).state == JobState.FAILED
@@ -233,24 +238,35 @@ def test_what_nobody_foresaw_fails_one_job_and_not_the_next(bench, monkeypatch, 
     assert "Muster" not in bench.job(first).message
 
 
-def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
+def test_every_batch_is_classified_as_part_of_the_whole_case(bench, monkeypatch):
     """A batch is a few cells only, and after an interruption the last ones may be fewer yet."""
-    slides, told = [], set()
-    stream = Classifier.stream
+    slides: list[Slide] = []
+    rows = Slide.rows
 
-    def surveyed(self: Classifier, slide: Any) -> SlideSurvey:
-        slides.append([cell.path for cell in slide])
-        return SlideSurvey(shift=Shift(times=len(slides) + 1))
+    def noted(self: Slide, *given: Any) -> Any:
+        slides.append(self)
+        return rows(self, *given)
 
-    def noted(self: Classifier, cells: Any, survey: SlideSurvey) -> Any:
-        told.add(survey)
-        return stream(self, cells, survey)
-
-    monkeypatch.setattr(Classifier, "survey", surveyed)
-    monkeypatch.setattr(Classifier, "stream", noted)
+    monkeypatch.setattr(Slide, "rows", noted)
     job = bench.queue(2 * IMAGES + 5)
     bench.work()
     bench.over(job)
-    assert [len(slide) for slide in slides] == [2 * IMAGES + 5]
-    assert all(Path(path).exists() for path in slides[0])
-    assert told == {SlideSurvey(shift=Shift(times=2))}
+    assert len(slides) == 3
+    assert len(set(map(id, slides))) == 1
+    assert len(slides[0].cells) == 2 * IMAGES + 5
+    assert all(Path(cell.path).exists() for cell in slides[0].cells)
+
+
+def test_copies_are_not_counted_even_if_they_come_after_the_analysis(bench):
+    job = bench.queue(3)
+    bench.work()
+    bench.over(job)
+    again = bench.add_copies(job, ["copy1.png", "copy2.png"])
+    assert again.id != job.id
+    bench.workers[0].wake()
+    assert bench.over(again).state == JobState.FINISHED
+    cells = {cell.name: cell for cell in bench.store.cells.all(bench.user, job.case_id)}
+    assert {name: cell.not_counted for name, cell in cells.items()} == {
+        "c0.png": None, "c1.png": None, "c2.png": None, "copy1.png": "duplicate", "copy2.png": "duplicate",
+    }  # fmt: skip
+    assert cells["copy1.png"].code == cells["c0.png"].code

@@ -18,6 +18,7 @@ from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, Store
 from leukopy.review.uploads import Taken, Upload, keep, shown, unpack
 from leukopy.slides.laboratory_check import SlideDistance
+from leukopy.slides.record import SlideRecord
 from leukopy.taxonomy import FINE
 from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 
@@ -79,12 +80,12 @@ def _run(folder: Path) -> _Run:
     run: dict[str, Any] = read_json(folder / RUN_FILE)
     if run.get("command") != "analyze" or run.get("status") != FINISHED:
         raise InputError(f"{folder}: holds no finished analysis. Give the --out folder of `leukopy analyze`.")
-    model, slide = run["model"], run.get("slide")
-    return _Run(
-        ModelFacts(str(model["name"]), str(model["sha256"])),
-        SlideDistance(**slide) if slide else None,
-        run.get("survey", {}).get("cells_used"),
-    )
+    try:
+        model, slide = run["model"], SlideRecord.load(run["slide"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder}: was written by another leukopy. Analyse the slide again.") from error
+    facts = ModelFacts(str(model["name"]), str(model["sha256"]))
+    return _Run(facts, slide.distance, slide.survey.get("cells_used"))
 
 
 def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:

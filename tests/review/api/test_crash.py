@@ -108,8 +108,8 @@ def test_killed_while_it_analyses(start, drawn, tmp_path):
     first = start()
     case = fill(first, drawn, copies=8)
     assert first.http.post(f"{API}/cases/{case}/analysis").status_code == 202
-    told = until(lambda: (job := first.jobs.latest(case))["done"] >= 64 and job)
-    before = first.cells.all(case)
+    told = until(lambda: (job := first.job(case))["done"] >= 64 and job)
+    before = first.cells(case)
     first.kill()
     assert told["done"] <= len(before) < told["total"], "it was to be killed in the middle"
 
@@ -127,8 +127,8 @@ def test_killed_while_cells_are_corrected(start, drawn, tmp_path):
     first = start()
     case = fill(first, drawn, copies=1)
     first.http.post(f"{API}/cases/{case}/analysis")
-    until(lambda: first.jobs.latest(case)["state"] == "finished")
-    cells = first.cells.all(case)
+    until(lambda: first.job(case)["state"] == "finished")
+    cells = first.cells(case)
     acknowledged: dict[int, tuple[int, str]] = {}
 
     def correct() -> None:

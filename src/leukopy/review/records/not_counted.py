@@ -1,13 +1,15 @@
 """The counting rule: which cells no count holds, and why.
 
-An image without a single cell has no class; a reader may give it one. A duplicate has the same bytes as an earlier
-image of the slide, and is not counted whatever its class. An unidentified cell is unlike every class of the model.
+A duplicate has the same bytes as an earlier image of the slide, and is never counted. An image without a single cell
+has no class; with a class given by a reader it is counted. An unidentified cell is unlike every class of the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Literal
+
+from leukopy.inference.rows import DUPLICATE, SEVERAL_CELLS
 
 NotCounted = Literal["unidentified", "no_cell", "several_cells", "duplicate"]
 
@@ -30,8 +32,8 @@ def not_counted(code: str | None, flags: Collection[str]) -> NotCounted | None:
         code: its class, by the reader or the model; None: none.
         flags: the model's.
     """
-    if code is None:
-        return "several_cells" if "several_cells" in flags and "no_cell" not in flags else "no_cell"
-    if "duplicate" in flags:
+    if DUPLICATE in flags:
         return "duplicate"
+    if code is None:
+        return "several_cells" if SEVERAL_CELLS in flags else "no_cell"
     return "unidentified" if code == UNIDENTIFIED else None

@@ -39,11 +39,12 @@ class PredictionStore:
             rows = db.execute(query.order_by(t.Cell.number))
             return [PendingImage(number, name, str(digest)) for number, name, digest in rows]
 
-    def digests(self, case_id: str) -> list[str]:
-        """Digests (sha256) of all images of a case, in order of arrival; refused files have none."""
+    def digests(self, case_id: str, *, analysed: bool = False) -> list[str]:
+        """Digests (sha256) of all images of a case, or of the analysed ones, in order of arrival."""
         with self.database.read() as db:
-            kept = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.digest.is_not(None))
-            return list(db.scalars(kept.order_by(t.Cell.number)))
+            stored = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.digest.is_not(None))
+            chosen = stored.where(t.Cell.analysed) if analysed else stored
+            return list(db.scalars(chosen.order_by(t.Cell.number)))
 
     def write(self, case_id: str, predictions: Predictions, model: ModelFacts, check: SlideCheck | None = None) -> int:
         """Store the model's rows for pending images; images that have a row already do not change.
