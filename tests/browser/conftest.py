@@ -107,8 +107,7 @@ def running_station(settings: Any) -> Iterator[Station]:
 
     app = create_app(settings)
     store = app.state.store
-    # argon2 with the least work that it allows: these tests are about other things.
-    store.users.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    store.users.passwords = quick_passwords()
     first = None
     for name, full_name, role in (
         ("ada", "Ada Weiss", Role.ADMINISTRATOR), ("rita", "Rita Moreau", Role.REVIEWER),

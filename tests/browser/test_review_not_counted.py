@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -20,7 +21,7 @@ ROWS = (
     ("LY", ""),
     (None, "no_cell"),
     (None, "several_cells"),
-    ("LY", "duplicate"),
+    ("LY", ""),
     ("SNE", "unidentified"),
 )
 GROUPS = ".not-counted .group"
@@ -37,9 +38,8 @@ def station(
         rita = store.users.check_password("rita", "correct horse battery")
         case = store.cases.open(rita, CaseDraft(slide="mixed"))
         drawn = [colour_model.draw(folder / f"c{number}.png", code or "SNE") for number, (code, _) in enumerate(ROWS)]
-        images = [
-            NewImage(path.name, path.read_bytes() + bytes([n]), 64, 64, "image/png") for n, path in enumerate(drawn)
-        ]
+        images = [NewImage(path.name, path.read_bytes(), 64, 64, "image/png") for path in drawn]
+        images[4] = replace(images[4], data=images[0].data)
         store.cells.add_images(rita, case.id, images)
         store.predictions.write(case.id, predictions(), ModelFacts("colours", "c" * 64))
         yield running

@@ -76,7 +76,7 @@ def slide_of(store: Store, case_id: str) -> SlideDistance | None:
 
 def slide_of_run(result: Path) -> SlideDistance:
     """The same of an analysis; the default model knows it of as few cells as these."""
-    return SlideDistance(**json.loads((result / "run.json").read_text())["slide"])
+    return SlideDistance(**json.loads((result / "run.json").read_text())["slide"]["distance"])
 
 
 def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):

@@ -92,9 +92,9 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Semaphore]:
     """A model that classifies a batch for each release."""
     rows, allowed = Slide.rows, Semaphore(0)
 
-    def waiting(self: Slide, cells: Any, counted: Any) -> Any:
+    def waiting(self: Slide, *given: Any) -> Any:
         allowed.acquire()
-        return rows(self, cells, counted)
+        return rows(self, *given)
 
     monkeypatch.setattr(Slide, "rows", waiting)
     yield allowed

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records import Case, CellRow
 from leukopy.review.records.not_counted import NAMES
 

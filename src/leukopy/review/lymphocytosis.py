@@ -78,6 +78,8 @@ class LymphocytosisPredictor:
         if age is None or count is None:
             missing = " and ".join(name for name, value in (("age", age), ("lymphocyte count", count)) if value is None)
             raise InputError(f"the patient's {missing} is not known. Enter it in the case to get this result.")
+        if doubt := doubt_count(count):
+            raise InputError(f"the patient's lymphocyte count {doubt}. Correct it in the case to get this result.")
         chosen = [cell.id for cell in cells if cell.code in LYMPHOCYTES and cell.not_counted is None]
         if not chosen:
             raise InputError("no cell of this case is a lymphocyte. Classify some as LY or LYA to get this result.")

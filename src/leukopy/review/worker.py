@@ -93,14 +93,13 @@ class Worker:
         waiting = self._store.predictions.pending(job.case_id)
         self._done = job.total - len(waiting)
         digests = self._store.predictions.digests(job.case_id)
-        counted = self._store.predictions.digests(job.case_id, analysed=True)
         slide = classifier.slide([CellInput(digest, str(self._store.images.path(digest))) for digest in digests])
         for begin in range(0, len(waiting), IMAGES):
             if self._stopping.is_set() or gone.is_set():
                 return False
             some = waiting[begin : begin + IMAGES]
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
-            for predictions in slide.rows(cells, counted):
+            for predictions in slide.rows(cells):
                 self._store.predictions.write(job.case_id, predictions, model, classifier.card.slide_check)
             if slide.survey.cells_used is not None:
                 self._store.predictions.set_cells_used(job.case_id, slide.survey.cells_used)

@@ -98,8 +98,7 @@ class Served:
 def run(settings: ReviewSettings) -> Iterator[Served]:
     app = create_app(settings)
     store: Store = app.state.store
-    # argon2 with the least work that it allows: these tests are about other things.
-    store.users.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    store.users.passwords = quick_passwords()
     with TestClient(app):
         yield Served(app, store)
 

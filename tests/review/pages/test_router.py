@@ -23,7 +23,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     """Of nobody; ``ada`` administers, ``ron`` reads."""
     app = create_app(ReviewSettings(folder=tmp_path, serve=True))
     store = app.state.store
-    store.users.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    store.users.passwords = quick_passwords()
     ada = store.users.add(None, NewUser(name="ada", full_name="Ada <b>", role=Role.ADMINISTRATOR, password=PASSWORD))
     store.users.add(ada, NewUser(name="ron", full_name="Ron", role=Role.READER, password=PASSWORD))
     with TestClient(app, follow_redirects=False) as client:

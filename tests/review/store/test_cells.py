@@ -245,14 +245,17 @@ def test_own_classes_stand_last_of_their_place_and_sort_the_cells(station):
     assert [cell.code for cell in station.store.cells.all(station.reader, case.id)] == ["LY", "MO", "HAIRY"]
 
 
-FLAGS = {2: "no_cell", 3: "several_cells;low_resolution", 4: "duplicate", 5: "unidentified"}
+FLAGS = {2: "no_cell", 3: "several_cells;low_resolution", 5: "unidentified"}
 
 
 @pytest.fixture
 def mixed(station):
     """A case of six images, of which cells 1 and 6 are counted."""
     case = station.draft()
-    station.add(case, [f"c{number}.png" for number in range(1, 7)])
+    station.add(case, [f"c{number}.png" for number in range(1, 4)])
+    copy = NewImage("c4.png", b"picture of c1.png", 64, 48, "image/png")
+    station.store.cells.add_images(station.reader, case.id, [copy])
+    station.add(case, ["c5.png", "c6.png"])
     rows = predictions(range(1, 7), flags=FLAGS)
     assert station.store.predictions.write(case.id, rows, MODEL) == 6
     assert station.store.predictions.write(case.id, rows, MODEL) == 0
@@ -278,7 +281,7 @@ def test_a_reader_gives_a_class_to_an_image_without_one_and_takes_it_back(statio
     assert [(cell.code, cell.not_counted) for cell in undone.cells] == [(None, "no_cell"), ("EO", "duplicate")]
     assert undone.case.corrected == 0
     again = station.store.corrections.redo(station.reader, mixed.id)
-    assert [(cell.code, cell.not_counted) for cell in again.cells.all] == [("LY", None), ("LY", "duplicate")]
+    assert [(cell.code, cell.not_counted) for cell in again.cells] == [("LY", None), ("LY", "duplicate")]
     assert station.store.audit.verify().intact
 
 
@@ -290,3 +293,24 @@ def test_a_case_with_images_without_a_class_is_signed(station, mixed):
     labels = {cell.cell: (cell.code, cell.not_counted) for cell in station.store.labels.signed_cells(station.reviewer)}
     assert labels[2] == (None, "no_cell")
     assert labels[4] == ("EO", "duplicate")
+
+
+def test_a_copy_is_flagged_in_any_order_of_analysis(station):
+    case = station.draft()
+    images = [picture("a.png"), picture("b.png"), picture("c.png", b"other"), picture("d.png")]
+    station.store.cells.add_images(station.reader, case.id, images)
+    for numbers in ([4, 3], [1, 2]):
+        station.store.predictions.write(case.id, predictions(numbers), MODEL)
+    found = {cell.id: "duplicate" in cell.flags for cell in station.store.cells.all(station.reader, case.id)}
+    assert found == {1: False, 2: True, 3: False, 4: True}
+
+
+def test_an_image_without_a_cell_has_its_cause(station):
+    case = station.draft()
+    station.store.cells.add_images(station.reader, case.id, [picture("a.png")])
+    rows = predictions([1], flags={1: "no_cell"})
+    rows = replace(rows, cells=rows.cells.with_columns(content=pl.lit("dark: no lamp")))
+    station.store.predictions.write(case.id, rows, MODEL)
+    cell = station.store.cells.detail(station.reader, case.id, 1)
+    assert (cell.code, cell.flags, cell.why, cell.confidence) == (None, ("no_cell",), "dark: no lamp", None)
+    assert cell.not_counted == "no_cell"

@@ -20,10 +20,11 @@ from leukopy.review.records import CaseSearch, Status
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store, backup, restore
 from leukopy.review.store.database import migrations, open_database
-
-from .conftest import PASSWORD, quick_passwords
+from support.passwords import quick_passwords
 
 DATA = Path(__file__).parents[1] / "data" / "station-0.1.0"
+PASSWORD = "correct horse battery"
+"""Of every user of that station."""
 REVISION = "0002"
 """Of the tables of 0.1.0."""
 ROWS = {

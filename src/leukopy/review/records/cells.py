@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from leukopy.core.settings import Settings
-from leukopy.imaging.content import NO_CELL, SEVERAL_CELLS
-from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records.cases import Case, Refused
 from leukopy.review.records.counts import DifferentialView
 from leukopy.review.records.not_counted import NotCounted, not_counted
@@ -32,12 +30,6 @@ class CellRow(Settings):
     comment: LongText = ""
     version: Number
     changed_by: str | None = None
-
-    @property
-    def counted(self) -> bool:
-        """Whether counts hold it: it is no copy, and shows a cell as far as the model or a reader can tell."""
-        shown = self.changed_by is not None or not {NO_CELL, SEVERAL_CELLS} & set(self.flags)
-        return shown and DUPLICATE not in self.flags
 
 
 class Similar(Settings):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
-from leukopy.inference.rows import DUPLICATE, SEVERAL_CELLS
+from leukopy.imaging.content import SEVERAL_CELLS
+from leukopy.inference.rows import DUPLICATE
 
 NotCounted = Literal["unidentified", "no_cell", "several_cells", "duplicate"]
 

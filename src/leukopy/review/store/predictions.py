@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from leukopy.bundle import SlideCheck
-from leukopy.inference.rows import UNIDENTIFIED, Predictions
+from leukopy.inference.rows import DUPLICATE, UNIDENTIFIED, Predictions
 from leukopy.review.records import User
 from leukopy.review.records.not_counted import UNIDENTIFIED as UNIDENTIFIED_CODE
 from leukopy.review.store import audit
@@ -39,12 +40,11 @@ class PredictionStore:
             rows = db.execute(query.order_by(t.Cell.number))
             return [PendingImage(number, name, str(digest)) for number, name, digest in rows]
 
-    def digests(self, case_id: str, *, analysed: bool = False) -> list[str]:
-        """Digests (sha256) of all images of a case, or of the analysed ones, in order of arrival."""
+    def digests(self, case_id: str) -> list[str]:
+        """Digests (sha256) of all images of a case, in order of arrival; refused files have none."""
         with self.database.read() as db:
             stored = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.digest.is_not(None))
-            chosen = stored.where(t.Cell.analysed) if analysed else stored
-            return list(db.scalars(chosen.order_by(t.Cell.number)))
+            return list(db.scalars(stored.order_by(t.Cell.number)))
 
     def write(self, case_id: str, predictions: Predictions, model: ModelFacts, check: SlideCheck | None = None) -> int:
         """Store the model's rows for pending images; images that have a row already do not change.
@@ -69,10 +69,12 @@ class PredictionStore:
             failed = {int(row["cell_id"]): row for row in predictions.failures.iter_rows(named=True)}
             query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_([*rows, *failed]))
             pending = db.scalars(query.where(sa.not_(t.Cell.analysed), t.Cell.reason.is_(None))).all()
+            first = _first_numbers(db, case_id)
             for cell in pending:
                 if cell.number in rows:
                     for name, value in _prediction(rows[cell.number]).items():
                         setattr(cell, name, value)
+                    cell.flags = _flags(cell.flags, duplicate=cell.number > first[cell.digest])
                 else:
                     cell.reason, cell.message = failed[cell.number]["reason"], failed[cell.number]["message"]
             if pending:
@@ -113,6 +115,19 @@ class PredictionStore:
         with self.database.read() as db:
             case = get_case(db, user, case_id)
             return ModelFacts(case.model, case.model_sha256) if case.model and case.model_sha256 else None
+
+
+def _first_numbers(db: Session, case_id: str) -> dict[str | None, int]:
+    """The first cell of a case with each digest; later cells of the digest are duplicates."""
+    cells = sa.select(t.Cell.digest, sa.func.min(t.Cell.number))
+    rows = db.execute(cells.where(t.Cell.case_id == case_id, t.Cell.reason.is_(None)).group_by(t.Cell.digest))
+    return {row[0]: row[1] for row in rows}
+
+
+def _flags(flags: str, *, duplicate: bool) -> str:
+    """The flags of a cell, with ``DUPLICATE`` by the images of the case instead of those of the run."""
+    others = [flag for flag in flags.split(";") if flag and flag != DUPLICATE]
+    return ";".join([DUPLICATE, *others] if duplicate else others)
 
 
 def _count(case: t.Case, written: Sequence[t.Cell]) -> None:
@@ -162,7 +177,7 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         "model_code": code,
         "confidence": _rounded(row["fine_confidence"]) if single else None,
         "flags": row["flags"],
-        "why": row.get("why") or row.get("content") or "",
+        "why": row.get("content") or row.get("why") or "",
         "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE} if single else {},
         "attributes": {name: [value, _rounded(probability)] for name, value, probability in attributes},
     }
