@@ -85,17 +85,17 @@ def test_readers_do_not_sign(station, step):
 
 def test_a_case_without_cells_or_with_images_that_wait_is_not_reviewed(station):
     case = station.draft()
-    with pytest.raises(NotAllowed, match="no classified cell"):
+    with pytest.raises(NotAllowed, match="no analysed cell"):
         station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     case = station.classified()
     station.add(case, ["late"])
     case = station.store.cases.get(station.reader, case.id)
-    with pytest.raises(NotAllowed, match="1 images wait"):
+    with pytest.raises(NotAllowed, match="1 images are not analysed"):
         station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     case = brought_to(station, Status.AMENDING)
     station.add(case, ["late"])
     case = station.store.cases.get(station.reader, case.id)
-    with pytest.raises(NotAllowed, match="1 images wait"):
+    with pytest.raises(NotAllowed, match="1 images are not analysed"):
         STEPS["sign"](station, case)
 
 
@@ -185,7 +185,7 @@ def other_case(content: SignedContent) -> SignedContent:
 @pytest.mark.parametrize("forge", [other_class, one_cell_less, other_case])
 def test_content_that_is_not_what_is_stored_is_not_signed(station, forge):
     case = brought_to(station, Status.REVIEWED)
-    with pytest.raises(Conflict, match="not what is stored"):
+    with pytest.raises(Conflict, match="differs from the stored case"):
         station.store.signing.sign(station.reviewer, case.id, case.version, forge(station.content(case)))
     assert station.store.cases.get(station.reader, case.id) == case
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from leukopy.core.settings import Settings
 from leukopy.review.records.values import Id, LongText, Number, RequiredText, ShortText
@@ -72,10 +72,7 @@ class Signature(Settings):
 
 
 class SlideView(Settings):
-    """Slide check: distance of a slide from the training data (`slides.laboratory_check.SlideDistance`).
-
-    ``strange`` and ``found_again`` are the names of leukopy 0.1.0 in signed contents.
-    """
+    """Slide check: distance of a slide from the training data (`slides.laboratory_check.SlideDistance`)."""
 
     distance: float
     """99 of 100 slides of the laboratories of the training stay below 1."""
@@ -83,9 +80,9 @@ class SlideView(Settings):
     """The nearest laboratory of the training."""
     cells: int
     """Number of cells that the distance is computed from."""
-    unlike_training: bool = Field(validation_alias=AliasChoices("unlike_training", "strange"))
+    unlike_training: bool
     """The distance is above 1: expect lower accuracy. Pages and reports show a warning."""
-    cells_used: int | None = Field(default=None, validation_alias=AliasChoices("cells_used", "found_again"))
+    cells_used: int | None = None
     """Number of cells that the class means were re-estimated from (`slides.survey`); None: they were not."""
 
 

@@ -20,6 +20,7 @@ from leukopy.review.store.cases import check_version, record
 from leukopy.review.store.corrections import seal_gestures
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Damaged, NotAllowed, NotFound
+from leukopy.review.store.migrations.signed import read_signed
 
 _AFTER = {Status.REVIEWED: Status.SIGNED, Status.AMENDING: Status.AMENDED}
 
@@ -149,7 +150,7 @@ def _whole(db: Session, case_id: str, revision: int) -> SignedContent:
         raise Damaged(
             "the stored content of this case differs from the signed content: do not use it; compare with a backup."
         )
-    return SignedContent.model_validate_json(row.content)
+    return read_signed(row.content)
 
 
 def _at(db: Session, user: User, case_id: str, version: int, statuses: set[Status]) -> t.Case:

@@ -1,15 +1,15 @@
 """The field's terms ``appearance``, ``cells_used`` and ``unlike_training``; cells that are analysed but have no class.
 
-Signed contents keep the names of 0.1.0, since their digests are signed; `records.SlideView` reads both.
+Signed contents keep their names (`store.migrations.signed`).
 """
 
 import sqlalchemy as sa
 from alembic import op
 
+from leukopy.review.store.migrations.signed import renamed
+
 revision = "0003"
 down_revision = "0002"
-
-_SLIDE_CHECK = {"strange": "unlike_training", "found_again": "cells_used"}
 
 
 def upgrade() -> None:
@@ -26,5 +26,4 @@ def _rename_slide_check() -> None:
     cases = sa.table("cases", sa.column("id", sa.String), sa.column("slide_check", sa.JSON(none_as_null=True)))
     rows = op.get_bind().execute(sa.select(cases).where(cases.c.slide_check.is_not(None))).all()
     for case_id, check in rows:
-        renamed = {_SLIDE_CHECK.get(name, name): value for name, value in check.items()}
-        op.execute(cases.update().where(cases.c.id == case_id).values(slide_check=renamed))
+        op.execute(cases.update().where(cases.c.id == case_id).values(slide_check=renamed(check)))
