@@ -110,17 +110,19 @@ def prepare(settings: ReviewSettings, scratch: Path, given: argparse.Namespace) 
     slide = draw(DrawSettings(cells=given.cells, size=128), scratch / "slide")
     result = analyze(AnalyzeSettings(input=slide.cells), scratch / "result").folder
     with closing(Store.open(settings)) as store:
-        users = [store.add_user(None, NewUser(name="ada", full_name="Ada", role=Role.ADMINISTRATOR, password=PASSWORD))]
+        users = [
+            store.users.add(None, NewUser(name="ada", full_name="Ada", role=Role.ADMINISTRATOR, password=PASSWORD))
+        ]
         for number in range(given.readers):
             new = NewUser(name=f"reader{number}", full_name=f"R {number}", role=Role.READER, password=PASSWORD)
-            users.append(store.add_user(users[0], new))
+            users.append(store.users.add(users[0], new))
         readers = users[1:]
         for number in range(given.cases):
             import_as_case(store, readers[number % given.readers], CaseDraft(slide=f"S{number}"), result)
-        cases = store.search(users[0], CaseSearch()).cases
+        cases = store.cases.search(users[0], CaseSearch()).cases
         whose = {reader.name: cases[number % given.cases].id for number, reader in enumerate(readers)}
         for name, case in whose.items():
-            store.share_case(users[0], case, name)
+            store.cases.share(users[0], case, name)
     return whose
 
 
@@ -156,23 +158,23 @@ async def load(address: str, whose: dict[str, str], seconds: float) -> list[Read
 def lost(settings: ReviewSettings, acknowledged: list[Acknowledged]) -> dict[str, int]:
     """How many acknowledged corrections the station does not hold as it said, by where they are missed."""
     with closing(Store.open(settings)) as store:
-        ada = store.check_password("ada", PASSWORD)
+        ada = store.users.check_password("ada", PASSWORD)
         assert ada is not None
         by_cell: dict[tuple[str, int], list[Acknowledged]] = {}
         for one in acknowledged:
             by_cell.setdefault((one.case, one.cell), []).append(one)
         missed = {"in the cells": 0, "in the audit": 0, "in the audit beyond those acknowledged": 0}
-        for case in store.search(ada, CaseSearch()).cases:
+        for case in store.cases.search(ada, CaseSearch()).cases:
             entries = {
                 entry.detail["version"]: (entry.user, entry.detail["moves"])
-                for entry in store.history(ada, case.id)
+                for entry in store.audit.history(ada, case.id)
                 if entry.action == "cells.corrected"
             }
             of_case = [one for one in acknowledged if one.case == case.id]
             expected = {one.case_version: (one.reader, [[one.cell, one.before, one.after]]) for one in of_case}
             missed["in the audit"] += sum(entries.get(version) != said for version, said in expected.items())
             missed["in the audit beyond those acknowledged"] += len(entries.keys() - expected.keys())
-            for cell in store.cells(ada, case.id):
+            for cell in store.cells.all(ada, case.id):
                 said = sorted(by_cell.get((case.id, cell.id), []), key=lambda one: one.version)
                 # Each made exactly one version, on the class that the one before it had left.
                 chain = [(cell.model_code, 1), *((one.after, one.version) for one in said)]
@@ -180,7 +182,7 @@ def lost(settings: ReviewSettings, acknowledged: list[Acknowledged]) -> dict[str
                 whole = [version for _, version in chain[1:]] == list(range(2, len(chain) + 1))
                 if not (follows and whole and (cell.code, cell.version) == chain[-1]):
                     missed["in the cells"] += 1
-        assert store.verify_audit().intact
+        assert store.audit.verify().intact
     return missed
 
 

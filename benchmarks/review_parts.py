@@ -20,10 +20,10 @@ from PIL import Image
 
 import results_file
 from leukopy.review.agreement import Reading, agree
-from leukopy.review.assistance import Aids
+from leukopy.review.assistance import Assistance
 from leukopy.review.case_differential import count_case
 from leukopy.review.documents import fhir_bundle, signed_csv, signed_html, signed_pdf
-from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review.lymphocytosis import LymphocytosisPredictor
 from leukopy.review.records import Case, CellRow, SignedContent, Status
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.signed_content import signed_content
@@ -84,23 +84,23 @@ def aids(figures: dict[str, object], folder: Path) -> None:
     paths = [folder / f"{number}.png" for number in range(LYMPHOCYTES)]
     for number, path in enumerate(paths):
         Image.fromarray(draw_cell("LY", seed=number).image).save(path)
-    helper, nearest_laboratory = Aids(ReviewSettings(folder=folder)), PatientJudge("lymphocytosis")
+    helper, lymphocytosis = Assistance(ReviewSettings(folder=folder)), LymphocytosisPredictor("lymphocytosis")
     cells = [
         CellRow(id=number, name=path.name, code="LY", model_code="LY", confidence=0.9, version=1)
         for number, path in enumerate(paths)
     ]
     ages = iter(range(20, 90))  # another age each time: a result that is kept would cost nothing
 
-    def patient(by: PatientJudge) -> object:
+    def patient(by: LymphocytosisPredictor) -> object:
         case = case_of(LYMPHOCYTES).model_copy(update={"age": float(next(ages))})
-        return by.nearest_laboratory(case, cells, lambda number: paths[number])
+        return by.predict(case, cells, lambda number: paths[number])
 
     for name, compute, rounds in (
         ("heat map of a cell, eight views", lambda: helper.heat.__wrapped__(paths[0], "LY"), 20),
         ("similar cells of a cell", lambda: helper.similar.__wrapped__(paths[0]), 20),
         ("reference picture, drawn", lambda: draw_cell("EO", seed=1), 10),
-        ("lymphocytosis result of 100 cells, first", lambda: patient(PatientJudge("lymphocytosis")), 5),
-        ("lymphocytosis result of 100 cells, after a change", lambda: patient(nearest_laboratory), 10),
+        ("lymphocytosis result of 100 cells, first", lambda: patient(LymphocytosisPredictor("lymphocytosis")), 5),
+        ("lymphocytosis result of 100 cells, after a change", lambda: patient(lymphocytosis), 10),
     ):
         figures[f"ms, {name}"] = milliseconds(compute, rounds)
 

@@ -107,13 +107,13 @@ def running_station(settings: Any) -> Iterator[Station]:
 
     app = create_app(settings)
     store = app.state.store
-    store.passwords = quick_passwords()
+    store.users.passwords = quick_passwords()
     first = None
     for name, full_name, role in (
         ("ada", "Ada Weiss", Role.ADMINISTRATOR), ("rita", "Rita Moreau", Role.REVIEWER),
         ("ron", "Ron Okafor", Role.READER),
     ):  # fmt: skip
-        added = store.add_user(first, NewUser(name=name, full_name=full_name, role=role, password=PASSWORD))
+        added = store.users.add(first, NewUser(name=name, full_name=full_name, role=role, password=PASSWORD))
         first = first or added
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

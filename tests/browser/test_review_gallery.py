@@ -72,7 +72,7 @@ def test_keys_alone_are_enough(station: Any, sign_in: Callable[..., Any], zip_of
     page.keyboard.press("Control+z")
     page.wait_for_selector("#said:has-text('Undone for 5 cells')")
     page.keyboard.press("Control+Shift+Z")
-    page.wait_for_selector("#said:has-text('Done again for 5 cells')")
+    page.wait_for_selector("#said:has-text('Redone for 5 cells')")
     assert (count(page, "BNE"), count(page, "UNIDENTIFIED")) == (0, 5)
     page.keyboard.press("Enter")
     page.wait_for_selector("#cell:visible")
@@ -125,7 +125,7 @@ def test_who_was_slower_sees_whose_change_stands(
         page.keyboard.press(key)
         page.wait_for_selector("#said:has-text('now: Eosinophil'), #wrong.shown")
     told = slow.inner_text("#wrong")
-    assert "Ada Weiss was faster" in told
+    assert "Ada Weiss changed" in told
     assert "Eosinophil" in told
     assert (count(slow, "LY"), count(slow, "EO"), count(slow, "MO")) == (0, 2, 1)
     slow.wait_for_selector("#count [data-line=EO] td:nth-child(2):text-is('2')")

@@ -38,18 +38,18 @@ def station(
     settings = ReviewSettings(folder=folder / "station", serve=True, model=str(strange.path))
     with station_of(settings) as running:
         for name in ("usual", "strange"):
-            import_as_case(running.store, running.store.single_user(), CaseDraft(slide=name), folder / Path(name))
+            import_as_case(running.store, running.store.users.single_user(), CaseDraft(slide=name), folder / Path(name))
         yield running
 
 
 @pytest.mark.parametrize(
     ("locale", "list_words", "page_words"),
     [
-        ("en-GB", "unlike the training: ", "Stain or scanner unlike any that the model learnt from: distance "),
+        ("en-GB", "unlike the training data: ", "Stain or scanner unlike the training data: distance "),
         (
             "fr-FR",
-            "loin de l’apprentissage\xa0: ",
-            "Coloration ou scanner différents de tout ce que",
+            "différent de l’apprentissage\xa0: ",
+            "Coloration ou scanner différents des données d’apprentissage",
         ),
     ],
 )

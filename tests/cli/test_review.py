@@ -118,7 +118,7 @@ def test_an_analysis_becomes_a_case(run, result, tmp_path):
     done = run("import", result, "--patient", "P17")
     assert (done.exit_code, done.stderr) == (0, "6 cells are in the case 'slide3'.\n")
     store = Store.open(ReviewSettings(folder=tmp_path / "mine"))
-    (case,) = store.search(store.single_user(), CaseSearch()).cases
+    (case,) = store.cases.search(store.users.single_user(), CaseSearch()).cases
     store.close()
     assert (case.slide, case.patient, case.cells) == ("slide3", "P17", 6)
 
@@ -134,7 +134,7 @@ def test_no_case_is_opened_for_what_is_no_analysis(run, tmp_path):
     (tmp_path / "empty").mkdir()
     assert run("import", "empty").exit_code == 1
     store = Store.open(ReviewSettings(folder=tmp_path / "mine"))
-    assert store.search(store.single_user(), CaseSearch()).total == 0
+    assert store.cases.search(store.users.single_user(), CaseSearch()).total == 0
     store.close()
 
 
@@ -142,7 +142,7 @@ def test_the_first_user_is_an_administrator(run, tmp_path):
     done = run("add-user", "anna", "--full-name", "Anna Weiss", input="0123456789\n0123456789\n")
     assert done.exit_code == 0, done.output
     store = Store.open(ReviewSettings(folder=tmp_path / "mine"))
-    user = store.check_password("anna", "0123456789")
+    user = store.users.check_password("anna", "0123456789")
     store.close()
     assert user is not None
     assert (user.full_name, user.role) == ("Anna Weiss", Role.ADMINISTRATOR)

@@ -32,13 +32,23 @@ class Server:
     free: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
 
+    def new_database(self) -> str:
+        """The name of a database without tables."""
+        name = f"test_{next(self.numbers)}"
+        with self.admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Delete a database."""
+        with self.admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
     def take(self) -> str:
         """The name of an empty database."""
         if self.free:
             return self.free.pop()
-        name = f"test_{next(self.numbers)}"
-        with self.admin.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        name = self.new_database()
         database = Database(sa.make_url(self.url + name))
         database.migrate()
         database.close()
@@ -59,8 +69,7 @@ class Server:
         if good:
             self.free.append(name)
             return
-        with self.admin.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        self.drop(name)
 
 
 @pytest.fixture

@@ -84,21 +84,21 @@ def test_without_a_leukocyte_count_nothing_is_absolute() -> None:
     assert not [note for note in view.notes if "Absolute" in note]
 
 
-def test_it_is_noted_where_the_slide_itself_says_what_its_classes_are() -> None:
-    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "strange": False, "cells_used": 57}
+def test_a_note_tells_that_the_class_means_were_re_estimated() -> None:
+    found = {"distance": 0.9, "nearest": "PBC", "cells": 100, "unlike_training": False, "cells_used": 57}
     (own, *others) = count(cells(LY=100), slide_check=found).notes
-    assert "found again from 57 cells of this slide" in own
+    assert "re-estimated from 57 cells of this slide" in own
     assert tuple(others) == count(cells(LY=100)).notes
     french = count_case(cells(LY=100), (), case(slide_check=found), SETTINGS, "fr").notes
     assert "à partir de 57 cellules" in french[0]
 
 
-def test_the_first_note_is_that_the_slide_looks_unlike_what_the_model_has_learnt() -> None:
-    found = {"distance": 3.14, "nearest": "PBC", "cells": 100, "strange": True}
+def test_the_first_note_tells_that_the_slide_is_unlike_the_training_data() -> None:
+    found = {"distance": 3.14, "nearest": "PBC", "cells": 100, "unlike_training": True}
     known = count(cells(LY=100)).notes
-    assert count(cells(LY=100), slide_check=found | {"distance": 0.9, "strange": False}).notes == known
+    assert count(cells(LY=100), slide_check=found | {"distance": 0.9, "unlike_training": False}).notes == known
     assert count(cells(LY=100), slide_check=found).notes == (
-        "Stain or scanner unlike any that the model learnt from: distance 3.1 (1 is usual at most), nearest PBC. "
+        "Stain or scanner unlike the training data: distance 3.1 (usually below 1), nearest laboratory PBC. "
         "Expect lower accuracy.",
         *known,
     )
@@ -114,11 +114,11 @@ def test_notes_say_how_far_the_count_is_and_what_it_does_not_hold() -> None:
     view = count(seen, leukocytes=7.25)
     assert view.notes == (
         "72 of 100 leukocytes counted.",
-        "Neutrophils not divided into segmented and band, only in their sum: 2.",
-        "Unidentified cells, not part of the 100 %: 3.",
-        "Cells of which the model was uncertain and which still have its class: 3.",
-        "Absolute counts are shares of the leukocytes entered, 7.25 × 10⁹/L, which are corrected for nothing (not for "
-        "erythroblasts either).",
+        "Neutrophils not divided into segmented and band, counted in their sum only: 2.",
+        "Unidentified cells, not counted: 3.",
+        "Uncertain cells that keep the model’s class: 3.",
+        "Absolute counts are shares of the leukocytes entered, 7.25 × 10⁹/L, without any correction (none for "
+        "erythroblasts).",
     )
     french = count_case(seen, (), case(leukocytes=7.25), SETTINGS, "fr").notes
     assert len(french) == len(view.notes)
@@ -175,7 +175,8 @@ def test_the_laboratory_has_ranges_of_its_own() -> None:
 def test_every_cell_is_counted_once(counts: dict[str, int]) -> None:
     view = count(cells(**counts))
     plain = [line for line in (*view.lines, *view.beside, *view.outside) if not line.sums]
-    assert sum(line.count for line in plain) == view.cells == sum(counts.values())
+    assert sum(line.count for line in plain) == view.cells
+    assert view.cells + sum(line.count for line in view.not_counted) == sum(counts.values())
     assert view.leukocytes == sum(n for code, n in counts.items() if find(code).place is Place.DIFFERENTIAL)
     if view.leukocytes:
         assert sum(line.percent or 0 for line in view.lines if not line.sums) == pytest.approx(100)
@@ -197,24 +198,54 @@ def test_ten_times_the_cells_need_as_many_limits(monkeypatch: pytest.MonkeyPatch
     assert few < 20
 
 
-def flagged(row: CellRow, *flags: str, reader: str | None = None) -> CellRow:
-    return row.model_copy(update={"flags": flags, "changed_by": reader})
+@pytest.mark.parametrize(
+    ("code", "flags", "reason"),
+    [
+        ("LY", (), None),
+        ("LY", ("uncertain", "not_square"), None),
+        ("UNIDENTIFIED", ("unidentified",), "unidentified"),
+        ("LY", ("unidentified",), None),  # a reader gave it a class
+        (None, ("no_cell",), "no_cell"),
+        (None, ("several_cells", "low_resolution"), "several_cells"),
+        ("LY", ("no_cell",), None),
+        ("LY", ("duplicate",), "duplicate"),
+        ("UNIDENTIFIED", ("unidentified", "duplicate"), "duplicate"),
+        (None, ("no_cell", "duplicate"), "duplicate"),
+        ("LY", ("no_cell", "duplicate"), "duplicate"),
+    ],
+)
+def test_the_counting_rule(code: str | None, flags: tuple[str, ...], reason: str | None) -> None:
+    row = CellRow(id=1, name="c.png", code=code, model_code=code, confidence=None, flags=flags, version=1)
+    assert row.not_counted == reason
+    view = count([row])
+    counted = [line.code for line in (*view.lines, *view.beside, *view.outside) if line.count and not line.sums]
+    assert (view.cells, counted) == ((0, []) if reason else (1, [code]))
+    assert [(line.code.lower(), line.count) for line in view.not_counted] == ([(reason, 1)] if reason else [])
 
 
-def test_copies_and_pictures_without_a_cell_are_in_no_count() -> None:
-    first, *others = cells(LY=5)
-    rows = (
-        first,
-        flagged(others[0], "duplicate"),
-        flagged(others[1], "no_cell"),
-        flagged(others[2], "several_cells", "not_square"),
-        flagged(others[3], "no_cell", reader="reader"),
+def test_cells_that_are_not_counted_are_named_with_their_number_and_change_no_count() -> None:
+    counted = cells(SNE=60, LY=30, PLT=4)
+    apart = [
+        CellRow(id=1000 + number, name="x.png", code=code, model_code=code, confidence=None, flags=flags, version=1)
+        for number, (code, flags) in enumerate(
+            [(None, ("no_cell",))] * 5 + [(None, ("several_cells",))] * 4 + [("SNE", ("duplicate", "uncertain"))] * 3
+            + [("UNIDENTIFIED", ("unidentified",))] * 2
+        )
+    ]  # fmt: skip
+    plain, view = count(counted), count([*counted, *apart])
+    assert view.model_copy(update={"notes": (), "not_counted": ()}) == plain.model_copy(update={"notes": ()})
+    assert [(line.code, line.french, line.count, line.percent) for line in view.not_counted] == [
+        ("UNIDENTIFIED", "non identifiée", 2, None),
+        ("NO_CELL", "sans cellule", 5, None),
+        ("SEVERAL_CELLS", "plusieurs cellules", 4, None),
+        ("DUPLICATE", "doublon", 3, None),
+    ]
+    assert view.notes == (
+        *plain.notes,
+        "Unidentified cells, not counted: 2.",
+        "Images without a cell, not counted: 5.",
+        "Images of several cells, not counted: 4.",
+        "Duplicate images, not counted: 3.",
     )
-    assert [row.counted for row in rows] == [True, False, False, False, True]
-    found = count_case(rows, [], case(), SETTINGS)
-    assert (found.cells, found.leukocytes) == (2, 2)
-    assert "Pictures that hold no single cell, in no count: 2." in found.notes
-    assert "Files that are copies of others, byte for byte, counted once: 1." in found.notes
-    french = count_case(rows, [], case(), SETTINGS, "fr").notes
-    assert any("octet pour octet" in note for note in french)
-    assert len(french) == len(found.notes)
+    french = count_case([*counted, *apart], (), case(), SETTINGS, "fr").notes
+    assert "Images sans cellule, non comptées\u202f: 5." in french

@@ -39,6 +39,14 @@ def signed(images: ImageStore, case: int, cell: int, code: str, shade: int, pati
     return SignedCell(f"{case:032x}", cell, group, digest, "image/png", code, "SNE")
 
 
+def test_images_without_a_class_are_left_out(images: ImageStore, tmp_path: Path) -> None:
+    cells = [signed(images, 1, 1, "SNE", 7), signed(images, 1, 2, "SNE", 8)._replace(code=None, not_counted="no_cell")]
+    folder = unpacked(training_zip(cells, images), tmp_path / "out")
+    assert read_manifest(folder / "manifest.csv")["cell_id"].to_list() == [f"review/{1:032x}/1"]
+    (left,) = csv.DictReader((folder / "left_out.csv").read_text().splitlines())
+    assert (left["cell_id"], left["reason"]) == (f"review/{1:032x}/2", "no class: the image holds no single cell")
+
+
 @pytest.fixture
 def images(tmp_path: Path) -> ImageStore:
     return ImageStore(tmp_path / "images")
@@ -142,7 +150,7 @@ def test_a_picture_in_two_cases_is_exported_once_or_not_at_all(images: ImageStor
     assert table["cell_id"].to_list() == [f"review/{1:032x}/1"]
     left = list(csv.DictReader((folder / "left_out.csv").read_text().splitlines()))
     assert [row["reason"] for row in left] == [
-        "the same picture is exported for another case",
+        "the same picture is exported already",
         "the same picture has several classes: BNE, SNE",
         "the same picture has several classes: BNE, SNE",
     ]

@@ -13,8 +13,8 @@ from scipy.special import expit
 
 from leukopy.core.errors import BundleError, InputError
 from leukopy.patients.inference.cells import CellReader
-from leukopy.review import lymphocytosis
-from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review import lymphocytosis as module
+from leukopy.review.lymphocytosis import LymphocytosisPredictor
 from leukopy.review.records import Case, CellRow, Status
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -36,10 +36,12 @@ def cells(codes: Sequence[str]) -> list[CellRow]:
 
 
 @pytest.fixture
-def judge(tmp_path: Path, colour_model: Any, build_patient_model: Callable[..., Path]) -> PatientJudge:
+def lymphocytosis(
+    tmp_path: Path, colour_model: Any, build_patient_model: Callable[..., Path]
+) -> LymphocytosisPredictor:
     """Log-odds: the mean green of the cells, and .02 a year above 60, .5 a doubling of the count above 8."""
     directions = np.array([[0], [1], [0]], np.float32)
-    return PatientJudge(str(build_patient_model(tmp_path / "patients", colour_model.path, directions)))
+    return LymphocytosisPredictor(str(build_patient_model(tmp_path / "patients", colour_model.path, directions)))
 
 
 @pytest.fixture
@@ -59,10 +61,10 @@ def greens(colour_model: Any, path_of: Callable[[int], Path], numbers: Sequence[
 
 
 def test_it_is_the_models_answer_on_the_lymphocytes_alone(
-    judge: PatientJudge, path_of: Callable[[int], Path], colour_model: Any
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path], colour_model: Any
 ) -> None:
     rows = cells(["LY"] * 10 + ["LYA"] * 5 + ["SNE"] * 5 + ["ERB"] * 5)
-    found = judge.judge(case(), rows, path_of)
+    found = lymphocytosis.predict(case(), rows, path_of)
     green = greens(colour_model, path_of, range(10, 25))
     clinical = 0.02 * (70 - 60) + 0.5 * 1  # 16 is one doubling of 8
     assert found.lymphocytes_read == 15
@@ -82,8 +84,10 @@ def test_it_is_the_models_answer_on_the_lymphocytes_alone(
     assert {one.influence > 0 for one in found.cells} == {True, False}
 
 
-def test_flags_come_as_sentences_and_as_words(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:
-    found = judge.judge(case(age=95), cells(["LY"] * 4), path_of)
+def test_flags_come_as_sentences_and_as_words(
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path]
+) -> None:
+    found = lymphocytosis.predict(case(age=95), cells(["LY"] * 4), path_of)
     assert found.flag_words[:2] == ("outside_training", "few_cells")
     assert len(found.flags) == len(found.flag_words)
     assert "95 years" in found.flags[0]
@@ -99,57 +103,59 @@ def test_flags_come_as_sentences_and_as_words(judge: PatientJudge, path_of: Call
     ],
 )
 def test_what_is_missing_is_asked_for(
-    judge: PatientJudge, path_of: Callable[[int], Path], values: dict[str, object], missing: str
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path], values: dict[str, object], missing: str
 ) -> None:
     with pytest.raises(InputError, match=missing):
-        judge.judge(case(**values), cells(["LY"]), path_of)
+        lymphocytosis.predict(case(**values), cells(["LY"]), path_of)
 
 
-def test_no_lymphocyte_no_result(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:
+def test_no_lymphocyte_no_result(lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path]) -> None:
     with pytest.raises(InputError, match="no cell of this case is a lymphocyte"):
-        judge.judge(case(), cells(["SNE", "MO"]), path_of)
+        lymphocytosis.predict(case(), cells(["SNE", "MO"]), path_of)
 
 
 def test_pictures_that_are_gone_are_left_out_and_all_gone_is_said(
-    judge: PatientJudge, path_of: Callable[[int], Path]
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path]
 ) -> None:
     path_of(11).unlink()
-    assert judge.judge(case(), cells(["LY"] * 12), path_of).lymphocytes_read == 11
+    assert lymphocytosis.predict(case(), cells(["LY"] * 12), path_of).lymphocytes_read == 11
     path_of(30).unlink()
     with pytest.raises(InputError, match="none of the pictures"):
-        judge.judge(case(), cells(["SNE"] * 20 + ["LY"]), path_of)
+        lymphocytosis.predict(case(), cells(["SNE"] * 20 + ["LY"]), path_of)
 
 
 def test_after_a_correction_no_picture_is_read_again(
-    judge: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = judge.judge(case(), cells(["LY"] * 10), path_of)
+    first = lymphocytosis.predict(case(), cells(["LY"] * 10), path_of)
     monkeypatch.setattr(CellReader, "read", lambda *_: pytest.fail("a picture was read again"))
-    second = judge.judge(case(), cells(["LY"] * 9 + ["SNE"]), path_of)
+    second = lymphocytosis.predict(case(), cells(["LY"] * 9 + ["SNE"]), path_of)
     assert (first.lymphocytes_read, second.lymphocytes_read) == (10, 9)
     assert second.probability != first.probability
 
 
 def test_more_lymphocytes_than_are_kept_are_all_judged(
-    judge: PatientJudge, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everything = judge.judge(case(), cells(["LY"] * 20), path_of)
-    monkeypatch.setattr(lymphocytosis, "_PICTURES", 4)
-    monkeypatch.setattr(lymphocytosis, "_AT_ONCE", 3)
-    again = judge.judge(case(comment="x", age=70.5), cells(["LY"] * 20), path_of)
+    everything = lymphocytosis.predict(case(), cells(["LY"] * 20), path_of)
+    monkeypatch.setattr(module, "_PICTURES", 4)
+    monkeypatch.setattr(module, "_AT_ONCE", 3)
+    again = lymphocytosis.predict(case(comment="x", age=70.5), cells(["LY"] * 20), path_of)
     assert again.lymphocytes_read == everything.lymphocytes_read == 20
-    fresh = PatientJudge(judge.name).judge(case(), cells(["LY"] * 20), path_of)
+    fresh = LymphocytosisPredictor(lymphocytosis.name).predict(case(), cells(["LY"] * 20), path_of)
     assert fresh.probability == pytest.approx(everything.probability)
 
 
-def test_a_result_is_kept_until_something_changes(judge: PatientJudge, path_of: Callable[[int], Path]) -> None:
+def test_a_result_is_kept_until_something_changes(
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path]
+) -> None:
     rows = cells(["LY"] * 10)
-    first = judge.judge(case(), rows, path_of)
-    assert judge.judge(case(comment="another"), rows, path_of) is first
-    assert judge.judge(case(age=40), rows, path_of).probability != first.probability
-    assert judge.judge(case(), rows[:9], path_of) is not first
+    first = lymphocytosis.predict(case(), rows, path_of)
+    assert lymphocytosis.predict(case(comment="another"), rows, path_of) is first
+    assert lymphocytosis.predict(case(age=40), rows, path_of).probability != first.probability
+    assert lymphocytosis.predict(case(), rows[:9], path_of) is not first
 
 
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(BundleError, match="nowhere"):
-        PatientJudge("nowhere").judge(case(), cells(["LY"]), lambda _: Path("unused"))
+        LymphocytosisPredictor("nowhere").predict(case(), cells(["LY"]), lambda _: Path("unused"))

@@ -39,8 +39,8 @@ Answers = dict[str, tuple[str, float, dict[str, float], tuple[str, ...], str, di
 
 def answers(store: Store, case_id: str) -> Answers:
     """Class, its probability, all probabilities, flags, words and attributes of each cell, by name."""
-    user = store.single_user()
-    details = [store.cell_detail(user, case_id, cell.id) for cell in store.cells(user, case_id)]
+    user = store.users.single_user()
+    details = [store.cells.detail(user, case_id, cell.id) for cell in store.cells.all(user, case_id)]
     return {
         one.name: (
             one.code, one.confidence, one.probabilities, one.flags, one.why,
@@ -70,27 +70,27 @@ def expected(result: Path) -> Answers:
 
 def slide_of(store: Store, case_id: str) -> SlideDistance | None:
     """How far the station says that the slide is from what the model has learnt."""
-    found = store.case(store.single_user(), case_id).slide_check
+    found = store.cases.get(store.users.single_user(), case_id).slide_check
     return found and SlideDistance(found.distance, found.nearest, found.cells)
 
 
 def slide_of_run(result: Path) -> SlideDistance:
     """The same of an analysis; the default model knows it of as few cells as these."""
-    return SlideDistance(**json.loads((result / "run.json").read_text())["slide"])
+    return SlideDistance(**json.loads((result / "run.json").read_text())["slide"]["distance"])
 
 
 def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
     settings = ReviewSettings(folder=tmp_path / "station")
     store = Store.open(settings)
-    user = store.single_user()
-    case = store.open_case(user, CaseDraft(slide="drawn"))
+    user = store.users.single_user()
+    case = store.cases.open(user, CaseDraft(slide="drawn"))
     uploads = [Upload(path.name, BytesIO(path.read_bytes())) for path in sorted(slide.iterdir())]
     taken = keep(store, user, case.id, unpack(uploads, settings.limits))
     assert (taken.added, [one.reason for one in taken.refused]) == (22, ["not_an_image"])
-    job = store.start_job(user, case.id)
+    job = store.jobs.start(user, case.id)
     worker = Worker(store, settings)
-    worker._run(store.claim_job("test"))  # type: ignore[arg-type]  (there is one)
-    assert store.job(user, case.id).state == JobState.FINISHED  # type: ignore[union-attr]
+    worker._run(store.jobs.claim("test"))  # type: ignore[arg-type]  (there is one)
+    assert store.jobs.latest(user, case.id).state == JobState.FINISHED  # type: ignore[union-attr]
     assert job.total == 22
     found, wanted = answers(store, case.id), expected(result)
     assert slide_of(store, case.id) == slide_of_run(result)
@@ -100,10 +100,10 @@ def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
 
 def test_an_imported_analysis_says_the_same(result, tmp_path):
     store = Store.open(ReviewSettings(folder=tmp_path / "station"))
-    user = store.single_user()
+    user = store.users.single_user()
     taken = import_as_case(store, user, CaseDraft(slide="drawn"), result)
     assert taken.added == 22
-    (case,) = store.search(user, CaseSearch()).cases
+    (case,) = store.cases.search(user, CaseSearch()).cases
     found = answers(store, case.id)
     assert slide_of(store, case.id) == slide_of_run(result)
     store.close()

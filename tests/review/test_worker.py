@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
@@ -15,10 +15,10 @@ from leukopy.review import worker as module
 from leukopy.review.records import CaseDraft, Job, JobState, User
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import NewImage, Store
+from leukopy.review.store.jobs import JobStore
+from leukopy.review.store.predictions import PredictionStore
 from leukopy.review.worker import IMAGES, Worker
-from leukopy.slides.classifier import Classifier
-from leukopy.slides.ood_correction import Shift
-from leukopy.slides.survey import SlideSurvey
+from leukopy.slides.slide import Slide
 from support.waiting import until
 
 CODES = ("SNE", "LY", "MO")
@@ -27,22 +27,29 @@ CODES = ("SNE", "LY", "MO")
 class Bench:
     """A store with one user, and workers on it."""
 
-    def __init__(self, folder: Path, model: str, picture: Callable[[str], bytes]) -> None:
+    def __init__(self, folder: Path, model: str, picture: Callable[[str, str], bytes]) -> None:
         self.settings = ReviewSettings(folder=folder, model=model)
         self.store = Store.open(self.settings)
-        self.user: User = self.store.single_user()
+        self.user: User = self.store.users.single_user()
         self._picture = picture
         self.workers: list[Worker] = []
 
     def queue(self, images: int) -> Job:
         """A case with so many images, whose analysis waits."""
-        case = self.store.open_case(self.user, CaseDraft(slide="S1"))
+        case = self.store.cases.open(self.user, CaseDraft(slide="S1"))
         pictures = [
-            NewImage(f"c{number}.png", self._picture(CODES[number % 3]), 64, 64, "image/png")
+            NewImage(f"c{number}.png", self._picture(f"c{number}.png", CODES[number % 3]), 64, 64, "image/png")
             for number in range(images)
         ]
-        self.store.add_images(self.user, case.id, pictures)
-        return self.store.start_job(self.user, case.id)
+        self.store.cells.add_images(self.user, case.id, pictures)
+        return self.store.jobs.start(self.user, case.id)
+
+    def add_copies(self, job: Job, names: Sequence[str]) -> Job:
+        """Add images with the bytes of image ``c0.png`` to the case of a job, and queue it again."""
+        data = self._picture("c0.png", CODES[0])
+        copies = [NewImage(name, data, 64, 64, "image/png") for name in names]
+        self.store.cells.add_images(self.user, job.case_id, copies)
+        return self.store.jobs.start(self.user, job.case_id)
 
     def work(self) -> Worker:
         worker = Worker(self.store, self.settings)
@@ -51,7 +58,7 @@ class Bench:
         return worker
 
     def job(self, job: Job) -> Job:
-        found = self.store.job(self.user, job.case_id)
+        found = self.store.jobs.latest(self.user, job.case_id)
         assert found is not None
         return found
 
@@ -69,8 +76,8 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, colour_model: Any) -> Iterator[Bench]:
-    def picture(code: str) -> bytes:
-        path: Path = colour_model.draw(tmp_path / "drawn" / f"{code}.png", code)
+    def picture(name: str, code: str) -> bytes:
+        path: Path = colour_model.draw(tmp_path / "drawn" / name, code)
         return path.read_bytes()
 
     found = Bench(tmp_path / "station", str(colour_model.path), picture)
@@ -83,13 +90,13 @@ def bench(tmp_path: Path, colour_model: Any) -> Iterator[Bench]:
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Semaphore]:
     """A model that classifies a batch for each release."""
-    stream, allowed = Classifier.stream, Semaphore(0)
+    rows, allowed = Slide.rows, Semaphore(0)
 
-    def waiting(self: Classifier, cells: Any, survey: Any) -> Any:
+    def waiting(self: Slide, *given: Any) -> Any:
         allowed.acquire()
-        return stream(self, cells, survey)
+        return rows(self, *given)
 
-    monkeypatch.setattr(Classifier, "stream", waiting)
+    monkeypatch.setattr(Slide, "rows", waiting)
     yield allowed
     allowed.release(1000)
 
@@ -98,13 +105,13 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Semaphore]:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Job | None]:
     """The jobs that workers found, or did not find."""
     found: list[Job | None] = []
-    claim = Store.claim_job
+    claim = JobStore.claim
 
-    def noted(self: Store, worker: str) -> Job | None:
+    def noted(self: JobStore, worker: str) -> Job | None:
         found.append(claim(self, worker))
         return found[-1]
 
-    monkeypatch.setattr(Store, "claim_job", noted)
+    monkeypatch.setattr(JobStore, "claim", noted)
     return found
 
 
@@ -113,12 +120,12 @@ def test_a_case_is_classified_to_its_end(bench):
     bench.work()
     found = bench.over(job)
     assert (found.state, found.done, found.total) == (JobState.FINISHED, 2 * IMAGES + 5, 2 * IMAGES + 5)
-    cells = bench.store.cells(bench.user, job.case_id)
+    cells = bench.store.cells.all(bench.user, job.case_id)
     assert {cell.name: cell.code for cell in cells} == {f"c{n}.png": CODES[n % 3] for n in range(2 * IMAGES + 5)}
 
 
 def test_a_job_of_this_process_is_begun_at_once(bench, looks, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 3600.0)
+    monkeypatch.setattr(module, "POLL", 3600.0)
     worker = bench.work()
     until(lambda: looks)
     job = bench.queue(1)
@@ -127,7 +134,7 @@ def test_a_job_of_this_process_is_begun_at_once(bench, looks, monkeypatch):
 
 
 def test_a_job_of_another_process_is_found(bench, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "POLL", 0.05)
     bench.work()
     assert bench.over(bench.queue(1)).state == JobState.FINISHED
 
@@ -137,10 +144,10 @@ def test_a_cancelled_job_stops_and_what_was_classified_stays(bench, batches):
     bench.work()
     batches.release()
     bench.wait(job, lambda found: found.done == IMAGES)
-    bench.store.cancel_job(bench.user, job.case_id)
+    bench.store.jobs.cancel(bench.user, job.case_id)
     batches.release(10)
     bench.over(next_job)  # begun once the first is left
-    assert len(bench.store.cells(bench.user, job.case_id)) == 2 * IMAGES  # the batch at hand is finished
+    assert len(bench.store.cells.all(bench.user, job.case_id)) == 2 * IMAGES  # the batch at hand is finished
     assert bench.job(job).state == JobState.CANCELLED
 
 
@@ -156,26 +163,26 @@ def test_a_job_is_resumed_where_it_was_left(bench, batches):
     left = bench.job(job)
     assert left.state == JobState.RUNNING
     assert left.done == 2 * IMAGES
-    versions = {cell.id: cell.version for cell in bench.store.cells(bench.user, job.case_id)}
+    versions = {cell.id: cell.version for cell in bench.store.cells.all(bench.user, job.case_id)}
     bench.abandon()
     bench.work()
     assert bench.over(job).state == JobState.FINISHED
-    cells = bench.store.cells(bench.user, job.case_id)
+    cells = bench.store.cells.all(bench.user, job.case_id)
     assert len(cells) == 6 * IMAGES
     assert {cell.id: cell.version for cell in cells if cell.id in versions} == versions
 
 
 def test_a_job_that_lives_is_not_taken_by_another(bench, batches, looks, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.02)
+    monkeypatch.setattr(module, "POLL", 0.02)
     job = bench.queue(4 * IMAGES)
     written: list[int] = []
-    write = Store.write_predictions
+    write = PredictionStore.write
 
-    def noted(self: Store, *given: Any) -> int:
+    def noted(self: PredictionStore, *given: Any) -> int:
         written.append(write(self, *given))
         return written[-1]
 
-    monkeypatch.setattr(Store, "write_predictions", noted)
+    monkeypatch.setattr(PredictionStore, "write", noted)
     bench.work()
     bench.work()
     until(lambda: looks.count(None) > 2)
@@ -195,11 +202,11 @@ def test_a_long_batch_shows_that_it_lives(bench, batches, monkeypatch):
 
 def test_an_image_that_is_gone_is_a_row_of_its_own(bench):
     job = bench.queue(3)
-    (bench.store.images.path(bench.store.pending_images(job.case_id)[0].digest)).unlink()
+    (bench.store.images.path(bench.store.predictions.pending(job.case_id)[0].digest)).unlink()
     bench.work()
     assert bench.over(job).state == JobState.FINISHED
-    assert [one.reason for one in bench.store.failures(bench.user, job.case_id)] == ["not_found"]
-    assert len(bench.store.cells(bench.user, job.case_id)) == 2
+    assert [one.reason for one in bench.store.cells.failures(bench.user, job.case_id)] == ["not_found"]
+    assert len(bench.store.cells.all(bench.user, job.case_id)) == 2
 
 
 def test_a_model_that_is_absent_fails_the_job_and_says_what_to_do(bench):
@@ -218,7 +225,7 @@ def test_what_nobody_foresaw_fails_one_job_and_not_the_next(bench, monkeypatch, 
         raise RuntimeError(message)
 
     with monkeypatch.context() as context:
-        context.setattr(Classifier, "stream", broken)
+        context.setattr(Slide, "rows", broken)
         first = bench.queue(1)
         worker = bench.work()
         assert bench.over(first).state == JobState.FAILED
@@ -231,24 +238,35 @@ def test_what_nobody_foresaw_fails_one_job_and_not_the_next(bench, monkeypatch, 
     assert "Muster" not in bench.job(first).message
 
 
-def test_every_batch_is_judged_among_the_whole_case(bench, monkeypatch):
+def test_every_batch_is_classified_as_part_of_the_whole_case(bench, monkeypatch):
     """A batch is a few cells only, and after an interruption the last ones may be fewer yet."""
-    slides, told = [], set()
-    stream = Classifier.stream
+    slides: list[Slide] = []
+    rows = Slide.rows
 
-    def surveyed(self: Classifier, slide: Any) -> SlideSurvey:
-        slides.append([cell.path for cell in slide])
-        return SlideSurvey(shift=Shift(times=len(slides) + 1))
+    def noted(self: Slide, *given: Any) -> Any:
+        slides.append(self)
+        return rows(self, *given)
 
-    def noted(self: Classifier, cells: Any, survey: SlideSurvey) -> Any:
-        told.add(survey)
-        return stream(self, cells, survey)
-
-    monkeypatch.setattr(Classifier, "survey", surveyed)
-    monkeypatch.setattr(Classifier, "stream", noted)
+    monkeypatch.setattr(Slide, "rows", noted)
     job = bench.queue(2 * IMAGES + 5)
     bench.work()
     bench.over(job)
-    assert [len(slide) for slide in slides] == [2 * IMAGES + 5]
-    assert all(Path(path).exists() for path in slides[0])
-    assert told == {SlideSurvey(shift=Shift(times=2))}
+    assert len(slides) == 3
+    assert len(set(map(id, slides))) == 1
+    assert len(slides[0].cells) == 2 * IMAGES + 5
+    assert all(Path(cell.path).exists() for cell in slides[0].cells)
+
+
+def test_copies_are_not_counted_even_if_they_come_after_the_analysis(bench):
+    job = bench.queue(3)
+    bench.work()
+    bench.over(job)
+    again = bench.add_copies(job, ["copy1.png", "copy2.png"])
+    assert again.id != job.id
+    bench.workers[0].wake()
+    assert bench.over(again).state == JobState.FINISHED
+    cells = {cell.name: cell for cell in bench.store.cells.all(bench.user, job.case_id)}
+    assert {name: cell.not_counted for name, cell in cells.items()} == {
+        "c0.png": None, "c1.png": None, "c2.png": None, "copy1.png": "duplicate", "copy2.png": "duplicate",
+    }  # fmt: skip
+    assert cells["copy1.png"].code == cells["c0.png"].code

@@ -108,7 +108,7 @@ def import_(
         from leukopy.review.records import CaseDraft
 
         draft = CaseDraft.build({"slide": slide or result.resolve().name, "patient": patient}, where="import")
-        found = import_as_case(store, store.single_user(), draft, result)
+        found = import_as_case(store, store.users.single_user(), draft, result)
     say(f"{found.added:,} cells are in the case {draft.slide!r}.")
     if found.refused:
         say(f"{len(found.refused):,} images were not taken; the case lists them.")
@@ -139,7 +139,7 @@ def add_user(
         from leukopy.review.records import NewUser, Role
 
         new = {"name": name, "full_name": full_name or name, "role": Role.ADMINISTRATOR, "password": password}
-        user = store.add_user(None, NewUser.build(new, where="add-user"))
+        user = store.users.add(None, NewUser.build(new, where="add-user"))
     say(f"{user.name} is {user.role.value}.")
 
 
@@ -152,7 +152,7 @@ def verify_audit(context: typer.Context) -> None:
         leukopy review --folder station verify-audit
     """
     with _opened(context) as store:
-        found = store.verify_audit()
+        found = store.audit.verify()
     if not found.intact:
         say(f"The audit log was tampered with: {found.problem}.")
         raise typer.Exit(EXIT_ERROR)

@@ -1,4 +1,4 @@
-"""How far the model and the reader agree, over the cells of one case or of all signed ones."""
+"""Agreement of model and reader, over the cells of one case or of all signed cases."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from leukopy.evaluation.agreement import MODEL, agreement
 from leukopy.evaluation.intervals import clopper_pearson
 from leukopy.review.case_differential import own_classes
 from leukopy.review.records import Agreement, AgreementView, CellRow, ClassChoice
+from leukopy.review.store import SignedCell
 from leukopy.taxonomy import COARSE, FINE, find, fine_members
 
 READER = "the reader"
@@ -26,9 +27,16 @@ class Reading(NamedTuple):
     model: str
 
     @classmethod
-    def of(cls, case_id: str, cells: Iterable[CellRow]) -> list[Reading]:
-        """The readings of a case's counted cells; a cell that no reader changed was let stand."""
-        return [cls(case_id, cell.code, cell.model_code) for cell in cells if cell.counted]
+    def of(cls, case_id: str, cells: Iterable[CellRow | SignedCell]) -> list[Reading]:
+        """The readings of cells of a case; without a correction, the reader agrees with the model.
+
+        Cells without a class and duplicates are left out.
+        """
+        return [
+            cls(case_id, cell.code, cell.model_code)
+            for cell in cells
+            if cell.code and cell.model_code and cell.not_counted != "duplicate"
+        ]
 
 
 def _compatible(reader: str, model: str) -> str:

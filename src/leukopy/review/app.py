@@ -12,8 +12,8 @@ from starlette.staticfiles import StaticFiles
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.api import API, api_router
-from leukopy.review.assistance import Aids
-from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review.assistance import Assistance
+from leukopy.review.lymphocytosis import LymphocytosisPredictor
 from leukopy.review.pages import pages_router, static_folder
 from leukopy.review.security import (
     BodyLimit,
@@ -45,8 +45,8 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         worker=Worker(store, settings),
         logins=LogIns(settings.limits.logins_per_minute),
         token=OneTimeToken(),
-        judge=PatientJudge(settings.patient_model),
-        aids=Aids(settings),
+        lymphocytosis=LymphocytosisPredictor(settings.patient_model),
+        assistance=Assistance(settings),
     )
 
     @asynccontextmanager
@@ -75,7 +75,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
 
 
 def _guard(app: FastAPI, station: Station) -> None:
-    """What every request passes through, from the inside out."""
+    """Middleware of every request, from the inside out."""
     if not station.settings.serve:
         app.add_middleware(TokenDoor, token=station.token, store=station.store, settings=station.settings)
     app.add_middleware(BodyLimit, upload_bytes=station.settings.limits.upload_bytes)

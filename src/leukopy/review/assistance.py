@@ -1,6 +1,6 @@
-"""What helps a reader to decide on a cell: where the model looks, cells that look alike, cells of each class.
+"""Assistance for a cell: class activation map, similar training cells, reference cells of each class.
 
-All of it is found again from the pictures, so nothing is stored; what was found last is kept in memory, within bounds.
+Everything is computed from the images and cached in memory within bounds; nothing is stored.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ SIDE = 288
 """Of a reference picture, pixels."""
 
 ADDRESS = "/api/v1/references/{code}/{number}"
-"""Where the station serves the pictures of `Aids.reference_picture`."""
+"""Where the station serves the pictures of `Assistance.reference_picture`."""
 
 _CODES = tuple(cell.code for cell in FINE)
 
 
-class Aids:
-    """The aids of a station. It may be used from several threads; the models are opened when they are first needed."""
+class Assistance:
+    """Assistance of a station. It may be used from several threads; it opens the models at their first use."""
 
     def __init__(self, settings: ReviewSettings) -> None:
         self._settings = settings
@@ -69,10 +69,10 @@ class Aids:
         return read_index(self._bundle)
 
     def _spec(self, slide: tuple[Path, ...]) -> Preprocess:
-        """How the model looks at the cells of a slide: those of every slide are seen equally large.
+        """Preprocessing of the cells of a slide, rescaled to the magnification of the training data.
 
         Args:
-            slide: the pictures of all its cells, in the order in which they were analysed.
+            slide: images of all its cells, in the order of their analysis.
         """
         with self._opening:
             bundle = self._bundle
@@ -97,7 +97,7 @@ class Aids:
         """
         members = fine_members(code)
         if not members:
-            raise SettingsError(f"class {code}: the model does not know it, so that there is no heat map for it.")
+            raise SettingsError(f"class {code}: the model has no such class, hence no heat map.")
         with self._opening:
             explain = self._explainer
         spec = spec or self._bundle.card.preprocess
@@ -107,7 +107,7 @@ class Aids:
         return _png(_in_place(layer(segment(part), heat), spec, (width, height)))
 
     def _similar(self, source: Path | bytes, count: int = 6, spec: Preprocess | None = None) -> tuple[Similar, ...]:
-        """The training cells that look most alike to the model, the nearest first.
+        """Training cells by cosine similarity of the embeddings, nearest first.
 
         Args:
             source: the picture's file, or its bytes.

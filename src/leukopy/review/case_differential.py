@@ -1,7 +1,7 @@
-"""The differential of a case as it stands: what the reader's classes count up to.
+"""The differential of a case, by the readers' classes.
 
-Percentages, exact limits, ranges and flags are those of `slides.differential`. What is added here is the
-laboratory's own: its classes, its target, and absolute counts from the leukocyte count that was entered.
+`slides.differential` computes percentages, exact limits, ranges and flags. This module adds the laboratory's own
+classes, the target, absolute counts from the leukocyte count entered, and the cells that are not counted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 
 from leukopy.review.case_notes import notes
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
+from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
 from leukopy.slides.differential import Line, ReferenceRanges, differential
 from leukopy.taxonomy import CellClass, Place, find
@@ -29,10 +30,10 @@ def count_case(
     settings: ReviewSettings,
     language: Literal["en", "fr"] = "en",
 ) -> DifferentialView:
-    """Count the cells of a case.
+    """The differential of a case.
 
     Args:
-        cells: its classified cells; ``code`` is what counts, of those that are ``counted``.
+        cells: its analysed cells.
         classes: the classes a reader may give; of them the laboratory's own are needed.
         case: its leukocyte count (10⁹/L) gives the absolute counts, its target the first note.
         settings: the laboratory's ranges, in % and in 10⁹/L.
@@ -43,7 +44,8 @@ def count_case(
     """
     own = own_classes(classes)
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    found = differential(Counter(cell.code for cell in cells if cell.counted), ranges=ranges, own=tuple(own.values()))
+    counts = Counter(cell.code for cell in cells if cell.code and cell.not_counted is None)
+    found = differential(counts, ranges=ranges, own=tuple(own.values()))
     leukocytes = case.leukocytes
 
     def shown(line: Line) -> DifferentialLine:
@@ -73,9 +75,22 @@ def count_case(
         lines=tuple(map(shown, found.lines)),
         beside=tuple(map(shown, found.beside)),
         outside=tuple(_counted(code, count, own) for code, count in found.outside.items()),
+        not_counted=not_counted_lines(cells),
         notes=notes(case, cells, found.leukocytes, language),
         reference_name=found.reference_name,
         total=None if leukocytes is None else _total(found.leukocytes, leukocytes, settings.absolute.get(LEUKOCYTES)),
+    )
+
+
+def not_counted_lines(cells: Sequence[CellRow]) -> tuple[DifferentialLine, ...]:
+    """A line for each reason for which cells are not counted, with their number."""
+    reasons = Counter(cell.not_counted for cell in cells)
+    return tuple(
+        DifferentialLine(
+            code=reason.upper(), name=name, french=french, count=reasons[reason], percent=None, low=None, high=None
+        )
+        for reason, (name, french) in NAMES.items()
+        if reasons[reason]
     )
 
 

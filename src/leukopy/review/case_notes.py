@@ -1,4 +1,4 @@
-"""What a reader must know before trusting a count, in English and French."""
+"""Notes shown with the differential of a case, in English and French."""
 
 from __future__ import annotations
 
@@ -6,43 +6,46 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records import Case, CellRow
+from leukopy.review.records.not_counted import NAMES
 
 _TEXTS = {
     "en": {
-        "strange": "Stain or scanner unlike any that the model learnt from: distance {distance} (1 is usual at most), "
-        "nearest {nearest}. Expect lower accuracy.",
-        "own": "Its cells are unlike those of the laboratory that validated the model: its classes were found again "
-        "from {cells} cells of this slide, so that what is said of one depends on the others.",
+        "unlike_training": "Stain or scanner unlike the training data: distance {distance} (usually below 1), nearest "
+        "laboratory {nearest}. Expect lower accuracy.",
+        "class_means": "The cells are unlike those of the reference laboratory: the class means were re-estimated from "
+        "{cells} cells of this slide. The class of a cell therefore depends on the other cells.",
         "none": "No leukocyte was counted: there is no differential.",
         "below": "{leukocytes} of {target} leukocytes counted.",
         "reached": "{leukocytes} leukocytes counted; the target is {target}.",
-        "unidentified": "Unidentified cells, not part of the 100 %: {count}.",
-        "NEU": "Neutrophils not divided into segmented and band, only in their sum: {count}.",
-        "IG": "Immature granulocytes not divided further, only in their sum: {count}.",
-        "empty": "Pictures that hold no single cell, in no count: {count}.",
-        "copies": "Files that are copies of others, byte for byte, counted once: {count}.",
-        "uncertain": "Cells of which the model was uncertain and which still have its class: {count}.",
-        "absolute": "Absolute counts are shares of the leukocytes entered, {entered} × 10⁹/L, which are corrected for "
-        "nothing (not for erythroblasts either).",
+        "unidentified": "Unidentified cells, not counted: {count}.",
+        "no_cell": "Images without a cell, not counted: {count}.",
+        "several_cells": "Images of several cells, not counted: {count}.",
+        "duplicate": "Duplicate images, not counted: {count}.",
+        "NEU": "Neutrophils not divided into segmented and band, counted in their sum only: {count}.",
+        "IG": "Immature granulocytes not divided further, counted in their sum only: {count}.",
+        "uncertain": "Uncertain cells that keep the model’s class: {count}.",
+        "absolute": "Absolute counts are shares of the leukocytes entered, {entered} × 10⁹/L, without any correction "
+        "(none for erythroblasts).",
     },
     "fr": {
-        "strange": "Coloration ou scanner différents de tout ce que le modèle a appris\u202f: distance {distance} "
-        "(d’ordinaire 1 au plus), le plus proche {nearest}. S’attendre à une exactitude moindre.",
-        "own": "Ses cellules diffèrent de celles du laboratoire qui a validé le modèle\u202f: ses classes ont été "
-        "retrouvées à partir de {cells} cellules de cette lame, si bien que ce qui est dit de l’une dépend des autres.",
+        "unlike_training": "Coloration ou scanner différents des données d’apprentissage\u202f: distance {distance} "
+        "(d’ordinaire inférieure à 1), laboratoire le plus proche {nearest}. S’attendre à une exactitude moindre.",
+        "class_means": "Les cellules diffèrent de celles du laboratoire de référence\u202f: les moyennes des "
+        "classes ont été réestimées à partir de {cells} cellules de cette lame. La classe d’une cellule dépend donc "
+        "des autres.",
         "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
         "below": "{leukocytes} leucocytes comptés sur {target}.",
         "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
-        "unidentified": "Cellules non identifiées, hors des 100\u202f%\u202f: {count}.",
+        "unidentified": "Cellules non identifiées, non comptées\u202f: {count}.",
+        "no_cell": "Images sans cellule, non comptées\u202f: {count}.",
+        "several_cells": "Images de plusieurs cellules, non comptées\u202f: {count}.",
+        "duplicate": "Images en double, non comptées\u202f: {count}.",
         "NEU": "Neutrophiles sans distinction segmenté ou non, comptés dans la somme seulement\u202f: {count}.",
         "IG": "Granulocytes immatures sans stade précisé, comptés dans la somme seulement\u202f: {count}.",
-        "empty": "Images sans cellule unique, hors de tout compte\u202f: {count}.",
-        "copies": "Fichiers qui sont des copies d’autres, octet pour octet, comptés une fois\u202f: {count}.",
-        "uncertain": "Cellules dont le modèle n’était pas sûr et qui ont gardé sa classe\u202f: {count}.",
+        "uncertain": "Cellules incertaines qui gardent la classe du modèle\u202f: {count}.",
         "absolute": "Les valeurs absolues sont des parts des leucocytes saisis, {entered} × 10⁹/L, sans aucune "
-        "correction (ni pour les érythroblastes).",
+        "correction (pas de correction pour les érythroblastes).",
     },
 }
 
@@ -53,35 +56,33 @@ def notes(
     """Notes on the count of a case.
 
     Args:
-        case: its target, entered leukocyte count (10⁹/L), and how far its slide is from what the model has learnt.
+        case: its target, entered leukocyte count (10⁹/L), and slide check.
         cells: its cells.
         leukocytes: how many of them make the 100 %.
         language: of the notes.
     """
     texts = _TEXTS[language]
-    said = _said(case, cells, leukocytes, "," if language == "fr" else ".")
-    return tuple(texts[key].format(**values) for key, values in said)
+    found = _notes(case, cells, leukocytes, "," if language == "fr" else ".")
+    return tuple(texts[key].format(**values) for key, values in found)
 
 
-def _said(case: Case, cells: Sequence[CellRow], leukocytes: int, point: str) -> Iterator[tuple[str, dict[str, object]]]:
-    """Key of each sentence, and what it is filled with."""
-    if case.slide_check and case.slide_check.strange:
+def _notes(
+    case: Case, cells: Sequence[CellRow], leukocytes: int, point: str
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Key and values of each note."""
+    if case.slide_check and case.slide_check.unlike_training:
         distance = f"{case.slide_check.distance:.1f}".replace(".", point)
-        yield "strange", {"distance": distance, "nearest": case.slide_check.nearest}
+        yield "unlike_training", {"distance": distance, "nearest": case.slide_check.nearest}
     if case.slide_check and case.slide_check.cells_used is not None:
-        yield "own", {"cells": case.slide_check.cells_used}
+        yield "class_means", {"cells": case.slide_check.cells_used}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
-    counts = Counter(cell.code for cell in cells if cell.counted)
-    copies = sum(DUPLICATE in cell.flags for cell in cells)
-    if empty := sum(not cell.counted for cell in cells) - copies:
-        yield "empty", {"count": empty}
-    if copies:
-        yield "copies", {"count": copies}
-    for code, key in (("NEU", "NEU"), ("IG", "IG"), ("UNIDENTIFIED", "unidentified")):
-        if counts[code]:
-            yield key, {"count": counts[code]}
-    if uncertain := sum("uncertain" in cell.flags and cell.changed_by is None and cell.counted for cell in cells):
+    counts = Counter(cell.not_counted or cell.code for cell in cells)
+    for key in ("NEU", "IG", *NAMES):
+        if counts[key]:
+            yield key, {"count": counts[key]}
+    uncertain = sum("uncertain" in cell.flags and not (cell.changed_by or cell.not_counted) for cell in cells)
+    if uncertain:
         yield "uncertain", {"count": uncertain}
     if case.leukocytes is not None and leukocytes:
         yield "absolute", {"entered": f"{case.leukocytes:g}".replace(".", point)}

@@ -59,7 +59,7 @@ class _Left:
     rows: list[tuple[str, str, str]] = field(default_factory=list)
 
     def out(self, cell: SignedCell, reason: str) -> None:
-        self.rows.append((_name(cell), cell.code, reason))
+        self.rows.append((_name(cell), cell.code or "", reason))
 
     def csv(self) -> str:
         schema = ["cell_id", "code", "reason"]
@@ -144,15 +144,18 @@ def _chosen(cells: Sequence[SignedCell], left: _Left) -> Iterator[SignedCell]:
     """Each picture once, where all readers agree on it."""
     codes: dict[str, set[str]] = {}
     for cell in cells:
-        codes.setdefault(cell.digest, set()).add(cell.code)
+        if cell.code is not None:
+            codes.setdefault(cell.digest, set()).add(cell.code)
     seen: set[str] = set()
     for cell in cells:
-        if cell.code not in _KNOWN:
+        if cell.code is None:
+            left.out(cell, "no class: the image holds no single cell")
+        elif cell.code not in _KNOWN:
             left.out(cell, "a class of the laboratory's own")
         elif len(codes[cell.digest]) > 1:
             left.out(cell, f"the same picture has several classes: {', '.join(sorted(codes[cell.digest]))}")
         elif cell.digest in seen:
-            left.out(cell, "the same picture is exported for another case")
+            left.out(cell, "the same picture is exported already")
         else:
             seen.add(cell.digest)
             yield cell

@@ -1,4 +1,4 @@
-"""Bringing the result of ``leukopy analyze`` into a case: its images, and what the model said of them."""
+"""Imports the result of ``leukopy analyze`` into a case: images and predictions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, Store
 from leukopy.review.uploads import Taken, Upload, keep, shown, unpack
 from leukopy.slides.laboratory_check import SlideDistance
+from leukopy.slides.record import SlideRecord
 from leukopy.taxonomy import FINE
 from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 
@@ -25,7 +26,7 @@ from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 def import_analysis(store: Store, user: User, case_id: str, folder: Path) -> UploadResult:
     """Add the cells of a finished analysis to a case, with their classes; no model runs.
 
-    An image that is no longer where it was, or no longer what it was, is refused by name.
+    A moved or changed image is refused, with its name and reason.
 
     Args:
         store: where to.
@@ -47,7 +48,7 @@ def import_as_case(store: Store, user: User, draft: CaseDraft, folder: Path) -> 
         InputError: as `import_analysis`.
     """
     run, tables = _run(folder), _tables(folder)
-    return _add(store, user, store.open_case(user, draft).id, run, *tables)
+    return _add(store, user, store.cases.open(user, draft).id, run, *tables)
 
 
 def _add(
@@ -55,20 +56,20 @@ def _add(
 ) -> UploadResult:
     limits = store.settings.limits
     result = keep(store, user, case_id, _images(rows, limits))
-    numbers = {(image.name, image.digest): str(image.cell) for image in store.pending_images(case_id)}
+    numbers = {(image.name, image.digest): str(image.cell) for image in store.predictions.pending(case_id)}
     known = [numbers.get((shown(name), digest)) for name, digest in rows.select("cell_id", "digest").iter_rows()]
     cells = rows.with_columns(pl.Series("cell_id", known, pl.String)).filter(pl.col("cell_id").is_not_null())
-    store.write_predictions(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
+    store.predictions.write(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
     if run.slide is not None:
-        store.note_slide(case_id, run.slide)
+        store.predictions.set_slide_distance(case_id, run.slide)
     if run.cells_used is not None:
-        store.note_classes(case_id, run.cells_used)
-    store.add_failures(user, case_id, failures)
+        store.predictions.set_cells_used(case_id, run.cells_used)
+    store.cells.add_failures(user, case_id, failures)
     return UploadResult(added=result.added, refused=(*result.refused, *failures))
 
 
 class _Run(NamedTuple):
-    """What an analysis says of all its cells."""
+    """Facts of an analysis about its whole slide."""
 
     model: ModelFacts
     slide: SlideDistance | None
@@ -79,12 +80,12 @@ def _run(folder: Path) -> _Run:
     run: dict[str, Any] = read_json(folder / RUN_FILE)
     if run.get("command") != "analyze" or run.get("status") != FINISHED:
         raise InputError(f"{folder}: holds no finished analysis. Give the --out folder of `leukopy analyze`.")
-    model, slide = run["model"], run.get("slide")
-    return _Run(
-        ModelFacts(str(model["name"]), str(model["sha256"])),
-        SlideDistance(**slide) if slide else None,
-        run.get("survey", {}).get("cells_used"),
-    )
+    try:
+        model, slide = run["model"], SlideRecord.load(run["slide"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder}: was written by another leukopy. Analyse the slide again.") from error
+    facts = ModelFacts(str(model["name"]), str(model["sha256"]))
+    return _Run(facts, slide.distance, slide.survey.get("cells_used"))
 
 
 def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:

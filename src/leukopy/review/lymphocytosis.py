@@ -1,4 +1,4 @@
-"""Reactive or tumoral: the patient's model on the cells that the reader calls lymphocytes."""
+"""Reactive or tumoral lymphocytosis: the patients' model on the reader's lymphocytes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from leukopy.patients.store import open_patient_bundle
 from leukopy.review.records import Case, CellRow, InfluentialCell, PatientView
 
 LYMPHOCYTES = frozenset({"LY", "LYA"})
-"""Classes whose cells are judged."""
+"""Classes whose cells the model reads."""
 
 SHOWN = 8
-"""Cells that weighed most, towards each side."""
+"""Number of most influential cells shown, in each direction."""
 
 _RESULTS, _PICTURES = 64, 5000
 """So many are kept in memory; of pictures, some kB each, so that a result after a correction reads none of them again.
@@ -39,7 +39,7 @@ V = TypeVar("V")
 
 
 class _Picture(NamedTuple):
-    """What the patient's model takes of a picture."""
+    """Inputs of the patients' model from one image."""
 
     features: NDArray[np.float32]
     """(D,)."""
@@ -47,8 +47,8 @@ class _Picture(NamedTuple):
     """Coarse class by the cell model."""
 
 
-class PatientJudge:
-    """A patient's model in a station; opened when it is first asked, and asked one case at a time."""
+class LymphocytosisPredictor:
+    """The patients' model of a station, opened at its first use; it predicts one case at a time."""
 
     def __init__(self, model: str) -> None:
         self.name = model
@@ -61,12 +61,12 @@ class PatientJudge:
         bundle = open_patient_bundle(self.name)
         return PatientModel(bundle), CellReader(bundle)
 
-    def judge(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
+    def predict(self, case: Case, cells: Sequence[CellRow], path_of: Callable[[int], Path]) -> PatientView:
         """The result of a case.
 
         Args:
             case: its age (years) and lymphocyte count (10⁹/L).
-            cells: its cells; the counted ones of ``LYMPHOCYTES`` are judged.
+            cells: its cells; the model reads those of ``LYMPHOCYTES``.
             path_of: where the picture of a cell lies, by the cell's id.
 
         Raises:
@@ -80,16 +80,16 @@ class PatientJudge:
             raise InputError(f"the patient's {missing} is not known. Enter it in the case to get this result.")
         if doubt := doubt_count(count):
             raise InputError(f"the patient's lymphocyte count {doubt}. Correct it in the case to get this result.")
-        chosen = [cell.id for cell in cells if cell.counted and cell.code in LYMPHOCYTES]
+        chosen = [cell.id for cell in cells if cell.code in LYMPHOCYTES and cell.not_counted is None]
         if not chosen:
             raise InputError("no cell of this case is a lymphocyte. Classify some as LY or LYA to get this result.")
         key = (age, count, tuple((cell, path_of(cell)) for cell in chosen))
         with self._lock:
             if key not in self._results:
-                _keep(self._results, key, self._judge(age, count, dict(key[2])), _RESULTS)
+                _keep(self._results, key, self._predict(age, count, dict(key[2])), _RESULTS)
             return self._results[key]
 
-    def _judge(self, age: float, count: float, paths: dict[int, Path]) -> PatientView:
+    def _predict(self, age: float, count: float, paths: dict[int, Path]) -> PatientView:
         model, reader = self._tools
         known = {path: self._pictures[path] for path in paths.values() if path in self._pictures}
         known |= _look(reader, [path for path in dict.fromkeys(paths.values()) if path not in known])
@@ -105,7 +105,7 @@ class PatientJudge:
 
 
 def _look(reader: CellReader, paths: Sequence[Path]) -> dict[Path, _Picture]:
-    """What is seen in pictures; those that cannot be read are left out."""
+    """Features of images; unreadable images are left out."""
     found = {}
     for start in range(0, len(paths), _AT_ONCE):
         reading = reader.read([CellInput(str(path), str(path)) for path in paths[start : start + _AT_ONCE]])
@@ -115,7 +115,7 @@ def _look(reader: CellReader, paths: Sequence[Path]) -> dict[Path, _Picture]:
 
 
 def _keep(kept: dict[K, V], key: K, value: V, most: int) -> None:
-    """Put a value into a dictionary of at most so many, from which the oldest go."""
+    """Add a value to a dictionary of at most ``most`` entries; the oldest are dropped."""
     kept[key] = value
     while len(kept) > most:
         del kept[next(iter(kept))]

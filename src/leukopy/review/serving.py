@@ -1,4 +1,4 @@
-"""A station at work: its socket, its server, its address."""
+"""Serves a station: socket, server, address."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _GRACE = 3
 """Seconds that open connections have to end when the station is stopped."""
 _KEPT = 75
-"""Seconds that a connection stays open for the next gesture of a reader who looks at a cell."""
+"""Seconds that an idle connection stays open for the reader's next gesture."""
 
 
 def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
     """Run a station until it is interrupted.
 
     Args:
-        settings: all that decides how it works.
-        ready: told the address once connections are taken; with a single user it holds the token that lets them in.
+        settings: of the station.
+        ready: called with the address once the server accepts connections; it contains a single user’s token.
 
     Raises:
         SettingsError: the address cannot be taken, or the database not be opened.

@@ -13,7 +13,7 @@ from leukopy.core.settings import Settings, Shown
 
 
 class Limits(Settings):
-    """What a station takes from outside."""
+    """Limits of uploads, cases and log-ins."""
 
     upload_bytes: int = Field(default=512 * 2**20, ge=1)
     """Of one request."""
@@ -30,7 +30,7 @@ class Limits(Settings):
 
 
 class ReviewSettings(Settings):
-    """All that decides how a station works."""
+    """Settings of a station."""
 
     folder: Annotated[Path, Shown("~/.local/share/leukopy/review")] = Field(default_factory=review_folder)
     """Holds the embedded database, the images, the key of the audit log, and backups."""

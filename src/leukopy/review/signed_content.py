@@ -1,4 +1,4 @@
-"""What a signature is given for, put together once, so that every document of a revision tells the same."""
+"""Assembles the content of a signature once, so that all documents of a revision agree."""
 
 from __future__ import annotations
 

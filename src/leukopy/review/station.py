@@ -1,4 +1,4 @@
-"""What a running station holds, for its routes."""
+"""The parts of a running station, for its routes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from leukopy.review.assistance import Aids
-from leukopy.review.lymphocytosis import PatientJudge
+from leukopy.review.assistance import Assistance
+from leukopy.review.lymphocytosis import LymphocytosisPredictor
 from leukopy.review.security import LogIns, OneTimeToken
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
@@ -25,8 +25,8 @@ class Station:
     logins: LogIns
     token: OneTimeToken
     """Lets the one user in; of no use where users log in."""
-    judge: PatientJudge
-    aids: Aids
+    lymphocytosis: LymphocytosisPredictor
+    assistance: Assistance
 
 
 async def station(request: Request) -> Station:

@@ -1,6 +1,6 @@
-"""Images and zips from outside: what is taken, and what is refused with its reason.
+"""Uploaded images and zips: accepted, passed over, or refused with a reason.
 
-Nothing that a file says of itself is believed. Whether it is an image, and of what kind, is said by the decoder; how
+No statement of a file about itself is trusted. The decoder determines whether it is an image, and of which kind; how
 large an entry of a zip is, is counted while it is unpacked; an entry's path is shown to people and used for nothing
 else, since images are stored by the digest of their bytes.
 """
@@ -68,7 +68,7 @@ class PassedOver(NamedTuple):
 
 
 Taken = NewImage | Refused | PassedOver
-"""What becomes of a file."""
+"""Outcome of a file."""
 
 
 def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[Taken]:
@@ -105,12 +105,12 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
             continue
         images.append(one)
         if len(images) >= _KEPT or sum(len(image.data) for image in images) >= _KEPT_BYTES:
-            added += store.add_images(user, case_id, images)
+            added += store.cells.add_images(user, case_id, images)
             images = []
     if images:
-        added += store.add_images(user, case_id, images)
+        added += store.cells.add_images(user, case_id, images)
     if refusals:
-        store.add_failures(user, case_id, refusals)
+        store.cells.add_failures(user, case_id, refusals)
     return UploadResult(added=added, refused=tuple(refusals), passed_over=dict(passed_over))
 
 

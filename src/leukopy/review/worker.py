@@ -25,8 +25,8 @@ IMAGES = 32
 """Classified and written at a time: half a second of work, so that progress moves and little is done twice."""
 HEARTBEAT = 3.0
 """Seconds between two signs of life of a job; the store takes one for abandoned after 15."""
-LOOK = 2.0
-"""Seconds between two looks for jobs that another process has queued; one of this process is begun at once."""
+POLL = 2.0
+"""Seconds between two polls for jobs of other processes; a job of this process starts at once."""
 
 
 class Worker:
@@ -43,7 +43,7 @@ class Worker:
         """Images of the job at hand that no longer wait."""
 
     def start(self) -> None:
-        """Begin to look for jobs."""
+        """Start polling for jobs."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -51,7 +51,7 @@ class Worker:
         self._wanted.set()
 
     def stop(self) -> None:
-        """End after the images at hand; the rest of the job is resumed by whoever looks for jobs next."""
+        """Stop after the present images; the next worker resumes the job."""
         self._stopping.set()
         self._wanted.set()
         if self._thread.is_alive():
@@ -60,14 +60,14 @@ class Worker:
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
-                job = self._store.claim_job(self._name)
+                job = self._store.jobs.claim(self._name)
                 if job is not None:
                     self._run(job)
                     continue
             # Without a thread no case would be analysed any more: whatever happens, it goes on looking.
             except Exception as error:  # noqa: BLE001
                 log_error(error)
-            self._wanted.wait(LOOK)
+            self._wanted.wait(POLL)
             self._wanted.clear()
 
     def _run(self, job: Job) -> None:
@@ -77,36 +77,34 @@ class Worker:
             with self._alive(job) as gone:
                 whole = self._analyse(job, gone)
         except LeukopyError as error:
-            self._store.finish_job(job.id, JobState.FAILED, str(error))
-        except Exception as error:  # noqa: BLE001  the reader is told, and the next case is analysed all the same
+            self._store.jobs.finish(job.id, JobState.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001  the job shows it, and the next case is analysed
             log_error(error)
-            self._store.finish_job(job.id, JobState.FAILED, "The analysis failed; the station's log says where.")
+            self._store.jobs.finish(job.id, JobState.FAILED, "The analysis failed; the station's log says where.")
         else:
             if whole:
-                self._store.finish_job(job.id, JobState.FINISHED, "")
+                self._store.jobs.finish(job.id, JobState.FINISHED, "")
 
     def _analyse(self, job: Job, gone: Event) -> bool:
         """Classify the images that wait; False: cancelled, taken over by another, or the station stops."""
         # One core is left for those who read meanwhile; the results do not depend on it.
         classifier = Classifier.open(self._settings.model, max(1, cpu_count() - 1))
         model = ModelFacts(classifier.card.name, classifier.card.model.sha256)
-        waiting = self._store.pending_images(job.case_id)
+        waiting = self._store.predictions.pending(job.case_id)
         self._done = job.total - len(waiting)
-        everything = [
-            CellInput(digest, str(self._store.images.path(digest))) for digest in self._store.digests(job.case_id)
-        ]
-        slide = classifier.slide(everything)
+        digests = self._store.predictions.digests(job.case_id)
+        slide = classifier.slide([CellInput(digest, str(self._store.images.path(digest))) for digest in digests])
         for begin in range(0, len(waiting), IMAGES):
             if self._stopping.is_set() or gone.is_set():
                 return False
             some = waiting[begin : begin + IMAGES]
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
             for predictions in slide.rows(cells):
-                self._store.write_predictions(job.case_id, predictions, model, classifier.card.slide_check)
+                self._store.predictions.write(job.case_id, predictions, model, classifier.card.slide_check)
             if slide.survey.cells_used is not None:
-                self._store.note_classes(job.case_id, slide.survey.cells_used)
+                self._store.predictions.set_cells_used(job.case_id, slide.survey.cells_used)
             self._done += len(some)
-            if not self._store.progress(job.id, self._done, job.total):
+            if not self._store.jobs.progress(job.id, self._done, job.total):
                 return False
         return True
 
@@ -117,7 +115,7 @@ class Worker:
 
         def beat() -> None:
             while not over.wait(HEARTBEAT):
-                if not self._store.progress(job.id, self._done, job.total):
+                if not self._store.jobs.progress(job.id, self._done, job.total):
                     gone.set()
                     return
 

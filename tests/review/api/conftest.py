@@ -98,7 +98,7 @@ class Served:
 def run(settings: ReviewSettings) -> Iterator[Served]:
     app = create_app(settings)
     store: Store = app.state.store
-    store.passwords = quick_passwords()
+    store.users.passwords = quick_passwords()
     with TestClient(app):
         yield Served(app, store)
 
@@ -107,9 +107,9 @@ def populate(store: Store) -> None:
     def new(name: str, role: Role) -> NewUser:
         return NewUser(name=name, full_name=f"Dr {name}", role=role, password=PASSWORD)
 
-    administrator = store.add_user(None, new("ada", Role.ADMINISTRATOR))
+    administrator = store.users.add(None, new("ada", Role.ADMINISTRATOR))
     for name, role in (("rita", Role.REVIEWER), ("saul", Role.REVIEWER), ("ron", Role.READER), ("eve", Role.READER)):
-        store.add_user(administrator, new(name, role))
+        store.users.add(administrator, new(name, role))
 
 
 @pytest.fixture

@@ -103,8 +103,8 @@ def test_a_stored_picture_that_is_gone_is_told(served, reader, pictures):
     case = reader.new_case()
     reader.upload(case, ("only.png", pictures(1)[0][1] + b"another file"))
     reader.analyse(case)
-    ada = served.store.check_password("ada", "correct horse battery")
-    served.store.images.path(served.store.cell_digest(ada, case, 1)).unlink()
+    ada = served.store.users.check_password("ada", "correct horse battery")
+    served.store.cells.path(ada, case, 1).unlink()
     assert reader.get(f"/cases/{case}/cells/1/image").status_code == 404
     assert reader.get(f"/cases/{case}/cells/1/image", params={"side": 300}).status_code == 404
 

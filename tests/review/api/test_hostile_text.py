@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from markupsafe import escape
 
 from leukopy.review.security.bodies import JSON_BYTES
-from leukopy.review.store import Store
+from leukopy.review.store.cases import CaseStore
 
 SCRIPT = "<script>alert(1)</script>"
 SQL = "'; DROP TABLE cases; --"
@@ -34,7 +34,7 @@ def test_what_is_written_is_stored_as_text_and_given_back_as_json(served, reader
     assert str(escape(text)) in report
     table = reader.get(f"/cases/{case}/report.csv").text
     assert ",=HYPERLINK" not in table
-    assert served.store.verify_audit().intact
+    assert served.store.audit.verify().intact
 
 
 def test_a_name_of_a_file_is_text_too(reader, pictures):
@@ -69,7 +69,7 @@ def test_the_log_names_no_patient(served, reader, pictures, caplog, monkeypatch)
     def broken(*_: object) -> None:
         raise RuntimeError(message)
 
-    monkeypatch.setattr(Store, "search", broken)
+    monkeypatch.setattr(CaseStore, "search", broken)
     answer = reader.post("/cases/search", json={"text": "Maria Muster"})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -21,10 +21,13 @@ SIGNED = datetime(2026, 11, 21, 10, 5, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def build_content() -> Callable[..., SignedContent]:
-    """A case of ``MIX``; values of the case may be others."""
+    """A case of ``MIX``; ``apart`` are code and flag of cells that are not counted, ``values`` those of the case."""
 
     def build(
-        counts: dict[str, int] | None = None, judged: PatientView | None = None, **values: object
+        counts: dict[str, int] | None = None,
+        judged: PatientView | None = None,
+        apart: Sequence[tuple[str | None, str]] = (),
+        **values: object,
     ) -> SignedContent:
         codes = [code for code, count in (counts or MIX).items() for _ in range(count)]
         cells = [
@@ -36,6 +39,11 @@ def build_content() -> Callable[..., SignedContent]:
         for number, cell in enumerate(cells):
             if cell.code == "HAIRY":
                 cells[number] = cell.model_copy(update={"model_code": "LY", "changed_by": "r"})
+        cells += [
+            CellRow(id=1000 + number, name=f"x{number}.png", code=code, model_code=code, confidence=None,
+                    flags=(flag,), comment="look here", version=1)
+            for number, (code, flag) in enumerate(apart)
+        ]  # fmt: skip
         own = ClassChoice(
             code="HAIRY", name="hairy cell", french="tricholeucocyte", colour="#336699", key="h",
             place="differential", own=True,

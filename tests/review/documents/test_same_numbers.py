@@ -49,14 +49,14 @@ class Table(HTMLParser):
             self._row[-1] = f"{self._row[-1]} {data.strip()}".strip()
 
 
-def test_every_document_says_that_a_slide_is_unlike_what_the_model_has_learnt(
+def test_every_document_tells_that_a_slide_is_unlike_the_training_data(
     build_content: Callable[..., SignedContent],
 ) -> None:
-    content = build_content(slide_check={"distance": 3.14, "nearest": "PBC", "cells": 99, "strange": True})
+    content = build_content(slide_check={"distance": 3.14, "nearest": "PBC", "cells": 99, "unlike_training": True})
     assert SignedContent.model_validate_json(content.model_dump_json()) == content  # as it is signed and kept
-    said = "unlike any that the model learnt from: distance 3.1 "
+    said = "unlike the training data: distance 3.1 "
     assert said in re.sub(r"\s+", " ", signed_html(content))
-    assert "scanner différents de tout ce que le modèle a appris" in signed_html(content, language="fr")
+    assert "scanner différents des données d’apprentissage" in signed_html(content, language="fr")
     report = json.loads(fhir_bundle(content))["entry"][0]["resource"]
     assert said in report["conclusion"]
     assert said in report["text"]["div"]
@@ -81,7 +81,7 @@ def from_html(page: str, *, total: bool) -> Numbers:
     parser.feed(page)
     found: Numbers = {}
     for code, (_, count, value, *rest) in parser.rows.items():
-        if value == "only counted":
+        if value in ("only counted", "not counted"):
             found[code] = (count, "", "", "", "")
             continue
         low, high = rest[0].split(" – ")
@@ -96,7 +96,7 @@ def from_csv(text: str) -> Numbers:
     return {
         row["code"]: (row["count"], row["value"], row["low95"], row["high95"], row["absolute_10e9_per_l"])
         for row in csv.DictReader(text.splitlines(keepends=True))
-        if row["kind"] in ("differential", "per_100_leukocytes", "count")
+        if row["kind"] in ("differential", "per_100_leukocytes", "count", "not_counted")
     }
 
 
@@ -182,3 +182,25 @@ def test_flags_and_ranges_are_the_same(content: SignedContent) -> None:
             line = next(line for line in content.differential.lines if line.code == code)
             assert (limits["low"]["value"], limits["high"]["value"]) == line.reference
     assert found == wanted
+
+
+def test_cells_that_are_not_counted_are_named_with_their_number_in_every_document(
+    build_content: Callable[..., SignedContent],
+) -> None:
+    apart = [(None, "no_cell"), (None, "no_cell"), (None, "several_cells"), ("LY", "duplicate"), ("UNIDENTIFIED", "x")]
+    plain, content = build_content(), build_content(apart=apart)
+    assert SignedContent.model_validate_json(content.model_dump_json()) == content
+    named = {"UNIDENTIFIED": 1, "NO_CELL": 2, "SEVERAL_CELLS": 1, "DUPLICATE": 1}
+    numbers = expected(plain) | {code: (str(number), "", "", "", "") for code, number in named.items()}
+    page = signed_html(content)
+    assert from_html(page, total=True) == numbers
+    assert from_csv(signed_csv(content)) == numbers
+    assert as_numbers(from_fhir(fhir_bundle(content))) == as_numbers(numbers)
+    titles = {
+        entry["resource"]["code"]["text"]
+        for entry in json.loads(fhir_bundle(content))["entry"]
+        if entry["resource"]["resourceType"] == "Observation"
+    }
+    assert {"Not counted: no cell", "Not counted: duplicate"} <= titles
+    assert "no class" in page  # a remark on an image without one
+    assert "Images sans cellule, non comptées" in signed_html(content, language="fr")

@@ -23,9 +23,9 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     """Of nobody; ``ada`` administers, ``ron`` reads."""
     app = create_app(ReviewSettings(folder=tmp_path, serve=True))
     store = app.state.store
-    store.passwords = quick_passwords()
-    ada = store.add_user(None, NewUser(name="ada", full_name="Ada <b>", role=Role.ADMINISTRATOR, password=PASSWORD))
-    store.add_user(ada, NewUser(name="ron", full_name="Ron", role=Role.READER, password=PASSWORD))
+    store.users.passwords = quick_passwords()
+    ada = store.users.add(None, NewUser(name="ada", full_name="Ada <b>", role=Role.ADMINISTRATOR, password=PASSWORD))
+    store.users.add(ada, NewUser(name="ron", full_name="Ron", role=Role.READER, password=PASSWORD))
     with TestClient(app, follow_redirects=False) as client:
         yield client
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.imaging.decode import REASONS
 from leukopy.review import uploads
-from leukopy.review.pages import LANGUAGES, language, server_sentences, static_folder, texts
+from leukopy.review.pages import LANGUAGES, preferred_language, server_sentences, static_folder, texts
 from leukopy.review.records import CaseDraft, JobState, NewUser, Role, Status
 from leukopy.taxonomy import ATTRIBUTES, Place
 
@@ -166,7 +166,7 @@ def test_what_is_wrong_with_an_entry_is_said_in_french(record: type[BaseModel], 
 )
 def test_the_language_is_the_cookies_else_the_browsers(cookie: str, accept: str, wanted: str) -> None:
     headers = [(b"accept-language", accept.encode()), (b"cookie", f"language={cookie}".encode())]
-    assert language(Request({"type": "http", "headers": headers})) == wanted
+    assert preferred_language(Request({"type": "http", "headers": headers})) == wanted
 
 
 def test_pages_hold_no_script_style_or_address_of_another_place() -> None:

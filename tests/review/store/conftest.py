@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 import pytest
@@ -47,47 +48,52 @@ class Station:
     reader: User
     stranger: User
 
+    def with_settings(self, **values: object) -> Station:
+        """The same station under other settings."""
+        settings = self.store.settings.model_copy(update=values)
+        return replace(self, store=Store(settings, self.store.database, self.store.users.passwords))
+
     def draft(self, user: User | None = None, **values: object) -> Case:
         """An empty case of the reader's."""
-        return self.store.open_case(user or self.reader, CaseDraft.model_validate({"slide": "S1", **values}))
+        return self.store.cases.open(user or self.reader, CaseDraft.model_validate({"slide": "S1", **values}))
 
     def add(self, case: Case, names: Sequence[str], user: User | None = None) -> int:
         """Add a picture for each name; each has other bytes."""
         images = [NewImage(name, f"picture of {name}".encode(), 64, 48, "image/png") for name in names]
-        return self.store.add_images(user or self.reader, case.id, images)
+        return self.store.cells.add_images(user or self.reader, case.id, images)
 
     def classified(self, cells: int = 6, user: User | None = None, **values: object) -> Case:
         """A case whose cell n has class ``CODES[n - 1]`` (and so on in turn), less and less certain."""
         case = self.draft(user, **values)
         self.add(case, [f"c{number}.png" for number in range(1, cells + 1)], user)
         self.classify(case)
-        return self.store.case(user or self.reader, case.id)
+        return self.store.cases.get(user or self.reader, case.id)
 
     def classify(self, case: Case) -> int:
         """Let the model speak of all images that wait for it."""
-        waiting = [image.cell for image in self.store.pending_images(case.id)]
-        return self.store.write_predictions(case.id, predictions(waiting), MODEL)
+        waiting = [image.cell for image in self.store.predictions.pending(case.id)]
+        return self.store.predictions.write(case.id, predictions(waiting), MODEL)
 
     def cell(self, case: Case, number: int) -> CellRow:
         """A cell as it is now."""
-        return next(cell for cell in self.store.cells(self.administrator, case.id) if cell.id == number)
+        return next(cell for cell in self.store.cells.all(self.administrator, case.id) if cell.id == number)
 
     def correct(self, user: User, case: Case, *moves: tuple[int, str]) -> CorrectionOutcome:
         """Give cells other classes, knowing them as they are now."""
-        now = {cell.id: cell.version for cell in self.store.cells(self.administrator, case.id)}
+        now = {cell.id: cell.version for cell in self.store.cells.all(self.administrator, case.id)}
         changes = tuple(Correction(cell=number, version=now[number], code=code) for number, code in moves)
-        return self.store.correct(user, case.id, Corrections(changes=changes))
+        return self.store.corrections.correct(user, case.id, Corrections(changes=changes))
 
     def content(self, case: Case) -> SignedContent:
         """What would be signed of a case as it is now."""
-        case = self.store.case(self.administrator, case.id)
+        case = self.store.cases.get(self.administrator, case.id)
         return SignedContent(
             case=case.model_copy(update={"signatures": ()}),
             differential=DifferentialView(
                 cells=case.cells, leukocytes=case.cells, target=100, lines=(), beside=(), outside=(), notes=(),
                 reference_name="adults",
             ),
-            cells=self.store.cells(self.administrator, case.id),
+            cells=self.store.cells.all(self.administrator, case.id),
             agreement=AgreementView(
                 cases=1, cells=case.cells, raw=1.0, raw_low=0.9, raw_high=1.0, kappa=1.0, kappa_low=0.9,
                 kappa_high=1.0, classes=(), confusion=(),
@@ -98,8 +104,8 @@ class Station:
     def signed(self, **values: object) -> Case:
         """A case that the reviewer has signed."""
         case = self.classified(**values)  # type: ignore[arg-type]
-        case = self.store.mark_reviewed(self.reader, case.id, case.version)
-        return self.store.sign(self.reviewer, case.id, case.version, self.content(case))
+        case = self.store.signing.mark_reviewed(self.reader, case.id, case.version)
+        return self.store.signing.sign(self.reviewer, case.id, case.version, self.content(case))
 
     def age_sessions(self, seen: timedelta, expires: timedelta) -> None:
         """Let all sessions have been seen, and have to end, so much earlier than they did."""
@@ -124,8 +130,10 @@ class Station:
                 db.execute(sa.text(statement))
 
 
-def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions:
-    """Rows as a Classifier gives them."""
+def predictions(
+    cells: Sequence[int], failed: Sequence[int] = (), flags: Mapping[int, str] = MappingProxyType({})
+) -> Predictions:
+    """Rows as a classifier gives them; those flagged ``no_cell`` or ``several_cells`` have no class."""
     rows = []
     for number in cells:
         code, sure = CODES[(number - 1) % len(CODES)], 1 - number / 10_000
@@ -134,6 +142,11 @@ def predictions(cells: Sequence[int], failed: Sequence[int] = ()) -> Predictions
         values |= {"cell_id": str(number), "confidence": sure, "fine_confidence": sure, f"p_{code}": sure}
         values |= dict.fromkeys(ATTRIBUTE_SCHEMA)
         values |= {"why": "round nucleus", "attr_nucleus_shape": "round", "attr_nucleus_shape_p": 0.75}
+        if number in flags:
+            values["flags"] = flags[number]
+        if {"no_cell", "several_cells"} & set(values["flags"].split(";")):
+            values |= dict.fromkeys(("coarse", "fine", "confidence", "fine_confidence", "why", *ATTRIBUTE_SCHEMA))
+            values |= dict.fromkeys(name for name in CELL_SCHEMA if name.startswith("p_"))
         rows.append(values)
     failures = [(str(number), f"{number}.png", "truncated", "the file ends too early") for number in failed]
     return Predictions(
@@ -194,6 +207,6 @@ def populate(store: Store) -> Station:
     def new(name: str, role: Role) -> NewUser:
         return NewUser(name=name, full_name=f"Dr {name}", role=role, password=PASSWORD)
 
-    administrator = store.add_user(None, new("ada", Role.ADMINISTRATOR))
+    administrator = store.users.add(None, new("ada", Role.ADMINISTRATOR))
     others = [("rita", Role.REVIEWER), ("saul", Role.REVIEWER), ("ron", Role.READER), ("eve", Role.READER)]
-    return Station(store, administrator, *(store.add_user(administrator, new(*other)) for other in others))
+    return Station(store, administrator, *(store.users.add(administrator, new(*other)) for other in others))

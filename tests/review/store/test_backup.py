@@ -27,15 +27,15 @@ from .conftest import populate
 def worked(station):
     """A station in which something of everything was done."""
     case = station.signed(patient="Zoé", comment="two\nlines", age=61.5)
-    case = station.store.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
+    case = station.store.signing.amend(station.reviewer, case.id, Amendment(version=case.version, reason="because"))
     station.correct(station.reader, case, (1, "LY"), (2, "MO"))
-    station.store.comment(station.reader, case.id, 3, CellComment(version=1, comment="Döhle"))
-    station.store.add_failures(station.reader, case.id, [Refused(name="x", reason="r", message="m")])
+    station.store.corrections.comment(station.reader, case.id, 3, CellComment(version=1, comment="Döhle"))
+    station.store.cells.add_failures(station.reader, case.id, [Refused(name="x", reason="r", message="m")])
     waiting = station.draft(station.stranger)
     station.add(waiting, ["late"], station.stranger)
-    station.store.start_job(station.stranger, waiting.id)
-    station.store.share_case(station.stranger, waiting.id, "ron")
-    station.store.start_session(station.reader)
+    station.store.jobs.start(station.stranger, waiting.id)
+    station.store.cases.share(station.stranger, waiting.id, "ron")
+    station.store.sessions.start(station.reader)
     return station
 
 
@@ -64,14 +64,14 @@ def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
     assert (result.cases, result.images, result.damaged) == (2, 7, ())
     restored = Store.open(there, quick_passwords())
     assert content(restored) == content(worked.store)
-    assert restored.verify_audit().intact
+    assert restored.audit.verify().intact
     for image in worked.store.images.folder.rglob("*"):
         if image.is_file():
             assert restored.images.read(image.name) == image.read_bytes()
-    assert restored.check_password("ron", PASSWORD) == worked.reader
-    case = restored.search(worked.reader, CaseSearch(text="zoé")).cases[0]
-    restored.undo(worked.reader, case.id)
-    assert restored.verify_audit().intact
+    assert restored.users.check_password("ron", PASSWORD) == worked.reader
+    case = restored.cases.search(worked.reader, CaseSearch(text="zoé")).cases[0]
+    restored.corrections.undo(worked.reader, case.id)
+    assert restored.audit.verify().intact
     restored.close()
 
 
@@ -83,7 +83,7 @@ def test_a_station_moves_from_sqlite_to_postgresql(tmp_path, postgres, empty_sql
     restore(there, tmp_path / "station.zip")
     moved = Store.open(there, quick_passwords())
     assert content(moved) == content(station.store)
-    assert moved.verify_audit().intact
+    assert moved.audit.verify().intact
     moved.close()
     station.store.close()
 

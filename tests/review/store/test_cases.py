@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import date
 
 import pytest
@@ -25,7 +26,7 @@ def test_a_case_is_given_back_as_it_was_opened(station):
         "lymphocytes": 7.25, "leukocytes": 12.5, "target": 200,
     }  # fmt: skip
     opened = station.draft(**values)
-    again = station.store.case(station.reader, opened.id)
+    again = station.store.cases.get(station.reader, opened.id)
     assert again == opened
     assert again.model_dump(include=set(values)) == values
     assert (again.status, again.version, again.revision, again.owner) == (Status.DRAFT, 1, 1, "Dr ron")
@@ -33,13 +34,13 @@ def test_a_case_is_given_back_as_it_was_opened(station):
 
 def test_a_reader_sees_own_and_shared_cases_and_others_see_all(station):
     own, other = station.draft(), station.draft(station.stranger)
-    assert [case.id for case in station.store.search(station.reader, CaseSearch()).cases] == [own.id]
+    assert [case.id for case in station.store.cases.search(station.reader, CaseSearch()).cases] == [own.id]
     for user in (station.reviewer, station.administrator):
-        assert {case.id for case in station.store.search(user, CaseSearch()).cases} == {own.id, other.id}
-        assert station.store.case(user, other.id).id == other.id
-    station.store.share_case(station.stranger, other.id, "ron")
-    assert station.store.search(station.reader, CaseSearch()).total == 2
-    assert station.store.case(station.reader, other.id).id == other.id
+        assert {case.id for case in station.store.cases.search(user, CaseSearch()).cases} == {own.id, other.id}
+        assert station.store.cases.get(user, other.id).id == other.id
+    station.store.cases.share(station.stranger, other.id, "ron")
+    assert station.store.cases.search(station.reader, CaseSearch()).total == 2
+    assert station.store.cases.get(station.reader, other.id).id == other.id
 
 
 def test_a_case_of_another_reader_does_not_exist(station):
@@ -47,72 +48,84 @@ def test_a_case_of_another_reader_does_not_exist(station):
     messages = set()
     for case_id in (case.id, nobodys):
         with pytest.raises(NotFound) as refused:
-            station.store.case(station.stranger, case_id)
+            station.store.cases.get(station.stranger, case_id)
         messages.add(str(refused.value))
     assert len(messages) == 1  # nothing tells one from the other
 
 
+def steps_on_a_case(store):
+    """Names of all methods of the store's parts that take a user and a case: ``cases.get`` …"""
+    return {
+        f"{part}.{name}"
+        for part, found in vars(store).items()
+        for name, method in inspect.getmembers(type(found), inspect.isfunction)
+        if {"user", "case_id"} <= inspect.signature(method).parameters.keys()
+    }
+
+
 def test_every_step_on_another_readers_case_is_refused(station):
-    """All functions of the store that take a user and a case, each as the stranger."""
     store, case, eve = station.store, station.classified(), station.stranger
     picture = NewImage("x.png", b"new bytes", 1, 1, "image/png")
     calls = {
-        "case": lambda: store.case(eve, case.id),
-        "change_case": lambda: store.change_case(eve, case.id, CaseChange(version=case.version, slide="mine")),
-        "add_images": lambda: store.add_images(eve, case.id, [picture]),
-        "add_failures": lambda: store.add_failures(eve, case.id, [Refused(name="n", reason="r", message="m")]),
-        "cells": lambda: store.cells(eve, case.id),
-        "failures": lambda: store.failures(eve, case.id),
-        "cell_detail": lambda: store.cell_detail(eve, case.id, 1),
-        "cell_image": lambda: store.cell_image(eve, case.id, 1),
-        "cell_digest": lambda: store.cell_digest(eve, case.id, 1),
-        "model_facts": lambda: store.model_facts(eve, case.id),
-        "correct": lambda: store.correct(
+        "cases.get": lambda: store.cases.get(eve, case.id),
+        "cases.change": lambda: store.cases.change(eve, case.id, CaseChange(version=case.version, slide="mine")),
+        "cells.add_images": lambda: store.cells.add_images(eve, case.id, [picture]),
+        "cells.add_failures": lambda: store.cells.add_failures(
+            eve, case.id, [Refused(name="n", reason="r", message="m")]
+        ),
+        "cells.all": lambda: store.cells.all(eve, case.id),
+        "cells.failures": lambda: store.cells.failures(eve, case.id),
+        "cells.detail": lambda: store.cells.detail(eve, case.id, 1),
+        "cells.image": lambda: store.cells.image(eve, case.id, 1),
+        "cells.path": lambda: store.cells.path(eve, case.id, 1),
+        "predictions.model": lambda: store.predictions.model(eve, case.id),
+        "corrections.correct": lambda: store.corrections.correct(
             eve, case.id, Corrections(changes=(Correction(cell=1, version=2, code="LY"),))
         ),
-        "undo": lambda: store.undo(eve, case.id),
-        "redo": lambda: store.redo(eve, case.id),
-        "undo_state": lambda: store.undo_state(eve, case.id),
-        "comment": lambda: store.comment(eve, case.id, 1, CellComment(version=1, comment="mine")),
-        "mark_reviewed": lambda: store.mark_reviewed(eve, case.id, case.version),
-        "reopen": lambda: store.reopen(eve, case.id, case.version),
-        "share_case": lambda: store.share_case(eve, case.id, "eve"),
-        "signed_content": lambda: store.signed_content(eve, case.id),
-        "history": lambda: store.history(eve, case.id),
-        "start_job": lambda: store.start_job(eve, case.id),
-        "job": lambda: store.job(eve, case.id),
-        "cancel_job": lambda: store.cancel_job(eve, case.id),
-        "code_pairs": lambda: store.code_pairs(eve, case.id),
+        "corrections.undo": lambda: store.corrections.undo(eve, case.id),
+        "corrections.redo": lambda: store.corrections.redo(eve, case.id),
+        "corrections.undo_state": lambda: store.corrections.undo_state(eve, case.id),
+        "corrections.comment": lambda: store.corrections.comment(
+            eve, case.id, 1, CellComment(version=1, comment="mine")
+        ),
+        "signing.mark_reviewed": lambda: store.signing.mark_reviewed(eve, case.id, case.version),
+        "signing.reopen": lambda: store.signing.reopen(eve, case.id, case.version),
+        "cases.share": lambda: store.cases.share(eve, case.id, "eve"),
+        "signing.content": lambda: store.signing.content(eve, case.id),
+        "audit.history": lambda: store.audit.history(eve, case.id),
+        "jobs.start": lambda: store.jobs.start(eve, case.id),
+        "jobs.latest": lambda: store.jobs.latest(eve, case.id),
+        "jobs.cancel": lambda: store.jobs.cancel(eve, case.id),
     }
     for call in calls.values():
         with pytest.raises(NotFound):
             call()
-    for refused in (
-        lambda: store.sign(eve, case.id, case.version, station.content(case)),
-        lambda: store.second_sign(eve, case.id, case.version),
-        lambda: store.amend(eve, case.id, Amendment(version=case.version, reason="because")),
-        lambda: store.entries(eve),
-        lambda: store.signed_cells(eve),
-    ):
+    forbidden = {
+        "signing.sign": lambda: store.signing.sign(eve, case.id, case.version, station.content(case)),
+        "signing.second_sign": lambda: store.signing.second_sign(eve, case.id, case.version),
+        "signing.amend": lambda: store.signing.amend(eve, case.id, Amendment(version=case.version, reason="because")),
+    }
+    for call in (*forbidden.values(), lambda: store.audit.entries(eve)):
         with pytest.raises(Forbidden):
-            refused()
-    assert store.case(station.reader, case.id) == case
+            call()
+    assert calls.keys() | forbidden.keys() == steps_on_a_case(store)
+    assert store.cases.get(station.reader, case.id) == case
     assert not any(path.read_bytes() == b"new bytes" for path in store.images.folder.rglob("*") if path.is_file())
 
 
 def test_only_the_owner_or_a_reviewer_shares(station):
     case = station.draft()
-    station.store.share_case(station.reader, case.id, "eve")
+    station.store.cases.share(station.reader, case.id, "eve")
     with pytest.raises(Forbidden):
-        station.store.share_case(station.stranger, case.id, "rita")
+        station.store.cases.share(station.stranger, case.id, "rita")
     with pytest.raises(NotFound, match="no active user"):
-        station.store.share_case(station.reader, case.id, "nobody")
-    station.store.share_case(station.reviewer, case.id, "eve")  # twice does no harm
+        station.store.cases.share(station.reader, case.id, "nobody")
+    station.store.cases.share(station.reviewer, case.id, "eve")  # twice does no harm
 
 
 def test_a_change_keeps_what_it_does_not_name_and_empties_what_it_gives_as_none(station):
     case = station.draft(patient="Ann", age=40, leukocytes=5)
-    changed = station.store.change_case(
+    changed = station.store.cases.change(
         station.reader, case.id, CaseChange(version=case.version, age=None, comment="seen", slide=None)
     )
     assert (changed.slide, changed.patient, changed.age, changed.leukocytes, changed.comment) == (
@@ -127,16 +140,16 @@ def test_a_change_keeps_what_it_does_not_name_and_empties_what_it_gives_as_none(
 
 def test_a_change_on_an_old_version_is_refused_and_shows_the_case_as_it_is(station):
     case = station.draft()
-    newer = station.store.change_case(station.reader, case.id, CaseChange(version=case.version, age=50))
+    newer = station.store.cases.change(station.reader, case.id, CaseChange(version=case.version, age=50))
     with pytest.raises(Conflict) as refused:
-        station.store.change_case(station.reader, case.id, CaseChange(version=case.version, age=60))
-    assert refused.value.current == newer == station.store.case(station.reader, case.id)
+        station.store.cases.change(station.reader, case.id, CaseChange(version=case.version, age=60))
+    assert refused.value.current == newer == station.store.cases.get(station.reader, case.id)
 
 
 def test_a_change_brings_a_reviewed_case_back_to_draft(station):
     case = station.classified()
-    case = station.store.mark_reviewed(station.reader, case.id, case.version)
-    case = station.store.change_case(station.reader, case.id, CaseChange(version=case.version, leukocytes=6))
+    case = station.store.signing.mark_reviewed(station.reader, case.id, case.version)
+    case = station.store.cases.change(station.reader, case.id, CaseChange(version=case.version, leukocytes=6))
     assert case.status is Status.DRAFT
 
 
@@ -145,7 +158,7 @@ def test_a_search_finds_folded_words_in_any_order_and_takes_wildcards_literally(
     station.draft(patient="Ann", slide="A21", comment="100% sure")
 
     def found(text: str) -> list[str]:
-        return [case.patient for case in station.store.search(station.reader, CaseSearch(text=text)).cases]
+        return [case.patient for case in station.store.cases.search(station.reader, CaseSearch(text=text)).cases]
 
     assert found("élodie") == found("STRASSE élo") == found("a_1") == [zoe.patient]
     assert found("100%") == ["Ann"]
@@ -156,12 +169,12 @@ def test_a_search_finds_folded_words_in_any_order_and_takes_wildcards_literally(
 
 def test_a_search_gives_pages_latest_change_first(station):
     cases = [station.draft(slide=f"S{number}") for number in range(5)]
-    first = station.store.change_case(station.reader, cases[0].id, CaseChange(version=1, age=3))
-    pages = [station.store.search(station.reader, CaseSearch(page=page, per_page=2)) for page in (1, 2, 3, 4)]
+    first = station.store.cases.change(station.reader, cases[0].id, CaseChange(version=1, age=3))
+    pages = [station.store.cases.search(station.reader, CaseSearch(page=page, per_page=2)) for page in (1, 2, 3, 4)]
     slides = [case.slide for page in pages for case in page.cases]
     assert slides == [first.slide, "S4", "S3", "S2", "S1"]
     assert {page.total for page in pages} == {5}
     draft, signed = (
-        station.store.search(station.reader, CaseSearch(status=status)).total for status in ("draft", "signed")
+        station.store.cases.search(station.reader, CaseSearch(status=status)).total for status in ("draft", "signed")
     )
     assert (draft, signed) == (5, 0)

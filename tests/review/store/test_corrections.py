@@ -19,25 +19,25 @@ def changes(*moves: tuple[int, int, str]) -> Corrections:
 
 
 def codes(station, case) -> dict[int, str]:
-    return {cell.id: cell.code for cell in station.store.cells(station.administrator, case.id)}
+    return {cell.id: cell.code for cell in station.store.cells.all(station.administrator, case.id)}
 
 
 @pytest.fixture
 def case(station):
     """Six cells, SNE LY MO EO BNE BA, of the reader's, shared with the stranger."""
     case = station.classified()
-    return station.store.share_case(station.reader, case.id, "eve")
+    return station.store.cases.share(station.reader, case.id, "eve")
 
 
 def test_a_gesture_changes_its_cells_and_nothing_else(station, case):
-    changed = station.store.correct(station.reader, case.id, changes((1, 1, "LY"), (3, 1, "UNIDENTIFIED")))
+    changed = station.store.corrections.correct(station.reader, case.id, changes((1, 1, "LY"), (3, 1, "UNIDENTIFIED")))
     assert [(cell.id, cell.code, cell.version, cell.changed_by) for cell in changed.cells] == [
         (1, "LY", 2, "Dr ron"),
         (3, "UNIDENTIFIED", 2, "Dr ron"),
     ]
     assert codes(station, case) == {1: "LY", 2: "LY", 3: "UNIDENTIFIED", 4: "EO", 5: "BNE", 6: "BA"}
     assert changed.cells == tuple(station.cell(case, number) for number in (1, 3))
-    assert changed.case == station.store.case(station.reader, case.id)
+    assert changed.case == station.store.cases.get(station.reader, case.id)
     assert (changed.case.corrected, changed.case.version) == (2, case.version + 1)
     assert (changed.can_undo, changed.can_redo) == (True, False)
 
@@ -50,12 +50,12 @@ def test_the_count_of_corrected_cells_follows_back_to_the_models_class(station, 
 
 
 def test_a_stale_cell_refuses_the_whole_gesture_and_shows_the_cell_as_it_is(station, case):
-    station.store.correct(station.stranger, case.id, changes((2, 1, "LYA")))
+    station.store.corrections.correct(station.stranger, case.id, changes((2, 1, "LYA")))
     with pytest.raises(Conflict) as refused:
-        station.store.correct(station.reader, case.id, changes((1, 1, "LY"), (2, 1, "MO")))
+        station.store.corrections.correct(station.reader, case.id, changes((1, 1, "LY"), (2, 1, "MO")))
     assert refused.value.current == (station.cell(case, 2),)
     assert codes(station, case)[1] == "SNE"
-    assert station.store.undo_state(station.reader, case.id) == (False, False)
+    assert station.store.corrections.undo_state(station.reader, case.id) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_a_stale_cell_refuses_the_whole_gesture_and_shows_the_cell_as_it_is(stat
 )
 def test_a_gesture_that_is_partly_wrong_changes_nothing(station, case, moves, error):
     with pytest.raises(error):
-        station.store.correct(station.reader, case.id, changes(*moves))
-    assert station.store.case(station.reader, case.id) == case
+        station.store.corrections.correct(station.reader, case.id, changes(*moves))
+    assert station.store.cases.get(station.reader, case.id) == case
     assert codes(station, case)[1] == "SNE"
 
 
 def test_a_class_that_a_cell_has_already_is_no_gesture(station, case):
-    changed = station.store.correct(station.reader, case.id, changes((1, 1, "SNE")))
+    changed = station.store.corrections.correct(station.reader, case.id, changes((1, 1, "SNE")))
     assert (changed.case, changed.cells, changed.can_undo) == (case, (), False)
 
 
 def test_a_correction_brings_a_reviewed_case_back_to_draft(station, case):
-    case = station.store.mark_reviewed(station.reader, case.id, case.version)
+    case = station.store.signing.mark_reviewed(station.reader, case.id, case.version)
     assert station.correct(station.reader, case, (1, "LY")).case.status is Status.DRAFT
 
 
@@ -88,7 +88,13 @@ def test_undo_and_redo_go_back_and_forth_in_order(station, case):
     station.correct(station.reader, case, (1, "LY"), (2, "MO"))
     station.correct(station.reader, case, (1, "EO"))
     store, states = station.store, []
-    for step in (store.undo, store.undo, store.redo, store.redo, store.undo):
+    for step in (
+        store.corrections.undo,
+        store.corrections.undo,
+        store.corrections.redo,
+        store.corrections.redo,
+        store.corrections.undo,
+    ):
         changed = step(station.reader, case.id)
         states.append((codes(station, case)[1], codes(station, case)[2], changed.can_undo, changed.can_redo))
     assert states == [
@@ -99,19 +105,19 @@ def test_undo_and_redo_go_back_and_forth_in_order(station, case):
         ("LY", "MO", True, True),
     ]
     with pytest.raises(NotAllowed, match="nothing to redo"):
-        [store.redo(station.reader, case.id) for _ in range(2)]
-    assert store.case(station.reader, case.id).corrected == 2
+        [store.corrections.redo(station.reader, case.id) for _ in range(2)]
+    assert store.cases.get(station.reader, case.id).corrected == 2
 
 
 def test_a_new_gesture_ends_redo(station, case):
     station.correct(station.reader, case, (1, "LY"))
-    station.store.undo(station.reader, case.id)
+    station.store.corrections.undo(station.reader, case.id)
     assert not station.correct(station.reader, case, (2, "MO")).can_redo
     with pytest.raises(NotAllowed, match="nothing to redo"):
-        station.store.redo(station.reader, case.id)
-    assert station.store.undo(station.reader, case.id).cells[0].id == 2
+        station.store.corrections.redo(station.reader, case.id)
+    assert station.store.corrections.undo(station.reader, case.id).cells[0].id == 2
     with pytest.raises(NotAllowed, match="nothing to undo"):
-        station.store.undo(station.reader, case.id)
+        station.store.corrections.undo(station.reader, case.id)
 
 
 def test_undo_is_per_user_and_per_case(station, case):
@@ -119,8 +125,8 @@ def test_undo_is_per_user_and_per_case(station, case):
     station.correct(station.reader, case, (1, "LY"))
     station.correct(station.stranger, case, (2, "MO"))
     with pytest.raises(NotAllowed):
-        station.store.undo(station.reader, other.id)
-    station.store.undo(station.reader, case.id)
+        station.store.corrections.undo(station.reader, other.id)
+    station.store.corrections.undo(station.reader, case.id)
     assert codes(station, case) == {1: "SNE", 2: "MO", 3: "MO", 4: "EO", 5: "BNE", 6: "BA"}
 
 
@@ -128,14 +134,14 @@ def test_undo_is_refused_after_another_readers_change_until_that_is_undone(stati
     station.correct(station.reader, case, (1, "LY"), (3, "LY"))
     station.correct(station.stranger, case, (1, "EO"))
     with pytest.raises(Conflict) as refused:
-        station.store.undo(station.reader, case.id)
+        station.store.corrections.undo(station.reader, case.id)
     assert refused.value.current == (station.cell(case, 1),)
     assert codes(station, case)[3] == "LY"
-    station.store.undo(station.stranger, case.id)
-    station.store.undo(station.reader, case.id)
+    station.store.corrections.undo(station.stranger, case.id)
+    station.store.corrections.undo(station.reader, case.id)
     assert codes(station, case)[1] == "SNE"
     with pytest.raises(Conflict):  # the stranger's gesture was laid on one that is no longer there
-        station.store.redo(station.stranger, case.id)
+        station.store.corrections.redo(station.stranger, case.id)
 
 
 def test_undo_is_refused_even_where_another_reader_came_back_to_the_same_class(station, case):
@@ -143,14 +149,14 @@ def test_undo_is_refused_even_where_another_reader_came_back_to_the_same_class(s
     station.correct(station.stranger, case, (1, "EO"))
     station.correct(station.stranger, case, (1, "LY"))
     with pytest.raises(Conflict):
-        station.store.undo(station.reader, case.id)
+        station.store.corrections.undo(station.reader, case.id)
 
 
 def test_anothers_comment_does_not_stand_in_the_way_of_undo(station, case):
     station.correct(station.reader, case, (1, "LY"))
     cell = station.cell(case, 1)
-    station.store.comment(station.stranger, case.id, 1, CellComment(version=cell.version, comment="sure?"))
-    undone = station.store.undo(station.reader, case.id).cells[0]
+    station.store.corrections.comment(station.stranger, case.id, 1, CellComment(version=cell.version, comment="sure?"))
+    undone = station.store.corrections.undo(station.reader, case.id).cells[0]
     assert (undone.code, undone.comment) == ("SNE", "sure?")
 
 
@@ -158,15 +164,17 @@ def test_undo_on_an_old_version_of_the_case_is_refused(station, case):
     version = station.correct(station.reader, case, (1, "LY")).case.version
     station.correct(station.stranger, case, (2, "EO"))
     with pytest.raises(Conflict):
-        station.store.undo(station.reader, case.id, version)
-    station.store.undo(station.reader, case.id, version + 1)
+        station.store.corrections.undo(station.reader, case.id, version)
+    station.store.corrections.undo(station.reader, case.id, version + 1)
 
 
 def test_a_comment_names_the_version_that_it_was_made_on(station, case):
-    cell = station.store.comment(station.reader, case.id, 1, CellComment(version=1, comment="<b>Döhle</b> body"))
+    cell = station.store.corrections.comment(
+        station.reader, case.id, 1, CellComment(version=1, comment="<b>Döhle</b> body")
+    )
     assert (cell.comment, cell.version) == ("<b>Döhle</b> body", 2)
     with pytest.raises(Conflict) as refused:
-        station.store.comment(station.stranger, case.id, 1, CellComment(version=1, comment=""))
+        station.store.corrections.comment(station.stranger, case.id, 1, CellComment(version=1, comment=""))
     assert refused.value.current == (cell,)
 
 
@@ -178,7 +186,7 @@ def test_of_two_readers_who_correct_the_same_cell_at_once_one_is_refused(station
         def correct(user, code, number=number, version=version, both=both):
             both.wait()
             try:
-                return station.store.correct(user, case.id, changes((number, version, code))).cells[0]
+                return station.store.corrections.correct(user, case.id, changes((number, version, code))).cells[0]
             except Conflict as refused:
                 return refused
 
@@ -199,21 +207,21 @@ def test_nothing_is_lost_where_many_readers_correct_many_cases_at_once(station):
         done = 0
         for step in range(6):
             case, number = cases[(thread + step) % 2], 1 + (7 * thread + 5 * step) % 12
-            version = station.store.cell_detail(users[0], case.id, number).version
+            version = station.store.cells.detail(users[0], case.id, number).version
             try:
                 gesture = changes((number, version, ("PLT", "ERB", "SMUDGE")[step % 3]))
-                done += len(station.store.correct(users[thread % 3], case.id, gesture).cells)
+                done += len(station.store.corrections.correct(users[thread % 3], case.id, gesture).cells)
             except Conflict:
                 continue
         return done
 
     with ThreadPoolExecutor(8) as pool:
         acknowledged = sum(pool.map(work, range(8)))
-    moved = sum(cell.version - 1 for case in cases for cell in station.store.cells(users[0], case.id))
-    told = [entry for case in cases for entry in station.store.history(users[0], case.id)]
+    moved = sum(cell.version - 1 for case in cases for cell in station.store.cells.all(users[0], case.id))
+    told = [entry for case in cases for entry in station.store.audit.history(users[0], case.id)]
     assert acknowledged == moved == sum(entry.action == "cells.corrected" for entry in told) > 0
     for case in cases:
-        now = station.store.case(users[0], case.id)
-        cells = station.store.cells(users[0], case.id)
+        now = station.store.cases.get(users[0], case.id)
+        cells = station.store.cells.all(users[0], case.id)
         assert now.corrected == sum(cell.code != cell.model_code for cell in cells)
-    assert station.store.verify_audit().intact
+    assert station.store.audit.verify().intact

@@ -37,12 +37,12 @@ def test_the_migrations_make_the_tables_that_the_code_uses(settings):
 
 def test_a_station_is_opened_again_as_it_was_left(settings):
     first = Store.open(settings, quick_passwords())
-    user = first.single_user()
-    entries = first.verify_audit().entries
+    user = first.users.single_user()
+    entries = first.audit.verify().entries
     first.close()
     again = Store.open(settings, quick_passwords())
-    assert again.single_user() == user
-    assert again.verify_audit().entries == entries
+    assert again.users.single_user() == user
+    assert again.audit.verify().entries == entries
     again.close()
 
 
@@ -50,8 +50,8 @@ def test_several_processes_may_open_a_new_station_at_once(new_settings):
     settings = new_settings("new")
     with ThreadPoolExecutor(4) as pool:
         stores = list(pool.map(lambda _: Store.open(settings, quick_passwords()), range(4)))
-    assert len({store.single_user().id for store in stores}) == 1
-    check = stores[0].verify_audit()
+    assert len({store.users.single_user().id for store in stores}) == 1
+    check = stores[0].audit.verify()
     assert (check.intact, check.entries) == (True, 2)
     for store in stores:
         store.close()
@@ -60,8 +60,8 @@ def test_several_processes_may_open_a_new_station_at_once(new_settings):
 def test_tables_are_made_from_nothing_too(tmp_path):
     """All other tests begin with a database whose tables are there."""
     store = Store.open(ReviewSettings(folder=tmp_path / "a folder with a % in its name"), quick_passwords())
-    store.single_user()
-    assert store.verify_audit().intact
+    store.users.single_user()
+    assert store.audit.verify().intact
     store.close()
 
 
@@ -81,7 +81,7 @@ def test_cases_of_before_the_check_of_slides_are_kept(tmp_path):
         db.execute(sa.text(f"INSERT INTO cases ({columns}) VALUES ({values})"), there)
     database.close()
     store = Store.open(settings, quick_passwords())
-    case = store.case(store.single_user(), there["id"])
+    case = store.cases.get(store.users.single_user(), there["id"])
     assert (case.slide, case.version, case.slide_check) == ("S1", 3, None)
     store.close()
 
@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
 def test_others_on_the_machine_cannot_read_the_station(tmp_path):
     settings = ReviewSettings(folder=tmp_path / "station")
     store = Store.open(settings, quick_passwords())
-    store.single_user()
+    store.users.single_user()
     files = [path for path in settings.folder.rglob("*") if path.is_file()]
     assert {"review.sqlite", "review.sqlite-wal", "audit.key"} <= {path.name for path in files}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
@@ -159,13 +159,13 @@ from leukopy.review.store import Store
 
 settings = ReviewSettings.model_validate_json(sys.argv[1])
 store, case = Store.open(settings), sys.argv[2]
-user = next(user for user in store.users(store.single_user()) if user.name == "ron")
-cells = store.cells(user, case)
+user = next(user for user in store.users.all(store.users.single_user()) if user.name == "ron")
+cells = store.cells.all(user, case)
 for turn in range(10_000):
     cell = cells[turn % len(cells)]
     code = "PLT" if (turn // len(cells)) % 2 == 0 else "ERB"
     change = Correction(cell=cell.id, version=1 + turn // len(cells), code=code)
-    done = store.correct(user, case, Corrections(changes=(change,)))
+    done = store.corrections.correct(user, case, Corrections(changes=(change,)))
     print(cell.id, done.cells[0].version, code, flush=True)
 """
 
@@ -184,15 +184,15 @@ def test_what_was_acknowledged_is_there_after_a_kill_in_the_middle(station):
         if line.endswith("\n"):
             cell, version, code = line.split()
             acknowledged[int(cell)] = int(version), code
-    cells = {cell.id: cell for cell in station.store.cells(station.reader, case.id)}
+    cells = {cell.id: cell for cell in station.store.cells.all(station.reader, case.id)}
     ahead = [number for number, (version, code) in acknowledged.items()
              if (cells[number].version, cells[number].code) != (version, code)]  # fmt: skip
     assert len(acknowledged) == 20
     assert len(ahead) <= 1
     assert all(cells[number].version == acknowledged[number][0] + 1 for number in ahead)
     again = Store.open(station.store.settings, quick_passwords())
-    check = again.verify_audit()
+    check = again.audit.verify()
     assert check.intact, check.problem
-    corrections = [entry for entry in again.history(station.reader, case.id) if entry.action == "cells.corrected"]
+    corrections = [entry for entry in again.audit.history(station.reader, case.id) if entry.action == "cells.corrected"]
     assert len(corrections) == sum(cell.version - 1 for cell in cells.values())
     again.close()

@@ -18,8 +18,8 @@ from leukopy.review.store import NotFound, Store
 
 router = APIRouter()
 
-_LOOK = 0.4
-"""Seconds between two looks at a job whose progress is shown."""
+_POLL = 0.4
+"""Seconds between two polls of a job whose progress is shown."""
 _KEEP_ALIVE = 15.0
 """Seconds after which something is sent, so that no proxy thinks the connection dead."""
 _LONGEST = 300.0
@@ -28,24 +28,24 @@ _OVER = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
 
 
 @router.post("/cases/{case_id}/analysis", status_code=202)
-def start(case_id: Id, user: Reader, here: StationDep) -> Job:
-    """Classify the images that wait."""
-    job = here.store.start_job(user, case_id)
-    here.worker.wake()
+def start(case_id: Id, user: Reader, station: StationDep) -> Job:
+    """Classify the pending images."""
+    job = station.store.jobs.start(user, case_id)
+    station.worker.wake()
     return job
 
 
 @router.get("/cases/{case_id}/analysis")
-def latest(case_id: Id, user: Reader, here: StationDep) -> Job | None:
-    """How far it is; null where none was started."""
-    return here.store.job(user, case_id)
+def latest(case_id: Id, user: Reader, station: StationDep) -> Job | None:
+    """The latest analysis; null if none was started."""
+    return station.store.jobs.latest(user, case_id)
 
 
 @router.delete("/cases/{case_id}/analysis")
-def cancel(case_id: Id, user: Reader, here: StationDep) -> Job:
-    """Stop it; what was classified stays."""
-    here.store.cancel_job(user, case_id)
-    return _job(here.store, user, case_id)
+def cancel(case_id: Id, user: Reader, station: StationDep) -> Job:
+    """Cancel it; classified cells are kept."""
+    station.store.jobs.cancel(user, case_id)
+    return _job(station.store, user, case_id)
 
 
 @router.get(
@@ -53,27 +53,27 @@ def cancel(case_id: Id, user: Reader, here: StationDep) -> Job:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events `job`, each with a Job"}},
 )
-async def events(case_id: Id, user: Reader, here: StationDep) -> StreamingResponse:
-    """How far it is, told whenever that changes, until it is over."""
-    first = await run_in_threadpool(_job, here.store, user, case_id)
-    return StreamingResponse(_told(here.store, user, first), media_type="text/event-stream")
+async def events(case_id: Id, user: Reader, station: StationDep) -> StreamingResponse:
+    """How far it is, sent whenever that changes, until it is over."""
+    first = await run_in_threadpool(_job, station.store, user, case_id)
+    return StreamingResponse(_stream(station.store, user, first), media_type="text/event-stream")
 
 
-async def _told(store: Store, user: User, job: Job) -> AsyncIterator[str]:
-    begun = told = time.monotonic()
+async def _stream(store: Store, user: User, job: Job) -> AsyncIterator[str]:
+    started = sent = time.monotonic()
     yield _event(job)
-    while job.state not in _OVER and time.monotonic() - begun < _LONGEST:
-        await asyncio.sleep(_LOOK)
+    while job.state not in _OVER and time.monotonic() - started < _LONGEST:
+        await asyncio.sleep(_POLL)
         try:
             now = await run_in_threadpool(_job, store, user, job.case_id)
         except LeukopyError:  # the case is no longer the user's
             return
         if (now.state, now.done) != (job.state, job.done):
             yield _event(now)
-            told = time.monotonic()
-        elif time.monotonic() - told > _KEEP_ALIVE:
+            sent = time.monotonic()
+        elif time.monotonic() - sent > _KEEP_ALIVE:
             yield ":\n\n"
-            told = time.monotonic()
+            sent = time.monotonic()
         job = now
 
 
@@ -82,7 +82,7 @@ def _event(job: Job) -> str:
 
 
 def _job(store: Store, user: User, case_id: str) -> Job:
-    job = store.job(user, case_id)
+    job = store.jobs.latest(user, case_id)
     if job is None:
         raise NotFound("The case has not been analysed yet. Start the analysis.")
     return job

@@ -1,4 +1,4 @@
-"""What helps to judge a cell: where the model looked, cells that look alike, reference cells."""
+"""Routes for a cell's class activation map, similar training cells and reference cells."""
 
 from __future__ import annotations
 
@@ -19,44 +19,52 @@ router = APIRouter()
 
 
 @router.get("/cases/{case_id}/cells/{cell}/heat", response_class=Response, responses=PICTURE)
-def heat(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> Response:
-    """Where the model looked for its most probable class: a PNG to be laid over the picture."""
-    found = here.store.cell_detail(user, case_id, cell)
+def heat(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> Response:
+    """Class activation map of the most probable class, as a PNG overlay."""
+    found = station.store.cells.detail(user, case_id, cell)
+    if found.model_code is None:
+        raise NotFound("the model gives this image no class, hence no heat map.")
     seen_as = max(found.probabilities, key=found.probabilities.__getitem__, default=found.model_code)
-    path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
+    path = station.store.cells.path(user, case_id, cell)
     try:
-        return Response(here.aids.heat(path, seen_as, _spec(case_id, here)), media_type="image/png", headers=KEEP)
+        return Response(
+            station.assistance.heat(path, seen_as, _spec(case_id, station)), media_type="image/png", headers=KEEP
+        )
     except (BundleError, SettingsError) as error:
         raise NotFound(str(error)) from error
 
 
 @router.get("/cases/{case_id}/cells/{cell}/similar")
 def similar(
-    case_id: Id, cell: CellNumber, user: Reader, here: StationDep, count: Annotated[int, Query(ge=1, le=24)] = 6
+    case_id: Id, cell: CellNumber, user: Reader, station: StationDep, count: Annotated[int, Query(ge=1, le=24)] = 6
 ) -> tuple[Similar, ...]:
-    """The cells of the model's training that look most like it."""
-    path = here.store.images.path(here.store.cell_digest(user, case_id, cell))
-    return here.aids.similar(path, count, _spec(case_id, here))
+    """The most similar training cells."""
+    path = station.store.cells.path(user, case_id, cell)
+    return station.assistance.similar(path, count, _spec(case_id, station))
 
 
-def _spec(case_id: str, here: StationDep) -> Preprocess:
-    """How the model looked at the cells of a case."""
-    return here.aids.spec(tuple(here.store.images.path(digest) for digest in here.store.digests(case_id)))
+def _spec(case_id: str, station: StationDep) -> Preprocess:
+    """Preprocessing of the cells of a case."""
+    return station.assistance.spec(
+        tuple(station.store.images.path(digest) for digest in station.store.predictions.digests(case_id))
+    )
 
 
 @router.get("/references/{code}")
-def references(code: Code, _: Reader, here: StationDep) -> tuple[Similar, ...]:
+def references(code: Code, _: Reader, station: StationDep) -> tuple[Similar, ...]:
     """Reference cells of a class."""
     try:
-        return here.aids.reference(code)
+        return station.assistance.reference(code)
     except SettingsError as error:
         raise NotFound(str(error)) from error
 
 
 @router.get("/references/{code}/{number}", response_class=Response, responses=PICTURE)
-def reference_picture(code: Code, number: Annotated[int, Path(ge=0, le=MOST)], _: Reader, here: StationDep) -> Response:
+def reference_picture(
+    code: Code, number: Annotated[int, Path(ge=0, le=MOST)], _: Reader, station: StationDep
+) -> Response:
     """The picture of a reference cell."""
     try:
-        return Response(here.aids.reference_picture(code, number), media_type="image/jpeg", headers=KEEP)
+        return Response(station.assistance.reference_picture(code, number), media_type="image/jpeg", headers=KEEP)
     except SettingsError as error:
         raise NotFound(str(error)) from error

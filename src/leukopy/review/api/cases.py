@@ -1,4 +1,4 @@
-"""Cases: opened, found, changed, shared, and their steps to the signature."""
+"""Routes of cases: open, find, change, share, review, sign, amend."""
 
 from __future__ import annotations
 
@@ -29,81 +29,81 @@ router = APIRouter()
 
 
 class ShareWith(Settings):
-    """Whom a case is shared with."""
+    """The user that a case is shared with."""
 
     name: RequiredText
     """For logging in."""
 
 
 @router.post("/cases", status_code=201)
-def open_case(draft: CaseDraft, user: Reader, here: StationDep) -> Case:
+def open_case(draft: CaseDraft, user: Reader, station: StationDep) -> Case:
     """Open a case."""
-    return here.store.open_case(user, draft)
+    return station.store.cases.open(user, draft)
 
 
 @router.post("/cases/search")
-def search(wanted: CaseSearch, user: Reader, here: StationDep) -> CasePage:
-    """The cases that the user may see; asked for in a body, since a patient's name never stands in an address."""
-    return here.store.search(user, wanted)
+def search(wanted: CaseSearch, user: Reader, station: StationDep) -> CasePage:
+    """The cases that the user may see; the query is a body, since addresses never contain a patient's name."""
+    return station.store.cases.search(user, wanted)
 
 
 @router.get("/cases/{case_id}")
-def case(case_id: Id, user: Reader, here: StationDep) -> Case:
+def case(case_id: Id, user: Reader, station: StationDep) -> Case:
     """One case."""
-    return here.store.case(user, case_id)
+    return station.store.cases.get(user, case_id)
 
 
 @router.patch("/cases/{case_id}")
-def change_case(case_id: Id, change: CaseChange, user: Reader, here: StationDep) -> Case:
+def change_case(case_id: Id, change: CaseChange, user: Reader, station: StationDep) -> Case:
     """Give some fields other values."""
-    return here.store.change_case(user, case_id, change)
+    return station.store.cases.change(user, case_id, change)
 
 
 @router.post("/cases/{case_id}/share")
-def share(case_id: Id, whom: ShareWith, user: Reader, here: StationDep) -> Case:
+def share(case_id: Id, share: ShareWith, user: Reader, station: StationDep) -> Case:
     """Let another user work on a case."""
-    return here.store.share_case(user, case_id, whom.name)
+    return station.store.cases.share(user, case_id, share.name)
 
 
 @router.post("/cases/{case_id}/reviewed")
-def mark_reviewed(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
-    """Say that all cells were looked at."""
-    return here.store.mark_reviewed(user, case_id, at.version)
+def mark_reviewed(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
+    """Mark a case as reviewed."""
+    return station.store.signing.mark_reviewed(user, case_id, step.version)
 
 
 @router.post("/cases/{case_id}/reopen")
-def reopen(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
+def reopen(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
     """Back to draft, before any signature."""
-    return here.store.reopen(user, case_id, at.version)
+    return station.store.signing.reopen(user, case_id, step.version)
 
 
 @router.post("/cases/{case_id}/sign")
-def sign(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
-    """Sign what the case now holds."""
-    return here.store.sign(user, case_id, at.version, content_of(here, user, case_id))
+def sign(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
+    """Sign the present content of a case."""
+    return station.store.signing.sign(user, case_id, step.version, content_of(station, user, case_id))
 
 
 @router.post("/cases/{case_id}/second")
-def second_sign(case_id: Id, at: VersionOnly, user: Reader, here: StationDep) -> Case:
-    """Sign, as another reviewer, what was signed."""
-    return here.store.second_sign(user, case_id, at.version)
+def second_sign(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
+    """Sign the same content as a second reviewer."""
+    return station.store.signing.second_sign(user, case_id, step.version)
 
 
 @router.post("/cases/{case_id}/amend")
-def amend(case_id: Id, why: Amendment, user: Reader, here: StationDep) -> Case:
-    """Open a signed case again; what was signed is kept."""
-    return here.store.amend(user, case_id, why)
+def amend(case_id: Id, amendment: Amendment, user: Reader, station: StationDep) -> Case:
+    """Open a signed case again; the signed content is kept."""
+    return station.store.signing.amend(user, case_id, amendment)
 
 
 @router.get("/cases/{case_id}/signed")
 def signed(
-    case_id: Id, user: Reader, here: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
+    case_id: Id, user: Reader, station: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> SignedContent:
-    """What was signed: of the last revision, or of an earlier one."""
-    return here.store.signed_content(user, case_id, revision)
+    """The signed content of the last or an earlier revision."""
+    return station.store.signing.content(user, case_id, revision)
 
 
 @router.get("/cases/{case_id}/history")
-def history(case_id: Id, user: Reader, here: StationDep) -> tuple[AuditEntry, ...]:
-    """All that was done to a case."""
-    return here.store.history(user, case_id)
+def history(case_id: Id, user: Reader, station: StationDep) -> tuple[AuditEntry, ...]:
+    """The audit log of a case."""
+    return station.store.audit.history(user, case_id)

@@ -1,4 +1,4 @@
-"""The gallery of a case: its cells, their pictures, and what readers change in them."""
+"""Routes of the gallery: cells, images and corrections."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
 from leukopy.imaging.formats import MEDIA_SUFFIXES
-from leukopy.review.api.counts import corrected, count, judged
+from leukopy.review.api.counts import corrected, count, predict_patient
 from leukopy.review.api.params import CellNumber
-from leukopy.review.pages.texts import Language, language
+from leukopy.review.pages.texts import Language, preferred_language
 from leukopy.review.records import (
     CellComment,
     CellDetail,
@@ -32,7 +32,7 @@ router = APIRouter()
 
 async def preferred(request: Request) -> Language:
     """In which language notes are written: as the pages are."""
-    return language(request)
+    return preferred_language(request)
 
 
 LanguageDep = Annotated[Language, Depends(preferred)]
@@ -46,45 +46,47 @@ PICTURE: dict[int | str, dict[str, object]] = {
 
 
 @router.get("/cases/{case_id}/cells")
-def gallery(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CellList:
+def gallery(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
-    case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
-    undo = here.store.undo_state(user, case_id)
+    case, cells = station.store.cases.get(user, case_id), station.store.cells.all(user, case_id)
+    undo = station.store.corrections.undo_state(user, case_id)
     return CellList(
         case=case,
         cells=cells,
-        failures=here.store.failures(user, case_id),
-        differential=count(here, user, case, cells, tongue),
+        failures=station.store.cells.failures(user, case_id),
+        differential=count(station, case, cells, language),
         can_undo=undo.can_undo,
         can_redo=undo.can_redo,
     )
 
 
 @router.get("/cases/{case_id}/differential")
-def differential(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> DifferentialView:
-    """The count as it stands."""
-    return count(here, user, here.store.case(user, case_id), here.store.cells(user, case_id), tongue)
+def differential(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> DifferentialView:
+    """The present differential."""
+    return count(station, station.store.cases.get(user, case_id), station.store.cells.all(user, case_id), language)
 
 
 @router.get("/cases/{case_id}/patient")
-def patient(case_id: Id, user: Reader, here: StationDep) -> PatientView:
+def patient(case_id: Id, user: Reader, station: StationDep) -> PatientView:
     """Reactive or tumoral lymphocytosis, where age, count and lymphocytes are known."""
     try:
-        return judged(here, user, here.store.case(user, case_id), here.store.cells(user, case_id))
+        return predict_patient(
+            station, user, station.store.cases.get(user, case_id), station.store.cells.all(user, case_id)
+        )
     except InputError as error:
         raise NotAllowed(str(error)) from error
 
 
 @router.get("/cases/{case_id}/cells/{cell}")
-def detail(case_id: Id, cell: CellNumber, user: Reader, here: StationDep) -> CellDetail:
-    """All that is known of a cell."""
-    return here.store.cell_detail(user, case_id, cell)
+def detail(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> CellDetail:
+    """All data of a cell."""
+    return station.store.cells.detail(user, case_id, cell)
 
 
 @router.patch("/cases/{case_id}/cells/{cell}")
-def comment(case_id: Id, cell: CellNumber, said: CellComment, user: Reader, here: StationDep) -> CellRow:
+def comment(case_id: Id, cell: CellNumber, change: CellComment, user: Reader, station: StationDep) -> CellRow:
     """Put a remark on a cell."""
-    return here.store.comment(user, case_id, cell, said)
+    return station.store.corrections.comment(user, case_id, cell, change)
 
 
 @router.get("/cases/{case_id}/cells/{cell}/image", response_class=Response, responses=PICTURE)
@@ -92,29 +94,31 @@ def image(
     case_id: Id,
     cell: CellNumber,
     user: Reader,
-    here: StationDep,
+    station: StationDep,
     side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
 ) -> Response:
     """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels."""
-    found = here.store.cell_image(user, case_id, cell)
+    found = station.store.cells.image(user, case_id, cell)
     if side is None:
-        return Response(here.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
-    return Response(thumbnail(here.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)
+        return Response(station.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
+    return Response(thumbnail(station.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)
 
 
 @router.post("/cases/{case_id}/corrections")
-def correct(case_id: Id, changes: Corrections, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
-    """Give cells other classes, all of them or none; refused with what is there now where another was faster."""
-    return corrected(here, user, here.store.correct(user, case_id, changes), tongue)
+def correct(
+    case_id: Id, changes: Corrections, user: Reader, station: StationDep, language: LanguageDep
+) -> CorrectionResult:
+    """Correct cells, all or none; a conflict returns the present state of the cells."""
+    return corrected(station, user, station.store.corrections.correct(user, case_id, changes), language)
 
 
 @router.post("/cases/{case_id}/undo")
-def undo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
-    """Take back the user's last gesture."""
-    return corrected(here, user, here.store.undo(user, case_id), tongue)
+def undo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
+    """Undo the user's last correction."""
+    return corrected(station, user, station.store.corrections.undo(user, case_id), language)
 
 
 @router.post("/cases/{case_id}/redo")
-def redo(case_id: Id, user: Reader, here: StationDep, tongue: LanguageDep) -> CorrectionResult:
-    """Do again what was taken back."""
-    return corrected(here, user, here.store.redo(user, case_id), tongue)
+def redo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
+    """Redo the correction that was undone last."""
+    return corrected(station, user, station.store.corrections.redo(user, case_id), language)

@@ -1,4 +1,4 @@
-"""What is counted from the cells of a case, for the answers of several routes."""
+"""Counts and results of a case, shared by several routes."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from leukopy.review.station import Station
 from leukopy.review.store import CorrectionOutcome
 
 
-def count(here: Station, user: User, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
+def count(station: Station, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
     """The differential of a case as it stands."""
-    return count_case(cells, here.store.classes(user), case, here.settings, language)
+    return count_case(cells, station.store.classes.all(), case, station.settings, language)
 
 
-def corrected(here: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
+def corrected(station: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
     """The answer to a gesture: the cells that changed, and the count of all."""
-    cells = here.store.cells(user, changed.case.id)
+    cells = station.store.cells.all(user, changed.case.id)
     return CorrectionResult(
         case=changed.case,
         cells=changed.cells,
-        differential=count(here, user, changed.case, cells, language),
+        differential=count(station, changed.case, cells, language),
         can_undo=changed.can_undo,
         can_redo=changed.can_redo,
     )
 
 
-def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> PatientView:
+def predict_patient(station: Station, user: User, case: Case, cells: Sequence[CellRow]) -> PatientView:
     """Reactive or tumoral lymphocytosis, for a case with age and count.
 
     Raises:
@@ -48,24 +48,24 @@ def judged(here: Station, user: User, case: Case, cells: Sequence[CellRow]) -> P
     """
 
     def path_of(cell: int) -> Path:
-        return here.store.images.path(here.store.cell_digest(user, case.id, cell))
+        return station.store.cells.path(user, case.id, cell)
 
-    return here.judge.judge(case, cells, path_of)
+    return station.lymphocytosis.predict(case, cells, path_of)
 
 
-def content_of(here: Station, user: User, case_id: str) -> SignedContent:
+def content_of(station: Station, user: User, case_id: str) -> SignedContent:
     """What a signature on a case as it stands would be given for."""
-    case, cells = here.store.case(user, case_id), here.store.cells(user, case_id)
-    classes = here.store.classes(user)
+    case, cells = station.store.cases.get(user, case_id), station.store.cells.all(user, case_id)
+    classes = station.store.classes.all()
     try:
-        patient = judged(here, user, case, cells)
+        patient = predict_patient(station, user, case, cells)
     except InputError:  # age, count or lymphocytes are missing: a count without this result is whole, too
         patient = None
     return signed_content(
         case,
         cells,
-        count_case(cells, classes, case, here.settings),
+        count_case(cells, classes, case, station.settings),
         agree(Reading.of(case_id, cells), classes),
         patient,
-        here.store.model_facts(user, case_id) or ("", ""),
+        station.store.predictions.model(user, case_id) or ("", ""),
     )

@@ -1,4 +1,4 @@
-"""The reports of a case: of a signed revision, or preliminary ones that say so."""
+"""Reports of a case: of a signed revision, or marked as preliminary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter()
 
 
 class Revision(NamedTuple):
-    """What a report is made of."""
+    """The data of a report."""
 
     content: SignedContent
     signatures: tuple[Signature, ...]
@@ -27,13 +27,15 @@ class Revision(NamedTuple):
 
 
 def chosen(
-    case_id: Id, user: Reader, here: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
+    case_id: Id, user: Reader, station: StationDep, revision: Annotated[int | None, Query(ge=1, le=MOST)] = None
 ) -> Revision:
     """The named revision, else the last signed one, else the case as it stands."""
-    case = here.store.case(user, case_id)
+    case = station.store.cases.get(user, case_id)
     preliminary = revision is None and not case.signatures
-    content = content_of(here, user, case_id) if preliminary else here.store.signed_content(user, case_id, revision)
-    return Revision(content, case.signatures, here.settings.laboratory, preliminary)
+    content = (
+        content_of(station, user, case_id) if preliminary else station.store.signing.content(user, case_id, revision)
+    )
+    return Revision(content, case.signatures, station.settings.laboratory, preliminary)
 
 
 Chosen = Annotated[Revision, Depends(chosen)]
@@ -44,16 +46,16 @@ def _documented(media_type: str) -> dict[int | str, dict[str, object]]:
 
 
 @router.get("/cases/{case_id}/report.html", response_class=Response, responses=_documented("text/html"))
-def html(report: Chosen, tongue: LanguageDep) -> Response:
+def html(report: Chosen, language: LanguageDep) -> Response:
     """For people; may be looked at in place, since it can run nothing and load nothing."""
     headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'; sandbox"}
-    return Response(_html(report, tongue), media_type="text/html", headers=headers)
+    return Response(_html(report, language), media_type="text/html", headers=headers)
 
 
 @router.get("/cases/{case_id}/report.pdf", response_class=Response, responses=_documented("application/pdf"))
-def pdf(report: Chosen, tongue: LanguageDep) -> Response:
+def pdf(report: Chosen, language: LanguageDep) -> Response:
     """For printing and keeping."""
-    return _file(signed_pdf(_html(report, tongue)), report, "pdf", "application/pdf")
+    return _file(signed_pdf(_html(report, language)), report, "pdf", "application/pdf")
 
 
 @router.get("/cases/{case_id}/report.csv", response_class=Response, responses=_documented("text/csv"))
@@ -70,8 +72,8 @@ def fhir(report: Chosen) -> Response:
     return _file(fhir_bundle(**report._asdict()), report, "fhir.json", "application/fhir+json")
 
 
-def _html(report: Revision, tongue: LanguageDep) -> str:
-    return signed_html(**report._asdict(), language=tongue)
+def _html(report: Revision, language: LanguageDep) -> str:
+    return signed_html(**report._asdict(), language=language)
 
 
 def _file(body: str | bytes, report: Revision, suffix: str, media_type: str) -> Response:

@@ -48,20 +48,20 @@ class ImportFrom(Settings):
 
 
 @router.post("/cases/{case_id}/images", openapi_extra=_FILES)
-async def upload(case_id: Id, request: Request, user: Reader, here: StationDep) -> UploadResult:
+async def upload(case_id: Id, request: Request, user: Reader, station: StationDep) -> UploadResult:
     """Add images, or zips of images. The body is read only once the user is known and the case is theirs."""
-    await run_in_threadpool(here.store.case, user, case_id)
-    async with request.form(max_files=here.settings.limits.zip_entries, max_fields=0) as form:
-        return await run_in_threadpool(_take, here, user, case_id, _files(form))
+    await run_in_threadpool(station.store.cases.get, user, case_id)
+    async with request.form(max_files=station.settings.limits.zip_entries, max_fields=0) as form:
+        return await run_in_threadpool(_take, station, user, case_id, _files(form))
 
 
 @router.post("/cases/{case_id}/import")
-def import_result(case_id: Id, source: ImportFrom, user: Reader, here: StationDep) -> UploadResult:
+def import_result(case_id: Id, source: ImportFrom, user: Reader, station: StationDep) -> UploadResult:
     """Add the cells of a folder that ``leukopy analyze`` wrote, with their classes; only on one's own computer."""
-    if here.settings.serve:
+    if station.settings.serve:
         raise Forbidden("A station for several users reads no folder of its computer. Upload the images.")
     with _UNPACKING:
-        return import_analysis(here.store, user, case_id, Path(source.folder))
+        return import_analysis(station.store, user, case_id, Path(source.folder))
 
 
 def _files(form: FormData) -> list[Upload]:
@@ -71,6 +71,6 @@ def _files(form: FormData) -> list[Upload]:
     return [Upload(one.filename or "", one.file) for one in files]
 
 
-def _take(here: Station, user: User, case_id: str, uploads: list[Upload]) -> UploadResult:
+def _take(station: Station, user: User, case_id: str, uploads: list[Upload]) -> UploadResult:
     with _UNPACKING:
-        return keep(here.store, user, case_id, unpack(uploads, here.settings.limits))
+        return keep(station.store, user, case_id, unpack(uploads, station.settings.limits))

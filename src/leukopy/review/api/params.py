@@ -1,4 +1,4 @@
-"""What several routes take."""
+"""Parameters of several routes."""
 
 from __future__ import annotations
 

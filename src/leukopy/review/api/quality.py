@@ -1,4 +1,4 @@
-"""For the laboratory's quality: how far model and readers agree, and the readers' labels for training."""
+"""Quality: agreement of model and readers, and the readers' labels for training."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ class Health(Settings):
 
 @router.get("/health")
 def health() -> Health:
-    """Whether the station answers, for whoever watches over it; the only route that asks for no session."""
+    """Health check; the only route without a session."""
     return Health()
 
 
 @router.get("/cases/{case_id}/agreement")
-def of_case(case_id: Id, user: Reader, here: StationDep) -> AgreementView:
+def of_case(case_id: Id, user: Reader, station: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
-    return agree(Reading.of(case_id, here.store.cells(user, case_id)), here.store.classes(user))
+    cells = station.store.cells.all(user, case_id)
+    return agree(Reading.of(case_id, cells), station.store.classes.all())
 
 
 @router.get("/agreement")
-def of_all(user: Reader, here: StationDep) -> AgreementView:
+def of_all(user: Reader, station: StationDep) -> AgreementView:
     """Model against reader over all signed cases; for reviewers."""
-    cells = here.store.signed_cells(user)
-    return agree([Reading(cell.case_id, cell.code, cell.model_code) for cell in cells], here.store.classes(user))
+    cells = station.store.labels.signed_cells(user)
+    readings = [reading for cell in cells for reading in Reading.of(cell.case_id, [cell])]
+    return agree(readings, station.store.classes.all())
 
 
 @router.get(
@@ -47,8 +49,8 @@ def of_all(user: Reader, here: StationDep) -> AgreementView:
     response_class=StreamingResponse,
     responses={200: {"content": {"application/zip": {}}, "description": "manifest.csv and the images"}},
 )
-def training(user: Reader, here: StationDep) -> StreamingResponse:
+def training(user: Reader, station: StationDep) -> StreamingResponse:
     """The labels of signed cases as ``leukopy train`` reads them; for reviewers."""
     headers = {"Content-Disposition": 'attachment; filename="leukopy-training.zip"'}
-    zipped = training_zip(here.store.signed_cells(user), here.store.images)
+    zipped = training_zip(station.store.labels.signed_cells(user), station.store.images)
     return StreamingResponse(zipped, media_type="application/zip", headers=headers)

@@ -19,33 +19,33 @@ _CHECKING = Semaphore(2)
 
 
 @router.post("/session", dependencies=[Depends(same_site)])
-def sign_in(login: Login, request: Request, response: Response, here: StationDep) -> Me:
+def sign_in(login: Login, request: Request, response: Response, station: StationDep) -> Me:
     """Begin a session by name and password; an earlier one of this browser ends."""
     keys = (f"name {login.name}", f"address {request.client.host if request.client else ''}")
-    with _CHECKING:  # whoever waits here is not counted yet: many who sign in at once do not keep each other out
-        here.logins.begin(*keys)
-        user = here.store.check_password(login.name, login.password)
+    with _CHECKING:  # a waiting attempt is not counted yet, so that many sign-ins at once do not lock each other out
+        station.logins.begin(*keys)
+        user = station.store.users.check_password(login.name, login.password)
     if user is None:
         raise NotSignedInError("Name or password is wrong.")
-    here.logins.succeeded(*keys)
+    station.logins.succeeded(*keys)
     if earlier := token(request):
-        here.store.end_session(earlier)
-    session = here.store.start_session(user)
-    set_cookie(response, session, here.settings)
-    return Me(user=user, csrf=session.csrf, single_user=not here.settings.serve, expires=session.expires)
+        station.store.sessions.end(earlier)
+    session = station.store.sessions.start(user)
+    set_cookie(response, session, station.settings)
+    return Me(user=user, csrf=session.csrf, single_user=not station.settings.serve, expires=session.expires)
 
 
 @router.delete("/session", status_code=204)
-def sign_out(_: Reader, request: Request, response: Response, here: StationDep) -> None:
+def sign_out(_: Reader, request: Request, response: Response, station: StationDep) -> None:
     """End the session."""
     if given := token(request):
-        here.store.end_session(given)
-    drop_cookie(response, here.settings)
+        station.store.sessions.end(given)
+    drop_cookie(response, station.settings)
     response.headers["Clear-Site-Data"] = '"cache"'  # pictures of cells that the browser keeps for an hour
 
 
 @router.get("/me")
-def me(_: Reader, request: Request, here: StationDep) -> Me:
+def me(_: Reader, request: Request, station: StationDep) -> Me:
     """Who is signed in."""
     session = live_session(request)
-    return Me(user=session.user, csrf=session.csrf, single_user=not here.settings.serve, expires=session.expires)
+    return Me(user=session.user, csrf=session.csrf, single_user=not station.settings.serve, expires=session.expires)

@@ -15,45 +15,45 @@ router = APIRouter()
 
 
 @router.get("/classes")
-def classes(user: Reader, here: StationDep) -> tuple[ClassChoice, ...]:
+def classes(_: Reader, station: StationDep) -> tuple[ClassChoice, ...]:
     """The classes that a reader may give, in display order."""
-    return here.store.classes(user)
+    return station.store.classes.all()
 
 
 @router.post("/classes", status_code=201)
-def add_class(choice: ClassChoice, user: Reader, here: StationDep) -> ClassChoice:
+def add_class(choice: ClassChoice, user: Reader, station: StationDep) -> ClassChoice:
     """Add a class of the laboratory's own."""
-    return here.store.add_class(user, choice)
+    return station.store.classes.add(user, choice)
 
 
 @router.get("/users")
-def users(user: Reader, here: StationDep) -> tuple[User, ...]:
-    """Who works here."""
-    return here.store.users(user)
+def users(user: Reader, station: StationDep) -> tuple[User, ...]:
+    """The users of the station."""
+    return station.store.users.all(user)
 
 
 @router.post("/users", status_code=201)
-def add_user(new: NewUser, user: Reader, here: StationDep) -> User:
+def add_user(new: NewUser, user: Reader, station: StationDep) -> User:
     """Add a user."""
-    return here.store.add_user(user, new)
+    return station.store.users.add(user, new)
 
 
 @router.patch("/users/{user_id}")
-def change_user(user_id: Id, change: UserChange, user: Reader, here: StationDep) -> User:
+def change_user(user_id: Id, change: UserChange, user: Reader, station: StationDep) -> User:
     """Change a user; their sessions end where role, activity or password change."""
-    return here.store.change_user(user, user_id, change)
+    return station.store.users.change(user, user_id, change)
 
 
 @router.get("/audit")
 def audit(
-    user: Reader, here: StationDep, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
+    user: Reader, station: StationDep, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
 ) -> tuple[AuditEntry, ...]:
     """The log, latest entry first."""
-    return here.store.entries(user, page)
+    return station.store.audit.entries(user, page)
 
 
 @router.get("/audit/verify")
-def verify_audit(user: Reader, here: StationDep) -> AuditCheck:
-    """Whether the log is what was written."""
+def verify_audit(user: Reader, station: StationDep) -> AuditCheck:
+    """Result of verifying the audit log."""
     require(user, Role.ADMINISTRATOR)
-    return here.store.verify_audit()
+    return station.store.audit.verify()

@@ -57,80 +57,86 @@ def fhir_bundle(
         from fhir.resources.R4B.bundle import Bundle  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("A FHIR bundle", "app") from error
-    told = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
-    observations = list(_observations(told))
-    resources = [_report(told, observations), *_subjects(told), *observations]
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    observations = list(_observations(document))
+    resources = [_report(document, observations), *_subjects(document), *observations]
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
         "identifier": {"system": OWN, "value": f"{content.case.id}/{content.case.revision}"},
-        "timestamp": _instant(told),
+        "timestamp": _instant(document),
         "entry": [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources],
     }
     text: str = Bundle.model_validate(bundle).model_dump_json(indent=2)
     return text
 
 
-def _id(told: Issue, *name: str) -> str:
-    return str(uuid5(UUID(told.content.case.id), "/".join(name)))
+def _id(document: Issue, *name: str) -> str:
+    return str(uuid5(UUID(document.content.case.id), "/".join(name)))
 
 
-def _link(told: Issue, *name: str) -> Resource:
-    return {"reference": f"urn:uuid:{_id(told, *name)}"}
+def _link(document: Issue, *name: str) -> Resource:
+    return {"reference": f"urn:uuid:{_id(document, *name)}"}
 
 
-def _instant(told: Issue) -> str:
-    return told.at.isoformat(timespec="seconds")
+def _instant(document: Issue) -> str:
+    return document.at.isoformat(timespec="seconds")
 
 
-def _report(told: Issue, observations: Sequence[Resource]) -> Resource:
-    content = told.content
-    said = [RESEARCH_USE_ONLY, *content.differential.notes]
+def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
+    content = document.content
+    paragraphs = [RESEARCH_USE_ONLY, *content.differential.notes]
     if content.case.revision > 1:
-        said.append(f"Revision {content.case.revision}, amended: {content.case.amendment_reason or 'no reason given'}.")
+        paragraphs.append(
+            f"Revision {content.case.revision}, amended: {content.case.amendment_reason or 'no reason given'}."
+        )
     if content.case.comment:
-        said.append(content.case.comment)
-    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in said)
+        paragraphs.append(content.case.comment)
+    html = "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
     return {
         "resourceType": "DiagnosticReport",
-        "id": _id(told, "report"),
-        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{paragraphs}</div>'},
+        "id": _id(document, "report"),
+        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{html}</div>'},
         "identifier": [{"system": OWN, "value": f"{content.case.id}/{content.case.revision}"}],
-        "status": told.state,
+        "status": document.state,
         "category": [
             {"coding": [{"system": f"{_TERMS}/v2-0074", "code": code, "display": name}]}
             for code, name in (("HM", "Hematology"), ("LAB", "Laboratory"))
         ],
         "code": _code("PANEL", "panel", "Differential count of the blood"),
-        **_about(told),
-        "specimen": [_link(told, "specimen")],
-        **({"performer": [{"display": told.laboratory}]} if told.laboratory else {}),
-        **({"resultsInterpreter": [{"display": one.user} for one in told.signatures]} if told.signatures else {}),
+        **_about(document),
+        "specimen": [_link(document, "specimen")],
+        **({"performer": [{"display": document.laboratory}]} if document.laboratory else {}),
+        **(
+            {"resultsInterpreter": [{"display": one.user} for one in document.signatures]}
+            if document.signatures
+            else {}
+        ),
         "result": [{"reference": f"urn:uuid:{one['id']}", "display": one["code"]["text"]} for one in observations],
-        "conclusion": "\n".join(said),
+        "conclusion": "\n".join(paragraphs),
     }
 
 
-def _about(told: Issue) -> Resource:
-    """Of whom, of when: the same for report and observations."""
-    case = told.content.case
-    found: Resource = {"issued": _instant(told)}
+def _about(document: Issue) -> Resource:
+    """Subject and times, the same for report and observations."""
+    case = document.content.case
+    found: Resource = {"issued": _instant(document)}
     if case.patient:
-        found["subject"] = _link(told, "patient")
+        found["subject"] = _link(document, "patient")
     if case.specimen_date:
         found["effectiveDateTime"] = case.specimen_date.isoformat()
     return found
 
 
-def _subjects(told: Issue) -> Iterator[Resource]:
+def _subjects(document: Issue) -> Iterator[Resource]:
     """Patient, specimen and device."""
-    case = told.content.case
-    subject = {"subject": _link(told, "patient")} if case.patient else {}
+    case = document.content.case
+    subject = {"subject": _link(document, "patient")} if case.patient else {}
     if case.patient:
-        yield {"resourceType": "Patient", "id": _id(told, "patient"), "identifier": [{"value": case.patient}]}
+        yield {"resourceType": "Patient", "id": _id(document, "patient"), "identifier": [{"value": case.patient}]}
     yield {
         "resourceType": "Specimen",
-        "id": _id(told, "specimen"),
+        "id": _id(document, "specimen"),
         "identifier": [{"value": case.slide}],
         "type": {
             "coding": [{"system": "http://snomed.info/sct", "code": "119297000", "display": "Blood specimen"}],
@@ -141,13 +147,13 @@ def _subjects(told: Issue) -> Iterator[Resource]:
     }
     yield {
         "resourceType": "Device",
-        "id": _id(told, "device"),
-        "deviceName": [{"name": f"leukopy, cell model {told.content.model or 'none'}", "type": "model-name"}],
+        "id": _id(document, "device"),
+        "deviceName": [{"name": f"leukopy, cell model {document.content.model or 'none'}", "type": "model-name"}],
         "version": [
-            {"type": {"text": "leukopy"}, "value": told.content.leukopy},
+            {"type": {"text": "leukopy"}, "value": document.content.leukopy},
             *(
-                [{"type": {"text": "cell model, sha256"}, "value": told.content.model_sha256}]
-                if told.content.model_sha256
+                [{"type": {"text": "cell model, sha256"}, "value": document.content.model_sha256}]
+                if document.content.model_sha256
                 else []
             ),
         ],
@@ -155,48 +161,48 @@ def _subjects(told: Issue) -> Iterator[Resource]:
     }
 
 
-def _observations(told: Issue) -> Iterator[Resource]:
-    for row in rows(told.content.differential):
+def _observations(document: Issue) -> Iterator[Resource]:
+    for row in rows(document.content.differential):
         if row.kind != "total":
-            yield _share(told, row)
+            yield _share(document, row)
         if row.absolute is not None:
-            yield _absolute(told, row)
-    if told.content.patient is not None:
-        yield _lymphocytosis(told, told.content.patient)
+            yield _absolute(document, row)
+    if document.content.patient is not None:
+        yield _lymphocytosis(document, document.content.patient)
 
 
-def _share(told: Issue, row: Row) -> Resource:
+def _share(document: Issue, row: Row) -> Resource:
     """Cells of one class: % of the leukocytes, per 100 of them, or only counted."""
     unit = {"differential": _PERCENT, "per_100_leukocytes": _PER_100}.get(row.kind, _CELLS)
-    counted = row.kind == "count"
+    counted = row.kind in ("count", "not_counted")
     parts = [_part("count", "cells counted", Decimal(row.count), _CELLS)]
     if row.low is not None and row.high is not None:
         parts.append(_part("low95", "lower 95 % limit (Clopper-Pearson)", row.low, unit))
         parts.append(_part("high95", "upper 95 % limit (Clopper-Pearson)", row.high, unit))
     return {
-        **_observation(told, row.code, "count" if counted else "percent", _title(row)),
+        **_observation(document, row.code, "count" if counted else "percent", _title(row)),
         **_value(Decimal(row.count) if counted else row.value, unit),
-        **_judged(row.reference, row.flag, unit, told.content.differential.reference_name),
+        **_interpretation(row.reference, row.flag, unit, document.content.differential.reference_name),
         "component": parts,
     }
 
 
-def _absolute(told: Issue, row: Row) -> Resource:
+def _absolute(document: Issue, row: Row) -> Resource:
     """Of the leukocytes that were entered; for a class, its share of them."""
-    derived = [] if row.kind == "total" else [_link(told, row.code, "percent"), _link(told, "WBC", "absolute")]
+    derived = [] if row.kind == "total" else [_link(document, row.code, "percent"), _link(document, "WBC", "absolute")]
     note = "Entered by the reader." if row.kind == "total" else "Share of the leukocytes entered; not corrected."
     return {
-        **_observation(told, row.code, "absolute", _title(row)),
+        **_observation(document, row.code, "absolute", _title(row)),
         **_value(row.absolute, _ABSOLUTE),
-        **_judged(row.absolute_reference, row.absolute_flag, _ABSOLUTE, "usual"),
+        **_interpretation(row.absolute_reference, row.absolute_flag, _ABSOLUTE, "usual"),
         **({"derivedFrom": derived} if derived else {}),
         "note": [{"text": f"{note} {RESEARCH_USE_ONLY}"}],
     }
 
 
-def _lymphocytosis(told: Issue, patient: PatientView) -> Resource:
+def _lymphocytosis(document: Issue, patient: PatientView) -> Resource:
     low, high = percent(patient.low), percent(patient.high)
-    said = [
+    paragraphs = [
         f"{patient.decision.capitalize()} at the operating point {patient.operating_point!r}: tumoral from "
         f"{percent(patient.threshold)} % on. {patient.lymphocytes_read} lymphocytes; model {patient.model}.",
         *patient.flags,
@@ -207,30 +213,32 @@ def _lymphocytosis(told: Issue, patient: PatientView) -> Resource:
         _part("high95", "upper 95 % limit over cells", high, _PERCENT),
     ]  # fmt: skip
     return {
-        **_observation(told, "TUMORAL", "percent", "Probability of a tumoral lymphocytosis"),
+        **_observation(document, "TUMORAL", "percent", "Probability of a tumoral lymphocytosis"),
         **_value(percent(patient.probability), _PERCENT),
         "interpretation": [{"text": patient.decision}],
-        "note": [{"text": line} for line in said],
+        "note": [{"text": line} for line in paragraphs],
         **({"component": parts} if parts else {}),
     }
 
 
-def _observation(told: Issue, code: str, quantity: str, title: str) -> Resource:
+def _observation(document: Issue, code: str, quantity: str, title: str) -> Resource:
     return {
         "resourceType": "Observation",
-        "id": _id(told, code, quantity),
-        "status": told.state,
+        "id": _id(document, code, quantity),
+        "status": document.state,
         "category": [{"coding": [{"system": f"{_TERMS}/observation-category", "code": "laboratory"}]}],
         "code": _code(code, quantity, title),
-        **_about(told),
-        "specimen": _link(told, "specimen"),
-        "device": _link(told, "device"),
+        **_about(document),
+        "specimen": _link(document, "specimen"),
+        "device": _link(document, "device"),
         "method": {"text": "Image-based differential: cells named by a model, each shown to a reader for correction"},
         "note": [{"text": RESEARCH_USE_ONLY}],
     }
 
 
 def _title(row: Row) -> str:
+    if row.kind == "not_counted":
+        return f"Not counted: {row.name}"
     name = f"All {row.name}s" if row.sums else row.name[:1].upper() + row.name[1:]
     return f"{name}s" if row.kind == "total" else name
 
@@ -265,7 +273,7 @@ def _part(code: str, name: str, value: Decimal, unit: tuple[str, str]) -> Resour
     return {"code": {"coding": [{"system": OWN, "code": code}], "text": name}, "valueQuantity": _quantity(value, unit)}
 
 
-def _judged(reference: Pair | None, flag: str | None, unit: tuple[str, str], name: str) -> Resource:
+def _interpretation(reference: Pair | None, flag: str | None, unit: tuple[str, str], name: str) -> Resource:
     """Usual range and L, N or H, where there is a range."""
     if reference is None:
         return {}

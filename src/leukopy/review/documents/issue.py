@@ -1,4 +1,4 @@
-"""How far a document binds: preliminary before the signature, final with it, amended after an amendment."""
+"""State of a document: preliminary before the signature, final with it, amended after an amendment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Literal["preliminary", "final", "amended"]
 
 @dataclass(frozen=True)
 class Issue:
-    """What stands around the numbers of a document."""
+    """A document: its numbers, signatures and state."""
 
     content: SignedContent
     signatures: tuple[Signature, ...]
@@ -25,19 +25,19 @@ class Issue:
 
     @property
     def state(self) -> State:
-        """Whether the numbers may still change, and whether they replace earlier ones."""
+        """Preliminary without a signature; amended from revision 2 on."""
         if self.preliminary:
             return "preliminary"
         return "amended" if self.content.case.revision > 1 else "final"
 
     @property
     def at(self) -> datetime:
-        """When it was first signed; before that, when the case was last changed."""
+        """Time of the first signature, or of the last change before it."""
         return self.signatures[0].at if self.signatures else self.content.case.changed
 
     @property
     def digest(self) -> str:
-        """What the signatures are given for; before that, the sha256 of the numbers as they are."""
+        """Digest (sha256) of the signed content, or of the present content before the signature."""
         if self.signatures:
             return self.signatures[0].digest
         return hashlib.sha256(self.content.model_dump_json().encode()).hexdigest()
@@ -46,7 +46,7 @@ class Issue:
 def issue(
     content: SignedContent, *, signatures: Sequence[Signature] = (), laboratory: str = "", preliminary: bool = False
 ) -> Issue:
-    """Put together what a document tells.
+    """Assemble a document.
 
     Args:
         content: the numbers of one revision.

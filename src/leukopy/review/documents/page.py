@@ -53,14 +53,14 @@ def signed_html(
         preliminary: not signed yet: the report says so on every page.
         language: of the report.
     """
-    told = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
     texts = _texts(language)
     listed = tuple(rows(content.differential))
     return (
         _environment(language)
         .get_template("report.html.j2")
         .render(
-            told=told,
+            document=document,
             content=content,
             case=content.case,
             language=language,
@@ -71,7 +71,7 @@ def signed_html(
             notice=RESEARCH_USE_ONLY,
             total=next((row for row in listed if row.kind == "total"), None),
             lines=[row for row in listed if row.kind == "differential"],
-            beside=[row for row in listed if row.kind in ("per_100_leukocytes", "count")],
+            beside=[row for row in listed if row.kind in ("per_100_leukocytes", "count", "not_counted")],
             notes=notes(content.case, content.cells, content.differential.leukocytes, language),
             names=_names(content, language),
             name=lambda row: _name(row, texts, language),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from leukopy.review.records import DifferentialLine, DifferentialView
 
-Kind = Literal["total", "differential", "per_100_leukocytes", "count"]
+Kind = Literal["total", "differential", "per_100_leukocytes", "count", "not_counted"]
 Pair = tuple[Decimal, Decimal]
 
 
@@ -18,7 +18,8 @@ class Row:
     """One line of a document."""
 
     kind: Kind
-    """``total``: the leukocytes of the blood, only an absolute count. ``count``: only a number of cells."""
+    """``total``: the leukocytes of the blood, only an absolute count. ``count``: only a number of cells.
+    ``not_counted``: a reason, with the number of cells."""
     code: str
     name: str
     french: str
@@ -49,6 +50,7 @@ def rows(view: DifferentialView) -> Iterator[Row]:
     yield from (_row("differential", line) for line in view.lines)
     yield from (_row("per_100_leukocytes", line) for line in view.beside)
     yield from (_row("count", line) for line in view.outside)
+    yield from (_row("not_counted", line) for line in view.not_counted)
 
 
 def percent(share: float | None) -> Decimal | None:

@@ -17,6 +17,7 @@ UNITS = {
     "differential": "%",
     "per_100_leukocytes": "per 100 leukocytes",
     "count": "cells",
+    "not_counted": "cells",
 }
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -39,9 +40,9 @@ def signed_csv(
         laboratory: its name.
         preliminary: not signed yet.
     """
-    told = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
-    head = _head(told)
-    lines = [*_counted(told), *_patient(told), *_agreement(told)]
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    head = _head(document)
+    lines = [*_counted(document), *_patient(document), *_agreement(document)]
     stream = StringIO()
     writer = csv.DictWriter(stream, [*head, *lines[0]], lineterminator="\r\n")
     writer.writeheader()
@@ -54,24 +55,24 @@ def _safe(value: Cell) -> Cell:
     return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_DANGEROUS) else value
 
 
-def _head(told: Issue) -> dict[str, Cell]:
-    case = told.content.case
+def _head(document: Issue) -> dict[str, Cell]:
+    case = document.content.case
     return {
         "notice": RESEARCH_USE_ONLY,
-        "laboratory": told.laboratory,
+        "laboratory": document.laboratory,
         "patient": case.patient,
         "slide": case.slide,
         "specimen_date": case.specimen_date.isoformat() if case.specimen_date else "",
         "comment": case.comment,
         "case": case.id,
-        "status": told.state,
+        "status": document.state,
         "revision": case.revision,
         "amendment_reason": case.amendment_reason or "",
-        "signed": "; ".join(f"{one.user}, {one.at.isoformat(timespec='seconds')}" for one in told.signatures),
-        "sha256": told.digest,
-        "model": told.content.model,
+        "signed": "; ".join(f"{one.user}, {one.at.isoformat(timespec='seconds')}" for one in document.signatures),
+        "sha256": document.digest,
+        "model": document.content.model,
         "slide_distance": plain(case.slide_check.distance) if case.slide_check else None,
-        "leukopy": told.content.leukopy,
+        "leukopy": document.content.leukopy,
     }
 
 
@@ -83,8 +84,8 @@ def _line(kind: str, code: str, name: str, **values: Cell) -> dict[str, Cell]:
     return {"kind": kind, "code": code, "name": name} | dict.fromkeys(columns, None) | values
 
 
-def _counted(told: Issue) -> Iterator[dict[str, Cell]]:
-    for row in rows(told.content.differential):
+def _counted(document: Issue) -> Iterator[dict[str, Cell]]:
+    for row in rows(document.content.differential):
         low, high = _ends(row.reference)
         absolute_low, absolute_high = _ends(row.absolute_reference)
         yield _line(
@@ -96,8 +97,8 @@ def _counted(told: Issue) -> Iterator[dict[str, Cell]]:
         )  # fmt: skip
 
 
-def _patient(told: Issue) -> Iterator[dict[str, Cell]]:
-    patient = told.content.patient
+def _patient(document: Issue) -> Iterator[dict[str, Cell]]:
+    patient = document.content.patient
     if patient is not None:
         yield _line(
             "patient", "TUMORAL", "probability of a tumoral lymphocytosis", unit="%", count=patient.lymphocytes_read,
@@ -106,8 +107,8 @@ def _patient(told: Issue) -> Iterator[dict[str, Cell]]:
         )  # fmt: skip
 
 
-def _agreement(told: Issue) -> Iterator[dict[str, Cell]]:
-    found = told.content.agreement
+def _agreement(document: Issue) -> Iterator[dict[str, Cell]]:
+    found = document.content.agreement
     if found.raw is not None:
         yield _line(
             "agreement", "RAW", "model and reader agree", unit="%", count=found.cells, value=percent(found.raw),

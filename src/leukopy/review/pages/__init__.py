@@ -1,6 +1,6 @@
-"""The pages of the review station: what the browser is sent, and in which language."""
+"""The pages of the review station: what the browser is sent, and in which preferred_language."""
 
 from leukopy.review.pages.router import pages_router, static_folder
-from leukopy.review.pages.texts import LANGUAGES, language, server_sentences, texts
+from leukopy.review.pages.texts import LANGUAGES, preferred_language, server_sentences, texts
 
-__all__ = ["LANGUAGES", "language", "pages_router", "server_sentences", "static_folder", "texts"]
+__all__ = ["LANGUAGES", "pages_router", "preferred_language", "server_sentences", "static_folder", "texts"]

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leukopy.review.pages.texts import Language, language, server_sentences, texts
+from leukopy.review.pages.texts import Language, preferred_language, server_sentences, texts
 from leukopy.review.records import Id, Role
 from leukopy.review.security import Who, find_session
 
@@ -45,7 +45,7 @@ def pages_router() -> APIRouter:
     router.add_api_route("/cases/{case_id}/sign", _sign)
     router.add_api_route("/quality", _quality)
     router.add_api_route("/administration", _administration)
-    router.add_api_route("/texts/{tongue}.json", _texts)
+    router.add_api_route("/texts/{language}.json", _texts)
     return router
 
 
@@ -73,20 +73,20 @@ def _administration(request: Request, who: Reader) -> Response:
     return _page(request, "administration", who) if who.user.role is Role.ADMINISTRATOR else RedirectResponse("/", 303)
 
 
-def _texts(tongue: Language) -> Response:
-    return JSONResponse(texts(tongue) | {"server": server_sentences(tongue)}, headers={"Cache-Control": "no-cache"})
+def _texts(language: Language) -> Response:
+    return JSONResponse(texts(language) | {"server": server_sentences(language)}, headers={"Cache-Control": "no-cache"})
 
 
 def _page(request: Request, name: str, who: Who | None, **values: Any) -> Response:
     """Fill in a template; what is filled in is escaped, and a text or value that is lacking is an error."""
-    tongue = language(request)
+    language = preferred_language(request)
     page = (
         _templates()
         .get_template(f"{name}.html.j2")
         .render(
             page=name,
-            language=tongue,
-            t=texts(tongue).__getitem__,
+            language=language,
+            t=texts(language).__getitem__,
             user=who.user if who else None,
             csrf=who.csrf if who else "",
             single_user=not request.app.state.settings.serve,

@@ -1,6 +1,6 @@
-"""All that the pages say, in English and French: one flat file of sentences for each.
+"""Texts of the pages in English and French: one flat file of sentences each.
 
-The API speaks English. What it says to people is put into the language of the page by the page: ``server.fr.json``.
+The API answers in English; pages translate its messages by ``server.fr.json``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ COOKIE = "language"
 
 @cache
 def texts(language: Language) -> dict[str, str]:
-    """The sentences of a language by key; ``{name}`` is where a value is put."""
+    """The sentences of a language by key; ``{name}`` is a placeholder."""
     return _read(f"{language}.json")
 
 
 @cache
 def server_sentences(language: Language) -> dict[str, str]:
-    """What the station says in English when it refuses, by the English sentence; none in English."""
+    """Translations of the station's English messages, by the English sentence."""
     return {} if language == "en" else _read(f"server.{language}.json")
 
 
@@ -37,7 +37,7 @@ def _read(name: str) -> dict[str, str]:
     return cast(dict[str, str], json.loads(content))
 
 
-def language(request: HTTPConnection) -> Language:
+def preferred_language(request: HTTPConnection) -> Language:
     """The language that a request asks for: its cookie's, else the first known one that its browser prefers."""
     wishes = [request.cookies.get(COOKIE, "")]
     wishes += [wish.strip()[:2].lower() for wish in request.headers.get("accept-language", "").split(",")]

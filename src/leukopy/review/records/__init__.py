@@ -1,7 +1,7 @@
-"""What the review station says and is told: one closed, typed record for each thing, for store, API and pages alike.
+"""Records of the review station: closed and typed, shared by store, API and pages.
 
 The levels are *case › cell*. A case is one slide of one patient. Everything that a reader may change carries a
-``version``; a change names the version it was made on, and is refused when another reader was faster.
+``version``; a change names the version it was made on, and is refused if another reader changed it meanwhile.
 """
 
 from leukopy.review.records.cases import (

@@ -1,4 +1,4 @@
-"""Cases, what is done with them, and the log of it."""
+"""Cases, their steps, and the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopy.review.records.values import Id, LongText, Number, RequiredText, Sh
 
 
 class Status(StrEnum):
-    """Where a case stands."""
+    """Status of a case."""
 
     DRAFT = "draft"
     REVIEWED = "reviewed"
@@ -72,18 +72,18 @@ class Signature(Settings):
 
 
 class SlideView(Settings):
-    """How far a slide looks from what the model has learnt (`slides.laboratory_check.SlideDistance`)."""
+    """Slide check: distance of a slide from the training data (`slides.laboratory_check.SlideDistance`)."""
 
     distance: float
-    """1 is usual at most."""
+    """99 of 100 slides of the laboratories of the training stay below 1."""
     nearest: str
-    """The laboratory of the training that it is nearest to."""
+    """The nearest laboratory of the training."""
     cells: int
-    """From how many cells it is known."""
-    strange: bool
-    """Expect lower accuracy: who signs must see it."""
+    """Number of cells that the distance is computed from."""
+    unlike_training: bool
+    """The distance is above 1: expect lower accuracy. Pages and reports show a warning."""
     cells_used: int | None = None
-    """From how many of its cells its classes were found again (`slides.survey`); None: they were not."""
+    """Number of cells that the class means were re-estimated from (`slides.survey`); None: they were not."""
 
 
 class Case(CaseDraft):
@@ -112,7 +112,7 @@ class Case(CaseDraft):
 
 
 class CaseSearch(Settings):
-    """Which cases. Sent in a body: a patient's name never stands in an address."""
+    """A search for cases, sent in a body: addresses never contain a patient's name."""
 
     text: ShortText = ""
     status: Status | None = None
@@ -128,7 +128,7 @@ class CasePage(Settings):
 
 
 class JobState(StrEnum):
-    """How far an analysis is."""
+    """State of an analysis."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -152,7 +152,7 @@ class Job(Settings):
 
 
 class Refused(Settings):
-    """A file that was not taken, and why."""
+    """A refused file, with the reason."""
 
     name: str
     reason: str
@@ -160,7 +160,7 @@ class Refused(Settings):
 
 
 class UploadResult(Settings):
-    """What became of some files."""
+    """Result of an upload."""
 
     added: int
     refused: tuple[Refused, ...]
@@ -182,7 +182,7 @@ class Amendment(Settings):
 
 
 class AuditEntry(Settings):
-    """One line of the log that only grows."""
+    """One entry of the append-only audit log."""
 
     number: int
     at: datetime
@@ -196,9 +196,9 @@ class AuditEntry(Settings):
 
 
 class AuditCheck(Settings):
-    """Whether the log is what was written."""
+    """Result of verifying the audit log."""
 
     entries: int
     intact: bool
     problem: str | None = None
-    """Which entry was changed, is missing or was put in."""
+    """The first entry that was changed, is missing or was inserted."""

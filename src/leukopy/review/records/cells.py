@@ -1,4 +1,4 @@
-"""Cells, and what readers change in them."""
+"""Cells and their corrections."""
 
 from __future__ import annotations
 
@@ -7,38 +7,33 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from leukopy.core.settings import Settings
-from leukopy.imaging.content import NO_CELL, SEVERAL_CELLS
-from leukopy.inference.rows import DUPLICATE
 from leukopy.review.records.cases import Case, Refused
 from leukopy.review.records.counts import DifferentialView
+from leukopy.review.records.not_counted import NotCounted, not_counted
 from leukopy.review.records.values import Code, LongText, Number, ShortText
 
 
 class CellRow(Settings):
-    """A cell as the gallery needs it."""
+    """A cell as the gallery shows it."""
 
     id: int
     name: str
-    """Of the file."""
-    code: Code
-    """The class that counts: the reader's, or the model's where no reader changed it."""
-    model_code: Code
-    confidence: float
-    """Calibrated probability of the model's class."""
+    """Name of the file."""
+    code: Code | None
+    """The reader's class, or the model's if no reader changed it; None: the image holds no single cell."""
+    model_code: Code | None
+    confidence: float | None
+    """Calibrated probability of the model's class; None without a class."""
     flags: tuple[str, ...] = ()
+    not_counted: NotCounted | None = Field(default_factory=lambda row: not_counted(row["code"], row["flags"]))
+    """Why no count holds the cell, by the counting rule; None: it is counted."""
     comment: LongText = ""
     version: Number
     changed_by: str | None = None
 
-    @property
-    def counted(self) -> bool:
-        """Whether counts hold it: it is no copy, and shows a cell as far as the model or a reader can tell."""
-        shown = self.changed_by is not None or not {NO_CELL, SEVERAL_CELLS} & set(self.flags)
-        return shown and DUPLICATE not in self.flags
-
 
 class Similar(Settings):
-    """A cell that looks alike."""
+    """A similar training cell, or a reference cell."""
 
     code: Code
     similarity: float
@@ -49,16 +44,16 @@ class Similar(Settings):
 
 
 class CellDetail(CellRow):
-    """All that is known of a cell."""
+    """All data of a cell."""
 
     width: int
     height: int
     probabilities: dict[Code, float]
     """Of the fine classes."""
     why: str
-    """The cell in words; empty where the model judges no attributes."""
+    """The cell in words; empty without attributes."""
     attributes: dict[str, tuple[str, float]]
-    """Value and its calibrated probability by attribute."""
+    """Value and calibrated probability of each attribute."""
     micrometres_per_pixel: float | None = None
     """None where unknown: then no scale bar is drawn."""
 
@@ -85,7 +80,7 @@ class CellComment(Settings):
 
 
 class CorrectionResult(Settings):
-    """What a gesture, its undoing or redoing left behind."""
+    """Result of a correction, undo or redo."""
 
     case: Case
     cells: tuple[CellRow, ...]

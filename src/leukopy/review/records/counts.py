@@ -1,4 +1,4 @@
-"""What is counted and judged of a case."""
+"""Differential, lymphocytosis result and agreement of a case."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class DifferentialLine(Settings):
 
 
 class DifferentialView(Settings):
-    """The count of a case as it stands."""
+    """The differential of a case."""
 
     cells: int
+    """Counted cells, platelets included."""
     leukocytes: int
     target: int
     lines: tuple[DifferentialLine, ...]
@@ -41,6 +42,8 @@ class DifferentialView(Settings):
     """Per 100 leukocytes."""
     outside: tuple[DifferentialLine, ...]
     """Plain counts: percent and limits are None."""
+    not_counted: tuple[DifferentialLine, ...] = ()
+    """Cells that no count holds, by reason: plain numbers."""
     notes: tuple[str, ...]
     reference_name: str
     total: DifferentialLine | None = None

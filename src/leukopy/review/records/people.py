@@ -1,4 +1,4 @@
-"""Who works at a station."""
+"""The users of a station."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopy.review.records.values import Id, RequiredText, ShortText
 
 
 class Role(StrEnum):
-    """What a user may do; each may do what those before may."""
+    """Role of a user; each role includes the roles before it."""
 
     READER = "reader"
     """Reads and corrects the cases that are theirs or shared with them, and marks them reviewed."""
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class User(Settings):
-    """Who works here."""
+    """A user."""
 
     id: Id
     name: ShortText

@@ -1,4 +1,4 @@
-"""What a signature is given for."""
+"""The signed content of a case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leukopy.review.records.counts import AgreementView, DifferentialView, Patie
 
 
 class SignedContent(Settings):
-    """What a signature is given for; kept whole, so that every report of a revision is made from the same numbers."""
+    """The content of a signature, stored whole: every report of a revision uses the same numbers."""
 
     case: Case
     """As it was when the first reader signed (without the signatures)."""

@@ -1,4 +1,4 @@
-"""The values that records are made of."""
+"""Types of the values in records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a password may be tried."""
+"""Limit of failed log-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the one user of this computer gets in: by an address that works once."""
+"""Log-in of the single user: an address with a one-time token."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ class TokenDoor:
         if not self._token.redeem(given):
             return RedirectResponse("/login", 303)
         answer = RedirectResponse("/", 303)  # the token leaves the address bar
-        set_cookie(answer, self._store.start_session(self._store.single_user()), self._settings)
+        set_cookie(answer, self._store.sessions.start(self._store.users.single_user()), self._settings)
         return answer

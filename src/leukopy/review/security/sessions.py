@@ -1,4 +1,4 @@
-"""Who sends a request: sessions by cookie, and proof that the request comes from the station's own pages."""
+"""Authentication: sessions by cookie, and protection against cross-site requests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def find_session(request: Request) -> LiveSession | None:
     if not hasattr(request.state, "session"):
         store: Store = request.app.state.store
         given = token(request)
-        request.state.session = store.session(given) if given else None
+        request.state.session = store.sessions.get(given) if given else None
     found: LiveSession | None = request.state.session
     return found
 

@@ -1,4 +1,4 @@
-"""What the review station keeps: cases, cells, corrections, signatures, users, jobs, and the log that only grows."""
+"""Storage of the review station: cases, cells, corrections, signatures, users, jobs and the append-only audit log."""
 
 from leukopy.review.store.backup import Saved, backup, restore
 from leukopy.review.store.errors import (
@@ -13,7 +13,6 @@ from leukopy.review.store.errors import (
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import (
     CellImage,
-    CodePairs,
     CorrectionOutcome,
     LiveSession,
     ModelFacts,
@@ -28,7 +27,6 @@ from leukopy.review.store.store import Store
 __all__ = [
     "AlreadyExists",
     "CellImage",
-    "CodePairs",
     "Conflict",
     "CorrectionOutcome",
     "Damaged",

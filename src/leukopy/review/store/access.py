@@ -1,4 +1,4 @@
-"""Who may see and do what. A case that a user may not see is one that does not exist."""
+"""Permissions. A case that a user may not see does not exist for this user."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def open_case(db: Session, user: User | None, case_id: str) -> t.Case:
     """
     case = get_case(db, user, case_id, lock=True)
     if case.status not in OPEN:
-        raise NotAllowed("the case is signed: nothing changes without an amendment.")
+        raise NotAllowed("the case is signed: amend it before any change.")
     return case
 
 
 def touch(case: t.Case) -> None:
-    """Note that an open case changed: who looked at it before must look again."""
+    """Count a change of an open case; a reviewed case becomes a draft again."""
     case.version += 1
     case.changed = t.now()
     if case.status is Status.REVIEWED:

@@ -1,4 +1,4 @@
-"""The log that only grows: who did what, each entry chained to the one before.
+"""The append-only audit log: actions with their users, each entry chained to the one before.
 
 ``hash`` = HMAC-SHA256(key, hash before + canonical JSON of the entry). The key lies in a file beside the images, not in
 the database, so that who can write to the database alone cannot write a log that fits. A head row, sealed with the same
@@ -23,23 +23,21 @@ from sqlalchemy.orm import Session
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
-from leukopy.review.records import AuditEntry, Role, User
+from leukopy.review.records import User
 from leukopy.review.store import tables as t
-from leukopy.review.store.access import get_case, require
 
 KEY_FILE = "audit.key"
 _KEY = "audit key"
 """Where `Session.info` holds the key."""
-_PER_PAGE = 100
 _STATION = "station"
-"""Who acts where no user does: the command line, a worker."""
+"""Acting user of entries written by the command line or a worker."""
 
 
 def open_key(folder: Path, *, create: bool) -> bytes:
-    """The key of a station's log; made where it has none yet.
+    """The key of a station's log; created on request if absent.
 
     Raises:
-        SettingsError: it is absent and may not be made (the log was written with it), or is none.
+        SettingsError: the file is absent and must not be created (the log was written with this key), or holds no key.
         OutputError: it cannot be written.
     """
     path = folder / KEY_FILE
@@ -55,20 +53,20 @@ def open_key(folder: Path, *, create: bool) -> bytes:
 
 
 def open_log(db: Session, info: dict[Any, Any], folder: Path) -> None:
-    """Find the key, for this transaction and those that are handed ``info``; begin the log of a new station.
+    """Load the key into ``info``, which all transactions share; begin the log of a new station.
 
     Raises:
         SettingsError, OutputError: as `open_key`.
     """
     head = db.get_one(t.Head, 1, with_for_update=True)
     use_key(open_key(folder, create=head.number == 0), info, db.info)
-    # So a log without any entry is one that was emptied. It is not begun again over what it told of.
+    # With users, a log without entries was emptied: no new log is begun.
     if head.number == 0 and db.scalar(sa.select(t.User.id).limit(1)) is None:
         append(db, None, "station.made")
 
 
 def write_key(folder: Path, key: bytes) -> None:
-    """Keep the key where only the station's own account can read it.
+    """Write the key, readable by the station's own account only.
 
     Raises:
         OutputError: there is one already, or it cannot be written.
@@ -85,7 +83,7 @@ def write_key(folder: Path, key: bytes) -> None:
 
 
 def use_key(key: bytes, *infos: dict[Any, Any]) -> None:
-    """Let the transactions that are handed these `Session.info` write to the log."""
+    """Give the key to transactions through their `Session.info`."""
     for info in infos:
         info[_KEY] = key
 
@@ -122,52 +120,25 @@ def append(db: Session, user: User | None, action: str, case_id: str | None = No
 
 
 def wait_turn(db: Session) -> None:
-    """Nobody else writes until the end of the transaction, so that what is looked at now stays true."""
+    """Lock the head of the log: no other transaction writes before this one ends."""
     db.get_one(t.Head, 1, with_for_update=True)
 
 
-def history(db: Session, user: User, case_id: str) -> tuple[AuditEntry, ...]:
-    """What was done to a case, first things first."""
-    get_case(db, user, case_id)
-    rows = db.scalars(sa.select(t.Entry).where(t.Entry.case_id == case_id).order_by(t.Entry.number))
-    return tuple(_record(row) for row in rows)
-
-
-def entries(db: Session, user: User, page: int) -> tuple[AuditEntry, ...]:
-    """A page of the log, latest entries first; for administrators."""
-    require(user, Role.ADMINISTRATOR)
-    skip = _PER_PAGE * min(max(page - 1, 0), 10_000_000)
-    rows = db.scalars(sa.select(t.Entry).order_by(t.Entry.number.desc()).offset(skip).limit(_PER_PAGE))
-    return tuple(_record(row) for row in rows)
-
-
 def _canonical(value: object) -> str:
-    """The one way to write it as JSON."""
+    """Canonical JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def entry_hash(key: bytes, before: str, entry: t.Entry) -> str:
-    """What chains an entry to the one before, whose hash is ``before``."""
-    said = [entry.number, _iso(entry.at), entry.user, entry.action, entry.case_id, entry.detail]
-    return hmac.new(key, (before + _canonical(said)).encode(), hashlib.sha256).hexdigest()
+    """Keyed hash of an entry and of ``before``, the hash of the entry before."""
+    fields = [entry.number, _iso(entry.at), entry.user, entry.action, entry.case_id, entry.detail]
+    return hmac.new(key, (before + _canonical(fields)).encode(), hashlib.sha256).hexdigest()
 
 
 def head_seal(key: bytes, number: int, last: str) -> str:
-    """What only the owner of the key can write beside the number and hash of the last entry."""
+    """Seal of the number and hash of the last entry; computing it needs the key."""
     return hmac.new(key, f"head {number} {last}".encode(), hashlib.sha256).hexdigest()
 
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _record(row: t.Entry) -> AuditEntry:
-    return AuditEntry(
-        number=row.number,
-        at=row.at,
-        user=row.user,
-        action=row.action,
-        case_id=row.case_id,
-        detail=json.loads(row.detail),
-        hash=row.hash,
-    )

@@ -1,4 +1,4 @@
-"""The whole station in one zip, and back again, from one kind of database to the other if need be.
+"""Backup of a station in one zip, and its restore, also into the other kind of database.
 
 A backup holds patient data and the key of the log: it is written readable by its owner alone; keep it like the station.
 """
@@ -24,7 +24,7 @@ from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.files import atomic_path
 from leukopy.core.provenance import RESEARCH_USE_ONLY, provenance
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store import audit, verification
+from leukopy.review.store import audit, audit_log
 from leukopy.review.store import tables as t
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.errors import Damaged, NotAllowed, NotFound
@@ -45,7 +45,7 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Saved:
-    """What a backup holds."""
+    """Contents of a backup."""
 
     cases: int
     images: int
@@ -56,7 +56,7 @@ class Saved:
 
 
 def backup(settings: ReviewSettings, path: Path) -> Saved:
-    """Write all that a station keeps into one zip; it may go on working meanwhile.
+    """Write a station into one zip; the station may run meanwhile.
 
     Raises:
         SettingsError: the database cannot be opened.
@@ -116,7 +116,7 @@ def _save_table(db: Session, table: sa.Table, file: zipfile.ZipFile) -> dict[str
 
 
 def restore(settings: ReviewSettings, path: Path) -> Saved:
-    """Make a station from a backup, in a new folder and an empty database; everything is checked on the way.
+    """Restore a backup into a new folder and an empty database; every part is verified.
 
     Raises:
         InputError: the file is absent, no backup, or damaged.
@@ -156,7 +156,7 @@ def _restore(settings: ReviewSettings, database: Database, file: zipfile.ZipFile
         audit.use_key(audit.open_key(settings.folder, create=False), database.info, db.info)
         for table in _TABLES:
             _restore_table(db, table, file, facts["tables"][table.name]["sha256"])
-        check = verification.verify(db)
+        check = audit_log.verify(db)
         if not check.intact:
             raise InputError(f"the log of the backup is not what was written: {check.problem}")
         audit.append(db, None, "station.restored")

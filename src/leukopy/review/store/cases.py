@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,81 +23,98 @@ from leukopy.review.records import (
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, may, open_case, touch, visible
+from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Forbidden, NotFound
 
 _FIELDS = tuple(name for name in Case.model_fields if name not in {"owner", "signatures"})
 _MAY_BE_EMPTY = frozenset({"specimen_date", "age", "lymphocytes", "leukocytes"})
 
 
-def new_case(db: Session, user: User, draft: CaseDraft) -> Case:
-    """Open a case; it belongs to the user."""
-    case = t.Case(**draft.model_dump(), owner_id=user.id, search=_folded(draft))
-    db.add(case)
-    db.flush()
-    audit.append(db, user, "case.opened", case.id)
-    db.flush()
-    return record(db, db.scalars(sa.select(t.Case).where(t.Case.id == case.id)).one())
+@dataclass(frozen=True)
+class CaseStore:
+    """Opens, finds, changes and shares cases."""
 
+    database: Database
 
-def search(db: Session, user: User, wanted: CaseSearch) -> CasePage:
-    """The cases that a user may see, latest change first."""
-    conditions = [visible(user)]
-    if wanted.status is not None:
-        conditions.append(t.Case.status == wanted.status)
-    conditions += [t.Case.search.contains(word, autoescape=True) for word in wanted.text.casefold().split()]
-    total = db.scalar(sa.select(sa.func.count()).select_from(t.Case).where(*conditions)) or 0
-    page = sa.select(t.Case).where(*conditions).order_by(t.Case.changed.desc(), t.Case.id)
-    cases = db.scalars(page.offset((wanted.page - 1) * wanted.per_page).limit(wanted.per_page)).all()
-    return CasePage(cases=records(db, cases), total=total)
+    def open(self, user: User, draft: CaseDraft) -> Case:
+        """Open a case; it belongs to the user."""
+        with self.database.write() as db:
+            case = t.Case(**draft.model_dump(), owner_id=user.id, search=_folded(draft))
+            db.add(case)
+            db.flush()
+            audit.append(db, user, "case.opened", case.id)
+            db.flush()
+            return record(db, db.scalars(sa.select(t.Case).where(t.Case.id == case.id)).one())
 
+    def get(self, user: User, case_id: str) -> Case:
+        """A case that the user may see.
 
-def change_case(db: Session, user: User, case_id: str, change: CaseChange) -> Case:
-    """Give a case other values; a field that is given as None is emptied.
+        Raises:
+            NotFound: as `access.get_case`.
+        """
+        with self.database.read() as db:
+            return record(db, get_case(db, user, case_id))
 
-    Raises:
-        NotFound, NotAllowed: as `open_case`.
-        Conflict: the case is no longer at this version.
-    """
-    case = open_case(db, user, case_id)
-    check_version(db, case, change.version)
-    given: dict[str, Any] = {
-        name: value
-        for name, value in change.model_dump(exclude={"version"}, exclude_unset=True).items()
-        if value is not None or name in _MAY_BE_EMPTY
-    }
-    fields = sorted(name for name, value in given.items() if value != getattr(case, name))
-    if fields:
-        for name in fields:
-            setattr(case, name, given[name])
-        case.search = _folded(case)
-        touch(case)
-        audit.append(db, user, "case.changed", case.id, fields=fields, version=case.version)
-    return record(db, case)
+    def search(self, user: User, wanted: CaseSearch) -> CasePage:
+        """The cases that a user may see, latest change first; each word of the text must stand in them."""
+        with self.database.read() as db:
+            conditions = [visible(user)]
+            if wanted.status is not None:
+                conditions.append(t.Case.status == wanted.status)
+            conditions += [t.Case.search.contains(word, autoescape=True) for word in wanted.text.casefold().split()]
+            total = db.scalar(sa.select(sa.func.count()).select_from(t.Case).where(*conditions)) or 0
+            page = sa.select(t.Case).where(*conditions).order_by(t.Case.changed.desc(), t.Case.id)
+            cases = db.scalars(page.offset((wanted.page - 1) * wanted.per_page).limit(wanted.per_page)).all()
+            return CasePage(cases=records(db, cases), total=total)
 
+    def change(self, user: User, case_id: str, change: CaseChange) -> Case:
+        """Give a case other values; a field that is given as None is emptied.
 
-def share_case(db: Session, user: User, case_id: str, with_name: str) -> Case:
-    """Let another user work on a case; the owner may, and reviewers.
+        Raises:
+            NotFound, NotAllowed: as `access.open_case`.
+            Conflict: the case is no longer at this version.
+        """
+        with self.database.write() as db:
+            case = open_case(db, user, case_id)
+            check_version(db, case, change.version)
+            given: dict[str, Any] = {
+                name: value
+                for name, value in change.model_dump(exclude={"version"}, exclude_unset=True).items()
+                if value is not None or name in _MAY_BE_EMPTY
+            }
+            fields = sorted(name for name, value in given.items() if value != getattr(case, name))
+            if fields:
+                for name in fields:
+                    setattr(case, name, given[name])
+                case.search = _folded(case)
+                touch(case)
+                audit.append(db, user, "case.changed", case.id, fields=fields, version=case.version)
+            return record(db, case)
 
-    Raises:
-        NotFound: no such case or user.
-        Forbidden: the case is another's.
-    """
-    case = get_case(db, user, case_id, lock=True)
-    if case.owner_id != user.id and not may(user, Role.REVIEWER):
-        raise Forbidden("only the owner of a case or a reviewer shares it.")
-    other = db.scalar(sa.select(t.User).where(t.User.name == with_name, t.User.active))
-    if other is None:
-        raise NotFound("there is no active user of this name.")
-    if other.id != case.owner_id and db.get(t.Share, (case.id, other.id)) is None:
-        db.add(t.Share(case_id=case.id, user_id=other.id))
-        audit.append(db, user, "case.shared", case.id, with_user=other.name)
-    return record(db, case)
+    def share(self, user: User, case_id: str, with_name: str) -> Case:
+        """Let another user work on a case; the owner may, and reviewers.
+
+        Raises:
+            NotFound: no such case or user.
+            Forbidden: the case is another's.
+        """
+        with self.database.write() as db:
+            case = get_case(db, user, case_id, lock=True)
+            if case.owner_id != user.id and not may(user, Role.REVIEWER):
+                raise Forbidden("only the owner of a case or a reviewer shares it.")
+            other = db.scalar(sa.select(t.User).where(t.User.name == with_name, t.User.active))
+            if other is None:
+                raise NotFound("there is no active user of this name.")
+            if other.id != case.owner_id and db.get(t.Share, (case.id, other.id)) is None:
+                db.add(t.Share(case_id=case.id, user_id=other.id))
+                audit.append(db, user, "case.shared", case.id, with_user=other.name)
+            return record(db, case)
 
 
 def check_version(db: Session, case: t.Case, version: int | None) -> None:
     """Raises Conflict: the case is no longer at this version. None: any will do."""
     if version is not None and case.version != version:
-        raise Conflict("the case was changed meanwhile: look at it again.", record(db, case))
+        raise Conflict("the case was changed meanwhile: load it again.", record(db, case))
 
 
 def record(db: Session, case: t.Case) -> Case:

@@ -1,6 +1,8 @@
-"""The classes that a reader may give: those of the taxonomy, and the laboratory's own."""
+"""The classes of the taxonomy and of the laboratory."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,6 +12,7 @@ from leukopy.review.records import ClassChoice, Role, User
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import require
+from leukopy.review.store.database import Database
 from leukopy.review.store.errors import AlreadyExists, NotFound
 from leukopy.taxonomy import DISPLAY_ORDER, Place, find
 
@@ -51,24 +54,36 @@ def classes(db: Session) -> tuple[ClassChoice, ...]:
     return tuple(sorted((*KNOWN, *own), key=lambda choice: _PLACES.index(Place(choice.place))))
 
 
-def add_class(db: Session, user: User, choice: ClassChoice) -> ClassChoice:
-    """Add a class of the laboratory's own.
+@dataclass(frozen=True)
+class ClassStore:
+    """Lists and adds the classes that a reader may give."""
 
-    Raises:
-        Forbidden: the user is no administrator.
-        AlreadyExists: the code or the key is taken.
-    """
-    require(user, Role.ADMINISTRATOR)
-    audit.wait_turn(db)
-    there = classes(db)
-    if _in_taxonomy(choice.code) or any(choice.code == each.code for each in there):
-        raise AlreadyExists(f"class code {choice.code} is taken; choose another.")
-    if choice.key and any(choice.key == each.key for each in there):
-        raise AlreadyExists(f"key {choice.key} is taken; choose another, or none.")
-    row = t.OwnClass(**choice.model_dump(exclude={"own"}))
-    db.add(row)
-    audit.append(db, user, "class.added", code=choice.code, place=choice.place)
-    return _record(row)
+    database: Database
+
+    def all(self) -> tuple[ClassChoice, ...]:
+        """All classes in display order."""
+        with self.database.read() as db:
+            return classes(db)
+
+    def add(self, user: User, choice: ClassChoice) -> ClassChoice:
+        """Add a class of the laboratory's own.
+
+        Raises:
+            Forbidden: the user is no administrator.
+            AlreadyExists: the code or the key is taken.
+        """
+        with self.database.write() as db:
+            require(user, Role.ADMINISTRATOR)
+            audit.wait_turn(db)
+            known = classes(db)
+            if _in_taxonomy(choice.code) or any(choice.code == each.code for each in known):
+                raise AlreadyExists(f"class code {choice.code} is taken; choose another.")
+            if choice.key and any(choice.key == each.key for each in known):
+                raise AlreadyExists(f"key {choice.key} is taken; choose another, or none.")
+            row = t.OwnClass(**choice.model_dump(exclude={"own"}))
+            db.add(row)
+            audit.append(db, user, "class.added", code=choice.code, place=choice.place)
+            return _record(row)
 
 
 def check_codes(db: Session, codes: set[str]) -> None:

@@ -1,13 +1,14 @@
-"""What readers change in the cells of a case: gestures that are done, undone and redone.
+"""Readers' corrections of the cells of a case, with undo and redo.
 
-A cell knows the gesture that gave it its class (None: the model). A gesture that gives it another class remembers the
-one before, so that the gestures of a cell are a stack: undoing takes off the top one, and is refused where another
-reader has laid theirs on it. Undo and redo are per user and per case.
+A gesture corrects one or several cells. A cell stores the gesture that set its class (None: the model); a gesture
+stores the class and the gesture before it. The gestures of a cell therefore form a stack: undo removes the top one,
+and is refused if another reader's gesture lies on it. Undo and redo are per user and per case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from leukopy.review.store.access import get_case, open_case, touch
 from leukopy.review.store.cases import check_version, record
 from leukopy.review.store.cells import find_cell, row_of
 from leukopy.review.store.classes import check_codes
+from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, NotAllowed, NotFound
 from leukopy.review.store.results import CorrectionOutcome, UndoState
 
@@ -27,99 +29,102 @@ _MOVES_SHOWN = 200
 """Cells of one gesture that an entry of the log names; of more it gives the number."""
 
 
-def correct(db: Session, user: User, case_id: str, corrections: Corrections) -> CorrectionOutcome:
-    """Give cells other classes: all of them or none.
+@dataclass(frozen=True)
+class CorrectionStore:
+    """Corrects, comments, undoes and redoes."""
 
-    Raises:
-        NotFound, NotAllowed: as `open_case`; or a cell or class that there is none of, or a cell named twice.
-        Conflict: a cell is no longer at the version named; carries those cells as they are now.
-    """
-    case = open_case(db, user, case_id)
-    check_codes(db, {change.code for change in corrections.changes})
-    there = _cells(db, case.id, [change.cell for change in corrections.changes])
-    stale = tuple(
-        row_of(there[change.cell]) for change in corrections.changes if there[change.cell].version != change.version
-    )
-    if stale:
-        raise Conflict(
-            f"{len(stale)} of the cells were changed by another reader meanwhile: look at them again.", stale
-        )
-    moves = {
-        there[change.cell]: change.code for change in corrections.changes if there[change.cell].code != change.code
-    }
-    can = _undo_state(db, user, case.id)
-    if moves:
-        if can.can_redo:
-            _seal(db, case.id, user, _UNDONE)
-        _write_gesture(db, user, case, moves)
-        _move(db, user, case, {cell: (code, case.last_gesture) for cell, code in moves.items()}, "cells.corrected")
-        can = UndoState(can_undo=True, can_redo=False)
-    return _changed(db, case, moves, can)
+    database: Database
 
+    def correct(self, user: User, case_id: str, corrections: Corrections) -> CorrectionOutcome:
+        """Give cells other classes: all of them or none.
 
-def undo(db: Session, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
-    """Take back the user's last gesture in a case.
+        Raises:
+            NotFound, NotAllowed: as `access.open_case`; or an unknown cell or class, or a cell named twice.
+            Conflict: a cell is no longer at the version named; carries those cells as they are now.
+        """
+        with self.database.write() as db:
+            case = open_case(db, user, case_id)
+            changes = corrections.changes
+            check_codes(db, {change.code for change in changes})
+            cells = _cells(db, case.id, [change.cell for change in changes])
+            stale = tuple(row_of(cells[one.cell]) for one in changes if cells[one.cell].version != one.version)
+            if stale:
+                message = f"{len(stale)} of the cells were changed by another reader meanwhile: check them again."
+                raise Conflict(message, stale)
+            moves = {cells[one.cell]: one.code for one in changes if cells[one.cell].code != one.code}
+            can = _undo_state(db, user, case.id)
+            if moves:
+                if can.can_redo:
+                    _seal(db, case.id, user, _UNDONE)
+                number = _write_gesture(db, user, case, moves)
+                _move(db, user, case, {cell: (code, number) for cell, code in moves.items()}, "cells.corrected")
+                can = UndoState(can_undo=True, can_redo=False)
+            return _outcome(db, case, moves, can)
 
-    Raises:
-        NotFound, NotAllowed: as `open_case`; or there is nothing to undo.
-        Conflict: another reader changed one of its cells since; or the case is no longer at ``version``.
-    """
-    case = open_case(db, user, case_id)
-    check_version(db, case, version)
-    gesture, parts = _gesture(db, user, case, _DONE)
-    there = _cells(db, case.id, [part.cell for part in parts])
-    _check_tops(there, {part.cell: gesture.number for part in parts})
-    gesture.state = _UNDONE
-    moves = {there[part.cell]: (part.before, part.gesture_before) for part in parts}
-    _move(db, user, case, moves, "cells.undone")
-    return _changed(db, case, moves, _undo_state(db, user, case.id))
+    def undo(self, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
+        """Undo the user's last gesture in a case.
 
+        Raises:
+            NotFound, NotAllowed: as `access.open_case`; or there is nothing to undo.
+            Conflict: another reader changed one of its cells since; or the case is no longer at ``version``.
+        """
+        with self.database.write() as db:
+            case = open_case(db, user, case_id)
+            check_version(db, case, version)
+            gesture, parts = _gesture(db, user, case, _DONE)
+            cells = _cells(db, case.id, [part.cell for part in parts])
+            _check_tops(cells, {part.cell: gesture.number for part in parts})
+            gesture.state = _UNDONE
+            moves = {cells[part.cell]: (part.before, part.gesture_before) for part in parts}
+            _move(db, user, case, moves, "cells.undone")
+            return _outcome(db, case, moves, _undo_state(db, user, case.id))
 
-def redo(db: Session, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
-    """Do again what the user undid last in a case.
+    def redo(self, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
+        """Redo the gesture that the user undid last in a case.
 
-    Raises:
-        NotFound, NotAllowed: as `open_case`; or there is nothing to redo.
-        Conflict: another reader changed one of its cells since; or the case is no longer at ``version``.
-    """
-    case = open_case(db, user, case_id)
-    check_version(db, case, version)
-    gesture, parts = _gesture(db, user, case, _UNDONE)
-    there = _cells(db, case.id, [part.cell for part in parts])
-    _check_tops(there, {part.cell: part.gesture_before for part in parts})
-    gesture.state = _DONE
-    moves: dict[t.Cell, tuple[str, int | None]] = {there[part.cell]: (part.after, gesture.number) for part in parts}
-    _move(db, user, case, moves, "cells.redone")
-    return _changed(db, case, moves, _undo_state(db, user, case.id))
+        Raises:
+            NotFound, NotAllowed: as `access.open_case`; or there is nothing to redo.
+            Conflict: another reader changed one of its cells since; or the case is no longer at ``version``.
+        """
+        with self.database.write() as db:
+            case = open_case(db, user, case_id)
+            check_version(db, case, version)
+            gesture, parts = _gesture(db, user, case, _UNDONE)
+            cells = _cells(db, case.id, [part.cell for part in parts])
+            _check_tops(cells, {part.cell: part.gesture_before for part in parts})
+            gesture.state = _DONE
+            moves = {cells[part.cell]: (part.after, gesture.number) for part in parts}
+            _move(db, user, case, moves, "cells.redone")
+            return _outcome(db, case, moves, _undo_state(db, user, case.id))
 
+    def comment(self, user: User, case_id: str, number: int, comment: CellComment) -> CellRow:
+        """Set the comment of a cell; an empty one removes it.
 
-def comment(db: Session, user: User, case_id: str, number: int, said: CellComment) -> CellRow:
-    """Put a remark on a cell, or take it off (empty).
+        Raises:
+            NotFound, NotAllowed: as `access.open_case`; or there is no such cell.
+            Conflict: the cell is no longer at the version named.
+        """
+        with self.database.write() as db:
+            case = open_case(db, user, case_id)
+            cell = find_cell(db, case.id, number)
+            if cell.version != comment.version:
+                raise Conflict("the cell was changed by another reader meanwhile: check it again.", (row_of(cell),))
+            if cell.comment != comment.comment:
+                cell.comment, cell.changed_by = comment.comment, user.full_name
+                cell.version += 1
+                touch(case)
+                audit.append(db, user, "cell.commented", case.id, cell=number, version=cell.version)
+            return row_of(cell)
 
-    Raises:
-        NotFound, NotAllowed: as `open_case`; or there is no such cell.
-        Conflict: the cell is no longer at the version named.
-    """
-    case = open_case(db, user, case_id)
-    cell = find_cell(db, case.id, number)
-    if cell.version != said.version:
-        raise Conflict("the cell was changed by another reader meanwhile: look at it again.", (row_of(cell),))
-    if cell.comment != said.comment:
-        cell.comment, cell.changed_by = said.comment, user.full_name
-        cell.version += 1
-        touch(case)
-        audit.append(db, user, "cell.commented", case.id, cell=number, version=cell.version)
-    return row_of(cell)
-
-
-def undo_state(db: Session, user: User, case_id: str) -> UndoState:
-    """What the user can take back, or do again, in a case that they may see."""
-    get_case(db, user, case_id)
-    return _undo_state(db, user, case_id)
+    def undo_state(self, user: User, case_id: str) -> UndoState:
+        """Whether the user can undo or redo a gesture of a case."""
+        with self.database.read() as db:
+            get_case(db, user, case_id)
+            return _undo_state(db, user, case_id)
 
 
 def seal_gestures(db: Session, case_id: str) -> None:
-    """What was signed is no longer taken back."""
+    """End undo and redo of the gestures before a signature."""
     _seal(db, case_id, None, _DONE, _UNDONE)
 
 
@@ -130,15 +135,15 @@ def _seal(db: Session, case_id: str, user: User | None, *states: str) -> None:
 
 
 def _cells(db: Session, case_id: str, numbers: Sequence[int]) -> dict[int, t.Cell]:
-    """The cells of these numbers; they are safe from others, for the case is locked."""
+    """The cells of these numbers. The locked case protects them from other writers."""
     if len(set(numbers)) < len(numbers):
         raise NotAllowed("a cell is named twice in one gesture.")
-    query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_(numbers), t.Cell.code.is_not(None))
-    there = {cell.number: cell for cell in db.scalars(query)}
-    missing = set(numbers) - there.keys()
+    query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_(numbers), t.Cell.analysed)
+    cells = {cell.number: cell for cell in db.scalars(query)}
+    missing = set(numbers) - cells.keys()
     if missing:
         raise NotFound(f"the case has no cell {min(missing)}.")
-    return there
+    return cells
 
 
 def _gesture(db: Session, user: User, case: t.Case, state: str) -> tuple[t.Gesture, Sequence[t.GestureCell]]:
@@ -154,15 +159,15 @@ def _gesture(db: Session, user: User, case: t.Case, state: str) -> tuple[t.Gestu
     return gesture, db.scalars(of_it).all()
 
 
-def _check_tops(there: Mapping[int, t.Cell], tops: Mapping[int, int | None]) -> None:
+def _check_tops(cells: Mapping[int, t.Cell], tops: Mapping[int, int | None]) -> None:
     """Raises Conflict: a cell has its class from another gesture than it should."""
-    others = tuple(row_of(there[number]) for number, top in tops.items() if there[number].gesture != top)
+    others = tuple(row_of(cells[number]) for number, top in tops.items() if cells[number].gesture != top)
     if others:
-        raise Conflict(f"another reader changed {len(others)} of these cells since: look at them again.", others)
+        raise Conflict(f"another reader changed {len(others)} of these cells since: check them again.", others)
 
 
-def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str]) -> None:
-    """The case's next one, before its cells are changed."""
+def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str]) -> int:
+    """Write the case's next gesture before its cells change; returns its number."""
     case.last_gesture += 1
     gesture = {"case_id": case.id, "number": case.last_gesture, "user_id": user.id, "state": _DONE, "at": t.now()}
     db.execute(sa.insert(t.Gesture), [gesture])
@@ -172,22 +177,25 @@ def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell,
         for cell, code in moves.items()
     ]  # fmt: skip
     db.execute(sa.insert(t.GestureCell), cells)
+    return case.last_gesture
 
 
-def _move(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[str, int | None]], action: str) -> None:
-    """Give each cell its code, from the gesture named; count, and write to the log."""
-    said = [[cell.number, cell.code, code] for cell, (code, _) in moves.items()]
+def _move(
+    db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[str | None, int | None]], action: str
+) -> None:
+    """Give each cell its code and gesture; update the count of corrected cells, and write to the log."""
+    listed = [[cell.number, cell.code, code] for cell, (code, _) in moves.items()]
     for cell, (code, gesture) in moves.items():
         case.corrected += (code != cell.model_code) - (cell.code != cell.model_code)
         cell.code, cell.gesture, cell.changed_by = code, gesture, user.full_name
         cell.version += 1
     touch(case)
-    shown = said[:_MOVES_SHOWN]
-    audit.append(db, user, action, case.id, cells=len(said), moves=shown, version=case.version)
+    shown = listed[:_MOVES_SHOWN]
+    audit.append(db, user, action, case.id, cells=len(listed), moves=shown, version=case.version)
     db.flush()
 
 
-def _changed(db: Session, case: t.Case, cells: Iterable[t.Cell], can: UndoState) -> CorrectionOutcome:
+def _outcome(db: Session, case: t.Case, cells: Iterable[t.Cell], can: UndoState) -> CorrectionOutcome:
     return CorrectionOutcome(record(db, case), tuple(map(row_of, cells)), can.can_undo, can.can_redo)
 
 

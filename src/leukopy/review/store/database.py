@@ -1,4 +1,4 @@
-"""Opening the database, and the transactions in which everything happens.
+"""Opens the database, and provides its transactions.
 
 One gesture is one transaction. SQLite: ``BEGIN IMMEDIATE``, so that nothing changes between looking and writing.
 PostgreSQL: the rows that decide (the case, the head of the log) are read ``FOR UPDATE``.
@@ -54,7 +54,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that changes nothing and sees one state of the database."""
+        """A read-only transaction on one state of the database."""
         with Session(self._engine, autoflush=False, info=self.info) as db, db.begin():
             if not self.sqlite:
                 db.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -62,7 +62,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that is written as a whole when the block ends well, or not at all."""
+        """A transaction that commits at the end of the block, or rolls back after an exception."""
         with (
             self._turn,
             Session(self._writing, autoflush=False, expire_on_commit=False, info=self.info) as db,
@@ -71,7 +71,7 @@ class Database:
             yield db
 
     def migrate(self) -> None:
-        """Bring the tables to what this version needs; several processes may start at once.
+        """Upgrade the tables to this version; several processes may start at once.
 
         Raises:
             SettingsError: the database cannot be reached, or was written by a newer leukopy.
@@ -105,7 +105,7 @@ class Database:
             raise SettingsError(message) from error
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
 
@@ -135,7 +135,7 @@ def open_database(settings: ReviewSettings) -> Database:
 
 
 def migrations(connection: sa.Connection) -> Config:
-    """What alembic needs to know to work on a connection."""
+    """Configuration of alembic for a connection."""
     config = Config()
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""Pictures on disk under the digest of their bytes: ``images/ab/abcdef…``. No name from outside is part of a path."""
+"""Images on disk under the digest of their bytes: ``images/ab/abcdef…``. No name from outside is part of a path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ImageStore:
-    """A folder of pictures; the same bytes are kept once."""
+    """A folder of images; identical bytes are stored once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,9 +42,9 @@ class ImageStore:
         try:
             data = self.path(digest).read_bytes()
         except OSError as error:
-            raise NotFound(f"image {digest} is not in the image folder; take it from a backup.") from error
+            raise NotFound(f"image {digest} is missing from the image folder: restore it from a backup.") from error
         if hashlib.sha256(data).hexdigest() != digest:
-            raise Damaged(f"image {digest} is not what was stored; take it from a backup.")
+            raise Damaged(f"image {digest} is damaged: restore it from a backup.")
         return data
 
     def add(self, pictures: Iterable[bytes]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the store takes and gives beside the records that the API knows."""
+"""Inputs and results of the store that are not records of the API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from leukopy.review.records import Case, CellRow, User
+from leukopy.review.records.not_counted import NotCounted
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class NewImage:
 
 
 class PendingImage(NamedTuple):
-    """An image that the model has not seen."""
+    """An image that waits for the model."""
 
     cell: int
     name: str
@@ -32,7 +33,7 @@ class PendingImage(NamedTuple):
 
 
 class CellImage(NamedTuple):
-    """Where the picture of a cell lies (`ImageStore.path`), and what it is."""
+    """Image of a cell: its digest (`ImageStore.path`) and media type."""
 
     digest: str
     media_type: str
@@ -47,7 +48,7 @@ class ModelFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class CorrectionOutcome:
-    """What a gesture, its undoing or its redoing left behind."""
+    """Result of a correction, undo or redo."""
 
     case: Case
     cells: tuple[CellRow, ...]
@@ -57,7 +58,7 @@ class CorrectionOutcome:
 
 
 class UndoState(NamedTuple):
-    """What a user can take back, or do again, in a case."""
+    """Whether a user can undo or redo in a case."""
 
     can_undo: bool
     can_redo: bool
@@ -72,20 +73,11 @@ class NewSession(NamedTuple):
 
 
 class LiveSession(NamedTuple):
-    """Who a token belongs to."""
+    """A live session of a user."""
 
     user: User
     csrf: str
     expires: datetime
-
-
-@dataclass(frozen=True)
-class CodePairs:
-    """What readers and model called the cells of some cases."""
-
-    cases: int
-    pairs: tuple[tuple[str, str, int], ...]
-    """Reader's code, model's code, cells."""
 
 
 class SignedCell(NamedTuple):
@@ -94,8 +86,9 @@ class SignedCell(NamedTuple):
     case_id: str
     cell: int
     group: str
-    """The same for all cases of one patient; says nothing of who that is."""
+    """Pseudonym of the patient, the same in all cases."""
     digest: str
     media_type: str
-    code: str
-    model_code: str
+    code: str | None
+    model_code: str | None
+    not_counted: NotCounted | None = None

@@ -1,11 +1,12 @@
-"""From draft to signed, and from signed to amended: draft › reviewed › signed › amending › amended (› amending …).
+"""Steps of a case: draft › reviewed › signed › amending › amended (› amending …).
 
-What was signed is kept whole, by revision, and never changes. A second reader signs the same content (the same digest).
+The signed content of a revision never changes. A second reader signs the same content (the same digest).
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
@@ -17,119 +18,127 @@ from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, require
 from leukopy.review.store.cases import check_version, record
 from leukopy.review.store.corrections import seal_gestures
+from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Damaged, NotAllowed, NotFound
+from leukopy.review.store.migrations.signed import read_signed
 
 _AFTER = {Status.REVIEWED: Status.SIGNED, Status.AMENDING: Status.AMENDED}
 
 
-def mark_reviewed(db: Session, user: User, case_id: str, version: int) -> Case:
-    """A reader has seen all cells of a draft.
+@dataclass(frozen=True)
+class SigningStore:
+    """Reviews, signs and amends cases; reads signed contents."""
 
-    Raises:
-        NotFound: no such case for this user.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is no draft, has no cells, or images that the model has not seen.
-    """
-    case = _at(db, user, case_id, version, {Status.DRAFT})
-    _check_complete(case)
-    return _step(db, user, case, Status.REVIEWED, "case.reviewed")
+    database: Database
 
+    def mark_reviewed(self, user: User, case_id: str, version: int) -> Case:
+        """Mark a draft as reviewed.
 
-def reopen(db: Session, user: User, case_id: str, version: int) -> Case:
-    """Back from reviewed to draft.
+        Raises:
+            NotFound: no such case for this user.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is no draft, has no cells, or images that the model has not seen.
+        """
+        with self.database.write() as db:
+            case = _at(db, user, case_id, version, {Status.DRAFT})
+            _check_complete(case)
+            return _step(db, user, case, Status.REVIEWED, "case.reviewed")
 
-    Raises:
-        NotFound: no such case for this user.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is not reviewed.
-    """
-    case = _at(db, user, case_id, version, {Status.REVIEWED})
-    return _step(db, user, case, Status.DRAFT, "case.reopened")
+    def reopen(self, user: User, case_id: str, version: int) -> Case:
+        """Back from reviewed to draft.
 
+        Raises:
+            NotFound: no such case for this user.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is not reviewed.
+        """
+        with self.database.write() as db:
+            case = _at(db, user, case_id, version, {Status.REVIEWED})
+            return _step(db, user, case, Status.DRAFT, "case.reopened")
 
-def sign(db: Session, user: User, case_id: str, version: int, content: SignedContent) -> Case:
-    """Sign a reviewed case, or one that is being amended.
+    def sign(self, user: User, case_id: str, version: int, content: SignedContent) -> Case:
+        """Sign a reviewed case, or one that is being amended.
 
-    Args:
-        db: the transaction.
-        user: a reviewer.
-        case_id: which case.
-        version: what they saw.
-        content: all that the signature is given for; must be of this version.
+        Args:
+            user: a reviewer.
+            case_id: which case.
+            version: what they saw.
+            content: the content to be signed; must be of this version.
 
-    Raises:
-        NotFound: no such case for this user.
-        Forbidden: the user is no reviewer.
-        Conflict: it is no longer at this version, or the content is not what is stored.
-        NotAllowed: it is neither reviewed nor being amended, or not complete.
-    """
-    require(user, Role.REVIEWER)
-    case = _at(db, user, case_id, version, set(_AFTER))
-    _check_complete(case)
-    _check_content(db, case, content)
-    text = content.model_dump_json()
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    db.add(t.Signed(case_id=case.id, revision=case.revision, digest=digest, content=text))
-    db.flush()
-    _add_signature(db, user, case, "first", digest)
-    seal_gestures(db, case.id)
-    return _step(db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest)
+        Raises:
+            NotFound: no such case for this user.
+            Forbidden: the user is no reviewer.
+            Conflict: it is no longer at this version, or the content is not what is stored.
+            NotAllowed: it is neither reviewed nor being amended, or not complete.
+        """
+        with self.database.write() as db:
+            require(user, Role.REVIEWER)
+            case = _at(db, user, case_id, version, set(_AFTER))
+            _check_complete(case)
+            _check_content(db, case, content)
+            text = content.model_dump_json()
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            db.add(t.Signed(case_id=case.id, revision=case.revision, digest=digest, content=text))
+            db.flush()
+            _add_signature(db, user, case, "first", digest)
+            seal_gestures(db, case.id)
+            return _step(db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest)
 
+    def second_sign(self, user: User, case_id: str, version: int) -> Case:
+        """A reviewer other than the first signs the same content.
 
-def second_sign(db: Session, user: User, case_id: str, version: int) -> Case:
-    """A reviewer other than the first signs the same content.
+        Raises:
+            NotFound: no such case for this user.
+            Forbidden: the user is no reviewer.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is not signed, the first signature is the user's own, or there is a second one already.
+            Damaged: what is stored is not what the first reader signed.
+        """
+        with self.database.write() as db:
+            require(user, Role.REVIEWER)
+            case = _at(db, user, case_id, version, set(_AFTER.values()))
+            rows = db.scalars(
+                sa.select(t.Signature).where(t.Signature.case_id == case.id, t.Signature.revision == case.revision)
+            ).all()
+            first = next(row for row in rows if row.part == "first")
+            if len(rows) > 1:
+                raise NotAllowed("the case has its second signature already.")
+            if first.user_id == user.id:
+                raise NotAllowed("the second signature must come from another reviewer.")
+            _whole(db, case.id, case.revision)
+            _add_signature(db, user, case, "second", first.digest)
+            return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
 
-    Raises:
-        NotFound: no such case for this user.
-        Forbidden: the user is no reviewer.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is not signed, the first signature is the user's own, or there is a second one already.
-        Damaged: what is stored is not what the first reader signed.
-    """
-    require(user, Role.REVIEWER)
-    case = _at(db, user, case_id, version, set(_AFTER.values()))
-    rows = db.scalars(
-        sa.select(t.Signature).where(t.Signature.case_id == case.id, t.Signature.revision == case.revision)
-    ).all()
-    first = next(row for row in rows if row.part == "first")
-    if len(rows) > 1:
-        raise NotAllowed("the case has its second signature already.")
-    if first.user_id == user.id:
-        raise NotAllowed("the second signature must be another reviewer's than the first.")
-    _whole(db, case.id, case.revision)
-    _add_signature(db, user, case, "second", first.digest)
-    return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
+    def amend(self, user: User, case_id: str, amendment: Amendment) -> Case:
+        """Open a signed case again, with a reason; the signed content is kept.
 
+        Raises:
+            NotFound: no such case for this user.
+            Forbidden: the user is no reviewer.
+            Conflict: it is no longer at this version.
+            NotAllowed: it is not signed.
+        """
+        with self.database.write() as db:
+            require(user, Role.REVIEWER)
+            case = _at(db, user, case_id, amendment.version, set(_AFTER.values()))
+            case.revision += 1
+            case.amendment_reason = amendment.reason
+            return _step(db, user, case, Status.AMENDING, "case.amending", revision=case.revision)
 
-def amend(db: Session, user: User, case_id: str, amendment: Amendment) -> Case:
-    """Open a signed case again, with a reason; what was signed is kept.
+    def content(self, user: User, case_id: str, revision: int | None = None) -> SignedContent:
+        """The signed content of a revision; None: the last.
 
-    Raises:
-        NotFound: no such case for this user.
-        Forbidden: the user is no reviewer.
-        Conflict: it is no longer at this version.
-        NotAllowed: it is not signed.
-    """
-    require(user, Role.REVIEWER)
-    case = _at(db, user, case_id, amendment.version, set(_AFTER.values()))
-    case.revision += 1
-    case.amendment_reason = amendment.reason
-    return _step(db, user, case, Status.AMENDING, "case.amending", revision=case.revision)
-
-
-def signed_content(db: Session, user: User, case_id: str, revision: int | None = None) -> SignedContent:
-    """What was signed; ``revision`` None: last.
-
-    Raises:
-        NotFound: no such case for this user, or no such revision was signed.
-        Damaged: what is stored is not what was signed.
-    """
-    get_case(db, user, case_id)
-    if revision is None:
-        revision = db.scalar(sa.select(sa.func.max(t.Signed.revision)).where(t.Signed.case_id == case_id))
-    if revision is None:
-        raise NotFound("the case is not signed yet.")
-    return _whole(db, case_id, revision)
+        Raises:
+            NotFound: no such case for this user, or no such revision was signed.
+            Damaged: what is stored is not what was signed.
+        """
+        with self.database.read() as db:
+            get_case(db, user, case_id)
+            if revision is None:
+                revision = db.scalar(sa.select(sa.func.max(t.Signed.revision)).where(t.Signed.case_id == case_id))
+            if revision is None:
+                raise NotFound("the case is not signed yet.")
+            return _whole(db, case_id, revision)
 
 
 def _whole(db: Session, case_id: str, revision: int) -> SignedContent:
@@ -138,8 +147,10 @@ def _whole(db: Session, case_id: str, revision: int) -> SignedContent:
     if row is None or first is None:
         raise NotFound("this revision of the case was not signed.")
     if not hashlib.sha256(row.content.encode()).hexdigest() == row.digest == first.digest:
-        raise Damaged("what is stored of this case is not what was signed: do not use it; compare with a backup.")
-    return SignedContent.model_validate_json(row.content)
+        raise Damaged(
+            "the stored content of this case differs from the signed content: do not use it; compare with a backup."
+        )
+    return read_signed(row.content)
 
 
 def _at(db: Session, user: User, case_id: str, version: int, statuses: set[Status]) -> t.Case:
@@ -147,25 +158,25 @@ def _at(db: Session, user: User, case_id: str, version: int, statuses: set[Statu
     case = get_case(db, user, case_id, lock=True)
     if case.status not in statuses:
         wanted = " or ".join(status.value for status in Status if status in statuses)
-        raise NotAllowed(f"the case is {case.status.value}; this step needs one that is {wanted}.")
+        raise NotAllowed(f"the case is {case.status.value}; this step needs a case that is {wanted}.")
     check_version(db, case, version)
     return case
 
 
 def _check_complete(case: t.Case) -> None:
     if case.pending:
-        raise NotAllowed(f"{case.pending} images wait for the model: run the analysis to its end first.")
+        raise NotAllowed(f"{case.pending} images are not analysed yet: finish the analysis first.")
     if not case.cells:
-        raise NotAllowed("the case has no classified cell: add images and run the analysis first.")
+        raise NotAllowed("the case has no analysed cell: add images and run the analysis first.")
 
 
 def _check_content(db: Session, case: t.Case, content: SignedContent) -> None:
     """Raises Conflict: what would be signed is not what is stored."""
     columns = sa.select(t.Cell.number, t.Cell.version, t.Cell.code)
-    stored = {tuple(row) for row in db.execute(columns.where(t.Cell.case_id == case.id, t.Cell.code.is_not(None)))}
+    stored = {tuple(row) for row in db.execute(columns.where(t.Cell.case_id == case.id, t.Cell.analysed))}
     signed = {(cell.id, cell.version, cell.code) for cell in content.cells}
     if (content.case.id, content.case.version) != (case.id, case.version) or signed != stored:
-        raise Conflict("what would be signed is not what is stored: look at the case again.", record(db, case))
+        raise Conflict("the content to be signed differs from the stored case: load the case again.", record(db, case))
 
 
 def _add_signature(db: Session, user: User, case: t.Case, part: Literal["first", "second"], digest: str) -> None:

@@ -1,58 +1,60 @@
-"""The store of a review station: each method is one gesture, and one transaction."""
+"""The store of a review station, in parts by subject."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from leukopy.bundle import SlideCheck
 from leukopy.core.files import output_error
-from leukopy.inference.rows import Predictions
-from leukopy.review import records as r
 from leukopy.review.settings import ReviewSettings
-from leukopy.review.store import (
-    audit,
-    cases,
-    cells,
-    classes,
-    corrections,
-    jobs,
-    labels,
-    results,
-    sessions,
-    signing,
-    users,
-    verification,
-)
-from leukopy.review.store.access import get_case
+from leukopy.review.store import audit
+from leukopy.review.store.audit_log import AuditStore
+from leukopy.review.store.cases import CaseStore
+from leukopy.review.store.cells import CellStore
+from leukopy.review.store.classes import ClassStore
+from leukopy.review.store.corrections import CorrectionStore
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.images import ImageStore
-from leukopy.slides.laboratory_check import SlideDistance
+from leukopy.review.store.jobs import JobStore
+from leukopy.review.store.labels import LabelStore
+from leukopy.review.store.predictions import PredictionStore
+from leukopy.review.store.sessions import SessionStore
+from leukopy.review.store.signing import SigningStore
+from leukopy.review.store.users import Passwords, UserStore
 
 IMAGES = "images"
 
 
 class Store:
-    """Cases, cells, corrections, signatures, users, jobs and the log. May be used from several threads.
+    """The parts of an open store. They may be used from several threads.
 
-    Methods take who acts first, and check what they may. They raise the errors of `store.errors`; the functions
-    that they call say which. Open one with `Store.open`.
+    Each method of a part is one gesture and one transaction (`Database.read`, `Database.write`). Methods take the
+    acting user first, check the user's permissions, and raise the errors of `store.errors`.
     """
 
-    def __init__(self, settings: ReviewSettings, database: Database, passwords: users.Passwords) -> None:
+    def __init__(self, settings: ReviewSettings, database: Database, passwords: Passwords) -> None:
         self.settings = settings
         self.database = database
         self.images = ImageStore(settings.folder / IMAGES)
-        self.passwords = passwords
+        self.cases = CaseStore(database)
+        self.cells = CellStore(database, self.images, settings)
+        self.predictions = PredictionStore(database)
+        self.corrections = CorrectionStore(database)
+        self.signing = SigningStore(database)
+        self.users = UserStore(database, passwords)
+        self.sessions = SessionStore(database, settings)
+        self.jobs = JobStore(database)
+        self.classes = ClassStore(database)
+        self.labels = LabelStore(database)
+        self.audit = AuditStore(database)
 
     @classmethod
-    def open(cls, settings: ReviewSettings, passwords: users.Passwords | None = None) -> Self:
-        """Open the store of a station; an empty one is made where there is none.
+    def open(cls, settings: ReviewSettings, passwords: Passwords | None = None) -> Self:
+        """Open the store of a station; create it in an empty folder and database.
 
         Raises:
             SettingsError: the database cannot be opened, or the key of its log is missing.
-            OutputError: the folder cannot be made.
+            OutputError: the folder cannot be created.
         """
         make_folder(settings.folder)
         database = open_database(settings)
@@ -63,307 +65,18 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(settings, database, passwords or users.Passwords())
+        return cls(settings, database, passwords or Passwords())
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self.database.close()
-
-    # Cases
-
-    def open_case(self, user: r.User, draft: r.CaseDraft) -> r.Case:
-        """Open a case; it belongs to the user."""
-        with self.database.write() as db:
-            return cases.new_case(db, user, draft)
-
-    def case(self, user: r.User, case_id: str) -> r.Case:
-        """A case that the user may see."""
-        with self.database.read() as db:
-            return cases.record(db, get_case(db, user, case_id))
-
-    def search(self, user: r.User, wanted: r.CaseSearch) -> r.CasePage:
-        """The cases that a user may see, latest change first; each word of the text must stand in them."""
-        with self.database.read() as db:
-            return cases.search(db, user, wanted)
-
-    def change_case(self, user: r.User, case_id: str, change: r.CaseChange) -> r.Case:
-        """Give a case other values; a field that is given as None is emptied."""
-        with self.database.write() as db:
-            return cases.change_case(db, user, case_id, change)
-
-    def share_case(self, user: r.User, case_id: str, with_name: str) -> r.Case:
-        """Let another user work on a case."""
-        with self.database.write() as db:
-            return cases.share_case(db, user, case_id, with_name)
-
-    # Cells
-
-    def add_images(self, user: r.User, case_id: str, items: Sequence[results.NewImage]) -> int:
-        """Add images to a case; returns how many it did not have yet under the same name."""
-        with self.database.read() as db:
-            get_case(db, user, case_id)  # before anything is written to the disk
-        digests = self.images.add(item.data for item in items)
-        with self.database.write() as db:
-            return cells.add_images(db, user, case_id, items, digests, self.settings.limits.cells_per_case)
-
-    def add_failures(self, user: r.User, case_id: str, items: Sequence[r.Refused]) -> None:
-        """Note files that were not taken."""
-        with self.database.write() as db:
-            cells.add_failures(db, user, case_id, items)
-
-    def pending_images(self, case_id: str) -> list[results.PendingImage]:
-        """The images that the model has not seen (for workers: asks nobody's permission)."""
-        with self.database.read() as db:
-            return cells.pending_images(db, case_id)
-
-    def digests(self, case_id: str) -> list[str]:
-        """Of all images of a case, in the order in which they came (for workers: asks nobody's permission)."""
-        with self.database.read() as db:
-            return cells.digests(db, case_id)
-
-    def write_predictions(
-        self, case_id: str, predictions: Predictions, model: results.ModelFacts, check: SlideCheck | None = None
-    ) -> int:
-        """Keep a Classifier's rows, whose ``cell_id`` is the cell's number as text; writing them twice does no harm."""
-        with self.database.write() as db:
-            return cells.write_predictions(db, case_id, predictions, model, check)
-
-    def note_slide(self, case_id: str, found: SlideDistance) -> None:
-        """Keep what was found elsewhere of how far a case's slide looks from what the model has learnt."""
-        with self.database.write() as db:
-            cells.note_slide(db, case_id, found)
-
-    def note_classes(self, case_id: str, looked_at: int) -> None:
-        """Keep from how many of its cells the classes of a case's slide were found again."""
-        with self.database.write() as db:
-            cells.note_classes(db, case_id, looked_at)
-
-    def cells(self, user: r.User, case_id: str) -> tuple[r.CellRow, ...]:
-        """The classified cells, in display order of the classes, least certain first."""
-        with self.database.read() as db:
-            return cells.cells(db, user, case_id)
-
-    def failures(self, user: r.User, case_id: str) -> tuple[r.Refused, ...]:
-        """The images that were not taken or not classified, with the reason."""
-        with self.database.read() as db:
-            return cells.failures(db, user, case_id)
-
-    def cell_detail(self, user: r.User, case_id: str, cell: int) -> r.CellDetail:
-        """All that is known of a cell."""
-        with self.database.read() as db:
-            return cells.cell_detail(db, user, case_id, cell, self.settings.micrometres_per_pixel)
-
-    def cell_image(self, user: r.User, case_id: str, cell: int) -> results.CellImage:
-        """Where the picture of a cell lies (``store.images.path``), and its media type."""
-        with self.database.read() as db:
-            return cells.cell_image(db, user, case_id, cell)
-
-    def cell_digest(self, user: r.User, case_id: str, cell: int) -> str:
-        """The sha256 of the picture of a cell."""
-        return self.cell_image(user, case_id, cell).digest
-
-    def model_facts(self, user: r.User, case_id: str) -> results.ModelFacts | None:
-        """Name and whole sha256 of the model that classified a case; None before the analysis."""
-        with self.database.read() as db:
-            return cells.model_facts(db, user, case_id)
-
-    # Corrections
-
-    def correct(self, user: r.User, case_id: str, changes: r.Corrections) -> results.CorrectionOutcome:
-        """Give cells other classes: all of them or none."""
-        with self.database.write() as db:
-            return corrections.correct(db, user, case_id, changes)
-
-    def undo(self, user: r.User, case_id: str, version: int | None = None) -> results.CorrectionOutcome:
-        """Take back the user's last gesture in a case."""
-        with self.database.write() as db:
-            return corrections.undo(db, user, case_id, version)
-
-    def redo(self, user: r.User, case_id: str, version: int | None = None) -> results.CorrectionOutcome:
-        """Do again what the user undid last in a case."""
-        with self.database.write() as db:
-            return corrections.redo(db, user, case_id, version)
-
-    def comment(self, user: r.User, case_id: str, cell: int, said: r.CellComment) -> r.CellRow:
-        """Put a remark on a cell."""
-        with self.database.write() as db:
-            return corrections.comment(db, user, case_id, cell, said)
-
-    def undo_state(self, user: r.User, case_id: str) -> results.UndoState:
-        """What the user can take back, or do again, in a case."""
-        with self.database.read() as db:
-            return corrections.undo_state(db, user, case_id)
-
-    # Signing
-
-    def mark_reviewed(self, user: r.User, case_id: str, version: int) -> r.Case:
-        """A reader has seen all cells of a draft."""
-        with self.database.write() as db:
-            return signing.mark_reviewed(db, user, case_id, version)
-
-    def reopen(self, user: r.User, case_id: str, version: int) -> r.Case:
-        """Back from reviewed to draft."""
-        with self.database.write() as db:
-            return signing.reopen(db, user, case_id, version)
-
-    def sign(self, user: r.User, case_id: str, version: int, content: r.SignedContent) -> r.Case:
-        """Sign a reviewed case, or one that is being amended."""
-        with self.database.write() as db:
-            return signing.sign(db, user, case_id, version, content)
-
-    def second_sign(self, user: r.User, case_id: str, version: int) -> r.Case:
-        """A reviewer other than the first signs the same content."""
-        with self.database.write() as db:
-            return signing.second_sign(db, user, case_id, version)
-
-    def amend(self, user: r.User, case_id: str, amendment: r.Amendment) -> r.Case:
-        """Open a signed case again, with a reason."""
-        with self.database.write() as db:
-            return signing.amend(db, user, case_id, amendment)
-
-    def signed_content(self, user: r.User, case_id: str, revision: int | None = None) -> r.SignedContent:
-        """What was signed; ``revision`` None: last."""
-        with self.database.read() as db:
-            return signing.signed_content(db, user, case_id, revision)
-
-    def history(self, user: r.User, case_id: str) -> tuple[r.AuditEntry, ...]:
-        """What was done to a case, first things first."""
-        with self.database.read() as db:
-            return audit.history(db, user, case_id)
-
-    # Users and their sessions. Passwords are hashed outside the transactions: it takes long, by design.
-
-    def add_user(self, user: r.User | None, new: r.NewUser) -> r.User:
-        """Add a user; None: the command line, which makes the first administrator."""
-        password = self.passwords.hash(new.password)
-        with self.database.write() as db:
-            return users.add_user(db, user, new, password)
-
-    def change_user(self, user: r.User, user_id: str, change: r.UserChange) -> r.User:
-        """Give a user other values; users may change their own password."""
-        password = None if change.password is None else self.passwords.hash(change.password)
-        with self.database.write() as db:
-            return users.change_user(db, user, user_id, change, password)
-
-    def users(self, user: r.User) -> tuple[r.User, ...]:
-        """All users (administrators), or those who work here now."""
-        with self.database.read() as db:
-            return users.users(db, user)
-
-    def check_password(self, name: str, password: str) -> r.User | None:
-        """Who this is; None: no such active user, or another password. Takes the same time either way."""
-        with self.database.read() as db:
-            found = users.stored_password(db, name)
-        user, stored = found or (None, None)
-        right = self.passwords.check(stored, password)
-        if user and not right:
-            with self.database.write() as db:
-                audit.append(db, user, "session.refused")
-        if not (user and right and stored):
-            return None
-        if self.passwords.outdated(stored):
-            new = self.passwords.hash(password)
-            with self.database.write() as db:
-                users.set_hash(db, user, stored, new)
-        return user
-
-    def start_session(self, user: r.User) -> results.NewSession:
-        """Log a user in."""
-        with self.database.write() as db:
-            return sessions.start_session(db, user, self.settings.session)
-
-    def session(self, token: str) -> results.LiveSession | None:
-        """Who a token belongs to; None: it is over, or was never."""
-        with self.database.read() as db:
-            found = sessions.live_session(db, token, self.settings)
-        if found is None:
-            return None
-        session, stale = found
-        if stale:
-            with self.database.write() as db:
-                sessions.note_use(db, token)
-        return session
-
-    def end_session(self, token: str) -> None:
-        """Log out."""
-        with self.database.write() as db:
-            sessions.end_session(db, token)
-
-    def single_user(self) -> r.User:
-        """The one user of a station that nobody logs in to."""
-        with self.database.write() as db:
-            return users.single_user(db)
-
-    # Jobs
-
-    def start_job(self, user: r.User, case_id: str) -> r.Job:
-        """Have the images of a case classified; where that is under way already, its job."""
-        with self.database.write() as db:
-            return jobs.start_job(db, user, case_id)
-
-    def job(self, user: r.User, case_id: str) -> r.Job | None:
-        """The last job of a case."""
-        with self.database.read() as db:
-            return jobs.job(db, user, case_id)
-
-    def cancel_job(self, user: r.User, case_id: str) -> r.Job:
-        """End the job of a case; what it classified stays."""
-        with self.database.write() as db:
-            return jobs.cancel_job(db, user, case_id)
-
-    def claim_job(self, worker: str) -> r.Job | None:
-        """Take the oldest job that waits, or whose worker was lost."""
-        with self.database.write() as db:
-            return jobs.claim_job(db, worker)
-
-    def progress(self, job_id: str, done: int, total: int) -> bool:
-        """Note how far a job is, and that its worker lives; False: it was cancelled, stop."""
-        with self.database.write() as db:
-            return jobs.progress(db, job_id, done, total)
-
-    def finish_job(self, job_id: str, state: r.JobState, message: str = "") -> r.Job:
-        """End a running job; one that was cancelled stays so."""
-        with self.database.write() as db:
-            return jobs.finish_job(db, job_id, state, message)
-
-    # Classes, labels, log
-
-    def classes(self, user: r.User) -> tuple[r.ClassChoice, ...]:  # noqa: ARG002  every user may give them
-        """All classes that a reader may give, in display order."""
-        with self.database.read() as db:
-            return classes.classes(db)
-
-    def add_class(self, user: r.User, choice: r.ClassChoice) -> r.ClassChoice:
-        """Add a class of the laboratory's own."""
-        with self.database.write() as db:
-            return classes.add_class(db, user, choice)
-
-    def code_pairs(self, user: r.User, case_id: str | None = None) -> results.CodePairs:
-        """Reader's and model's codes of one case as it stands, or of all signed cases that the user may see."""
-        with self.database.read() as db:
-            return labels.code_pairs(db, user, case_id)
-
-    def signed_cells(self, user: r.User) -> tuple[results.SignedCell, ...]:
-        """All cells of signed cases with the class that counts, for training."""
-        with self.database.read() as db:
-            return labels.signed_cells(db, user)
-
-    def entries(self, user: r.User, page: int = 1) -> tuple[r.AuditEntry, ...]:
-        """A page of 100 entries of the log, latest first."""
-        with self.database.read() as db:
-            return audit.entries(db, user, page)
-
-    def verify_audit(self) -> r.AuditCheck:
-        """Go through the whole log, and through all that was signed."""
-        with self.database.read() as db:
-            return verification.verify(db)
 
 
 def make_folder(folder: Path) -> None:
-    """The folder of a station, for its own account alone.
+    """Create the folder of a station, for its own account only.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -19,7 +19,7 @@ def storable(text: str) -> str:
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
-    """A point in time, always with UTC: SQLite would forget the zone."""
+    """A point in time in UTC, which SQLite stores without a zone."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -52,7 +52,7 @@ def _one_of(words: type[StrEnum]) -> sa.Enum:
 
 
 class Base(DeclarativeBase):
-    """Of all tables."""
+    """Base of all tables."""
 
     # Constraints are named so that a migration can find them again.
     metadata = sa.MetaData(
@@ -77,7 +77,7 @@ def now() -> datetime:
 
 
 class User(Base):
-    """Who works here."""
+    """A user."""
 
     __tablename__ = "users"
 
@@ -133,8 +133,8 @@ class Case(Base):
     """Images that the model has not seen."""
     model: Mapped[str | None]
     model_sha256: Mapped[str | None]
-    appearance: Mapped[dict[str, Any] | None] = mapped_column("look", deferred=True)
-    """The sum of the looks of the cells that were classified here: an `slides.laboratory_check.AppearanceSum`."""
+    appearance: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """A `slides.laboratory_check.AppearanceSum` of the cells that the station classified."""
     slide_check: Mapped[dict[str, Any] | None]
     """A `records.SlideView`."""
     amendment_reason: Mapped[str | None] = mapped_column(Words)
@@ -155,7 +155,7 @@ class Share(Base):
 
 
 class Cell(Base):
-    """An image of a case: classified (``code``), failed (``reason``), or waiting for the model (neither)."""
+    """An image of a case: analysed by the model, failed (``reason``), or pending (neither)."""
 
     __tablename__ = "cells"
 
@@ -169,7 +169,9 @@ class Cell(Base):
     height: Mapped[int | None]
     reason: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(Words)
+    analysed: Mapped[bool] = mapped_column(default=False)
     code: Mapped[str | None] = mapped_column(sa.String(16))
+    """None though analysed: the image holds no single cell."""
     model_code: Mapped[str | None] = mapped_column(sa.String(16))
     confidence: Mapped[float | None]
     flags: Mapped[str] = mapped_column(default="")
@@ -186,7 +188,7 @@ class Cell(Base):
 
 
 class Gesture(Base):
-    """Cells that a reader gave other classes in one go; what undo takes back."""
+    """Cells that a reader corrected together; the unit of undo."""
 
     __tablename__ = "gestures"
     __table_args__ = (sa.Index(None, "case_id", "user_id", "state"),)
@@ -211,15 +213,15 @@ class GestureCell(Base):
     case_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     gesture: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cell: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    before: Mapped[str] = mapped_column(sa.String(16))
-    """Code."""
+    before: Mapped[str | None] = mapped_column(sa.String(16))
+    """Code; None: no class."""
     after: Mapped[str] = mapped_column(sa.String(16))
     gesture_before: Mapped[int | None]
     """The gesture that had given the code before; None: the model."""
 
 
 class Signed(Base):
-    """What was signed: the whole `SignedContent` of a revision, as JSON."""
+    """The `SignedContent` of a signed revision, as JSON."""
 
     __tablename__ = "signed_contents"
 
@@ -231,7 +233,7 @@ class Signed(Base):
 
 
 class Signature(Base):
-    """Who signed, and when."""
+    """A signature."""
 
     __tablename__ = "signatures"
     __table_args__ = (
@@ -280,7 +282,7 @@ class OwnClass(Base):
 
 
 class Entry(Base):
-    """One line of the log that only grows; see `store.audit`."""
+    """One entry of the append-only audit log; see `store.audit`."""
 
     __tablename__ = "audit"
 
@@ -295,7 +297,7 @@ class Entry(Base):
 
 
 class Head(Base):
-    """The one row that knows where the log ends."""
+    """The head of the log: one row with the number and hash of its last entry."""
 
     __tablename__ = "audit_head"
 

@@ -36,10 +36,10 @@ async function changeUser(user) {
   const values = await ask(dialog);
   if (values === null) return;
   await attempt(async () => {
-    const said = { full_name: values.get("full_name"), role: values.get("role") };
-    if (values.get("password")) said.password = values.get("password");
-    if (user) await patch(`/users/${user.id}`, { ...said, active: values.has("active") });
-    else await post("/users", { ...said, name: values.get("name") });
+    const change = { full_name: values.get("full_name"), role: values.get("role") };
+    if (values.get("password")) change.password = values.get("password");
+    if (user) await patch(`/users/${user.id}`, { ...change, active: values.has("active") });
+    else await post("/users", { ...change, name: values.get("name") });
     await users();
     say(t("said.saved"));
   });
@@ -62,8 +62,8 @@ find("add-class").addEventListener("click", async () => {
   const values = await ask(find("class-dialog"));
   if (values === null) return;
   await attempt(async () => {
-    const said = Object.fromEntries(["name", "french", "colour", "key", "place"].map((name) => [name, values.get(name)]));
-    await post("/classes", { ...said, code: values.get("code").toUpperCase(), key: said.key.toLowerCase(), own: true });
+    const choice = Object.fromEntries(["name", "french", "colour", "key", "place"].map((name) => [name, values.get(name)]));
+    await post("/classes", { ...choice, code: values.get("code").toUpperCase(), key: choice.key.toLowerCase(), own: true });
     find("class-rows").replaceChildren(...(await get("/classes")).map(classRow));
     say(t("said.saved"));
   });

@@ -1,12 +1,17 @@
-// The cells as pictures, grouped by class: least certain first.
+// The cells as images, grouped by class, least certain first; those that are not counted come last, by reason.
 
 import { address } from "./api.js";
-import { className, classes, colour } from "./classes.js";
+import { REASONS, UNIDENTIFIED, className, classes, colour } from "./classes.js";
 import { dot, element } from "./dom.js";
 import { Selection } from "./selection.js";
 import { chance, counted, t, word } from "./text.js";
 
 const SIDE = 160; // px of a thumbnail's file: sharp on dense screens at half that size
+const APART = "not-counted"; // holds the groups of the cells that are not counted
+const ORDER = [...classes.map((choice) => choice.code), APART, ...REASONS];
+
+/** The group of a cell: its class, or why it is not counted. */
+export const groupOf = (row) => row.not_counted ?? row.code;
 
 export class Board {
   #place;
@@ -36,9 +41,9 @@ export class Board {
     return [...this.#place.querySelectorAll(".tile")].map((tile) => Number(tile.dataset.cell));
   }
 
-  /** Ids of the cells of one class, as shown. */
-  of(code) {
-    const tiles = this.#groups.get(code)?.querySelectorAll(".tile") ?? [];
+  /** Ids of the cells of one group, as shown. */
+  of(name) {
+    const tiles = this.#groups.get(name)?.querySelectorAll(".tile") ?? [];
     return [...tiles].map((tile) => Number(tile.dataset.cell));
   }
 
@@ -75,7 +80,7 @@ export class Board {
       this.#fill(tile, row);
       this.#insert(tile, row);
     }
-    for (const [code, group] of this.#groups) this.#head(code, group);
+    for (const [name, group] of this.#groups) this.#head(name, group);
     this.mark();
     focused?.focus({ preventScroll: true }); // moving an element takes its focus away
   }
@@ -100,46 +105,58 @@ export class Board {
     tile.classList.toggle("changed", changed);
     tile.classList.toggle("remarked", row.comment !== "");
     tile.querySelector(".chance").textContent = chance(row.confidence);
-    tile.querySelector(".note").textContent = changed ? t("tile.model", { code: row.model_code }) : "";
+    tile.querySelector(".note").textContent = changed ? t("tile.model", { code: row.model_code ?? t("cell.no_class") }) : "";
     tile.setAttribute("aria-label", describe(row));
     tile.title = describe(row);
   }
 
   #insert(tile, row) {
-    const list = this.#group(row.code).querySelector("ul");
-    const after = (other) => other.confidence - row.confidence || other.id - row.id;
+    const list = this.#group(groupOf(row)).querySelector("ul");
+    const after = (other) => (other.confidence ?? 0) - (row.confidence ?? 0) || other.id - row.id;
     const next = [...list.children].find(
       (other) => other !== tile && after(this.#rows.get(Number(other.dataset.cell))) > 0,
     );
     if (tile.parentElement !== list || tile.nextElementSibling !== (next ?? null)) list.insertBefore(tile, next ?? null);
   }
 
-  #group(code) {
-    if (!this.#groups.has(code)) this.#groups.set(code, this.#makeGroup(code));
-    return this.#groups.get(code);
+  #group(name) {
+    if (!this.#groups.has(name)) this.#groups.set(name, this.#makeGroup(name));
+    return this.#groups.get(name);
   }
 
-  #makeGroup(code) {
+  #makeGroup(name) {
+    const reason = REASONS.includes(name);
+    const words = reason ? t(`not_counted.${name}`) : className(name);
+    const code = reason ? null : name; // of the class that cells dropped here get
     const group = element(
       "section",
-      { class: "group", role: "group", "data-code": code, "aria-labelledby": `group-${code}`, "--colour": colour(code) },
-      element("p", { class: "group-head", id: `group-${code}`, role: "presentation" },
-        dot(colour(code)), element("strong", {}, className(code)), element("span", { class: "figure" })),
+      { class: "group", role: "group", "data-group": name, "data-code": name === "unidentified" ? UNIDENTIFIED : code,
+        "aria-labelledby": `group-${name}`, "--colour": colour(code) },
+      element("p", { class: "group-head", id: `group-${name}`, role: "presentation" },
+        dot(colour(code)), element("strong", {}, words), element("span", { class: "figure" })),
       element("ul", { class: "tiles", role: "presentation" }),
     );
-    const codes = classes.map((choice) => choice.code);
-    const before = [...this.#place.children].find(
-      (other) => codes.indexOf(other.dataset.code) > codes.indexOf(code),
-    );
-    this.#place.insertBefore(group, before ?? null);
+    place(reason ? this.#apart() : this.#place, group);
     return group;
   }
 
-  #head(code, group) {
+  /** The place of the cells that are not counted, after all classes. */
+  #apart() {
+    const there = this.#place.querySelector(`[data-group="${APART}"]`);
+    if (there) return there;
+    const apart = element("div", { class: APART, role: "presentation", "data-group": APART },
+      element("p", { class: "apart-head", role: "presentation" }, t("not_counted.title")));
+    this.#place.append(apart);
+    return apart;
+  }
+
+  #head(name, group) {
     const cells = group.querySelector("ul").childElementCount;
     if (!cells) {
+      const apart = group.closest(`.${APART}`);
       group.remove();
-      this.#groups.delete(code);
+      this.#groups.delete(name);
+      if (apart && !apart.querySelector(".group")) apart.remove();
       return;
     }
     group.querySelector(".group-head .figure").textContent = counted("cells", cells);
@@ -194,17 +211,26 @@ export class Board {
     return row.reduce((best, one) => (far(one) < far(best) ? one : best)).other;
   }
 
+  /** Scroll to the group of a class. */
   reveal(code) {
-    this.#groups.get(code)?.scrollIntoView({ block: "start" });
+    this.#groups.get(code === UNIDENTIFIED ? "unidentified" : code)?.scrollIntoView({ block: "start" });
   }
 }
 
-/** A cell in words, for who does not see it. */
+/** Put a group among its siblings, in the order of groups. */
+function place(parent, group) {
+  const rank = (other) => ORDER.indexOf(other.dataset.group);
+  const before = [...parent.children].find((other) => other.dataset.group && rank(other) > rank(group));
+  parent.insertBefore(group, before ?? null);
+}
+
+/** A cell in words, for screen readers. */
 function describe(row) {
   const parts = [`${t("tile.number", { id: row.id })} ${className(row.code)}`];
   if (row.code !== row.model_code) {
     parts.push(t("tile.said", { class: className(row.model_code), chance: chance(row.confidence) }));
-  } else parts.push(chance(row.confidence));
+  } else if (row.confidence !== null) parts.push(chance(row.confidence));
+  if (row.not_counted) parts.push(t("not_counted.title"));
   parts.push(...row.flags.map((flag) => word("flag", flag)));
   if (row.changed_by) parts.push(t("tile.by", { name: row.changed_by }));
   if (row.comment) parts.push(t("tile.comment", { comment: row.comment }));

@@ -20,11 +20,11 @@ export function showHead(shown) {
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
   find("status").replaceChildren(status(shown.status));
-  find("unlike").hidden = !shown.slide_check?.strange;
-  find("unlike").textContent = shown.slide_check?.strange ? unlike(shown) : "";
+  find("unlike").hidden = !shown.slide_check?.unlike_training;
+  find("unlike").textContent = shown.slide_check?.unlike_training ? unlike(shown) : "";
 }
 
-/** That a slide looks unlike all that the model has learnt. */
+/** Warning that a slide is unlike the training data. */
 export const unlike = ({ slide_check: found }) =>
   t("case.unlike", { distance: decimal(found.distance), nearest: found.nearest });
 
@@ -37,17 +37,17 @@ export function numberOf(name, text) {
   throw new RangeError(t("case.number", { name: t(`case.${name}`), most: decimal(NUMBERS[name], 0) }));
 }
 
-/** What a form of a case says, as the API takes it. */
+/** The fields of a case from its form, as the API takes them. */
 export function entries(values) {
-  const said = {
+  const fields = {
     slide: values.get("slide"), patient: values.get("patient"), comment: values.get("comment"),
     specimen_date: values.get("specimen_date") || null, target: Number(values.get("target")),
   };
-  for (const name of Object.keys(NUMBERS)) said[name] = numberOf(name, values.get(name));
-  return said;
+  for (const name of Object.keys(NUMBERS)) fields[name] = numberOf(name, values.get(name));
+  return fields;
 }
 
-/** Fill a form of a case with what is known of it. */
+/** Fill the form of a case. */
 export function fill(form, shown) {
   for (const name of ["slide", "patient", "comment", "specimen_date", "target"]) form.elements[name].value = shown[name] ?? "";
   for (const name of Object.keys(NUMBERS)) form.elements[name].value = plain(shown[name]);

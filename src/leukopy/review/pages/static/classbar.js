@@ -26,9 +26,9 @@ export function fillBar(place, choose) {
   }
 }
 
-/** Show how many cells each class has. */
-export function countBar(place, codes) {
-  const counts = Map.groupBy(codes, (code) => code);
+/** Show how many cells each class has; duplicates are in none. */
+export function countBar(place, rows) {
+  const counts = Map.groupBy(rows.filter((row) => row.not_counted !== "duplicate"), (row) => row.code);
   for (const button of place.querySelectorAll(".class")) {
     const number = counts.get(button.dataset.code)?.length ?? 0;
     button.classList.toggle("none", number === 0);

@@ -59,10 +59,10 @@ export class Detail {
 
   #words(cell) {
     find("cell-class").replaceChildren(dot(colour(cell.code)), className(cell.code));
-    const said = cell.code === cell.model_code ? "detail.agrees" : "detail.said";
+    const key = cell.model_code === null ? "detail.no_class" : cell.code === cell.model_code ? "detail.agrees" : "detail.said";
     const who = cell.changed_by && cell.code !== cell.model_code ? t("detail.by", { name: cell.changed_by }) : "";
     find("cell-said").textContent =
-      [t(said, { class: className(cell.model_code), chance: chance(cell.confidence) }), who].filter(Boolean).join(" ");
+      [t(key, { class: className(cell.model_code), chance: chance(cell.confidence) }), who].filter(Boolean).join(" ");
     find("cell-flags").textContent = cell.flags.map((flag) => capital(word("flag", flag))).join(", ");
     find("cell-file").textContent = t("detail.file", { name: cell.name, width: cell.width, height: cell.height });
     find("why").textContent = language === "en" ? capital(cell.why) : "";

@@ -96,10 +96,10 @@ function axis(scale) {
 }
 
 function drawn(tag, attributes, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
 function bar(line, scale) {
@@ -118,15 +118,19 @@ function bar(line, scale) {
   return svg;
 }
 
-/** What is counted beside the 100 %, per 100 leukocytes, and what is only counted. */
+/** Cells beside the 100 %: per 100 leukocytes, only counted, and not counted. */
 export function beside(view) {
   const heads = [[t("differential.beside")], [t("differential.count"), "figure"],
     [t("differential.per_100"), "figure"], [t("differential.limits"), "figure"]];
-  const row = (line, per) =>
+  const row = (line, words) =>
     element("tr", { "data-line": line.code }, head(line), element("td", { class: "figure" }, whole(line.count)),
-      element("td", { class: per ? "figure main" : "figure quiet" }, per ? decimal(line.percent) : t("differential.only_counted")),
-      element("td", { class: "figure quiet" }, per ? range(line.low, line.high) : ""));
-  return table(heads, [...view.beside.map((line) => row(line, true)), ...view.outside.map((line) => row(line, false))],
+      element("td", { class: words ? "figure quiet" : "figure main" }, words ?? decimal(line.percent)),
+      element("td", { class: "figure quiet" }, words ? "" : range(line.low, line.high)));
+  const rows = [
+    ...view.beside.map((line) => row(line)), ...view.outside.map((line) => row(line, t("differential.only_counted"))),
+    ...view.not_counted.map((line) => row(line, t("differential.not_counted"))),
+  ];
+  return table(heads, rows,
     { class: "differential beside", "aria-label": t("differential.beside") });
 }
 

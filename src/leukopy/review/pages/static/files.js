@@ -25,11 +25,11 @@ export function dropped(take) {
   });
 }
 
-/** Send files to a case and start its analysis. `told` gets a sentence on how far it is. Answers what was refused. */
-export async function send(caseId, files, told) {
-  told(t("files.sending", { share: "0" }));
+/** Send files to a case and start its analysis. `progress` gets sentences. Returns the refused files. */
+export async function send(caseId, files, progress) {
+  progress(t("files.sending", { share: "0" }));
   const result = await upload(`/cases/${caseId}/images`, files, (share) =>
-    told(share < 1 ? t("files.sending", { share: Math.floor(100 * share) }) : t("files.checking")),
+    progress(share < 1 ? t("files.sending", { share: Math.floor(100 * share) }) : t("files.checking")),
   );
   if (result.added) await post(`/cases/${caseId}/analysis`);
   return result;

@@ -4,7 +4,7 @@ import { Problem, attempt, get, patch, post } from "./api.js";
 import { Board } from "./board.js";
 import { OPEN, edit, numberOf, showHead } from "./casehead.js";
 import { countBar, fillBar, fillKeys } from "./classbar.js";
-import { className } from "./classes.js";
+import { className, reclassified } from "./classes.js";
 import { Detail } from "./detail.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { complain, find, say } from "./dom.js";
@@ -43,7 +43,7 @@ function settle(result) {
   detail.refresh(result.cells);
   showHead(shown);
   showDifferential(result.differential);
-  countBar(bar, board.order().map((cell) => board.row(cell).code));
+  countBar(bar, board.order().map((cell) => board.row(cell)));
   const open = OPEN.includes(shown.status);
   find("undo").disabled = !(open && result.can_undo);
   find("redo").disabled = !(open && result.can_redo);
@@ -87,7 +87,7 @@ function watch() {
 
 board.onchoice = (chosen) => {
   find("chosen").textContent = chosen.size ? counted("gallery.chosen", chosen.size) : t("gallery.choose");
-  find("look").disabled = chosen.size !== 1;
+  find("enlarge").disabled = chosen.size !== 1;
   find("clear").disabled = chosen.size === 0;
   if (chosen.size === 1 && !find("panel-cell").hidden) showCell([...chosen][0]);
 };
@@ -117,7 +117,7 @@ function give(cells, code, byKey) {
   const moved = cells.filter((cell) => board.row(cell).code !== code);
   if (!moved.length) return say(t("said.already", { class: className(code) }));
   const next = byKey ? board.after(moved) : null;
-  board.update(moved.map((cell) => ({ ...board.row(cell), code })));
+  board.update(moved.map((cell) => reclassified(board.row(cell), code)));
   board.selection.only(next);
   board.mark();
   if (next !== null) board.focus(next);
@@ -230,7 +230,7 @@ detail.onconflict = () => attempt(load);
 
 find("undo").addEventListener("click", () => takeBack("undo"));
 find("redo").addEventListener("click", () => takeBack("redo"));
-find("look").addEventListener("click", () => open([...board.selection.chosen][0]));
+find("enlarge").addEventListener("click", () => open([...board.selection.chosen][0]));
 find("clear").addEventListener("click", () => {
   board.selection.none();
   board.mark();

@@ -1,5 +1,6 @@
 // Hands on the board: mouse, finger, keys, and dragging cells to a class.
 
+import { groupOf } from "./board.js";
 import { byKey } from "./classes.js";
 import { element } from "./dom.js";
 import { typing } from "./page.js";
@@ -59,7 +60,7 @@ function withControl(event, key, place, board, hands) {
   if (key === "z") event.shiftKey ? hands.redo() : hands.undo();
   else if (key === "y") hands.redo();
   else if (key === "a" && place.contains(event.target)) {
-    board.selection.all(board.of(board.row(board.selection.current).code));
+    board.selection.all(board.of(groupOf(board.row(board.selection.current))));
     board.mark();
   } else if (ARROWS.has(event.key) && place.contains(event.target)) walk(event, board, false);
   else if (event.key === " " && place.contains(event.target)) {

@@ -26,7 +26,8 @@ function details(detail) {
   return parts.filter(Boolean).join(" · ");
 }
 
-const move = (cell, before, after) => `${t("tile.number", { id: cell })} ${before} → ${after}`;
+const move = (cell, before, after) =>
+  `${t("tile.number", { id: cell })} ${before ?? t("cell.no_class")} → ${after ?? t("cell.no_class")}`;
 
 function shortened(value) {
   const text = Array.isArray(value) ? value.map((one) => word("field", one)).join(", ") : String(value);

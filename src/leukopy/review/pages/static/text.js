@@ -48,8 +48,9 @@ export const percent = (number, digits = 1) => (number === null ? "–" : `${dec
 export const range = (low, high, digits = 1) =>
   low === null || high === null ? "–" : `${decimal(low, digits)} – ${decimal(high, digits)}`;
 
-/** A probability in whole per cent, never the certainty of 0 or 100. */
+/** A probability in whole per cent, never the certainty of 0 or 100; empty where there is none. */
 export function chance(probability) {
+  if (probability === null) return "";
   const share = 100 * probability;
   return share > 99 ? `>${SPACE}99${SPACE}%` : share < 1 ? `<${SPACE}1${SPACE}%` : `${whole(share)}${SPACE}%`;
 }

@@ -50,7 +50,7 @@ function cells(one) {
   if (one.cells === 0 && one.failures === 0) return element("span", { class: "quiet" }, t("worklist.no_cells"));
   return element("span", {}, counted("cells", one.cells),
     one.failures ? element("small", { class: "unsure" }, ` · ${counted("worklist.unreadable", one.failures)}`) : null,
-    one.slide_check?.strange ? element("small", { class: "sure", title: unlike(one) },
+    one.slide_check?.unlike_training ? element("small", { class: "sure", title: unlike(one) },
       ` · ${t("worklist.unlike", { distance: decimal(one.slide_check.distance) })}`) : null);
 }
 
@@ -103,10 +103,10 @@ async function newCase(dropping = []) {
     return;
   }
   await attempt(async () => {
-    const made = await post("/cases", draft);
-    filling = made.id;
+    const opened = await post("/cases", draft);
+    filling = opened.id;
     await load();
-    await fillCase(made.id, values.get("folder")?.trim() ?? "");
+    await fillCase(opened.id, values.get("folder")?.trim() ?? "");
     filling = null;
     await load();
   });
@@ -118,8 +118,8 @@ async function fillCase(caseId, folder) {
     return;
   }
   if (!files.length) return;
-  const told = (words) => find(`progress-${caseId}`)?.replaceChildren(element("span", { class: "quiet" }, words));
-  const result = await send(caseId, files, told);
+  const progress = (words) => find(`progress-${caseId}`)?.replaceChildren(element("span", { class: "quiet" }, words));
+  const result = await send(caseId, files, progress);
   report(result);
   if (result.added) watch(caseId);
 }

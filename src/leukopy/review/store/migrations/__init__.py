@@ -1,1 +1,1 @@
-"""How the tables came to be what they are; run by `Store.open`."""
+"""Migrations of the tables, run by `Store.open`."""

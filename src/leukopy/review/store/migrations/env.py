@@ -1,4 +1,4 @@
-"""Run by alembic, on the connection that `store.database` hands it."""
+"""Run by alembic on the connection of `store.database`."""
 
 from alembic import context
 

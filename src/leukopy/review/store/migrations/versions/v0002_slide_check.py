@@ -1,4 +1,4 @@
-"""How far a slide looks from what the model has learnt; of cases of before nothing is known."""
+"""Slide check: distance of a slide from the training data; unknown for older cases."""
 
 import sqlalchemy as sa
 from alembic import op
