@@ -14,7 +14,7 @@ from leukopy.core.settings import read_mapping
 from leukopy.workflows.analyze import AnalyzeSettings
 
 _SHOWN = 40
-"""Slides that are listed, at most: the page lists all."""
+"""Maximum number of slides listed in the terminal; the page lists all."""
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,7 @@ def analyze(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """From a folder of cell images to a differential count and a report.
+    """Turn a folder of cell images into a differential count and a report.
 
     Images that cannot be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
     Examples:
@@ -72,7 +72,7 @@ def analyze(
 
 
 def _say_slides(result: SlidesResult) -> None:
-    """What became of the slides, those that stand out first."""
+    """Table of the slides, conspicuous ones first."""
     from rich.console import Console
     from rich.table import Table
 
@@ -80,7 +80,7 @@ def _say_slides(result: SlidesResult) -> None:
 
     slides = result.slides
     first = slides.filter(slides["attention"] > 0).sort("attention", descending=True).head(_SHOWN)
-    table = Table("slide", "leukocytes", "what to look at", title=f"{len(slides):,} slides", caption=RESEARCH_USE_ONLY)
+    table = Table("slide", "leukocytes", "warnings", title=f"{len(slides):,} slides", caption=RESEARCH_USE_ONLY)
     for row in first.iter_rows(named=True):
         table.add_row(row["slide"], f"{row['leukocytes'] or 0:,}", (row["notes"] or "").replace(" | ", "\n"))
     Console().print(table)

@@ -39,14 +39,14 @@ def say(message: str) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn what leukopy raises on purpose, and Ctrl-C, into one line and an exit code."""
+    """Turn leukopy's own errors, and Ctrl-C, into one line and an exit code."""
     try:
         yield
     except LeukopyError as error:
         say(f"leukopy: {error}")
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt as interrupt:
-        say(f"leukopy: interrupted; {str(interrupt) or 'what was finished is kept.'}")
+        say(f"leukopy: interrupted; {str(interrupt) or 'finished results are saved.'}")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # `leukopy predict … | head`
         sys.stderr.close()

@@ -25,7 +25,7 @@ def doctor(
     given: Given[DoctorSettings],
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check what this machine has for leukopy, how fast it is, and what to do about what is missing.
+    """Check this machine for leukopy: hardware, extras, models, speed; name a remedy for each missing part.
 
     The exit code is 1 where a bundled model cannot run, else 0. Examples:
 

@@ -46,7 +46,7 @@ def evaluate(
     say(f"Page: {result.out / 'report.html'}. Figures to keep: {result.out / 'summary.md'}")
     if result.doubtful:
         labels = "1 label deserves" if result.doubtful == 1 else f"{result.doubtful:,} labels deserve"
-        say(f"{labels} a second look: {result.out / 'label_errors.csv'}")
+        say(f"{labels} to review: {result.out / 'label_errors.csv'}")
     if result.failures:
         images = "1 image" if result.failures == 1 else f"{result.failures:,} images"
         say(f"{images} could not be read: {result.out / 'failures.csv'}")

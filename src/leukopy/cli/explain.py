@@ -25,7 +25,7 @@ def explain(
     given: Given[ExplainSettings],
     overwrite: Overwrite = False,
 ) -> None:
-    """Show where a model looks in each cell, how far that can be believed, and the training cells most like it.
+    """Show heat maps of the evidence in each cell, their faithfulness, and the most similar training cells.
 
     Bundles are explained without torch (cam, score-cam). Examples:
 

@@ -25,11 +25,11 @@ _MODEL = {
 _STUDY = {
     "datasets": Entry(f"{_CLI}.study.datasets:datasets", "List the data sets that leukopy reads, or show a card."),
     "scan": Entry(f"{_CLI}.study.datasets:scan", "List the images of a data set as a manifest; audit and split them."),
-    "draw": Entry(f"{_CLI}.study.draw:draw", "Draw a slide whose every cell is known."),
+    "draw": Entry(f"{_CLI}.study.draw:draw", "Draw a slide of cells with known classes."),
     "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
     "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
     "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),
-    "leave-out": Entry(f"{_CLI}.study.leave_out:leave_out", "Train without one class, and look for its cells."),
+    "leave-out": Entry(f"{_CLI}.study.leave_out:leave_out", "Train without one class; test whether its cells are found."),
     "ablate": Entry(f"{_CLI}.study.ablate:ablate", "Try training settings on the folds of a cohort of patients."),
 }
 
@@ -48,10 +48,10 @@ _BEGIN, _SLIDES, _MODELS = "Begin", "Slides and patients", "Models and studies"
 
 MENU = {
     "demo": Entry(f"{_CLI}.demo:demo", "Draw a slide, classify it, and compare the counts with the truth.", _BEGIN),
-    "doctor": Entry(f"{_CLI}.doctor:doctor", "Check what this machine can do, and what it lacks.", _BEGIN),
+    "doctor": Entry(f"{_CLI}.doctor:doctor", "Check this machine: speed, extras, missing parts.", _BEGIN),
     "analyze": Entry(f"{_CLI}.analyze:analyze", "Cell images to differential count and report.", _SLIDES),
     "predict": Entry(f"{_CLI}.predict:predict", "Classify cell images, one row each.", _SLIDES),
-    "explain": Entry(f"{_CLI}.explain:explain", "Show where the model looks in each cell.", _SLIDES),
+    "explain": Entry(f"{_CLI}.explain:explain", "Show heat maps of the evidence in each cell.", _SLIDES),
     "review": Entry(f"{_CLI}.review:app", "Check, correct and sign differentials in the browser.", _SLIDES),
     "patients": Entry(
         _PATIENTS, "Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", _SLIDES

@@ -36,16 +36,16 @@ _Config = Annotated[
 
 @dataclass(frozen=True)
 class Spelling:
-    """How a field is written on the command line, where its name and type do not say so."""
+    """Spelling of a field on the command line, where its name and type do not determine it."""
 
     names: tuple[str, ...] = ()
     """Option names, as ``("--method",)``; nothing: the field's name."""
     positional: bool = False
     metavar: str | None = None
     type: Any = None
-    """Type of the typed text; None: that of the field."""
+    """Type of the typed text; None: the field's type."""
     read: Callable[[Any], Any] | None = None
-    """From the typed text to the value of the field."""
+    """Conversion of the typed text to the field's value."""
 
 
 def argument(metavar: str) -> Spelling:
@@ -55,11 +55,11 @@ def argument(metavar: str) -> Spelling:
 
 @dataclass(frozen=True)
 class Given(Generic[S]):
-    """The options that a command was given, and the file that they override."""
+    """The options given to a command, and the settings file that they override."""
 
     settings: type[S]
     values: dict[str, Any]
-    """Dotted field name -> value, of the options that were given and of no others."""
+    """Dotted field name -> value, for the given options only."""
     config: Path | None
     required: dict[str, str]
     """Dotted name of a field without a default -> how it is given."""
@@ -169,12 +169,12 @@ class _Option:
 
     @property
     def changeable(self) -> bool:
-        """Whether it is a mapping, whose values are changed one by one."""
+        """True for a mapping, whose values are changed one by one."""
         return self.type is dict or get_origin(self.type) is dict
 
     @property
     def spelled(self) -> str:
-        """As people are told of it."""
+        """Name of the option in messages."""
         return self.spelling.metavar or "" if self.spelling.positional else self.names[0].partition("/")[0]
 
     @property
@@ -237,7 +237,7 @@ def _parameter(option: _Option) -> inspect.Parameter:
     more: dict[str, Any] = {"help": text, "show_default": show, "metavar": option.spelling.metavar}
     of = option.type
     if of is Path:
-        more["readable"] = False  # what cannot be read is told in one line, as any other input
+        more["readable"] = False  # unreadable files are reported in one line, as any other input
     elif of is date:
         of, more["formats"], more["metavar"] = datetime, ["%Y-%m-%d"], "YYYY-MM-DD"
     elif _choices(of):

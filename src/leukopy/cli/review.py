@@ -25,7 +25,7 @@ app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 
 @contextmanager
 def _station() -> Iterator[None]:
-    """What is imported inside needs the ``app`` extra."""
+    """Context for imports that need the ``app`` extra."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -57,7 +57,7 @@ def collect(listed: pl.DataFrame, level: str, progress: Progress) -> Collection:
     Args:
         listed: a table of ``MANIFEST_SCHEMA``.
         level: ``fine`` (classes as labelled) or ``coarse`` (the coarse classes).
-        progress: told of the images that are measured.
+        progress: reports the images that are measured.
 
     Raises:
         OutputError: the cache cannot be written.

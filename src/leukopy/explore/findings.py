@@ -52,7 +52,7 @@ def explore_collection(
         bundle: whose embeddings are projected.
         points: most cells in the projections.
         seed: of the sample and the projections.
-        progress: told of what is done.
+        progress: reports what is done.
 
     Raises:
         BundleError: the network has no embedding.

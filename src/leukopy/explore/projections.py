@@ -76,7 +76,7 @@ def project(name: str, vectors: Points, classes: Names, seed: int, progress: Pro
         vectors: float32 (N, D).
         classes: (N,) of the cells, ``NO_LABEL`` where there is none; LDA needs three of them.
         seed: of all that is random.
-        progress: told of the methods that are finished.
+        progress: reports the methods that are finished.
 
     Raises:
         OutputError: the cache, which keeps t-SNE and UMAP, cannot be written.

@@ -1,1 +1,1 @@
-"""What people and other programs read: differential count, report page, evaluation files."""
+"""Outputs for people and programs: differential count, report page, evaluation files."""

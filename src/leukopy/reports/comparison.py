@@ -30,11 +30,11 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One model; None where there is no such figure."""
+    """One model; None for a figure that was not measured."""
 
     name: str
     failure: str = ""
-    """Why there are no figures: one line; empty where there are."""
+    """Reason for missing figures, one line; empty where there are figures."""
     coarse_accuracy: float | None = None
     coarse_macro_f1: float | None = None
     coarse_ece: float | None = None
@@ -42,20 +42,20 @@ class ComparisonRow:
     fine_macro_f1: float | None = None
     fine_ece: float | None = None
     parameters: int | None = None
-    """Of the network, or of the network that the features come from."""
+    """Number of parameters of the network (for shallow models: of the feature extractor)."""
     flops: int | None = None
-    """Of one image in that network; a multiplication and its addition are two."""
+    """Operations per image in that network; a multiplication and its addition count as two."""
     images_per_second: float | None = None
-    """From files to probabilities, on this machine."""
+    """Throughput from files to probabilities, on this machine."""
     minutes: float | None = None
-    """Of training."""
+    """Duration of the training."""
     coarse_f1: Mapping[str, float | None] = field(default_factory=dict)
     """Coarse code -> F1."""
     fine_f1: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def cells(row: ComparisonRow) -> list[str]:
-    """What the table shows of a row, in the order of ``COLUMNS``."""
+    """Table cells of a row, in the order of ``COLUMNS``."""
     return [_shown(name, getattr(row, name)) for name in COLUMNS]
 
 

@@ -43,7 +43,7 @@ def write_confusion_csv(path: Path, confusion: NDArray[np.integer], classes: Seq
 
 
 def write_confusion_png(path: Path, confusion: NDArray[np.integer], classes: Sequence[CellClass], title: str) -> None:
-    """Draw the row-normalised matrix: each row says, in %, what became of the images of one class.
+    """Draw the row-normalised matrix: each row gives the predicted classes of one true class, in %.
 
     Args:
         path: the PNG file.
@@ -58,7 +58,7 @@ def write_confusion_png(path: Path, confusion: NDArray[np.integer], classes: Seq
     side = 2.6 + 0.52 * len(classes)
     figure = Figure(figsize=(side, side), layout="constrained", dpi=150)
     axes = figure.add_subplot()
-    # A square-root scale: errors of a few per cent are what one looks for.
+    # A square-root scale makes errors of a few per cent visible.
     axes.imshow(np.nan_to_num(shares), cmap="Purples", norm=PowerNorm(0.5, vmin=0, vmax=100))
     codes = [cell.code for cell in classes]
     axes.set_xticks(range(len(codes)), codes)

@@ -1,4 +1,4 @@
-"""Learning curves: what each epoch of a training brought."""
+"""Learning curves: the figures of each epoch of a training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leukopy.core.files import atomic_path, read_json
 from leukopy.core.runs import RUN_FILE
 
 CURVES_FOLDER = "curves"
-"""Where a run keeps them: ``curves/version_N/metrics.csv``, a version for each start."""
+"""Path of the curves in a run: ``curves/version_N/metrics.csv``, a version for each start."""
 
 _TRAIN, _VALIDATION = "#8a8a8a", ("#5a3d8a", "#d9663c", "#3f8fc4", "#b59a3c")
 _LOSS = {"train/loss": "training", "val/loss": "validation"}
@@ -84,7 +84,7 @@ def _kept_epoch(run: Path, curves: pl.DataFrame) -> int | None:
 
 
 def write_curves(run: Path, path: Path | None = None) -> Path | None:
-    """Draw loss, and accuracy and F1, by epoch, with the epoch whose weights were kept.
+    """Draw loss, and accuracy and F1, by epoch, with the epoch whose weights were exported.
 
     Args:
         run: the folder that ``leukopy train`` wrote; where its weights are averaged over trainings, all are drawn.

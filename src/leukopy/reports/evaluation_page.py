@@ -32,7 +32,7 @@ DOUBTS_PER_EXAMPLE = 4
 
 @dataclass(frozen=True)
 class EvaluationContent:
-    """All that the page shows."""
+    """Content of the page."""
 
     evaluation: Evaluation
     rows: pl.DataFrame
@@ -40,9 +40,9 @@ class EvaluationContent:
     labels: pl.DataFrame
     """Rows of ``LABEL_SCHEMA``, of all levels."""
     labels_note: str | None
-    """Why no label could be judged, where none could."""
+    """Reason why no label could be judged; empty where labels were judged."""
     relation: str
-    """How the images stand to those the model was trained on: a whole sentence."""
+    """Relation of the images to the training images, one sentence."""
     in_sample: bool
     """The model was trained on some of these images."""
     examples: int
@@ -86,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A row-normalised matrix, without the rows that hold no image."""
+    """A row-normalised matrix, without empty rows."""
 
     codes: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -94,7 +94,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture and what is said of it."""
+    """One picture and its caption."""
 
     cell_id: str
     picture: str | None
@@ -211,12 +211,12 @@ def matrix(counts: NDArray[np.integer], codes: Sequence[str]) -> Matrix:
 
 
 def readers_matrix(pair: Agreement) -> Matrix:
-    """What the second reader calls the images of each class of the first."""
+    """Second reader's classes of the images of each class of the first."""
     return matrix(pair.table, [row.code for row in pair.classes])
 
 
 def _cell(images: int, share: float) -> Cell:
-    """A square-root scale: errors of a few per cent are what one looks for. No shade lies where no ink can be read."""
+    """Square-root colour scale, so that errors of a few per cent are visible; text stays legible on every shade."""
     deep = share > 0.5
     shade = 80 + 40 * (share - 0.5) if deep else 50 * (2 * share) ** 0.5
     return Cell(images, percent(100 * share) if images else "", round(shade), deep)

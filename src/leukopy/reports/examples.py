@@ -1,4 +1,4 @@
-"""Which cells of an evaluation are shown, and which of their labels deserve a second look."""
+"""Examples of an evaluation: the cells that the page shows, and the doubtful labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABEL_SCHEMA: dict[str, pl.DataType] = {
     "quality": pl.Float64(),  # of the label, 0 to 1; null where `cleanlab` is missing
     "contradicted_by": pl.String(),  # "model", "copy" or "model;copy"
     "copies": pl.String(),  # cell ids of identical files, joined by ";"
-    "copies_given": pl.String(),  # what their labels say, in the same order
+    "copies_given": pl.String(),  # their labels, in the same order
 }
 """The columns of ``label_errors.csv``."""
 
@@ -76,7 +76,7 @@ def doubtful_labels(rows: pl.DataFrame, levels: Sequence[Sequence[CellClass]]) -
             try:
                 judged = _judged(level, classes)
             except MissingExtraError as error:
-                note = f"Labels were not held against the model: {error}."
+                note = f"Labels were not checked against the model: {error}."
         tables.append(_table(judged, classes))
     return pl.concat(tables), note
 

@@ -1,4 +1,4 @@
-"""The files that people read of an explanation: ``summary.md``, and ``report.html`` with a gallery."""
+"""The report of an explanation: ``summary.md``, and ``report.html`` with a gallery."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class ShownCell:
 
     cell_id: str
     name: str
-    """Of the class explained."""
+    """Probability of the explained class."""
     probability: float
     why: str | None
-    """What is seen in the cell, in words."""
+    """Attributes of the cell in words."""
     predicted: str | None
-    """Name of the class given, where another one is explained."""
+    """Name of the predicted class, where another class is explained."""
     flags: tuple[str, ...]
     picture: str
     """Base64 of a JPEG."""
@@ -79,14 +79,14 @@ class ShownCell:
 
 @dataclass(frozen=True)
 class ExplanationContent:
-    """All that the page shows."""
+    """Content of the page."""
 
     title: str
     cells: Sequence[ShownCell]
     cells_total: int
     figures: Sequence[Figures]
     notes: Sequence[str]
-    """What could not be done, and why."""
+    """Analyses that were not possible, with the reason."""
     failures: pl.DataFrame
     """Rows of ``FAILURE_SCHEMA``."""
     card: Card
@@ -94,7 +94,7 @@ class ExplanationContent:
 
     @property
     def failures_total(self) -> int:
-        """How many images were not read."""
+        """Number of unreadable images."""
         return self.failures.height
 
 
@@ -111,9 +111,9 @@ def show(estimate: Estimate | None) -> str:
 
 
 def share_in_words(row: Mapping[str, Any]) -> str:
-    """Where the heat of one map lies, from a row of `EXPLANATION_SCHEMA`."""
+    """Location of one map's heat in words, from a row of `EXPLANATION_SCHEMA`."""
     if row["cell_area"] is None:
-        return "No cell was found in this picture, so that nothing is said of where the heat lies."
+        return "No cell was found in this picture, so the location of the heat is unknown."
     if row["inside_cell"] is None:
         return "No place speaks for this class."
     cell = f"{percent(row['inside_cell'])} in the cell ({percent(row['cell_area'])} of the picture)"
@@ -124,7 +124,7 @@ def share_in_words(row: Mapping[str, Any]) -> str:
 
 
 def lines_of(row: Mapping[str, Any]) -> list[str]:
-    """What is written below an overlay, from a row of `EXPLANATION_SCHEMA`."""
+    """Caption lines of an overlay, from a row of `EXPLANATION_SCHEMA`."""
     said = f"{find(row['target']).name} {chance(row['probability'])}"
     seen = [f"Seen: {row['why']}."] if row["why"] else []
     return [said, *seen, f"{title_of(row['method'])}: {row['cell_id']}", share_in_words(row)]

@@ -1,4 +1,4 @@
-"""Which cells a report shows, and their thumbnails."""
+"""Choice of the cells that a report shows, and their thumbnails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THUMBNAIL = 192
 
 
 def totals(cells: pl.LazyFrame) -> dict[str, int]:
-    """Cells per class that they are counted in, fine or unidentified, in display order."""
+    """Number of cells in each counted class, fine or unidentified, in display order."""
     counts = cells.group_by(counted_code()).len().collect(engine="streaming")
     found: Mapping[str, int] = dict(counts.iter_rows())
     return {code: found[code] for code in DISPLAY_ORDER if code in found}

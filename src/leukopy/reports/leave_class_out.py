@@ -1,4 +1,4 @@
-"""How strange a model finds the cells of a class that it never saw: a table, and a picture."""
+"""Detection of a class left out of the training by its out-of-distribution score: a table, and a picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LeftOut:
     others: Mapping[str, Estimate]
     """AUROC of simpler scores of the same network, by name."""
     accuracy: float
-    """Of the known cells, at the coarse classes."""
+    """Accuracy on the known cells, at the coarse classes."""
     taken_for: Mapping[str, int]
     """Cells of the class by the coarse class that they are given, the most frequent first."""
 
@@ -62,7 +62,7 @@ def write_open_set(out: Path, title: str, rows: Sequence[LeftOut], facts: Mappin
 def summary(title: str, rows: Sequence[LeftOut]) -> str:
     """The table as Markdown, with its means."""
     names = list(rows[0].others) if rows else []
-    head = ["left out", "cells", "AUROC", *(f"AUROC, {name}" for name in names), "found", "false", "mostly taken for"]
+    head = ["left out", "cells", "AUROC", *(f"AUROC, {name}" for name in names), "found", "false", "mostly predicted as"]
     lines = [f"# {title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
         figures = [shown(row.score.auroc), *(f"{row.others[name].value:.3f}" for name in names)]
@@ -79,9 +79,9 @@ def summary(title: str, rows: Sequence[LeftOut]) -> str:
         lines.append(f"| **mean of {len(rows)}** | | {' | '.join((*aurocs, *shares))} | |")
     lines += [
         "",
-        "Each row is a model that was trained without the class, on cells of the split that it never saw. AUROC: the "
-        "chance that a cell of the class is stranger than one of a known class. Found: share of its cells that come "
-        "out as unidentified; false: share of the known cells that do. 95 % intervals.",
+        "Each row is a model trained without the class, evaluated on cells of a split not used in training. AUROC: the "
+        "chance that a cell of the class has a higher out-of-distribution score than a cell of a known class. Found: "
+        "share of its cells flagged unidentified; false: share of the known cells flagged. 95 % intervals.",
         "",
         f"- {RESEARCH_USE_ONLY}",
         "",

@@ -1,4 +1,4 @@
-"""A model's card as a page of Markdown: what it is, what it was trained on, how well it does and where it fails.
+"""A model's card as a page of Markdown: architecture, training data, performance, limits.
 
 Everything on it stands in the bundle's ``card.json``, so that the page cannot say more than the model carries.
 """
@@ -21,22 +21,22 @@ def _lines(card: Card) -> Iterator[str]:
     yield f"# {card.title}"
     yield f"\n{card.description}\n\n**{card.intended_use}**"
     if card.limits:
-        yield "\n## Where it fails, and what it is not for\n"
+        yield "\n## Limits and unintended use\n"
         yield from (f"- {limit}" for limit in card.limits)
     if card.metrics:
-        yield "\n## How well it does\n"
+        yield "\n## Performance\n"
         yield from _measured(card.metrics)
     if card.attributes:
-        yield "\n## What it says of a cell in words\n"
+        yield "\n## Attributes in words\n"
         yield f"{card.attributes.method}\n"
         yield from _measured(card.attributes.metrics)
     if card.open_set:
-        yield "\n## Cells that it takes for none that it knows\n"
+        yield "\n## Out-of-distribution cells\n"
         kept = f"{card.open_set.keep_rate:.0%} of these stay below it: {card.open_set.fitted_on}."
         yield f"{card.open_set.method} {kept}\n"
         yield from _measured(card.open_set.metrics)
     if card.slide_check:
-        yield "\n## Slides that look unlike its laboratories\n"
+        yield "\n## Out-of-distribution slides\n"
         yield f"{card.slide_check.method} Known: {', '.join(one.name for one in card.slide_check.laboratories)}.\n"
         yield from _measured(card.slide_check.metrics)
     yield "\n## Data and licences\n"
@@ -86,7 +86,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
 
 def _warmth(card: Card) -> list[tuple[str, str]]:
     factor = card.calibration.foreign_temperature_factor
-    return [] if factor is None else [("temperature of cells unlike those", f"up to {factor:g} times as high")]
+    return [] if factor is None else [("temperature of foreign cells", f"up to {factor:g} times as high")]
 
 
 def _class_means(card: Card) -> list[tuple[str, str]]:
@@ -94,10 +94,10 @@ def _class_means(card: Card) -> list[tuple[str, str]]:
     if how is None:
         return []
     found = (
-        f"found again from its own cells, held to the means of {how.fitted_on}; their weight against the "
+        f"re-estimated from the slide, regularised towards the means of {how.fitted_on}; their weight against the "
         f"logits is {how.weight:g}, and the temperature then up to {how.foreign_temperature_factor:g} times as high"
     )
-    return [("classes of a slide of such cells", found)]
+    return [("class means of a foreign slide", found)]
 
 
 def _sets(card: Card) -> list[tuple[str, str]]:

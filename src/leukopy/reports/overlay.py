@@ -16,7 +16,7 @@ from scipy import ndimage
 from leukopy.imaging.segmentation import Masks
 
 VIEW = 288
-"""Side of each of the two pictures, pixels: the network's own are too small to look at."""
+"""Side of each of the two pictures, pixels: the network's own pictures are too small to inspect."""
 
 _GAP = 12
 _LINE = 20
@@ -28,7 +28,7 @@ _COLOURS = (255 * colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).astype(np
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A cell large enough to be looked at."""
+    """A cell enlarged for inspection."""
 
     picture: NDArray[np.uint8]
     """(V, V, 3): the part that the network sees."""

@@ -23,7 +23,7 @@ FAILURES_SHOWN = 200
 
 @dataclass(frozen=True)
 class ReportContent:
-    """All that a report shows."""
+    """Content of a report."""
 
     title: str
     """Name of the slide."""
@@ -39,7 +39,7 @@ class ReportContent:
     failures_total: int
     card: Card
     provenance: Mapping[str, Any]
-    """What made the result, as `core.provenance.provenance` gives it; mappings may be nested."""
+    """Provenance of the result, from `core.provenance.provenance`; mappings may be nested."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Tile:
     picture: str | None
     """Base64 of the JPEG; None where the picture can no longer be read."""
     first: CellClass
-    """Its most probable class, whether it is counted there or not."""
+    """Its most probable class, counted or not."""
     probability: float
     second: CellClass
     second_probability: float
@@ -58,7 +58,7 @@ class Tile:
     why: str | None
     """The cell in words, where the model judges attributes."""
     reason: str | None
-    """Why it is unidentified; None where it is not."""
+    """Reason why it is unidentified; None for an identified cell."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reliability diagrams: what the model claimed against what came true."""
+"""Reliability diagrams: confidence against accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a template and what it shows to one HTML file that stands alone.
+"""Rendering of a template to one self-contained HTML file.
 
 Every page holds its own styles and pictures, runs no script, and its content security policy forbids any request.
 """

@@ -1,4 +1,4 @@
-"""The page of many slides: a line per slide, sortable, those that stand out first."""
+"""The page of many slides: one sortable line per slide, conspicuous slides first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_slides_page(
         path: the file.
         table: rows of ``SLIDE_SCHEMA``.
         title: of the run.
-        notes: what a reader must know of the inputs.
+        notes: warnings about the inputs.
         run: the content of ``run.json``.
 
     Raises:

@@ -18,7 +18,7 @@ from leukopy.evaluation.transfer import Transfer
 from leukopy.reports.evaluation import averages
 
 LEVELS = {"held": "of the classes that the laboratory holds", "all": "of all coarse classes"}
-"""What the model may answer: the key in the tables -> words."""
+"""Classes that the model may answer: the key in the tables -> words."""
 
 _FIGURES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1", "ece": "ECE"}
 
@@ -29,7 +29,7 @@ class TransferRow:
 
     arm: str
     title: str
-    """Of the arm, for people."""
+    """Title of the arm, for people."""
     seed: int
     laboratory: str
     split: str
@@ -107,7 +107,7 @@ def write_transfer(folder: Path, title: str, rows: Sequence[TransferRow], record
 
 
 def matrix(rows: Sequence[TransferRow], figure: str, answers: str) -> list[list[str]]:
-    """A header, then a row for each arm: one figure in each laboratory, and its mean over those never seen.
+    """A header, then a row for each arm: one figure per laboratory, and its mean over the unseen ones.
 
     Args:
         rows: every model in every laboratory.

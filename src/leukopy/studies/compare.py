@@ -78,7 +78,7 @@ def compare(
         out: has, or receives, a folder for each model, as `leukopy train` writes it; receives ``compare.md``,
             ``compare.csv`` and ``compare.json``, written anew after each model.
         overwrite: train anew where a model was trained with other settings.
-        progress: told of decoding, features and classification.
+        progress: reports decoding, features and classification.
         show_progress: draw the epochs' bar.
 
     Raises:

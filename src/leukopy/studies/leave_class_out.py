@@ -91,7 +91,7 @@ def leave_out(
         out: receives ``<class>/model/`` (training run) and ``<class>/open/`` (fitted score) for each class,
             and ``open_set.csv``, ``open_set.json``, ``summary.md`` and ``open_set.png``.
         only: classes to do now; none: all.
-        progress: told of the decoding and embedding.
+        progress: reports the decoding and embedding.
         show_progress: draw the epochs' bar.
 
     Raises:

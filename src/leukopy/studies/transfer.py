@@ -122,7 +122,7 @@ def transfer(
         out: receives ``<arm>/seed<n>/`` (training run and one evaluation for each laboratory), ``transfer.csv``,
             ``recalls.csv``, ``transfer.json``, ``summary.md`` and ``transfer.png``.
         only: names of the arms to do now, or ``base``; none: all. Processes that share a base start once it is trained.
-        progress: told of the training and testing.
+        progress: reports the training and testing.
         show_progress: draw the epochs' bar.
 
     Raises:

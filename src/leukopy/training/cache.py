@@ -39,7 +39,7 @@ def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Pr
         cells: with a ``path``; with a ``crop`` of their own, where it is not null, they are cropped so.
         spec: what the network takes.
         folder: of the cache.
-        progress: told of the decoding.
+        progress: reports the decoding.
     """
     paths, specs = cells["path"].to_list(), [spec] * len(cells)
     if "crop" in cells.columns:

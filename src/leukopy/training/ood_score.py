@@ -202,7 +202,7 @@ def run_network(
         bundle: an opened bundle.
         cells: rows of ``MANIFEST_SCHEMA`` with a ``source``.
         cache: a folder.
-        progress: told of the decoding and the computing.
+        progress: reports the decoding and the computing.
         names: the outputs wanted, as `Bundle.model_path` lists them.
     """
     side = bundle.card.preprocess.size

@@ -43,7 +43,7 @@ _FEWEST = 10
 
 
 class AdaptSettings(Settings):
-    """All that decides what `adapt` writes."""
+    """Settings of `adapt`."""
 
     labels: Path
     """A manifest (.csv, .parquet) of labelled cells, as the review station exports it: columns path and label (or
@@ -104,8 +104,8 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     Args:
         settings: what to do.
         out: receives ``bundle/``, ``adapt.json``, ``failures.csv`` and ``run.json``.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the cells looked at.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the cells processed.
 
     Raises:
         ManifestError: no table, or too few labelled cells.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AnalyzeSettings(Settings):
-    """All that decides what `analyze` writes."""
+    """Settings of `analyze`."""
 
     input: Path
     """A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."""
@@ -62,10 +62,10 @@ def analyze(
     Args:
         settings: what to do.
         out: the folder of the results.
-        resume: continue the interrupted run that ``out`` holds.
+        resume: resume the interrupted run in ``out``.
         retry_failed: analyse again the slides of the run in ``out`` that failed or have unreadable images.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the cells classified, or of the slides analysed.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the cells classified, or of the slides analysed.
 
     Raises:
         InputError: nothing to read at ``settings.input``, or a manifest that is wrong.

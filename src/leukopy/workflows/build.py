@@ -103,7 +103,7 @@ def build(
         settings: the steps.
         out: receives a folder for each training, ``attributes``, ``ood``, ``slide_check``, and the complete ``bundle``.
         overwrite: begin anew.
-        progress: told of what each step does.
+        progress: reports what each step does.
         show_progress: draw the bar of the epochs.
         told: of each step, when it is finished.
 

@@ -142,7 +142,7 @@ def doctor(
     Args:
         settings: of the speed test.
         others: further bundled models than those of cells, by name.
-        progress: told of the cells drawn and of the seconds measured.
+        progress: reports the cells drawn and of the seconds measured.
 
     Raises:
         BundleError: ``settings.model`` is absent, broken or foreign.

@@ -36,7 +36,7 @@ Pixels = Annotated[int, Field(ge=100, le=10_000)]
 
 
 class DrawSettings(Settings):
-    """All that decides what `draw` writes."""
+    """Settings of `draw`."""
 
     cells: int = Field(default=200, ge=0, le=1_000_000)
     """Cells to draw, shared out as in an adult's blood."""
@@ -85,8 +85,8 @@ def draw(
         settings: what to draw.
         out: the slide's folder.
         resume: go on with the slide that ``out`` holds; pictures that are there are not written again.
-        overwrite: replace the slide that ``out`` holds.
-        progress: told of the cells and fields drawn.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the cells and fields drawn.
 
     Raises:
         SettingsError: ``mix`` names no fine class or weighs nothing, or the fields have no room for their cells.

@@ -102,7 +102,7 @@ def evaluate(
             of its training.
         overwrite: replace an evaluation that ``out`` holds.
         into_card: write the averages into the card of the model's bundle too.
-        progress: told how many images are classified.
+        progress: reports the images classified.
 
     Raises:
         InputError: no images in the split, no labels, fewer than two classes, or no image that can be read.

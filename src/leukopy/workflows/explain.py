@@ -37,7 +37,7 @@ HEAT_FILE = "heat.npz"
 
 
 class ExplainSettings(Settings):
-    """All that decides what `explain` writes."""
+    """Settings of `explain`."""
 
     inputs: tuple[Path, ...] = Field(min_length=1)
     """Cell images, folders of them, lists (.txt) or manifests (.csv, .parquet)."""
@@ -115,8 +115,8 @@ def explain(
         out: receives ``overlays/<cell>_<method>.png``, ``heat.npz`` (float16 arrays of the network's size by the same
             names), ``explanations.parquet`` and ``.csv``, ``neighbours.csv``, ``summary.md``, ``report.html``,
             ``failures.csv`` and ``run.json``.
-        overwrite: replace the explanation that ``out`` holds.
-        progress: told of the cells explained.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the cells explained.
 
     Raises:
         InputError: nothing to read, or a training run's checkpoint is damaged.

@@ -76,7 +76,7 @@ def explore(
             by class and source; ``outliers.csv``, ``projections.parquet``, ``scores.csv``, ``failures.csv``,
             ``run.json``.
         overwrite: replace what a finished exploration left in ``out``.
-        progress: told of the images and projections that are done.
+        progress: reports the images and projections that are done.
 
     Raises:
         MissingExtraError: the extra ``study`` is not installed.

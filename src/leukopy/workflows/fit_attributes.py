@@ -29,7 +29,7 @@ REPORT_FILE = "attributes.json"
 
 
 class AttributeSettings(Settings):
-    """All that decides what `fit_attributes` writes."""
+    """Settings of `fit_attributes`."""
 
     model: str = "default"
     """A bundled model, or a bundle folder."""
@@ -59,8 +59,8 @@ def fit_attributes(
     Args:
         settings: what to do.
         out: receives ``bundle/``, ``attributes.json`` (all figures), ``failures.csv`` and ``run.json``.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the cells looked at.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the cells processed.
 
     Raises:
         MissingExtraError: torch is not installed.

@@ -33,7 +33,7 @@ REPORT_FILE = "open_set.json"
 
 
 class OpenSetSettings(Settings):
-    """All that decides what `fit_open_set` writes."""
+    """Settings of `fit_open_set`."""
 
     model: str = "default"
     """A bundled model, or a bundle folder."""
@@ -64,8 +64,8 @@ def fit_open_set(
     Args:
         settings: what to do.
         out: receives ``bundle/``, ``open_set.json`` (all figures), ``failures.csv`` and ``run.json``.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the cells looked at.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the cells processed.
 
     Raises:
         MissingExtraError: torch is not installed.

@@ -30,7 +30,7 @@ REPORT_FILE = "slide_check.json"
 
 
 class FitSlideCheckSettings(Settings):
-    """All that decides what `fit_slide_check` writes."""
+    """Settings of `fit_slide_check`."""
 
     model: str = "default"
     """A bundled model, or a bundle folder."""
@@ -58,8 +58,8 @@ def fit_slide_check(
     Args:
         settings: what to do.
         out: receives ``bundle/``, ``slide_check.json`` (all figures), ``failures.csv`` and ``run.json``.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the images decoded.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the images decoded.
 
     Raises:
         MissingExtraError: torch is not installed.

@@ -50,7 +50,7 @@ def index_neighbours(settings: IndexSettings, *, progress: Progress = silent) ->
 
     Args:
         settings: which model, which images.
-        progress: told of the images embedded.
+        progress: reports the images embedded.
 
     Raises:
         InputError: no such image, or none can be read.

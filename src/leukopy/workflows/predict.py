@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class PredictSettings(Settings):
-    """All that decides what `predict` gives."""
+    """Settings of `predict`."""
 
     input: Path
     """A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."""
@@ -73,7 +73,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     Args:
         settings: what to classify.
         out: a ``.csv`` or ``.parquet`` file, which is whole or absent; or a stream that gets CSV as it is made.
-        progress: told of the cells classified.
+        progress: reports the cells classified.
 
     Raises:
         InputError: nothing to read at ``settings.input``, or a manifest that is wrong.

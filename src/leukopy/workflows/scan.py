@@ -66,7 +66,7 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
         out: receives ``manifest.parquet``, ``failures.csv``, ``run.json``, and of an audit ``audit.json`` and
             ``duplicates.csv``.
         overwrite: replace what an earlier scan left in ``out``.
-        progress: told of the images that were looked at.
+        progress: reports the images probed.
 
     Raises:
         InputError: no such folder, no image in it, or none that can be read.

@@ -48,8 +48,8 @@ def train_shallow(
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
         out: receives ``run.json``, ``trials.csv``, ``failures.csv``, and for each split a folder with
             ``predictions.parquet`` and the files of an evaluation.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the features.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the features.
 
     Raises:
         OutputError: ``out`` holds something else.

@@ -76,10 +76,10 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
         classifier: the model.
         out: the folder of the results.
         processes: slides analysed at the same time; by default one per core.
-        resume: continue the interrupted run that ``out`` holds.
+        resume: resume the interrupted run in ``out``.
         retry_failed: analyse again the slides that failed or have unreadable images.
-        overwrite: replace the run that ``out`` holds.
-        progress: told of the slides analysed.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the slides analysed.
 
     Raises:
         InputError: a worker process was killed.

@@ -80,9 +80,9 @@ def train(
     Args:
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
         out: receives ``run.json``, ``curves/``, ``curves.png``, ``checkpoints/``, ``failures.csv`` and ``bundle/``.
-        resume: go on with the run that ``out`` holds.
+        resume: resume the interrupted run in ``out``.
         overwrite: replace it.
-        progress: told of the decoding.
+        progress: reports the decoding.
         show_progress: draw the epochs' bar.
 
     Raises:

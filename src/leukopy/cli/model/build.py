@@ -24,7 +24,7 @@ def build(
 ) -> None:
     """Make a complete model: train it and its bases, fit its further outputs, index it.
 
-    The fits are attributes, out-of-distribution score and slide check. Finished steps are kept: the same command
+    The fits are attributes, out-of-distribution score and slide check. Finished steps are skipped: the same command
     resumes an interrupted build. Example:
 
         leukopy model build configs/build_default.yaml --out runs/build

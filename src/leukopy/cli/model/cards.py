@@ -36,7 +36,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="The whole card as JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="The card as a page.")] = False,
 ) -> None:
-    """Show a model's card: what it is, what it was trained on, how well it does, what it must not be used for.
+    """Show a model's card: architecture, training data, performance, limits.
 
     Examples:
 
@@ -76,7 +76,7 @@ def _print(card: Card) -> None:
     console.print(trained)
     figures = (*card.metrics, *(card.attributes.metrics if card.attributes else ()))
     if figures:
-        metrics = Table("figure", "value", "measured on", title="How well it does")
+        metrics = Table("figure", "value", "measured on", title="Performance")
         for metric in figures:
             metrics.add_row(escape(metric.name), _value(metric), escape(metric.data))
         console.print(metrics)

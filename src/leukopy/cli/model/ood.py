@@ -34,7 +34,7 @@ def fit_ood(
     with progress_bar() as progress:
         result = fit_open_set(given.build(), out, overwrite=overwrite, progress=progress)
     for source, share in result.false.items():
-        say(f"Known test cells of {source} taken for unidentified: {show(share, 3)}")
+        say(f"Known test cells of {source} flagged unidentified: {show(share, 3)}")
     say(f"Bundle: {result.bundle}")
     if result.failures:
         say(f"{result.failures:,} images could not be read: {out / 'failures.csv'}")

@@ -33,7 +33,7 @@ def fit_slide_check(
     with progress_bar() as progress:
         result = fit_slide_check(given.build(), out, overwrite=overwrite, progress=progress)
     for name, found in result.left_out.items():
-        say(f"Distance of {name}, were its look not known: {found.distance:.2f}, nearest {found.nearest}")
+        say(f"Distance of {name} if left out: {found.distance:.2f}, nearest {found.nearest}")
     say(f"Bundle: {result.bundle}")
     if result.failures:
         say(f"{result.failures:,} images could not be read: {out / 'failures.csv'}")

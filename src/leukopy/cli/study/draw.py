@@ -19,7 +19,7 @@ def draw(
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw a slide whose every cell is known, to try and test leukopy without images.
+    """Draw a slide of cells with known classes, to test leukopy without images.
 
     The cells lie in OUT/cells, their classes, boxes and areas in OUT/truth.csv. Examples:
 

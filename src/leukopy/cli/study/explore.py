@@ -25,7 +25,7 @@ def explore(
 ) -> None:
     """Show light, colour, stain, shape, outliers and projections of cells on one offline page, before any model.
 
-    Sources are compared where several inputs are given. Measures are kept: after Ctrl-C the same command resumes, and
+    Sources are compared where several inputs are given. Measures are cached: after Ctrl-C the same command resumes, and
     a second run takes seconds. Images that cannot be read are listed in `failures.csv` and make the exit code
     3. The page holds small pictures of cells: share it as you would share the images. Examples:
 

@@ -20,9 +20,9 @@ def leave_out(
         list[str] | None, typer.Option("--class", metavar="CODE", help="Only this class; may be repeated.")
     ] = None,
 ) -> None:
-    """Train without one class, each in turn, and measure how well its cells are found out-of-distribution.
+    """Train without one class, each in turn, and measure how well its cells are detected as out-of-distribution.
 
-    Finished trainings are kept: the same command resumes an interrupted run. Examples:
+    Finished trainings are skipped: the same command resumes an interrupted run. Examples:
 
         leukopy study leave-out configs/open_set.yaml --out runs/open_set
 

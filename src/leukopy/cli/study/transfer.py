@@ -20,7 +20,7 @@ def transfer(
 ) -> None:
     """Train in some laboratories, test in the others: one model for each arm and seed, and a matrix of figures.
 
-    Finished trainings are kept: the same command resumes an interrupted run. Examples:
+    Finished trainings are skipped: the same command resumes an interrupted run. Examples:
 
         leukopy study transfer configs/transfer.yaml --out runs/transfer --arm pbc
 
