@@ -1,4 +1,4 @@
-"""Where a network looks, how far that can be believed, and which training cells are like the one explained.
+"""Explanation of a cell's class: heat maps, their faithfulness, and the most similar training cells.
 
 Importing this needs no torch; the methods that do import it when they are opened.
 """

@@ -1,4 +1,4 @@
-"""What each method is: papers and names, for whoever shows a map and computes none."""
+"""Cards of the explanation methods: papers and names, without the code that computes a map."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MethodCard:
-    """A method that says where a network looks."""
+    """A method that maps a network's evidence."""
 
     title: str
     paper: str
     licence: str
-    """Of the code that computes it."""
+    """Licence of the code that computes it."""
     fits: str
-    """Which networks it explains."""
+    """Networks that it explains."""
 
 
 CARDS: dict[str, MethodCard] = {

@@ -17,7 +17,7 @@ _AT_ONCE = 8
 
 
 class _Logits(nn.Module):
-    """What the library expects: planes (N, 3, S, S) in, logits (N, F) out."""
+    """Network in the library's form: planes (N, 3, S, S) in, logits (N, F) out."""
 
     def __init__(self, net: CellNet) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From evidence on a coarse grid to a heat map the size of the picture."""
+"""Heat maps: evidence on a coarse grid, enlarged to the size of the picture."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image
 Pictures = NDArray[np.uint8]
 """Shape (N, S, S, 3), RGB, prepared as the network takes them."""
 Heat = NDArray[np.float32]
-"""In [0, 1]; of one picture (S, S), of several (N, S, S). All zero where nothing speaks for the class."""
+"""In [0, 1]; of one picture (S, S), of several (N, S, S). All zero without evidence for the class."""
 
 Explainer = Callable[[Pictures, NDArray[np.intp]], Heat]
 """Pictures (N, S, S, 3) and the index into ``taxonomy.FINE`` to explain in each, (N,) -> heat maps (N, S, S)."""
 
 
 def noise(side: int) -> Pictures:
-    """Two pictures (2, side, side, 3), always the same, on which networks are told apart by what they answer."""
+    """Two constant pictures (2, side, side, 3); a network is identified by its outputs for them."""
     return np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
 
 
@@ -28,7 +28,7 @@ def to_heat(evidence: NDArray[np.floating], side: int) -> Heat:
     The same steps as in pytorch-grad-cam, so that maps of all methods can be compared.
 
     Args:
-        evidence: (N, h, w); what is negative speaks against the class and is cut off.
+        evidence: (N, h, w); negative values are evidence against the class and are clipped.
         side: of the picture, pixels.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The registry of methods that say where a network looks, behind one interface, `Explainer`.
+"""The registry of explanation methods, behind one interface, `Explainer`.
 
 Nothing here imports torch before a method that needs it is opened.
 """
@@ -88,7 +88,7 @@ def randomised(subject: Subject, method: str, seed: int = 0) -> Explainer | None
 
 
 def torch_installed() -> bool:
-    """Whether torch can be imported."""
+    """True where torch can be imported."""
     try:
         import torch  # noqa: F401, PLC0415
     except ImportError:

@@ -28,7 +28,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class NeighbourIndex:
-    """Prototypes of the training cells, as one network sees them."""
+    """Prototypes of the training cells in one network's embedding."""
 
     embeddings: NDArray[np.float16]
     """(P, D), each of length 1."""
@@ -39,10 +39,10 @@ class NeighbourIndex:
     source: str
     """Name of the data set."""
     root: str
-    """Where it lies below ``LEUKOPY_DATA``; empty where that is unknown."""
+    """Path of the data set below ``LEUKOPY_DATA``; empty if unknown."""
     probe: NDArray[np.float32]
-    """(2, D), what the network makes of `heat.noise`. It tells networks apart where the digest of the file would tell
-    too much: an output that is added to a network leaves its embeddings, and so the index, as they are."""
+    """(2, D), embeddings of `heat.noise`. They identify the network better than the digest of its file: an added output
+    changes the digest, but not the embeddings, and so not the index."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def nearest(index: NeighbourIndex, embeddings: NDArray[np.float32], count: int) 
 
 
 def picture_path(index: NeighbourIndex, neighbour: Neighbour, data: Path) -> Path | None:
-    """Where a neighbour's picture lies below the folder of the data, if it is at hand."""
+    """Path of a neighbour's picture below the data folder, if it exists."""
     path = data / index.root / neighbour.cell_id.removeprefix(f"{index.source}/")
     return path if index.root and path.is_file() else None
 

@@ -1,9 +1,9 @@
 """Score-CAM (Wang et al., "Score-CAM: score-weighted visual explanations for convolutional neural networks",
 CVPR workshops 2020).
 
-Each channel of the last feature map, enlarged, is laid over the picture as a mask; what the network then still scores
-for the class is the channel's weight. No gradient is needed, so that a bundle can be explained without torch. The
-steps, and so the maps, are those of pytorch-grad-cam.
+Each channel of the last feature map, enlarged, is laid over the picture as a mask; the network's score for the class under the mask is
+the channel's weight. The method needs no gradient, so bundles are explained without torch. Steps and maps equal those
+of pytorch-grad-cam.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def score_cam(bundle: Bundle) -> Explainer:
 
 
 def _evidence(bundle: Bundle, picture: NDArray[np.uint8], channels: NDArray[np.float32], index: int) -> Heat:
-    """Channels (C, h, w) averaged with the weight of what each leaves of the class; (h, w)."""
+    """Channels (C, h, w) averaged, each weighted with the class score under its mask; (h, w)."""
     channels = channels[np.abs(channels).max(axis=(1, 2)) > 0]
     scores = [
         activations(bundle, masked, ["logits"])["logits"][:, index]
@@ -53,7 +53,7 @@ def _evidence(bundle: Bundle, picture: NDArray[np.uint8], channels: NDArray[np.f
 
 
 def _masked(picture: NDArray[np.uint8], channels: NDArray[np.float32], mean: NDArray[np.float32]) -> Iterator[Pictures]:
-    """The picture under the mask of each channel, (M, S, S, 3) at a time; what is masked is the network's zero."""
+    """The picture under the mask of each channel, (M, S, S, 3) at a time; masked pixels are the network's zero."""
     across, down = (_enlarging(length, len(picture)) for length in (channels.shape[2], channels.shape[1]))
     for start in range(0, len(channels), _AT_ONCE):
         masks = down @ channels[start : start + _AT_ONCE] @ across.T

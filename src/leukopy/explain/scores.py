@@ -1,4 +1,4 @@
-"""What is measured of each heat map, the rows it is kept in, and the averages over images."""
+"""Scores of each heat map, their table, and their averages over images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from leukopy.inference import activations
 from leukopy.network.probabilities import calibrated
 
 BASELINES: tuple[str, ...] = ("centre", "random")
-"""What any heat map has to beat: the middle of the picture, where the cell of a crop is, and chance."""
+"""Baselines of every heat map: the middle of the picture, where the cell of a crop is, and chance."""
 
 EXPLANATION_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
@@ -36,7 +36,7 @@ EXPLANATION_SCHEMA: dict[str, pl.DataType] = {
     "confidence": pl.Float32(),  # calibrated probability of coarse
     "fine_confidence": pl.Float32(),
     "flags": pl.String(),
-    "why": pl.String(),  # what is seen in the cell, in words; null where the bundle judges no attributes
+    "why": pl.String(),  # attributes of the cell in words; null without attribute heads
     "target": pl.String(),  # the fine class that is explained
     "probability": pl.Float32(),  # its calibrated probability
     "method": pl.String(),  # a method, or a baseline
@@ -110,7 +110,7 @@ def measure(bundle: Bundle, case: Case, heat: Heat, steps: int) -> dict[str, flo
         found["deletion"] = area_under(deletion(case.picture, heat, probability, grey, steps))
         found["insertion"] = area_under(insertion(case.picture, heat, probability, steps))
     for name, mask in (("cell", case.cell), ("nucleus", case.nucleus)):
-        if case.cell.any():  # a platelet has a cell and no nucleus: then none of the heat is in one
+        if case.cell.any():  # a platelet has no nucleus: the share of the heat in it is 0
             share = heat_share(heat, mask)
             found[f"inside_{name}"] = None if np.isnan(share) else share
             found[f"{name}_area"] = float(mask.mean())
@@ -154,7 +154,7 @@ def _values(rows: pl.DataFrame, column: str) -> NDArray[np.float64]:
 
 
 def in_words(found: Figures) -> Sequence[str]:
-    """What the averages of one method say, a sentence each; nothing of a baseline, which is there to compare with."""
+    """Averages of one method in words, a sentence each; empty for a baseline."""
     if found.method in BASELINES:
         return []
     sentences = []
@@ -172,7 +172,7 @@ def in_words(found: Figures) -> Sequence[str]:
     if found.sanity is not None and found.sanity.value is not None:
         sentences.append(
             f"Rank correlation with the maps of a network with random weights: {found.sanity.value:.2f} "
-            f"({found.sanity.low:.2f} to {found.sanity.high:.2f}); near 0, the maps show what was learned."
+            f"({found.sanity.low:.2f} to {found.sanity.high:.2f}); near 0, the maps depend on the training."
         )
     return sentences
 

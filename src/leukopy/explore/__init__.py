@@ -1,1 +1,1 @@
-"""Look at a collection of cells before any model: its measures, outliers, mean cells, projections, on one page."""
+"""Exploration of a collection of cells before any model: measures, outliers, mean cells, projections, on one page."""

@@ -1,4 +1,4 @@
-"""What the page shows of the findings: plots, and pictures on shelves."""
+"""Content of the page from the findings: plots, and pictures on shelves."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ STAND_OUT = 14
 def page_content(
     findings: Findings, *, title: str, per_group: int, seed: int, provenance: Mapping[str, Any]
 ) -> PageContent:
-    """All that the page shows.
+    """Content of the page.
 
     Args:
         findings: of a collection.
         title: of the page.
         per_group: cells of each class and source drawn at random.
         seed: of that draw.
-        provenance: what made the findings; mappings may be nested.
+        provenance: of the findings; mappings may be nested.
     """
     collection = findings.collection
     counts = count_classes(collection.cells)
@@ -71,7 +71,7 @@ def page_content(
 def _figures(findings: Findings, counts: pl.DataFrame) -> list[Figure]:
     collection, spread = findings.collection, findings.spread
     colours = figures.source_colours(collection.sources)
-    light = "Luminance is the mean light of the whole picture, brightness how bright that looks to the eye (CIE L*)."
+    light = "Luminance is the mean light of the whole picture, brightness its perceptual counterpart (CIE L*)."
     stains = (
         "How much of each stain a picture holds on average, in optical density (0: none): the nuclear stain (azure, "
         "methylene blue), eosin (red cells and eosinophil granules), and what neither explains."

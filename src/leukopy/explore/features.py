@@ -1,4 +1,4 @@
-"""One cell of an exploration: what is measured on it, and a small picture of it."""
+"""One cell of an exploration: its measures, and a small picture."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from leukopy.taxonomy import find
 
 Trace = dict[str, Any]
 
-# Okabe & Ito, "Color Universal Design" (2008): told apart by most colour-blind readers, on light and dark paper.
+# Okabe & Ito, "Color Universal Design" (2008): distinct for most colour-blind readers, on light and dark paper.
 _SOURCE_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _RGB = {"red": "#c8443c", "green": "#3c9a4a", "blue": "#3f6fd1"}
@@ -94,7 +94,7 @@ def boxes_figure(
     """Box plots by class and source, one feature shown at a time.
 
     Args:
-        figure: its id, title and what is to be read in it.
+        figure: its id, title and explanation.
         spread: the rows of `summaries.spreads`.
         features: those to choose from.
         colours: of the sources.

@@ -1,4 +1,4 @@
-"""What an exploration finds in a collection: spreads, outliers, mean cells, projections, and what it leaves out."""
+"""Findings of an exploration: spreads, outliers, mean cells, projections, and omissions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIXELS_SIDE = 32
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """All that the page and the tables are made of."""
+    """Content of the page and the tables."""
 
     collection: Collection
     spread: pl.DataFrame
@@ -39,20 +39,20 @@ class Findings:
     """Point i of every plane is cell ``sample[i]``."""
     scores: list[Score]
     notes: list[str]
-    """What was left out or thinned, one sentence each."""
+    """Notes on omitted or thinned data, one sentence each."""
 
 
 def explore_collection(
     collection: Collection, bundle: Bundle, *, points: int, seed: int, progress: Progress
 ) -> Findings:
-    """Find what there is to be seen in measured cells.
+    """Compute the findings of measured cells.
 
     Args:
         collection: at least one cell.
         bundle: whose embeddings are projected.
         points: most cells in the projections.
         seed: of the sample and the projections.
-        progress: reports what is done.
+        progress: reports the steps done.
 
     Raises:
         BundleError: the network has no embedding.
@@ -120,7 +120,7 @@ def _notes(collection: Collection, spread: pl.DataFrame, sampled: int) -> list[s
     if len(labels) == 1:
         notes.append(f"All labelled cells are of one class ({next(iter(labels))}): classes cannot be compared.")
     if len(sources) == 1:
-        notes.append("There is one source: nothing can be said about how laboratories differ.")
+        notes.append("There is one source: laboratories cannot be compared.")
     if sampled < len(cells):
         notes.append(
             f"The projections and their scores are those of {sampled:,} of {len(cells):,} cells: every class of every "

@@ -1,4 +1,4 @@
-"""From what the user names - data sets, manifests, folders - to one manifest."""
+"""One manifest from the user's inputs: data sets, manifests, folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure many cells: each picture once, in as many processes as there are cores, and what is done is kept."""
+"""Measures of many cells: each picture once, one process per core, cached and resumable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PACKED = np.dtype([("size", "<i4", 2), ("values", "<f4", len(FEATURES))])
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """What became of N images, in their order."""
+    """Results of N images, in their order."""
 
     values: NDArray[np.float32]
     """Shape (N, features), in the order of ``FEATURES``; not-a-number in rows that failed."""
@@ -55,10 +55,10 @@ class Measurements:
 
 
 def measure_all(paths: Sequence[str], progress: Progress) -> Measurements:
-    """Measure the images of ``paths``, but those whose bytes were measured before.
+    """Measure the images of ``paths``; reuse cached measures of identical bytes.
 
-    Memory holds some numbers per image; the small pictures stay in the cache's file. Interrupted and called again, it
-    goes on where it stopped.
+    Memory holds some numbers per image; the small pictures stay in the cache's file. A second call resumes an
+    interrupted one.
 
     Raises:
         OutputError: the cache cannot be written.
@@ -89,7 +89,7 @@ def measure_all(paths: Sequence[str], progress: Progress) -> Measurements:
 
 
 def embed_all(bundle: Bundle, paths: Sequence[str], digests: Sequence[str], progress: Progress) -> NDArray[np.float32]:
-    """Embeddings of readable images by a bundle's network, kept by digest; shape (N, D).
+    """Embeddings of readable images by a bundle's network, cached by digest; shape (N, D).
 
     Raises:
         BundleError: the network has no embedding.
@@ -115,7 +115,7 @@ def embed_all(bundle: Bundle, paths: Sequence[str], digests: Sequence[str], prog
 
 
 def _onwards(progress: Progress, before: int, whole: int) -> Progress:
-    """Progress of a part, told as that of the whole."""
+    """Progress of a part, reported as progress of the whole."""
 
     def report(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 (of the part)
         progress("embedding", before + done, whole)

@@ -47,7 +47,7 @@ class Tile:
     picture: bytes
     """JPEG."""
     words: str = ""
-    """What is said below it."""
+    """Caption lines below it."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Shelf:
 
 @dataclass(frozen=True)
 class PageContent:
-    """All that the page shows."""
+    """Content of the page."""
 
     title: str
     facts: Mapping[str, str]
     """The figures at the top."""
     notes: Sequence[str]
-    """What was left out, thinned or not understood, one sentence each."""
+    """Notes on omitted, thinned or unreadable data, one sentence each."""
     sources: Mapping[str, str]
     """Colour of each source."""
     figures: Mapping[str, Figure]

@@ -1,4 +1,4 @@
-"""Cells as points in the plane: PCA, LDA, t-SNE and UMAP, and how far classes and sources lie apart there."""
+"""Cells as points in the plane: PCA, LDA, t-SNE and UMAP, and the separation of classes and sources."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Names = NDArray[np.str_]
 COMPONENTS = 50
 """Principal components that t-SNE, UMAP, LDA and the scores start from."""
 NEIGHBOURS = 15
-"""Of UMAP (its default), and of the mixing score."""
+"""Number of neighbours of UMAP (its default), and of the mixing score."""
 METHODS = ("PCA", "LDA", "t-SNE", "UMAP")
 _FEWEST = 3 * NEIGHBOURS
 """Cells below which t-SNE and UMAP would show their own settings rather than the data."""
@@ -106,7 +106,7 @@ def project(name: str, vectors: Points, classes: Names, seed: int, progress: Pro
 
 
 def _kept(method: str, compute: Callable[[Points, int], Points], components: Points, seed: int, made_of: str) -> Points:
-    """A plane that takes minutes to compute, from the cache where all that decides it is the same."""
+    """A plane that takes minutes to compute, from the cache if settings, versions and cells are the same."""
     versions = [version(package) for package in ("scikit-learn", "umap-learn")]
     key = f"{method} {seed} {COMPONENTS} {NEIGHBOURS} {versions} {made_of}"
     with closing(Store(cache_folder() / "explore" / "planes.sqlite")) as store:
@@ -124,7 +124,7 @@ def _lda(components: Points, classes: Names, labelled: NDArray[np.bool_]) -> Poi
     """Fitted on the labelled cells; the others are placed by it."""
     scaled = components / components.std(axis=0)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Variables are collinear", UserWarning)  # few cells: said on the page
+        warnings.filterwarnings("ignore", "Variables are collinear", UserWarning)  # few cells: noted on the page
         found = LinearDiscriminantAnalysis(n_components=2).fit(scaled[labelled], classes[labelled]).transform(scaled)
     return _plane(found.astype(np.float32))
 
@@ -158,7 +158,7 @@ def _umap(components: Points, seed: int) -> Points:
 
 @dataclass(frozen=True)
 class Score:
-    """How far groups of cells lie apart in one space."""
+    """Separation of groups of cells in one space."""
 
     space: str
     method: str
@@ -195,7 +195,7 @@ def silhouette(points: Points, groups: Names) -> float | None:
 
 
 def mixing(points: Points, classes: Names, sources: Names) -> float | None:
-    """Do cells of one class lie beside those of other sources?
+    """Mixing of sources: the share of neighbours from other sources among the cells of one class.
 
     Of each cell, the share of its nearest neighbours of the same class that come from another source, summed over all
     cells and divided by what chance would give: the comparison of local with global composition of kBET (Büttner et

@@ -1,4 +1,4 @@
-"""What was computed from a file's bytes, kept under their digest, so that no image is measured twice."""
+"""Cache of results by the digest of a file's bytes, so that no image is measured twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ASKED = 500  # digests in one question: SQLite's own limit lies at 999 or above
 
 
 class Store:
-    """A table of bytes by digest in one SQLite file. What was put is kept, whatever ends the process after it."""
+    """A table of bytes by digest in one SQLite file. A finished `put` survives the end of the process."""
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it. One that is damaged is made anew: it holds nothing that cannot be made again.
@@ -37,7 +37,7 @@ class Store:
                 self._connection = self._open()
 
     def get(self, digests: Sequence[str]) -> dict[str, bytes]:
-        """What is kept of ``digests``; those unknown are left out."""
+        """Stored contents of ``digests``; unknown digests are left out."""
         found: dict[str, bytes] = {}
         with self._errors():
             for start in range(0, len(digests), _ASKED):
@@ -47,12 +47,12 @@ class Store:
         return found
 
     def known(self) -> set[str]:
-        """All digests that something is kept of."""
+        """All stored digests."""
         with self._errors():
             return {digest for (digest,) in self._connection.execute("SELECT digest FROM kept")}
 
     def put(self, contents: Mapping[str, bytes]) -> None:
-        """Keep ``contents`` by their digests."""
+        """Store ``contents`` by their digests."""
         with self._errors(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?)", contents.items())
 

@@ -1,4 +1,4 @@
-"""The tables of an exploration: counts, spreads by class and source, and the cells that stand out."""
+"""The tables of an exploration: counts, spreads by class and source, and outliers."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def outliers(cells: pl.DataFrame, spread: pl.DataFrame, names: Sequence[str]) ->
 
     Args:
         cells: with ``cell_id``, ``class``, ``source`` and the features.
-        spread: what `spreads` found of them.
-        names: features to look at.
+        spread: their rows from `spreads`.
+        names: features to test.
 
     Returns:
         One row per cell and feature: ``row`` (of ``cells``), ``value``, the fences, ``side`` (low, high) and

@@ -1,4 +1,4 @@
-"""The tables behind the page, for whoever goes on with them."""
+"""The tables behind the page, for further analysis."""
 
 from __future__ import annotations
 

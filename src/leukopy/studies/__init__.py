@@ -1,1 +1,1 @@
-"""The studies redone: trainings that are compared and ship no model."""
+"""Studies: trainings that are compared and ship no model."""

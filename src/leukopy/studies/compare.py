@@ -31,7 +31,7 @@ TIMED = 64
 
 
 class CompareSettings(Settings):
-    """What to compare on what."""
+    """Settings of a comparison: recipes, images, speed test."""
 
     recipes: tuple[Path, ...] = Field(min_length=1)
     """Recipes (configs/*.yaml) of networks and shallow models."""
@@ -70,8 +70,8 @@ def compare(
 ) -> CompareResult:
     """Train each recipe in ``out/<its name>``, measure it, and set all in one table.
 
-    What is there already is not done again: a model trained with the same settings, its evaluation; an interrupted
-    training goes on. A model that fails is a row with its reason, and the others go on.
+    Models trained with the same settings, and their evaluations, are reused; an interrupted training resumes. A model
+    that fails is a row with its reason; the others continue.
 
     Args:
         settings: what to compare.
@@ -119,7 +119,7 @@ def _read(settings: CompareSettings) -> list[Recipe]:
 
 
 def _one(recipe: Recipe, split: str, folder: Path, overwrite: bool, shown: tuple[Progress, bool]) -> ComparisonRow:
-    """Train and measure, or read what is there."""
+    """Train and measure, or read the existing results."""
     from leukopy.training.settings import TrainSettings
 
     state = _state(folder, recipe, overwrite)
@@ -129,7 +129,7 @@ def _one(recipe: Recipe, split: str, folder: Path, overwrite: bool, shown: tuple
 
 
 def _state(folder: Path, recipe: Recipe, overwrite: bool) -> Literal["absent", "begun", "finished", "other"]:
-    """What ``folder`` holds of this recipe."""
+    """State of this recipe's run in ``folder``."""
     if not (folder / RUN_FILE).exists():
         return "absent"
     run = read_json(folder / RUN_FILE)
@@ -193,7 +193,7 @@ def _evaluated(recipe: TrainSettings, split: str, folder: Path, sha256: str, pro
 
 
 def _images_per_second(model: Path, evaluation: Path) -> float:
-    """From files to rows, on some of the images that were evaluated."""
+    """Measure images per second from files to rows, on some of the evaluated images."""
     import polars as pl
 
     from leukopy.slides.classifier import Classifier

@@ -1,4 +1,4 @@
-"""Train without one class, each in turn, and ask whether its cells are found strange."""
+"""Train without one class, each in turn, and measure whether its cells are detected as out-of-distribution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LeftOutSettings(Settings):
-    """Which classes are left out of which training."""
+    """Settings of a leave-class-out study."""
 
     name: str
     """Name of the study."""
@@ -38,9 +38,9 @@ class LeftOutSettings(Settings):
     split: Literal["val", "test"] = "test"
     """Split whose cells are scored. The definition of the score was chosen on ``val``."""
     keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
-    """Share of the known cells that the threshold keeps."""
+    """Share of the known cells below the threshold."""
     ood_score: dict[str, Any] = Field(default_factory=dict)
-    """How the score is fitted (`training.ood_score.OodSettings`)."""
+    """Settings of the score's fit (`training.ood_score.OodSettings`)."""
 
     @field_validator("classes")
     @classmethod
@@ -52,7 +52,7 @@ class LeftOutSettings(Settings):
 
 @dataclass(frozen=True)
 class LeftOutResult:
-    """The figures of each class that is done, and where they are written."""
+    """The figures of each finished class, and their folder."""
 
     rows: tuple[LeftOut, ...]
     out: Path
@@ -83,7 +83,7 @@ def leave_out(
 ) -> LeftOutResult:
     """Train without each class in turn, fit the out-of-distribution score, evaluate it on cells of all classes.
 
-    Finished classes are kept: the same command resumes an interrupted run, and several processes may share ``out``
+    Finished classes are skipped: the same command resumes an interrupted run, and several processes may share ``out``
     when each does ``only`` some classes.
 
     Args:

@@ -1,4 +1,4 @@
-"""Train in some laboratories, test in others: the question that decides whether a model is of use elsewhere."""
+"""Domain-shift study: train in some laboratories, test in the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Arm(Settings):
     """One way to train, tested in every laboratory that it leaves out."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    """Of its folder too."""
+    """Name of the arm and of its folder."""
     title: str = ""
     """For people; the name if not given."""
     train: tuple[str, ...] = Field(min_length=1)
@@ -56,7 +56,7 @@ class TransferSettings(Settings):
     base: dict[str, Any] | None = None
     """A recipe that is trained once a seed; every arm starts from its network, and trains on all of its sources."""
     arms: tuple[Arm, ...] = Field(min_length=1)
-    """What is trained."""
+    """Arms of the study."""
     seeds: tuple[int, ...] = (0,)
     """Each arm is trained once with each."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
@@ -65,7 +65,7 @@ class TransferSettings(Settings):
 
 @dataclass(frozen=True)
 class TransferResult:
-    """The figures of every model in every laboratory, and where they are written."""
+    """The figures of every model in every laboratory, and their folder."""
 
     rows: tuple[TransferRow, ...]
     out: Path
@@ -112,9 +112,9 @@ def transfer(
     progress: Progress = silent,
     show_progress: bool = False,
 ) -> TransferResult:
-    """Train each arm with each seed, test it elsewhere, and write one table of all that is there.
+    """Train each arm with each seed, test it in the other laboratories, and write one table of all results.
 
-    What is finished is kept: an interrupted transfer is continued by the same command, and several processes may share
+    Finished models are skipped: the same command resumes an interrupted transfer, and several processes may share
     ``out`` when each does ``only`` some arms.
 
     Args:

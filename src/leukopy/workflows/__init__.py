@@ -1,1 +1,1 @@
-"""One function per verb: settings in, result record out. Doors call these and add nothing."""
+"""One function per verb: settings in, result record out. Command line and review station call these functions."""

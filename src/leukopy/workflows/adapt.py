@@ -36,10 +36,10 @@ _MOST_VARIANTS = 8000
 """Pictures: half a minute of work."""
 
 _PICTURES = 256_000_000
-"""Bytes of decoded pictures that are kept: 2,500 labelled JPEG cells. What exceeds them is read again."""
+"""Memory for decoded pictures, bytes: 2,500 labelled JPEG cells. Further pictures are read again."""
 
 _FEWEST = 10
-"""Labelled cells below which nothing can be said of what a fit is worth."""
+"""Minimum number of labelled cells to measure a gain."""
 
 
 class AdaptSettings(Settings):
@@ -54,17 +54,17 @@ class AdaptSettings(Settings):
     """Folds of the cross-validation that measures the gain."""
     penalty: float = Field(default=0.1, gt=0)
     """Strength of the regularisation towards the shipped last layer."""
-    # In four laboratories .1 to .001 did equally well with 100 cells, and .1 best with few.
+    # In four laboratories .1 to .001 were equal with 100 cells, and .1 best with few cells.
     variants: int = Field(default=8, ge=0)
     """Augmented variants of each labelled picture; fewer where there are more than 1,000 cells."""
-    # In four laboratories they brought .01 to .02.
+    # In four laboratories they added .01 to .02.
     seed: int = Field(default=0, ge=0)
     """Seed of the folds and the variants."""
 
     @field_validator("labels")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        """So that a saved run is repeated from any folder."""
+        """Make the paths absolute, so that a saved run can be repeated from any folder."""
         return path.absolute()
 
 
@@ -78,31 +78,31 @@ class Judged:
 
 @dataclass(frozen=True)
 class AdaptResult:
-    """What the labels bring, on cells that the judging model has not seen."""
+    """Gain by the labels, measured on held-out cells."""
 
     bundle: Path
     card: Card
     cells: int
-    """That were fitted to."""
+    """Number of cells fitted to."""
     held_out: str
-    """Which cells were judged, and how, in a sentence."""
+    """Held-out cells and protocol, in a sentence."""
     before: Judged
     after: Judged
     gain: Estimate
-    """In balanced accuracy, the same cells drawn again for both."""
+    """Gain in balanced accuracy, by a paired bootstrap."""
     left_out: dict[str, int]
     """Labelled cells of classes that the model does not hold, by code."""
     failures: int
 
 
 def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> AdaptResult:
-    """Fit the last layer to labelled cells, and say what it brings on cells that were held out.
+    """Fit the last layer to labelled cells, and measure the gain on held-out cells.
 
-    Where the manifest has a test split, that is what is held out; otherwise each of ``folds`` parts in turn, parted by
-    group. The model that is written is fitted to all cells that are not of a test split.
+    The test split of the manifest is held out; without one, each of ``folds`` parts in turn, split by group. The
+    written model is fitted to all cells outside the test split.
 
     Args:
-        settings: what to do.
+        settings: the settings.
         out: receives ``bundle/``, ``adapt.json``, ``failures.csv`` and ``run.json``.
         overwrite: overwrite the results in ``out``.
         progress: reports the cells processed.
@@ -172,7 +172,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
 
 
 def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The cells whose class the model can name, and how many of which other classes are left out."""
+    """The cells of the model's classes, and the number left out by class code."""
     import polars as pl
 
     from leukopy.datasets import read_manifest
@@ -187,7 +187,7 @@ def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
 def _read(
     network: Adaptable, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress, pictures: Pictures
 ) -> tuple[pl.DataFrame, Labelled, pl.DataFrame]:
-    """The cells that could be read, what the network sees of them, and the others with their reason."""
+    """The readable cells, the network's outputs for them, and the unreadable cells with the reason."""
     import polars as pl
 
     from leukopy.evaluation.classification import member_mask
@@ -282,7 +282,7 @@ def _as_served(
 
 
 def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> float:
-    """Of the new head, on held-out cells; the model's own where they are too few to tell."""
+    """Temperature of the new head, on held-out cells; the old temperature where these are too few."""
     from leukopy.evaluation.calibration import fit_temperature
 
     return fit_temperature(logits, cells.members) if len(logits) >= 5 * _FEWEST else usual
@@ -331,7 +331,7 @@ def _numbers(judged: Judged) -> dict[str, object]:
 
 
 def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str, pictures: Pictures) -> Bundle:
-    """The bundle, whose check of slides knows this laboratory too: its slides are no longer foreign."""
+    """The bundle with this laboratory added to its slide check: its slides are no longer foreign."""
     from dataclasses import replace
 
     import numpy as np
@@ -375,13 +375,13 @@ def _write(
         name=f"Labelled cells of {settings.labels.name}", licence="yours", citation="none: your own images",
         images=count, note="Fitted to the last layer alone, which may read the maps inside the network too.",
     )  # fmt: skip
-    limit = f"Its last layer was fitted to {count:,} cells of one laboratory; elsewhere the older model is safer."
+    limit = f"Its last layer was fitted to {count:,} cells of one laboratory; elsewhere, use the original model."
     changes = {
         "title": f"{card.title}, adapted",
         "limits": [*card.limits, limit],
         "model": card.model.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()}).model_dump(mode="json"),
         "calibration": Calibration(temperature=temperature, fitted_on=how).model_dump(mode="json"),
-        "slide_classes": None,  # labels say more of this laboratory
+        "slide_classes": None,  # labels weigh more for this laboratory
         "trained_on": [*(one.model_dump(mode="json") for one in card.trained_on), use.model_dump(mode="json")],
         "metrics": [metric.model_dump(mode="json") for metric in _metrics(after, how)],
         "provenance": {**provenance(), "adapted_from": {"name": card.name, "sha256": card.model.sha256}},
@@ -396,7 +396,7 @@ def _write(
 
 
 def _metrics(after: Judged, how: str) -> list[Metric]:
-    """The figures of the old head are not those of the new one, so these stand alone."""
+    """Metrics of the new head alone; the old head's metrics do not apply to it."""
     from leukopy.bundle import Metric
 
     figures = {

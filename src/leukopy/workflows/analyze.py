@@ -1,4 +1,4 @@
-"""From a folder of cell images to differential counts and reports: the main job."""
+"""Main workflow: folders of cell images to differential counts and reports."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AnalyzeSettings(Settings):
     @field_validator("input")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        """So that a saved run is repeated from any folder."""
+        """Make the paths absolute, so that a saved run can be repeated from any folder."""
         return path.absolute()
 
 
@@ -60,7 +60,7 @@ def analyze(
     below ``out/slides``, and ``out`` receives ``slides.csv``, ``slides.parquet``, ``slides.html`` and ``run.json``.
 
     Args:
-        settings: what to do.
+        settings: the settings.
         out: the folder of the results.
         resume: resume the interrupted run in ``out``.
         retry_failed: analyse again the slides of the run in ``out`` that failed or have unreadable images.
@@ -77,7 +77,7 @@ def analyze(
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.differential import ReferenceRanges
 
-    # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
+    # Check every input before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
     inputs = list_inputs(settings.input, slides=settings.slides)
     classifier = Classifier.open(settings.model, settings.threads)

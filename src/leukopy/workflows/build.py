@@ -60,12 +60,12 @@ class Step:
     name: str
     folder: Path
     kept: bool
-    """Whether it was finished before."""
+    """True where the step was finished before."""
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The model, and what became of each step."""
+    """The model, and the outcome of each step."""
 
     bundle: Path
     card: Card
@@ -102,10 +102,10 @@ def build(
     Args:
         settings: the steps.
         out: receives a folder for each training, ``attributes``, ``ood``, ``slide_check``, and the complete ``bundle``.
-        overwrite: begin anew.
-        progress: reports what each step does.
+        overwrite: overwrite the results in ``out``.
+        progress: reports the work of each step.
         show_progress: draw the bar of the epochs.
-        told: of each step, when it is finished.
+        told: called with each step when it is finished.
 
     Raises:
         MissingExtraError: torch is not installed.
@@ -116,7 +116,7 @@ def build(
     from leukopy.bundle import open_bundle
 
     recipes = [build_recipe(recipe, where=f"recipe {recipe.get('name')!r}") for recipe in settings.trainings]
-    fits = list(_fits(settings))  # all that is wrong is told before hours of training
+    fits = list(_fits(settings))  # all errors are raised before hours of training
     run = record("model build", settings)
     begin(out, run, resume=(out / RUN_FILE).exists() and not overwrite, overwrite=overwrite)
     steps: list[Step] = []
@@ -175,7 +175,7 @@ def _train(recipe: TrainSettings, folder: Path, progress: Progress, show_progres
     same_start = open_bundle(folder / BUNDLE).card.model.pretrained == recipe.backbone.first_weights
     if not same_start or there.model_copy(update={"backbone": backbone}) != recipe:
         raise SettingsError(
-            f"{folder}: was trained by another recipe, or from another network. Remove that folder, or build elsewhere."
+            f"{folder}: was trained by another recipe, or from another network. Remove it, or choose another --out."
         )
     return True
 

@@ -1,4 +1,4 @@
-"""The main job on a drawn slide, next to the truth: what a newcomer runs first."""
+"""Demonstration: the main workflow on a drawn slide, next to the truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DemoSettings(Settings):
-    """Which slide is drawn, and which model reads it."""
+    """Settings of the drawn slide, and the model that classifies it."""
 
     cells: int = Field(default=200, ge=1, le=100_000)
     """Cells to draw."""

@@ -1,4 +1,4 @@
-"""What this machine has for leukopy, how fast it is, and what to do about what is missing."""
+"""Check of this machine for leukopy: hardware, extras, models, speed, and a remedy for each missing part."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXTRAS = {
 }
 VARIABLES = {
     "LEUKOPY_DATA": "where data sets lie",
-    "LEUKOPY_CACHE": "where measures and decoded images are kept",
+    "LEUKOPY_CACHE": "cache of measures and decoded images",
     "LEUKOPY_REVIEW": "where the review station keeps its cases",
     "LEUKOPY_RUNTIME": "onnxruntime or openvino",
 }
@@ -50,7 +50,7 @@ Opener = Callable[[], Path]
 
 
 class DoctorSettings(Settings):
-    """How long the speed is measured, of which model."""
+    """Duration and model of the speed test."""
 
     seconds: float = Field(default=20, ge=0, le=600)
     """Length of the speed test; 0: none."""
@@ -107,14 +107,14 @@ class Speed:
     """Drawn cells of 360 px, as JPEG files."""
 
     images_per_s: float
-    """From files to rows."""
+    """Images per second from files to rows."""
     decoded_per_s: float
     """Decoding and scaling alone."""
 
 
 @dataclass(frozen=True)
 class DoctorResult:
-    """What was found."""
+    """Findings of the check."""
 
     machine: Machine
     disks: tuple[Disk, ...]
@@ -126,18 +126,18 @@ class DoctorResult:
     """Variables of leukopy that are set."""
     speed: Speed | None
     advice: tuple[str, ...]
-    """What to do about what is missing."""
+    """Remedies for missing parts."""
 
     @property
     def healthy(self) -> bool:
-        """Whether every bundled model runs."""
+        """True where every bundled model runs."""
         return not any(model.problem for model in self.models)
 
 
 def doctor(
     settings: DoctorSettings, others: Mapping[str, Opener] | None = None, *, progress: Progress = silent
 ) -> DoctorResult:
-    """Look at machine, disks, runtimes, extras, bundled models and environment, and measure the speed.
+    """Check machine, disks, runtimes, extras, bundled models and environment, and measure the speed.
 
     Args:
         settings: of the speed test.

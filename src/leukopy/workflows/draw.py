@@ -60,11 +60,11 @@ class DrawSettings(Settings):
 
 @dataclass(frozen=True)
 class DrawResult:
-    """What was drawn, and where it lies."""
+    """The drawn slide and its files."""
 
     folder: Path
     cells: Path
-    """The folder of the cells' pictures: what ``leukopy analyze`` is given."""
+    """The folder of the cells' pictures, input of ``leukopy analyze``."""
     truth: Path
     """Their classes, boxes and areas; a manifest too."""
     counts: dict[str, int]
@@ -84,7 +84,7 @@ def draw(
     Args:
         settings: what to draw.
         out: the slide's folder.
-        resume: go on with the slide that ``out`` holds; pictures that are there are not written again.
+        resume: resume the interrupted slide in ``out``; existing pictures are not written again.
         overwrite: overwrite the results in ``out``.
         progress: reports the cells and fields drawn.
 
@@ -113,7 +113,7 @@ _COLUMNS = (
 
 
 def _row(cell_id: str, path: str, group: str, cell: DrawnCell | Truth) -> tuple[str | int | float, ...]:
-    """What is true of one cell, in the order of ``_COLUMNS``."""
+    """Truth of one cell, in the order of ``_COLUMNS``."""
     areas = (float(mask.sum()) * cell.um_per_px**2 for mask in (cell.cell_mask, cell.nucleus_mask))
     return (cell_id, path, cell.code, group, *cell.box, *areas, cell.um_per_px)
 
@@ -127,7 +127,7 @@ def _write_table(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
 
 def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None) -> None:
     """Write RGB pixels unless they are there; with ``colours`` the file is smaller and holds that many shades."""
-    if path.exists():  # only where a slide is resumed: what has a name is whole
+    if path.exists():  # only where a slide is resumed: a file with its final name is complete
         return
     from PIL import Image
 

@@ -35,7 +35,7 @@ ENOUGH_GROUPS = 20
 
 
 class EvaluateSettings(Settings):
-    """What to measure on what."""
+    """Settings of an evaluation."""
 
     data: str
     """A manifest (.csv, .parquet) of labelled cells, or the name of a data set."""
@@ -68,13 +68,13 @@ def _shown(path: Path) -> str:
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """What was measured, and where its files are."""
+    """Results of an evaluation, and their files."""
 
     evaluation: Evaluation
     failures: int
     """Images that could not be read; ``failures.csv`` lists them."""
     doubtful: int
-    """Labels to look at again; ``label_errors.csv`` lists them."""
+    """Number of doubtful labels; ``label_errors.csv`` lists them."""
     out: Path
 
 
@@ -86,21 +86,21 @@ def evaluate(
     into_card: bool = False,
     progress: Progress = silent,
 ) -> EvaluateResult:
-    """Classify the labelled images of a split and score what comes out.
+    """Classify the labelled images of a split and score the predictions.
 
     A table, or a folder of classes, that tells no split is evaluated whole unless a split is asked for; a note says so.
     Images without a label, and those of classes that the model does not know, are left out and counted. Intervals are
     bootstrapped by image; by whole group (patient, slide) where every image has one and there are enough. Where the
     manifest has the labels of a second annotator (columns ``label2`` or ``code2``), their agreement is measured too,
-    and that of the model with each; all other figures hold the model against the first.
+    and the agreement of the model with each; all other figures compare the model with the first.
 
     Args:
-        settings: what to measure on what.
+        settings: the model, the images and the options.
         out: receives ``report.html``, ``report.json``, ``summary.md``, ``per_class.csv``, ``confusions.csv``, confusion
             matrices, ``reliability.png``, ``label_errors.csv``, ``predictions.parquet``, ``failures.csv`` and
             ``run.json``; ``agreement.csv`` with a second annotator; ``curves.png`` where the model lies in the folder
             of its training.
-        overwrite: replace an evaluation that ``out`` holds.
+        overwrite: overwrite the results in ``out``.
         into_card: write the averages into the card of the model's bundle too.
         progress: reports the images classified.
 
@@ -150,7 +150,7 @@ def _with_split(settings: EvaluateSettings, images: pl.DataFrame) -> tuple[Evalu
 
 
 def _relation(settings: EvaluateSettings, card: Card) -> str:
-    """How the images stand to those the model was trained on: without it a figure means nothing."""
+    """Relation of the images to the training images, as a metric's ``data`` states it."""
     sources = {source["dataset"] for source in card.recipe.get("sources", ())}
     if settings.data not in sources:
         return "a source that training never saw"
@@ -192,7 +192,7 @@ def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, ove
 
 
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:
-    """What became of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``.
+    """Results of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``.
 
     A picture that holds no single cell has no class, and is a failure.
     """
@@ -299,7 +299,7 @@ def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.Data
 def _agree(
     table: pl.DataFrame, columns: tuple[str, str], level: Level, readers: tuple[str, str], replicates: int
 ) -> Agreement | None:
-    """How two columns of class codes agree at a level; None where no image is named in both."""
+    """Agreement of two columns of class codes at a level; None where no image is named in both."""
     import polars as pl
 
     from leukopy.evaluation.agreement import agreement, at_level
@@ -313,7 +313,7 @@ def _agree(
 
 
 def _standing(settings: EvaluateSettings, cells: pl.DataFrame, card: Card) -> tuple[str, bool]:
-    """How the images stand to those that the model was trained on, and whether it was trained on some of them."""
+    """Relation of the images to the training images, one sentence; True where the model was trained on some."""
     trained = {source["dataset"] for source in card.recipe.get("sources", ())}
     shared = ", ".join(sorted(trained & {settings.data, *cells["source"].unique()}))
     if not shared:
@@ -348,7 +348,7 @@ def _write_page(
     settings: EvaluateSettings,
     provenance: Record,
 ) -> int:
-    """Write ``report.html`` and ``label_errors.csv``; the number of labels to look at again."""
+    """Write ``report.html`` and ``label_errors.csv``; return the number of doubtful labels."""
     from leukopy.reports.evaluation_page import EvaluationContent, write_evaluation_page
     from leukopy.reports.examples import doubtful_labels
 

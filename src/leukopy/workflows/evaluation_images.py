@@ -1,4 +1,4 @@
-"""Which images an evaluation scores, and which it leaves out."""
+"""Selection of the images that an evaluation scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_images(data: str, root: Path | None) -> pl.DataFrame:
 
 
 def has_no_split(images: pl.DataFrame, data: str, root: Path | None) -> bool:
-    """Whether a table or a folder of classes of one's own tells no split for any image."""
+    """True where a user's table or folder of classes gives no split for any image."""
     from leukopy.datasets import DATASETS
 
     own = data not in DATASETS or data == "folders" or (root is not None and root.is_file())
@@ -54,7 +54,7 @@ def select_split(manifest: pl.DataFrame, split: str, where: str) -> pl.DataFrame
 
 
 def scorable(listed: pl.DataFrame, where: str) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The images whose class the model can name, and how many were left out for what."""
+    """The images of the model's classes, and the number left out by reason."""
     import polars as pl
 
     from leukopy.taxonomy import OUTSIDE, find, fine_members

@@ -1,4 +1,4 @@
-"""Where a network looks in each cell, how far that can be believed, and which training cells are like it."""
+"""Explanations of cells: heat maps, their faithfulness, and the nearest training cells."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class ExplainSettings(Settings):
     @field_validator("inputs")
     @classmethod
     def _absolute(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        """So that a saved run is repeated from any folder."""
+        """Make the paths absolute, so that a saved run can be repeated from any folder."""
         return tuple(path.absolute() for path in paths)
 
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """What was explained, and where it lies."""
+    """Results of an explanation, and their folder."""
 
     folder: Path
     report: Path
@@ -77,7 +77,7 @@ class ExplainResult:
 
 @dataclass
 class _Found:
-    """What comes together while the cells are explained one by one."""
+    """Results accumulated over the cells."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     neighbours: list[dict[str, Any]] = field(default_factory=list)
@@ -86,13 +86,13 @@ class _Found:
     compared: list[tuple[NDArray[np.uint8], int, dict[str, Heat]]] = field(default_factory=list)
     """Picture, class and heat by method of the images of the sanity check."""
     names: set[str] = field(default_factory=set)
-    """Of files written."""
+    """Names of the files written."""
     done: int = 0
 
 
 @dataclass(frozen=True)
 class _Tools:
-    """What explains one cell."""
+    """Tools to explain one cell."""
 
     settings: ExplainSettings
     subject: Subject
@@ -108,10 +108,10 @@ class _Tools:
 def explain(
     settings: ExplainSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
 ) -> ExplainResult:
-    """Classify the cells of ``settings.inputs``, and say of each where the network looked.
+    """Classify the cells of ``settings.inputs``, and compute heat maps of the evidence in each.
 
     Args:
-        settings: what to do.
+        settings: the settings.
         out: receives ``overlays/<cell>_<method>.png``, ``heat.npz`` (float16 arrays of the network's size by the same
             names), ``explanations.parquet`` and ``.csv``, ``neighbours.csv``, ``summary.md``, ``report.html``,
             ``failures.csv`` and ``run.json``.
@@ -138,7 +138,7 @@ def explain(
             for _ in _explain_all(tools, inputs, out, found, heat_file):
                 progress("explaining", found.done, len(inputs))
     except KeyboardInterrupt as interrupt:
-        kept = f"the overlays of {len(found.names)} maps are kept in {out / OVERLAYS}"
+        kept = f"the overlays of {len(found.names)} maps are saved in {out / OVERLAYS}"
         raise KeyboardInterrupt(f"{kept}; run again with --overwrite for the tables.") from interrupt
     return _write(tools, found, out, run)
 
@@ -160,7 +160,7 @@ def gather_all(paths: tuple[Path, ...]) -> list[CellInput]:
 
 
 def _open(settings: ExplainSettings, paths: dict[str, str]) -> _Tools:
-    """Find all that can be wrong before the first file is written."""
+    """Check every input before the first file is written."""
     import numpy as np
 
     from leukopy.explain import METHODS, open_subject, read_index
@@ -255,7 +255,7 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
 
 
 def _prepare(tools: _Tools, path: Path, target: int) -> tuple[Case, View]:
-    """The cell as the network takes it, with its masks; and large enough to be looked at."""
+    """The cell as network input, with its masks; and enlarged for display."""
     import numpy as np
     from PIL import Image
 
@@ -279,7 +279,7 @@ def _prepare(tools: _Tools, path: Path, target: int) -> tuple[Case, View]:
 
 
 def _neighbours(tools: _Tools, case: Case, cell: dict[str, Any], found: _Found) -> list[Like]:
-    """The training cells nearest to a cell, kept as rows too."""
+    """The training cells nearest to a cell, also appended to the rows."""
     from leukopy.explain import nearest
     from leukopy.explain.neighbours import picture_path
     from leukopy.inference import activations
@@ -343,7 +343,7 @@ def _sanity(tools: _Tools, found: _Found) -> dict[str, NDArray[np.float64]]:
 
 
 def _write(tools: _Tools, found: _Found, out: Path, run: Record) -> ExplainResult:
-    """Write the tables and what people read."""
+    """Write the tables and the report."""
     from io import BytesIO
 
     import polars as pl
@@ -382,7 +382,7 @@ def _write(tools: _Tools, found: _Found, out: Path, run: Record) -> ExplainResul
 
 
 def _notes(tools: _Tools) -> list[str]:
-    """What was not done, and how it can be."""
+    """Analyses not done, and the option that enables each."""
     notes = []
     if tools.grid <= 8:
         notes.append(

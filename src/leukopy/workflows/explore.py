@@ -1,4 +1,4 @@
-"""Look at a collection of cells before any model: light, colour, stains, shape, projections, on one page."""
+"""Exploration of a collection of cells before any model: light, colour, stains, shape, projections, on one page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REPORT_FILE = "report.html"
 
 
 class ExploreSettings(Settings):
-    """What to look at, and how."""
+    """Settings of an exploration."""
 
     inputs: tuple[str, ...] = Field(min_length=1)
     """One or several of: a manifest (.csv, .parquet); a data set and its folder (NAME=PATH, names from `leukopy study
@@ -46,19 +46,19 @@ class ExploreSettings(Settings):
 
 @dataclass(frozen=True)
 class ExploreResult:
-    """What was found, and where it is written."""
+    """Findings of an exploration, and their folder."""
 
     out: Path
     report: Path
     cells: int
     """Images that were read."""
     failures: int
-    """Images that were not; ``failures.csv`` lists them."""
+    """Images that could not be read; ``failures.csv`` lists them."""
     counts: pl.DataFrame
     """Cells by source and class, as in ``classes.csv``."""
     scores: tuple[Score, ...]
     notes: tuple[str, ...]
-    """What was left out and why, as on the page."""
+    """Notes on omissions with the reason, as on the page."""
 
 
 def explore(
@@ -66,16 +66,16 @@ def explore(
 ) -> ExploreResult:
     """Measure every image, project a sample, and write a page and its tables.
 
-    Measures and embeddings are kept in the cache by the digest of each file: interrupted, the same command goes on from
-    there, and a second run measures nothing.
+    Measures and embeddings are cached by the digest of each file: the same command resumes an interrupted run, and a
+    second run measures nothing.
 
     Args:
-        settings: what to look at.
+        settings: the settings.
         out: receives ``report.html``; ``features.parquet`` and ``.csv``, one row per cell; ``classes.csv``,
             ``sizes.csv``, ``luminance.csv``, ``colours.csv``, ``stains.csv``, ``morphology.csv`` and ``profiles.csv``
             by class and source; ``outliers.csv``, ``projections.parquet``, ``scores.csv``, ``failures.csv``,
             ``run.json``.
-        overwrite: replace what a finished exploration left in ``out``.
+        overwrite: overwrite the results in ``out``.
         progress: reports the images and projections that are done.
 
     Raises:
@@ -97,13 +97,13 @@ def explore(
     try:
         result = _explore(settings, listed, bundle, out, progress)
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt("what was measured is kept; the same command goes on from there.") from interrupt
+        raise KeyboardInterrupt("finished measures are cached; the same command resumes.") from interrupt
     finish(out, run, cells=result.cells, failures=result.failures, notes=result.notes)
     return result
 
 
 def _interrupted(out: Path) -> bool | None:
-    """Whether ``out`` holds a run that was not finished; None where it holds none."""
+    """True where ``out`` holds an unfinished run; None where it holds no run."""
     if not (out / RUN_FILE).is_file():
         return None
     earlier = read_json(out / RUN_FILE)
@@ -146,6 +146,6 @@ def _explore(
 
 
 def _made_by(settings: ExploreSettings, bundle: Bundle) -> dict[str, Any]:
-    """What the page says of how it was made; no path, which may hold a name."""
+    """Provenance on the page; without paths, which may hold a name."""
     chosen = settings.model_dump(mode="json", exclude={"inputs", "model"})
     return {**chosen, "embeddings of": bundle.card.title, **provenance()}

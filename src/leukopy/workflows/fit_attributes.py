@@ -38,12 +38,12 @@ class AttributeSettings(Settings):
     pbc: Path = Path("cells/pbc")
     """Folder of PBC Barcelona, whose images they annotate."""
     heads: dict[str, Any] = Field(default_factory=dict)
-    """How the heads are fitted (`training.attribute_heads.HeadSettings`)."""
+    """Settings of the fit (`training.attribute_heads.HeadSettings`)."""
 
 
 @dataclass(frozen=True)
 class AttributeResult:
-    """Where the new bundle is, and how well its attributes are judged."""
+    """The new bundle, and the figures of its attributes."""
 
     bundle: Path
     card: Card
@@ -57,7 +57,7 @@ def fit_attributes(
     """Fit on WBCAtt's training part, choose the epoch on its validation part, score once on its test part.
 
     Args:
-        settings: what to do.
+        settings: the settings.
         out: receives ``bundle/``, ``attributes.json`` (all figures), ``failures.csv`` and ``run.json``.
         overwrite: overwrite the results in ``out``.
         progress: reports the cells processed.
@@ -110,7 +110,7 @@ def _write_failures(path: Path, cells: pl.DataFrame, failures: dict[int, str]) -
 def _fit(
     bundle: Bundle, cells: pl.DataFrame, seen: NDArray[np.float32], how: HeadSettings
 ) -> tuple[bytes, Attributes, NDArray[np.float32]]:
-    """The network with attributes, what the card says of them, and their logits (N, K) for all cells."""
+    """The network with attributes, their card entry, and their logits (N, K) for all cells."""
     import onnx
 
     from leukopy.bundle import Attributes, DatasetUse
@@ -188,7 +188,7 @@ class Measured:
 def measure(
     attributes: Attributes, cells: pl.DataFrame, logits: NDArray[np.float32], scored: NDArray[np.bool_]
 ) -> Measured:
-    """Score attributes beside two readings that look at no attribute: the most frequent value, and that of the class.
+    """Score attributes against two baselines: the most frequent value, and the most frequent value of the class.
 
     Args:
         attributes: of the bundle that gave ``logits``.
@@ -253,5 +253,5 @@ def _metrics(
         only = f"the {apart.cells:,} of them in the test split of PBC, which the network never learnt from"
         every += means(apart, only)
     every += [metric(f"macro F1, {score.name.replace('_', ' ')}", score.macro_f1) for score in scores.attributes]
-    said = Metric(name="share of what is said in words that is right", value=float(right[sure].mean()), data=data)
+    said = Metric(name="accuracy of the attributes given in words", value=float(right[sure].mean()), data=data)
     return (*every, said)

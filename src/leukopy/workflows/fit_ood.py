@@ -1,4 +1,4 @@
-"""Let a bundle's network tell which cells are unlike all that it has learnt; the rest of it stays as it is."""
+"""Add an out-of-distribution score to a bundle's network; its classes do not change."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class OpenSetSettings(Settings):
     model: str = "default"
     """A bundled model, or a bundle folder."""
     keep_rate: float = Field(default=0.97, gt=0.5, lt=1)
-    """Share of the known cells that the threshold keeps."""
+    """Share of the known cells below the threshold."""
     ood_score: dict[str, Any] = Field(default_factory=dict)
-    """How the score is fitted (`training.ood_score.OodSettings`)."""
+    """Settings of the score's fit (`training.ood_score.OodSettings`)."""
 
 
 @dataclass(frozen=True)
 class OpenSetResult:
-    """Where the new bundle is, and what it says of cells that it should know."""
+    """The new bundle, and its figures on cells of known classes."""
 
     bundle: Path
     card: Card
     false: dict[str, Estimate]
-    """Source -> share of the cells of its test split that are taken for unidentified."""
+    """Source -> share of the cells of its test split that are flagged unidentified."""
     failures: int
 
 
@@ -62,7 +62,7 @@ def fit_open_set(
     The classes stay bit for bit as they are. A card without `Thresholds.set_from` gets it too, from the same cells.
 
     Args:
-        settings: what to do.
+        settings: the settings.
         out: receives ``bundle/``, ``open_set.json`` (all figures), ``failures.csv`` and ``run.json``.
         overwrite: overwrite the results in ``out``.
         progress: reports the cells processed.
@@ -119,7 +119,7 @@ def fit_open_set(
 
 
 def _look(bundle: Bundle, recipe: TrainSettings, how: OodSettings, progress: Progress) -> Iterator[NetworkOutputs]:
-    """Some training cells, and those of validation and of test of the same classes, as the network sees them.
+    """Network outputs of some training cells, and of the validation and test cells of the same classes.
 
     Raises:
         TrainingError: the network has no such stages.
@@ -149,13 +149,13 @@ def _sources(seen: NetworkOutputs) -> str:
 
 
 def recipe_of(bundle: Bundle) -> TrainSettings:
-    """The recipe that a bundle was trained by.
+    """The training recipe of a bundle.
 
     Raises:
         BundleError: its card holds none of a network.
     """
     if not bundle.card.recipe.get("backbone"):
-        raise BundleError(f"{bundle.path}: its card holds no recipe of a network, so what it has learnt is not known.")
+        raise BundleError(f"{bundle.path}: its card holds no recipe of a network, so its training data are unknown.")
     return build_recipe(bundle.card.recipe, where=f"the card of {bundle.path}")
 
 
@@ -222,7 +222,7 @@ def _metrics(false: dict[str, Estimate], test: NetworkOutputs) -> tuple[Metric, 
     images = dict(counts.iter_rows())
     return tuple(
         Metric(
-            name="known cells taken for unidentified",
+            name="known cells flagged unidentified",
             value=share.value or 0.0,
             low=share.low,
             high=share.high,

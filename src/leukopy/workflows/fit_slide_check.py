@@ -1,4 +1,4 @@
-"""Let a bundle say when a whole slide looks unlike the laboratories that it learnt from; its network stays as it is."""
+"""Add the slide check to a bundle: a warning for slides unlike the training data. The network does not change."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class FitSlideCheckSettings(Settings):
     images: int = Field(default=1500, ge=50)
     """Most training images read of each laboratory, spread evenly over its list."""
     check: dict[str, Any] = Field(default_factory=dict)
-    """How the check is fitted (`slides.fit_check.SlideCheckSettings`)."""
+    """Settings of the check's fit (`slides.fit_check.SlideCheckSettings`)."""
 
 
 @dataclass(frozen=True)
 class SlideCheckResult:
-    """Where the new bundle is, and how far each of its laboratories is from the others."""
+    """The new bundle, and the distance of each of its laboratories from the others."""
 
     bundle: Path
     card: Card
@@ -53,10 +53,10 @@ class SlideCheckResult:
 def fit_slide_check(
     settings: FitSlideCheckSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
 ) -> SlideCheckResult:
-    """Write into a bundle's card how the laboratories of its training look.
+    """Write the appearance of the training laboratories into a bundle's card.
 
     Args:
-        settings: what to do.
+        settings: the settings.
         out: receives ``bundle/``, ``slide_check.json`` (all figures), ``failures.csv`` and ``run.json``.
         overwrite: overwrite the results in ``out``.
         progress: reports the images decoded.
@@ -111,7 +111,7 @@ def _some(cells: pl.DataFrame, images: int) -> pl.DataFrame:
 def _appearance(
     cells: pl.DataFrame, spec: Preprocess, progress: Progress
 ) -> tuple[pl.DataFrame, NDArray[np.float32], pl.DataFrame]:
-    """The cells that can be read, their looks, and the message for each of the others."""
+    """The readable cells, their appearance, and the message for each unreadable cell."""
     import numpy as np
     import polars as pl
 
@@ -139,7 +139,7 @@ def _metric(name: str, found: SlideDistance) -> Metric:
     from leukopy.bundle import Metric
 
     return Metric(
-        name=f"distance of {name} when its look is not known",
+        name=f"distance of {name} when left out of the reference",
         value=found.distance,
-        data=f"{found.cells:,} training images taken for one slide; nearest: {found.nearest}",
+        data=f"{found.cells:,} training images as one slide; nearest: {found.nearest}",
     )

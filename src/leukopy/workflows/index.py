@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class IndexSettings(Settings):
-    """Which cells stand for what a model has seen."""
+    """Settings of `index`."""
 
     model: str = "default"
     """A bundled model, or a bundle folder; the index is written into it."""
@@ -27,12 +27,12 @@ class IndexSettings(Settings):
     root: Path | None = None
     """Folder of the data set, where DATA is the name of one."""
     per_class: int = Field(default=100, ge=1, le=1000)
-    """Cells kept of each fine class."""
+    """Number of cells in the index per fine class."""
 
 
 @dataclass(frozen=True)
 class IndexResult:
-    """What was made."""
+    """The written index."""
 
     path: Path
     cells: int
@@ -45,8 +45,8 @@ class IndexResult:
 def index_neighbours(settings: IndexSettings, *, progress: Progress = silent) -> IndexResult:
     """Choose cells among the training images of a data set, and write them into the bundle as ``neighbours.npz``.
 
-    The file holds their embeddings, ids and classes: no picture. Only images of the ``train`` split whose label is one
-    of the fine classes are looked at.
+    The file holds their embeddings, ids and classes: no picture. Only images of the ``train`` split with a fine label
+    are read.
 
     Args:
         settings: which model, which images.
@@ -104,7 +104,7 @@ def _training_cells(settings: IndexSettings) -> pl.DataFrame:
 
 
 def _below_data(root: Path | None) -> str:
-    """Where a data set lies below ``LEUKOPY_DATA``, so that others with the same data find its pictures."""
+    """Path of a data set below ``LEUKOPY_DATA``, so that others with the same data find its pictures."""
     folder = data_folder().resolve()
     if root is None or not root.resolve().is_relative_to(folder):
         return ""

@@ -1,4 +1,4 @@
-"""The models that ship with leukopy, and what their cards say."""
+"""The models that ship with leukopy, and their cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows only: the class of every cell, streamed to a file or to whoever reads."""
+"""Classification without a report: one row per cell, streamed to a file or to standard output."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class PredictSettings(Settings):
 
 @dataclass(frozen=True)
 class PredictResult:
-    """How many cells were classified, and those that were not."""
+    """Number of classified cells, and the failures."""
 
     cells: int
     failures: pl.DataFrame
     """Rows of ``FAILURE_SCHEMA``."""
     slides: dict[str, SlideRecord]
-    """What became of the pictures of each slide, by its name; "" where the cells are of one slide without a name."""
+    """Record of each slide's pictures by its name; "" for a single slide without a name."""
     note: str = ""
-    """What lies beside the cells."""
+    """Files of the folder that are no cells."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
+        """Warnings about the results."""
         of_slides = (
             f"{name}: {note}" if name else note
             for name, one in self.slides.items()
@@ -63,7 +63,7 @@ class PredictResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every image was read and every slide has cells that can be trusted."""
+        """True where every image was read and every slide has trustworthy cells."""
         return self.failures.is_empty() and not any(one.refused for one in self.slides.values())
 
 
@@ -71,7 +71,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     """Classify every cell of ``settings.input`` and write its row, in constant memory.
 
     Args:
-        settings: what to classify.
+        settings: the settings.
         out: a ``.csv`` or ``.parquet`` file, which is whole or absent; or a stream that gets CSV as it is made.
         progress: reports the cells classified.
 
@@ -118,7 +118,7 @@ class TrackedSlide:
         self._appearance = AppearanceSum()
 
     def rows(self) -> Generator[Predictions, None, None]:
-        """As `Slide.rows`."""
+        """Rows of the slide, counted as they pass (`Slide.rows`)."""
         from leukopy.slides.record import tally
 
         for predictions in self._slide.rows():
@@ -127,7 +127,7 @@ class TrackedSlide:
             yield predictions
 
     def record(self) -> SlideRecord:
-        """What became of the pictures, once all rows have passed."""
+        """Record of the pictures, once all rows have passed."""
         from leukopy.slides.laboratory_check import nearest_laboratory
         from leukopy.slides.record import SlideRecord
 
@@ -137,7 +137,7 @@ class TrackedSlide:
 
 @contextmanager
 def _writer(out: Path | BinaryIO) -> Iterator[Callable[[Predictions], None]]:
-    """What takes the rows as they come."""
+    """Writer of the streamed rows."""
     from leukopy.slides.result_parts import ResultParts
 
     if not isinstance(out, Path):

@@ -1,4 +1,4 @@
-"""Scan a data set: list its images, look at each, audit them, split them."""
+"""Scan a data set: list its images, probe each, audit them, split them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BATCH = 512  # images between two reports of progress
 
 
 class ScanSettings(Settings):
-    """What to scan, and how thoroughly."""
+    """Settings of a scan."""
 
     dataset: str
     """Name of a data set (`leukopy study datasets`)."""
@@ -39,7 +39,7 @@ class ScanSettings(Settings):
     check: bool = False
     """Decode every image whole, not its header only. An audit and a split always do."""
     audit: bool = False
-    """Look for duplicates and contradicting labels."""
+    """Search for duplicates and contradicting labels."""
     split: Annotated[tuple[float, float, float] | None, Shown("the data set's own")] = None
     """Shares of train, validation and test: split anew, by group and duplicates, stratified by class."""
     seed: int = Field(default=0, ge=0)
@@ -48,7 +48,7 @@ class ScanSettings(Settings):
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What became of the images: each is in exactly one of the two tables."""
+    """Results of a scan: each image is in exactly one of the two tables."""
 
     out: Path
     manifest: pl.DataFrame
@@ -59,13 +59,13 @@ class ScanResult:
 
 
 def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> ScanResult:
-    """List the images of a data set and look at each one.
+    """List the images of a data set and probe each one.
 
     Args:
-        settings: what to scan.
+        settings: the settings.
         out: receives ``manifest.parquet``, ``failures.csv``, ``run.json``, and of an audit ``audit.json`` and
             ``duplicates.csv``.
-        overwrite: replace what an earlier scan left in ``out``.
+        overwrite: overwrite the results in ``out``.
         progress: reports the images probed.
 
     Raises:
@@ -111,7 +111,7 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
 
 
 def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[FileProbe | ImageError]:
-    """A look, or the error that stood in its way, for each path."""
+    """A probe, or the error that prevented it, for each path."""
     from joblib import cpu_count
 
     outcomes: list[FileProbe | ImageError] = []
@@ -132,7 +132,7 @@ def _look(path: str, pixels: bool) -> FileProbe | ImageError:
 
 
 def _tables(listing: pl.DataFrame, outcomes: list[FileProbe | ImageError]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The images that can be read, with what was seen of them, and those that cannot, with the reason."""
+    """The readable images with their probes, and the unreadable ones with the reason."""
     import polars as pl
 
     from leukopy.datasets import MANIFEST_SCHEMA

@@ -28,7 +28,7 @@ TIMED = 64
 
 @dataclass(frozen=True)
 class ShallowResult:
-    """What was measured."""
+    """Results of a shallow model."""
 
     evaluations: dict[str, Evaluation]
     """By split: ``val``, and ``test`` where there is one."""
@@ -40,9 +40,9 @@ class ShallowResult:
 def train_shallow(
     settings: ShallowSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent
 ) -> ShallowResult:
-    """Compute the features (once: they are kept), fit, choose on validation, measure on validation and test.
+    """Compute the features (cached), fit, choose on validation, measure on validation and test.
 
-    No bundle comes of it: shallow models are for comparison, and are not served.
+    It writes no bundle: shallow models are for comparison, and are not served.
 
     Args:
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
@@ -169,7 +169,7 @@ def _write_failures(path: Path, cells: pl.DataFrame, failures: dict[int, str]) -
 
 
 def _write_trials(path: Path, model: ShallowModel) -> None:
-    """What was tried, and what validation said of it."""
+    """Table of the trials and their validation figures."""
     import polars as pl
 
     rows = [
@@ -185,7 +185,7 @@ def _write_trials(path: Path, model: ShallowModel) -> None:
 
 
 def _images_per_second(extractor: Extractor, model: ShallowModel, paths: list[str]) -> float:
-    """From files to probabilities, nothing read from the cache."""
+    """Images per second from files to probabilities, without the cache."""
     timed = paths[:TIMED]
     started = time.perf_counter()
     model.probabilities(extractor.compute(timed).values)

@@ -44,14 +44,14 @@ class SlideJob:
     """Cells of each class that the report shows."""
     ranges: ReferenceRanges
     notes: tuple[str, ...] = ()
-    """What a reader must know of the inputs."""
+    """Warnings about the inputs."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What else ``run.json`` keeps."""
+    """Further content of ``run.json``."""
 
 
 @dataclass(frozen=True)
 class SlideResult:
-    """What a run found on a slide, and where it lies."""
+    """Results of a run on one slide, and their folder."""
 
     folder: Path
     report: Path
@@ -71,7 +71,7 @@ class SlideResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every image was read and the slide has a differential."""
+        """True where every image was read and the slide has a differential."""
         return not self.record.failures and not self.differential.refused
 
 
@@ -86,8 +86,8 @@ def run_slide(
 ) -> SlideResult:
     """Classify the cells of a slide; write rows, differential count and report into ``out``.
 
-    Rows are kept in ``out/parts`` while the run goes on. Interrupted, it writes the rows it has and raises what
-    interrupted it (`KeyboardInterrupt` too). A resumed run ends with the same files.
+    Finished rows lie in ``out/parts`` during the run. An interrupted run writes its finished rows and raises the
+    interruption (`KeyboardInterrupt` too). A resumed run ends with the same files.
 
     Raises:
         BundleError: the network fails.
@@ -176,7 +176,7 @@ def _classify(
         return slide.survey.facts()
     except KeyboardInterrupt as interrupt:
         parts.flush()
-        kept = f"{parts.rows} of {len(cells)} cells are done and kept. Run the same command with --resume to continue."
+        kept = f"{parts.rows} of {len(cells)} cells are done and saved. Run the same command with --resume to continue."
         raise KeyboardInterrupt(kept) from interrupt
     finally:
         parts.flush()

@@ -31,7 +31,7 @@ PAGE_FILE = "slides.html"
 
 @dataclass(frozen=True)
 class SlidesResult:
-    """What a run found on several slides, and where it lies."""
+    """Results of a run on several slides, and their folder."""
 
     folder: Path
     page: Path
@@ -50,7 +50,7 @@ class SlidesResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every image was read and every slide has a differential."""
+        """True where every image was read and every slide has a differential."""
         return not self.failures and self.slides.filter(status="analysed").height == len(self.slides)
 
 
@@ -68,7 +68,8 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
 ) -> SlidesResult:
     """Analyse each slide into ``out/slides/<name>``; write one table and one page of all.
 
-    A slide that fails is a row with its reason. Finished slides are kept: a resumed run ends with the same tables.
+    A slide that fails is a row with its reason. Finished slides are skipped on resume; a resumed run gives the same
+    tables.
 
     Args:
         job: the cells of all slides, with the settings of each.
@@ -99,7 +100,7 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
             results[place] = result
             progress("analysing slides", len(results), len(jobs))
     except KeyboardInterrupt as interrupt:
-        kept = f"{len(results)} of {len(jobs)} slides are done and kept. Run the same command with --resume."
+        kept = f"{len(results)} of {len(jobs)} slides are done and saved. Run the same command with --resume."
         raise KeyboardInterrupt(kept) from interrupt
     table = slides_table([
         SlideRow(one.title, folder.relative_to(out).as_posix(), len(one.cells), results[place])
@@ -146,7 +147,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, res
 def _in_parallel(
     jobs: Sequence[SlideJob], folders: Sequence[Path], classifier: Classifier, processes: int | None
 ) -> Iterator[tuple[int, SlideResult | str]]:
-    """Each slide's place and result, or why it failed, as they are finished."""
+    """Each slide's position and result, or the reason of its failure, in the order of completion."""
     from joblib import Parallel, cpu_count, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -162,22 +163,22 @@ def _in_parallel(
         yield from pool(work(place, job, folder, classifier.bundle) for place, (job, folder) in tasks)
     except TerminatedWorkerError as error:
         raise InputError(
-            "a process that analysed slides was killed (out of memory?). Finished slides are kept: run the same "
+            "a process that analysed slides was killed (out of memory?). Finished slides are saved: run the same "
             "command with --resume, with fewer --processes."
         ) from error
 
 
 def _in_worker(place: int, job: SlideJob, folder: Path, bundle: Bundle) -> tuple[int, SlideResult | str]:
-    """As `_attempt`, in a process that uses one core."""
+    """Run `_attempt` in a process that uses one core."""
     from leukopy.slides.classifier import Classifier
 
     return place, _attempt(job, folder, Classifier(bundle, threads=1))
 
 
 def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult | str:
-    """The result of a slide, or why it failed: one slide never ends the run of all."""
+    """The result of a slide, or the reason of its failure: a failed slide does not end the run."""
     if not job.cells:
-        return f"{job.title}: holds no image that can be read. Look into its folder."
+        return f"{job.title}: holds no readable image. Check its folder."
     try:
         return run_slide(job, classifier, folder, resume=folder.exists())
     except LeukopyError as error:

@@ -23,7 +23,7 @@ _LOG = logging.getLogger("leukopy.train")
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the bundle is, its card, and how many pictures could not be decoded (``failures.csv``)."""
+    """Bundle folder, its card, and the number of undecodable pictures (``failures.csv``)."""
 
     bundle: Path
     card: Card
@@ -55,7 +55,7 @@ def build_recipe(values: dict[str, Any], where: str) -> TrainSettings:
 
 
 def require_torch() -> None:
-    """Say what is missing where torch is not installed.
+    """Raise an error with the remedy where torch is not installed.
 
     Raises:
         MissingExtraError: it is not.
@@ -81,7 +81,7 @@ def train(
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
         out: receives ``run.json``, ``curves/``, ``curves.png``, ``checkpoints/``, ``failures.csv`` and ``bundle/``.
         resume: resume the interrupted run in ``out``.
-        overwrite: replace it.
+        overwrite: overwrite the results in ``out``.
         progress: reports the decoding.
         show_progress: draw the epochs' bar.
 
