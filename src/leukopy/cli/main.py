@@ -29,7 +29,9 @@ _STUDY = {
     "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
     "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
     "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),
-    "leave-out": Entry(f"{_CLI}.study.leave_out:leave_out", "Train without one class; test whether its cells are found."),
+    "leave-out": Entry(
+        f"{_CLI}.study.leave_out:leave_out", "Train without one class; test whether its cells are found."
+    ),
     "ablate": Entry(f"{_CLI}.study.ablate:ablate", "Try training settings on the folds of a cohort of patients."),
 }
 

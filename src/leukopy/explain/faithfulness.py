@@ -1,8 +1,8 @@
 """Faithfulness of heat maps: arrays in, numbers out.
 
 - Deletion and insertion (Petsiuk et al., "RISE: randomized input sampling for explanation of black-box models", BMVC
-  2018): the hottest pixels are taken away first, or shown first. If the network uses them, the probability of the class falls (rises)
-  at once. A map is informative where it beats chance and the middle of the picture.
+  2018): the hottest pixels are taken away first, or shown first. If the network uses them, the probability of the
+  class falls (rises) at once. A map is informative where it beats chance and the middle of the picture.
 - Share of the heat inside a mask, against the mask's share of the picture.
 - Rank correlation with the maps of a network with random weights (Adebayo et al., "Sanity checks for saliency maps",
   NeurIPS 2018): a method whose maps stay the same does not show the learned evidence.

@@ -1,9 +1,9 @@
 """Score-CAM (Wang et al., "Score-CAM: score-weighted visual explanations for convolutional neural networks",
 CVPR workshops 2020).
 
-Each channel of the last feature map, enlarged, is laid over the picture as a mask; the network's score for the class under the mask is
-the channel's weight. The method needs no gradient, so bundles are explained without torch. Steps and maps equal those
-of pytorch-grad-cam.
+Each channel of the last feature map, enlarged, is laid over the picture as a mask; the network's score for
+the class under the mask is the channel's weight. The method needs no gradient, so bundles are explained without torch.
+Steps and maps equal those of pytorch-grad-cam.
 """
 
 from __future__ import annotations

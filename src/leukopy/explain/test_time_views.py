@@ -1,7 +1,8 @@
 """Heat maps averaged over test-time views, independent of the orientation of the cell.
 
 A blood cell has no upper side, yet a network need not answer a turned cell by a turned map: strides and padding favour
-some places of a coarse feature map, and training for a right class alone does not forbid it. The mean over the eight turned and mirrored views, each turned back, removes this (the test-time smoothing of pytorch-grad-cam, over the
+some places of a coarse feature map, and training for a right class alone does not forbid it. The mean over the
+eight turned and mirrored views, each turned back, removes this (the test-time smoothing of pytorch-grad-cam, over the
 whole symmetry group of the square; Cohen and Welling, "Group equivariant convolutional networks", ICML 2016).
 """
 

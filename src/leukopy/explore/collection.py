@@ -23,7 +23,7 @@ class Collection:
     """``cell_id``, ``source``, ``class`` (at the level asked for), ``code`` (as labelled), ``group``, ``split``,
     ``width`` and ``height`` (px), ``digest``, and one column for each of ``FEATURES``, null where a cell has none."""
     paths: list[str]
-    """Small picture of each cell."""
+    """Path of each cell's picture."""
     failures: pl.DataFrame
     """Rows of ``FAILURE_SCHEMA``."""
     _measured: Measurements

@@ -62,7 +62,15 @@ def write_open_set(out: Path, title: str, rows: Sequence[LeftOut], facts: Mappin
 def summary(title: str, rows: Sequence[LeftOut]) -> str:
     """The table as Markdown, with its means."""
     names = list(rows[0].others) if rows else []
-    head = ["left out", "cells", "AUROC", *(f"AUROC, {name}" for name in names), "found", "false", "mostly predicted as"]
+    head = [
+        "left out",
+        "cells",
+        "AUROC",
+        *(f"AUROC, {name}" for name in names),
+        "found",
+        "false",
+        "mostly predicted as",
+    ]
     lines = [f"# {title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
         figures = [shown(row.score.auroc), *(f"{row.others[name].value:.3f}" for name in names)]

@@ -1,7 +1,7 @@
 """Attribute heads on a network that stays as it is: a small network on the channel statistics of its stages.
 
-Early stages speak of colour and texture, late ones of parts. The last map alone, made for telling classes apart, has
-forgotten part of what the attributes are about: with it, the mean macro F1 on validation is .878, with all stages .900.
+Early stages encode colour and texture, late ones parts. The last map alone, trained to separate classes, lacks part of
+this information: with it, the mean macro F1 on validation is .878, with all stages .900.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from leukopy.taxonomy import ATTRIBUTES
 
 
 class HeadSettings(Settings):
-    """How attribute heads are fitted: AdamW, one cycle of the learning rate (Smith, 2018)."""
+    """Settings of the fit of attribute heads: AdamW, one cycle of the learning rate (Smith, 2018)."""
 
     stages: tuple[str, ...] = ("blocks.3.0.conv_pw", "blocks.4.0.conv_pw", "blocks.5.0.conv_pw", "blocks.6.0.conv_pw")
-    """Convolutions, by the name of their weights, whose inputs are looked at: those that follow a stage. With the
+    """Convolutions, by the name of their weights, whose inputs are used: those that follow a stage. With the
     stages before and after these too, the network took 2 % longer and the F1 on validation was the same."""
     hidden: int = Field(default=128, ge=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
@@ -44,8 +44,8 @@ class HeadSettings(Settings):
     class_balance: float = Field(default=0.5, ge=0, le=1)
     """0: each cell weighs the same; 1: each value of an attribute does."""
     target_precision: float = Field(default=0.8, gt=0, lt=1)
-    """Share of what is said of an attribute that must be right, on validation: what is less sure is passed over. At .9
-    the nucleus, the hardest, would be spoken of in 39 % of cells; at .8 in 81 %."""
+    """Target precision of each attribute on validation; less certain values are omitted. At .9 the nucleus, the
+    hardest, would be named in 39 % of cells; at .8 in 81 %."""
     seed: int = 0
 
 
@@ -161,11 +161,11 @@ def split_heads(logits: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 def calibrated_heads(
     logits: NDArray[np.float32], values: NDArray[np.intp], target_precision: float
 ) -> tuple[AttributeHead, ...]:
-    """Temperature of each head, and from which probability on its value is said, from validation logits (N, K)."""
+    """Temperature and minimum confidence of each head, from validation logits (N, K)."""
     heads = []
     for attribute, own, truth in zip(ATTRIBUTES, split_heads(logits), values.T, strict=True):
         members = truth[:, None] == np.arange(len(attribute.values))
-        # Never sharper than fitted: a head without a single error on validation would be made certain of everything.
+        # A temperature of at least 1: a head without an error on validation would become certain of everything.
         temperature = max(1.0, fit_temperature(own, members))
         powers = np.exp((own - own.max(axis=1, keepdims=True)) / temperature)
         confidence = powers.max(axis=1) / powers.sum(axis=1)
@@ -179,7 +179,7 @@ def calibrated_heads(
 
 
 def _min_confidence(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], share: float) -> float:
-    """The lowest confidence, at least one half, above which ``share`` of the answers are right; 1 where none is."""
+    """The lowest confidence, at least one half, above which ``share`` of the answers are right; 1 without such a confidence."""
     order = np.argsort(-confidence)
     holds = np.flatnonzero(np.cumsum(right[order]) >= share * np.arange(1, len(order) + 1))
     return max(0.5, float(confidence[order[holds[-1]]])) if len(holds) else 1.0

@@ -1,4 +1,4 @@
-"""Decode once: every picture as bytes in one array on disk, memory-mapped, so that an epoch decodes nothing."""
+"""Cache of decoded pictures: bytes in one memory-mapped array on disk, so that an epoch decodes nothing."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def decode_all(cells: pl.DataFrame, spec: Preprocess, folder: Path, progress: Pr
 
 
 def _key(paths: list[str], spec: Preprocess, specs: list[Preprocess]) -> str:
-    """What the cached pictures depend on; those of drawn cells on the drawing code too."""
-    look = spec.model_dump_json(exclude={"mean", "std"})  # these are applied by the network
+    """Digest of the cached pictures' dependencies; for drawn cells also of the drawing code."""
+    look = spec.model_dump_json(exclude={"mean", "std"})  # the network applies mean and std
     digest = hashlib.sha256(f"{look} {'|'.join(paths)}".encode())
     if own := [f"{index}:{one.crop}" for index, one in enumerate(specs) if one is not spec]:
         digest.update("|".join(own).encode())
@@ -88,7 +88,7 @@ def _picture(path: str, spec: Preprocess) -> NDArray[np.uint8]:
     if not path.startswith(f"{DRAWN}:"):
         return read_cell(Path(path), spec).pixels
     _, code, seed = path.split(":")
-    # Two in three in the look of a laboratory of its own, the others in the default look, which the demo has.
+    # Two in three have a random laboratory's appearance, the others the default appearance, as in the demo.
     look = random_appearance(int(seed)) if int(seed) % 3 else None
     drawn = Image.fromarray(draw_cell(code, seed=int(seed), appearance=look, size=spec.short_side).image)
     side = (spec.size, spec.size)

@@ -16,17 +16,17 @@ from leukopy.slides.class_means import CLASS_TRAITS, TRAITS
 from leukopy.taxonomy import COARSE
 
 CELLS = 200
-"""Of each fine class, at most."""
+"""Maximum number of cells of each fine class."""
 _AXES = 32
-"""Axes along which the covariance within classes is known; along all others it is taken for the same. With 32 axes four
-laboratories that were left out gained somewhat more than with 128 or all."""
+"""Axes along which the covariance within classes is estimated; along all others one common variance is used. With 32
+axes four left-out laboratories gained somewhat more than with 128 or all."""
 _RIDGE = 0.5
 """Share of the mean variance that is added along each axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Traits:
-    """An affine map of the embedding to where known cells scatter alike around the mean of their class."""
+    """An affine map that whitens the embedding: known cells scatter equally around the mean of their class."""
 
     centre: NDArray[np.float64]
     """(D,): of all classes, in the embedding."""
@@ -68,8 +68,8 @@ def fit_traits(embeddings: NDArray[np.float32], codes: list[str]) -> Traits:
     if counts.min() < 2:
         lacking = COARSE[int(counts.argmin())].code
         raise TrainingError(
-            f"slide_classes: the laboratory that validates shows fewer than two training cells of {lacking}, so where "
-            "its classes lie is not known. Take slide_classes out of the recipe."
+            f"slide_classes: the laboratory that validates shows fewer than two training cells of {lacking}, so its "
+            "class means are unknown. Take slide_classes out of the recipe."
         )
     values = embeddings.astype(np.float64)
     means = np.stack([values[classes == index].mean(axis=0) for index in range(len(COARSE))])

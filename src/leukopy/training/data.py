@@ -1,4 +1,4 @@
-"""The data module: cached pictures, augmented as they are drawn; validation exactly as served."""
+"""The data module: cached pictures, augmented when sampled; validation pictures as in inference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from leukopy.training.sources import list_training_cells, member_matrix, samplin
 Item = tuple[Tensor, Tensor]
 
 LOOKED_AT = 1000
-"""Pictures, evenly chosen, that are looked at before a training starts: a second or so."""
+"""Number of pictures, evenly chosen, that are checked before a training starts: about a second."""
 
 
 class Pictures(Dataset[Item]):

@@ -20,7 +20,7 @@ from leukopy.training.sources import DRAWN
 
 FOREIGN = "foreign_probability"
 CELLS = 1500
-"""Of one laboratory, at most: more do not change what is learnt."""
+"""Maximum number of cells of one laboratory; more do not change the classifier."""
 
 Boundary = tuple[NDArray[np.float32], float]
 """Weights (D,) and bias, for an embedding of length 1."""
@@ -29,7 +29,7 @@ Boundary = tuple[NDArray[np.float32], float]
 def cells_to_tell(cells: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Training cells of each laboratory, at most `CELLS`; not the drawn ones, nor a laboratory of a single class.
 
-    Where a laboratory shows one class alone, what is learnt would be the class.
+    With a laboratory of a single class, the classifier would learn the class.
 
     Args:
         cells: training cells, with ``source`` and ``code``.

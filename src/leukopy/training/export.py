@@ -1,4 +1,4 @@
-"""From trained weights to a bundle: ONNX, checked against torch; temperature and threshold from validation."""
+"""Export of trained weights to a bundle: ONNX, checked against torch; temperature and threshold from validation."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ TOLERANCE = 1e-4
 """Largest difference allowed between ONNX and torch logits, on real images."""
 
 MEASURED_CELLS = 40
-"""Training cells of each class that tell how large the cells of the class are."""
+"""Number of training cells of each class that give the size of the class."""
 
 CALIBRATION_PICTURES = 400
-"""Training pictures that show the quantiser which activations occur."""
+"""Number of training pictures that calibrate the quantiser."""
 
 
 def export(module: CellModule, settings: TrainSettings, data: CellData, folder: Path) -> Bundle:
@@ -122,7 +122,7 @@ def forget_sources(path: Path) -> None:
 
 
 def averages_its_map(path: Path, images: NDArray[np.uint8]) -> bool:
-    """Whether the embedding is the mean of the feature map over its positions, on these images (N, S, S, 3).
+    """Test whether the embedding is the mean of the feature map over its positions, on these images (N, S, S, 3).
 
     Measured rather than declared, so that it holds for every backbone, whatever its neck is called.
     """
@@ -146,14 +146,14 @@ def _difference(net: CellNet, path: Path, images: NDArray[np.uint8]) -> float:
 
 
 def _training_pictures(data: CellData) -> NDArray[np.uint8]:
-    """As training sees them, variation and all, so that the range of each activation holds in other laboratories."""
+    """Augmented training images, so that the range of each activation holds in other laboratories."""
     return np.stack([data.train_set[i][0].numpy() for i in _spread(len(data.train_set), CALIBRATION_PICTURES)])
 
 
 def _agreement(
     found: NDArray[np.float32], exact: NDArray[np.float32], members: NDArray[np.bool_], level: Literal["fine", "coarse"]
 ) -> str:
-    """What rounding costs, in words."""
+    """Loss by quantisation, in words."""
     same = float((found.argmax(axis=1) == exact.argmax(axis=1)).mean())
     before, after = (validation_figures(logits, members, level) for logits in (exact, found))
     costs = ", ".join(f"{name} {before[name]:.4f} to {after[name]:.4f}" for name in before)
@@ -182,7 +182,7 @@ def _foreign_temperature(path: Path, settings: TrainSettings, data: CellData) ->
 
 
 def _slide_classes(path: Path, chosen: SlideClassesChoice, data: CellData) -> SlideClasses:
-    """Add ``traits`` to the network, learnt where it is validated, and say how they are to be weighed."""
+    """Add ``traits`` to the network, learnt in the validating laboratory; return their settings for the card."""
     home = data.val_set.cells["source"].unique(maintain_order=True).to_list()
     pictures = data.as_served(known_cells(data.train_set.cells, home, data.settings.seed))
     traits = fit_traits(_output(path, pictures, "embedding"), pictures.cells["code"].to_list())
@@ -192,7 +192,7 @@ def _slide_classes(path: Path, chosen: SlideClassesChoice, data: CellData) -> Sl
 
 
 def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | None:
-    """Of cells of the sources that have no crop of their own; None where no source has one: all are seen alike."""
+    """Cell sizes of the sources without an own crop; None where no source has one."""
     if not any(source.crop for source in settings.sources):
         return None
     cells = data.train_set.cells.filter(pl.col("crop").is_null(), pl.col("source") != DRAWN)

@@ -40,7 +40,7 @@ class Computed:
 
 
 class Extractor:
-    """From image files to features."""
+    """Feature extractor: image files to features."""
 
     def __init__(self, features: Features) -> None:
         """Load the network.
@@ -93,7 +93,7 @@ class Extractor:
         return pixels
 
     def _key(self) -> str:
-        """What the features depend on, beside the pictures."""
+        """Digest of the features' dependencies besides the pictures."""
         start = self.features.start
         network = self.bundle.card.model.sha256 if self.bundle else f"{start and (start.name, start.first_weights)}"
         drawn = Path(segmentation.__file__).read_text("utf-8") if self.features.background == "removed" else ""

@@ -36,7 +36,7 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         data: its cells, the same for all the trainings.
         out: receives ``curves/version_N/metrics.csv`` (a folder a start, a row an epoch) and ``checkpoints/``, in which
             ``best.ckpt`` has the weights that are returned; trainings that are averaged have both below ``seedN/``.
-        resume: go on from ``last.ckpt`` where there is one.
+        resume: resume from ``last.ckpt`` where it exists.
         show_progress: draw a bar.
 
     Raises:
@@ -98,7 +98,7 @@ def _fit_once(settings: TrainSettings, data: CellData, out: Path, *, resume: boo
     last = folder / "last.ckpt"
     try:
         trainer.fit(module, data, ckpt_path=last if resume and last.exists() else None, weights_only=False)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C, once it has shut down in order
+    except SystemExit as stop:  # Lightning exits this way after Ctrl-C
         raise KeyboardInterrupt from stop
     if checkpoint.best_model_path == "":
         raise TrainingError(f"{settings.name}: no epoch had a finite validation loss; lower the learning rate.")

@@ -74,7 +74,7 @@ class CellModule(lightning.LightningModule):
         )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
-        """Keep the logits: the figures are those of the whole split."""
+        """Collect the logits; figures are computed over the whole split."""
         images, members = batch
         self._seen.append((self.net(images).logits.float().cpu(), members.cpu()))
 

@@ -1,16 +1,16 @@
-"""How unlike every cell of its training a cell is, for a network that stays as it is.
+"""Out-of-distribution score of a cell, for a network that does not change.
 
-Three things make a cell strange, each told in another way, and their sum tells more than any:
+The score is the sum of three parts; the sum detects more than any part:
 
 - *far*: the statistics of its early maps are far from those of every class, by the covariance within classes
   (Mahalanobis distance: Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS
-  2018). The early maps have not been taught to forget what does not tell the known classes apart, as the last one has;
-  and they are looked at in the middle of the picture, where the cell is. Another laboratory multiplies the distances
-  of all its cells, which is made up for where a slide is known (`leukopy.slides.ood_correction`).
-- *new*: where the same statistics tell classes apart (linear discriminants: Fisher 1936), it lies in a direction in
-  which no training cell lies: its traits are those of no class, or of several at once (angle to the k-th nearest cell:
+  2018). The early maps keep features that do not separate the known classes; the last map loses them. They are
+  weighted towards the middle of the picture, where the cell is. Another laboratory multiplies the distances of all its
+  cells; `leukopy.slides.ood_correction` corrects this for a whole slide.
+- *new*: in the linear discriminants of the same statistics (Fisher 1936), the cell lies in a direction without training
+  cells: its traits fit no class, or several at once (angle to the k-th nearest cell:
   Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022).
-- *doubtful*: the network's own head finds little that speaks for any class (energy: Liu et al., "Energy-based
+- *doubtful*: the network's head finds little evidence for any class (energy: Liu et al., "Energy-based
   out-of-distribution detection", NeurIPS 2020), and divides it (softmax probability: Hendrycks and Gimpel, ICLR 2017),
   both softened by a temperature (Liang et al., ICLR 2018).
 """
@@ -46,21 +46,21 @@ CHUNK = 512
 """Pictures read at a time."""
 
 _LEAST_SPREAD = 1e-3
-"""Of a part that hardly differs between known cells, so that rounding is not taken for out-of-distribution score."""
+"""Minimum spread of a part between known cells, so that rounding does not raise the score."""
 
 Array = NDArray[np.float32]
 
 
 class OodSettings(Settings):
-    """How out-of-distribution score is computed.
+    """Settings of the out-of-distribution score.
 
     Chosen on validation cells of PBC, one rule for all the classes that were left out in turn; see
     ``configs/open_set.yaml``.
     """
 
     stages: tuple[str, ...] = ("blocks.1.0.conv_pw", "blocks.2.0.conv_pw", "blocks.3.0.conv_pw", "blocks.4.0.conv_pw")
-    """Convolutions, by the name of their weights, whose inputs are looked at: those that follow the first stages. The
-    stages after them found left-out classes no better."""
+    """Convolutions, by the name of their weights, whose inputs are used: those that follow the first stages. Later
+    stages did not improve the detection of left-out classes."""
     window: float = Field(default=0.15, gt=0)
     """Deviation, in sides of the picture, of the bell around its middle that the statistics are weighted with."""
     cells: int = Field(default=300, ge=1)
@@ -68,7 +68,7 @@ class OodSettings(Settings):
     shrinkage: float = Field(default=0.03, gt=0, le=1)
     """Share of the covariance within classes that is its diagonal alone (Friedman, JASA 1989)."""
     neighbours: int = Field(default=10, ge=1)
-    """Which nearest training cell is the one that counts."""
+    """Rank k of the nearest training cell whose angle is used."""
     temperature: float = Field(default=3.0, gt=0)
     """Divides the logits."""
     doubt: float = Field(default=2.0, ge=0)
@@ -77,19 +77,19 @@ class OodSettings(Settings):
 
     @property
     def method(self) -> str:
-        """For the card."""
+        """Description of the method for the card."""
         return (
-            "The sum of three: how far the cell is from every class in the statistics of "
-            f"{len(self.stages)} early maps, in the middle of the picture (Mahalanobis); how new the direction is "
-            f"in which it differs (angle to neighbour {self.neighbours} among training cells, in discriminant space); "
-            "how little, and how divided, is what the class logits say. Learnt from the training cells alone."
+            "Sum of three parts: Mahalanobis distance to the nearest class in the statistics of "
+            f"{len(self.stages)} early maps, in the middle of the picture; angle to neighbour {self.neighbours} among "
+            "training cells, in discriminant space; energy and softmax uncertainty of the class logits. "
+            "Fitted to the training cells alone."
         )
 
 
 def fit_ood_reference(
     centre: Array, codes: NDArray[np.intp], weights: NDArray[np.float64], head: Head, how: OodSettings
 ) -> OodReference:
-    """Learn what training cells look like; its parts are not yet brought to one scale (`scaled`).
+    """Fit the reference to training cells; its parts are not yet scaled (`scaled`).
 
     Args:
         centre: (N, F), what `graph.with_centre` gives for them.
@@ -157,7 +157,7 @@ def scaled(reference: OodReference, parts: NDArray[np.float64], keep_rate: float
 
 
 def ood_score_of(reference: OodReference, parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Strangeness (N,), above 0, of the `parts_of` cells (N, 3): log(1 + exp(their scaled sum))."""
+    """Out-of-distribution score (N,), above 0, of the `parts_of` cells (N, 3): log(1 + exp(their scaled sum))."""
     return np.asarray(np.logaddexp(0, ((parts - reference.middles) / reference.spreads).sum(axis=1)))
 
 
@@ -177,7 +177,7 @@ def _single(values: NDArray[np.floating]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class NetworkOutputs:
-    """Cells, and what a network sees of them."""
+    """Cells, and a network's outputs for them."""
 
     cells: pl.DataFrame
     """N rows of the manifest: those whose picture could be decoded."""
@@ -222,7 +222,7 @@ def run_network(
 
 
 def with_centre_output(bundle: Bundle, how: OodSettings, folder: Path) -> Bundle:
-    """Write a bundle with the same network that gives ``CENTRE`` (N, F) too: what its early maps hold of the middle.
+    """Write a bundle with the same network and the output ``CENTRE`` (N, F): centre-weighted statistics of early maps.
 
     Raises:
         TrainingError: the network has no such stages.

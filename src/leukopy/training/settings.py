@@ -1,4 +1,4 @@
-"""The settings of a training run: what ``configs/*.yaml`` hold."""
+"""The settings of a training run, as in ``configs/*.yaml``."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Source(Settings):
     images: int = Field(default=0, ge=0)
     """For drawn cells: how many are drawn."""
     validation_share: float = Field(default=0.2, ge=0, lt=1)
-    """Where the data set comes without a split: the share of its groups kept for validation."""
+    """Share of the groups reserved for validation, in a data set without a split."""
     crop: float | None = Field(default=None, gt=0.1, le=1)
-    """Share of the short side of its pictures that is kept, so that its cells are as large as those of the others;
+    """Share of the short side of its pictures to crop to, so that its cells are as large as those of the others;
     None: ``preprocess.crop``."""
 
 
 class BackboneChoice(Settings):
-    """Which network."""
+    """The network and its initial weights."""
 
     name: str
     pretrained: bool = False
@@ -56,7 +56,7 @@ class BackboneChoice(Settings):
 
     @property
     def first_weights(self) -> str | None:
-        """Where its first weights come from, for the card; None: from scratch."""
+        """Origin of its initial weights, for the card; None: from scratch."""
         earlier = self.earlier
         if earlier:
             before = f", which starts from {earlier.model.pretrained}" if earlier.model.pretrained else ""
@@ -74,7 +74,7 @@ class BackboneChoice(Settings):
 
 
 class Optimisation(Settings):
-    """How it is fitted: the optimiser, a warm-up, then a cosine to zero."""
+    """Settings of the optimisation: the optimiser, a warm-up, then a cosine to zero."""
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
     """AdamW (Loshchilov & Hutter, ICLR 2019), or stochastic gradient descent with momentum .9."""
@@ -102,18 +102,18 @@ class Optimisation(Settings):
     """Decay of the exponential average of the weights; 0: none."""
     gradient_clip: float = Field(default=1.0, ge=0)
     epoch: Literal["best", "last"] = "best"
-    """Whose weights are kept. best: of the lowest validation loss. last: where the laboratory that validates is one of
-    several, and would choose against the others."""
+    """Epoch whose weights are exported. best: lowest validation loss. last: for several laboratories of which one
+    validates, since its loss would choose against the others."""
     runs: int = Field(default=1, ge=1, le=10)
     """Trainings, each with the next seed, whose weights are averaged (model soup; Wortsman et al., ICML 2022)."""
     start_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the weights that it starts from in that average: keeps what they knew (Wortsman et al., CVPR 2022)."""
+    """Share of the initial weights in that average, against forgetting (Wortsman et al., CVPR 2022)."""
     patience: int = Field(default=0, ge=0)
     """Epochs without a better validation loss before it stops; 0: never."""
 
 
 class Loss(Settings):
-    """What is minimised: the partial-label loss, and what changes it (``leukopy.models.losses``)."""
+    """Settings of the partial-label loss (``leukopy.models.losses``)."""
 
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     """balanced: inverse to how many training images each class has, at the recipe's level. Or class code -> weight,
@@ -139,19 +139,19 @@ class Loss(Settings):
 
 
 class SlideClassesChoice(Settings):
-    """How the class means of a slide of another laboratory are re-estimated (`leukopy.slides.class_means`).
+    """Settings of the re-estimated class means of a foreign slide (`leukopy.slides.class_means`).
 
     Both are measured on laboratories left out.
     """
 
     weight: float = Field(gt=0)
-    """Of what they say of a cell, against the logits."""
+    """Weight of the class means' evidence against the logits."""
     foreign_temperature_factor: float = Field(ge=1)
-    """As ``foreign_temperature_factor`` of the recipe, where the classes of the slide are found."""
+    """Replaces ``foreign_temperature_factor`` of the recipe where class means are re-estimated."""
 
 
 class Recipe(Settings):
-    """What every recipe says: its name, what it learns, and from which images."""
+    """Common settings of all recipes: name, level, sources, card texts."""
 
     name: str
     title: str
@@ -160,7 +160,7 @@ class Recipe(Settings):
     """``coarse``: every label is brought to the coarse classes first, as in the coarse runs of the 2021 study."""
     sources: tuple[Source, ...] = Field(min_length=1)
     without: tuple[str, ...] = ()
-    """Codes of classes, fine or coarse, whose cells it never sees: to ask whether it finds them strange."""
+    """Codes of classes, fine or coarse, left out of the training, to test their out-of-distribution detection."""
     seed: int = 0
     limits: tuple[str, ...] = ()
     """Sentences for the model card."""
@@ -195,10 +195,10 @@ class TrainSettings(Recipe):
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
     foreign_temperature_factor: float = Field(default=1.0, ge=1)
-    """How many times higher the temperature is for cells unlike those of the laboratory that validates
-    (`leukopy.training.domain_classifier`); 1: one temperature for all. It is measured on laboratories left out."""
+    """Factor of the temperature for foreign cells (`leukopy.training.domain_classifier`); 1: one temperature for all.
+    It is measured on laboratories left out."""
     slide_classes: SlideClassesChoice | None = None
-    """None: the classes are taken to look alike everywhere."""
+    """None: class means are not re-estimated."""
     deploy: Literal["float32", "int8"] = "float32"
     """int8: the bundle's network works in 8-bit integers (`leukopy.network.quantise`): half the time, for about a
     tenth of a point of accuracy."""
@@ -209,10 +209,8 @@ class TrainSettings(Recipe):
         if self.optimisation.start_share and not self.backbone.run:
             raise ValueError("start_share: averages with the earlier run that backbone.run names; name one")
         if self.slide_classes and self.foreign_temperature_factor == 1:
-            raise ValueError(
-                "slide_classes: needs cells of other laboratories told apart; set foreign_temperature_factor above 1"
-            )
+            raise ValueError("slide_classes: needs the domain classifier; set foreign_temperature_factor above 1")
         crops = [source.crop for source in self.sources if source.dataset != "drawn"]
         if any(source.crop for source in self.sources) and all(crops):
-            raise ValueError("every source has a crop: leave out that of the one whose cells the others are held to")
+            raise ValueError("every source has a crop: leave it out of the source whose cell size the others match")
         return self

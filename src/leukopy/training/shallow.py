@@ -28,12 +28,12 @@ Labelled = tuple[Rows, Sequence[str]]
 """Features (N, D) and N class codes."""
 
 _SMALLEST = 1e-6
-"""What a probability of 0 is taken for, so that it has a logarithm."""
+"""Lower bound of a probability, so that it has a logarithm."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One combination of parameters, and what validation says of it."""
+    """One combination of parameters, and its validation figures."""
 
     stage: str
     parameters: dict[str, Any]
@@ -69,7 +69,7 @@ class ShallowModel:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """All that was tried."""
+        """All trials."""
         return tuple(trial for stage in self.stages for trial in stage.trials)
 
     def probabilities(self, features: Rows) -> NDArray[np.float64]:

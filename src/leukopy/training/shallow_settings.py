@@ -14,7 +14,7 @@ from leukopy.training.settings import BackboneChoice, Recipe
 
 
 class Features(Settings):
-    """What the classifier sees of a cell: the embedding of a network that learns no more, or the picture itself.
+    """Features of a cell for the classifier: the embedding of a frozen network, or the picture itself.
 
     ``model``, or ``backbone`` with ``preprocess``, or ``preprocess`` alone: the picture's pixels.
     """
@@ -26,7 +26,7 @@ class Features(Settings):
     weights: Path | None = None
     preprocess: Preprocess | None = None
     background: Literal["kept", "removed"] = "kept"
-    """removed: all outside the cell is painted over (``leukopy.imaging.segmentation``)."""
+    """removed: pixels outside the cell are painted over (``leukopy.imaging.segmentation``)."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -1,4 +1,4 @@
-"""From the sources of a recipe to one table of training and validation cells."""
+"""One table of training and validation cells from the sources of a recipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def list_training_cells(recipe: Recipe, data: Path) -> pl.DataFrame:
     ``crop``, null where it is that of the model.
 
     Test images, images without label, classes outside the taxonomy and those of ``recipe.without`` are left out here,
-    once and for all.
+    for every later step.
 
     Raises:
         TrainingError: a source has no image to train on, no image validates, or all are of one class.
@@ -32,7 +32,7 @@ def list_training_cells(recipe: Recipe, data: Path) -> pl.DataFrame:
 
 
 def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
-    """As ``list_training_cells``, with the test images: for a run that trains and tests at one go."""
+    """List the cells of ``list_training_cells`` and the test images: for a run that trains and tests at once."""
     tables = [
         (_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)).with_columns(
             crop=pl.lit(source.crop, pl.Float64)
@@ -57,7 +57,7 @@ def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
 
 
 def check_classes(codes: pl.Series) -> None:
-    """Refuse training images of which one class would be a right answer to all.
+    """Refuse training images for which one class would always be right.
 
     Args:
         codes: their labels, fine or coarse.
@@ -131,11 +131,11 @@ def sampling_weights(cells: pl.DataFrame, settings: TrainSettings) -> NDArray[np
 
 
 def uses(cells: pl.DataFrame, earlier: tuple[DatasetUse, ...] = ()) -> tuple[DatasetUse, ...]:
-    """What the model card says of the images a model was trained on.
+    """Model-card entries of the training data.
 
     Args:
         cells: the training cells.
-        earlier: what the run that it started from was trained on.
+        earlier: entries of the run that it started from.
     """
     rows: list[DatasetUse] = []
     for source, count in cells.group_by("source", maintain_order=True).agg(pl.len()).iter_rows():

@@ -49,7 +49,7 @@ class PredictResult:
     slides: dict[str, SlideRecord]
     """Record of each slide's pictures by its name; "" for a single slide without a name."""
     note: str = ""
-    """Files of the folder that are no cells."""
+    """Note on further files beside the cells."""
 
     @property
     def notes(self) -> tuple[str, ...]:

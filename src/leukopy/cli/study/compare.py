@@ -27,8 +27,9 @@ def compare(
 ) -> None:
     """Train and measure several recipes on the same images, and print one table.
 
-    Finished trainings are skipped: the same command resumes an interrupted comparison. A failed model is listed with its
-    reason, the others are measured, and the exit code is 3. `--set` changes every recipe that has the setting. Examples:
+    Finished trainings are skipped: the same command resumes an interrupted comparison. A failed model is listed with
+    its reason, the others are measured, and the exit code is 3. `--set` changes every recipe that has the setting.
+    Examples:
 
         leukopy study compare configs/lenet11.yaml configs/svm.yaml --out runs
 
