@@ -1,4 +1,4 @@
-"""What 20 labels per class of a new laboratory bring: each is left out of the training in turn, then adapted to.
+"""Gain of 20 labels per class in a new laboratory: each is left out of the training in turn, then adapted to.
 
 Needs the models that ``leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out`` trains:
 

@@ -1,4 +1,4 @@
-"""How well a bundle judges the attributes of WBCAtt's test part, beside readings that look at no attribute.
+"""Performance of a bundle's attributes on WBCAtt's test part, against two baselines.
 
 python benchmarks/attributes.py [--model default]
 

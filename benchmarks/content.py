@@ -1,4 +1,4 @@
-"""Pictures without a cell and fields of view, told from their content: false alarms on cells, and what is found.
+"""Detection of pictures without a cell and of fields of view: false alarms on cells, and detections.
 
     LEUKOPY_DATA=... python benchmarks/content.py
 
@@ -62,7 +62,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def of_files(files: list[Path]) -> list[Content | None]:
-    """What each file holds; None where it cannot be read."""
+    """Content of each file; None where it cannot be read."""
     overviews, sizes, read = [], [], []
     for file in files:
         try:
@@ -95,7 +95,7 @@ def figures(found: list[Content | None]) -> dict[str, object]:
 
 
 def by_slide(slides: list[str], found: list[Content | None]) -> dict[str, object]:
-    """How many slides are told to be fields; without slides, groups of ``SLIDE`` pictures in their order."""
+    """Number of slides detected as fields; without slides, groups of ``SLIDE`` pictures in their order."""
     groups: dict[object, list[Content]] = defaultdict(list)
     for place, (slide, one) in enumerate(zip(slides, found, strict=True)):
         if one is not None:

@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "models" / "default.md"
 
 
 def left_out_laboratories() -> Iterator[Metric]:
-    """Of the recipe, each laboratory left out in turn; answers of the classes that it holds."""
+    """Metrics of the recipe without each laboratory in turn; answers among the classes that it holds."""
     rows = pl.read_csv(RESULTS / "leave-one-out" / "transfer.csv").filter(split="all", answers="held")
     command = "leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out"
     for row in rows.iter_rows(named=True):
@@ -36,7 +36,7 @@ def left_out_laboratories() -> Iterator[Metric]:
 
 
 def few_labels() -> Iterator[Metric]:
-    """Of the recipe without a laboratory, adapted to it."""
+    """Metrics of the recipe without a laboratory, adapted to it."""
     result = read_json(RESULTS / "adapt.json")
     for laboratory, found in result["figures"].items():
         if isinstance(found, dict):

@@ -1,4 +1,4 @@
-"""What the drawn cells cost on real images: a short training with and without them, tested on PBC Barcelona.
+"""Cost of the drawn cells on real images: a short training with and without them, tested on PBC Barcelona.
 
     LEUKOPY_DATA=... python benchmarks/drawn_share.py [--epochs 3] [--images 10000] [--seeds 0]
 

@@ -1,4 +1,4 @@
-"""How far the heat maps of the default model can be believed, on validation images of PBC Barcelona.
+"""Faithfulness of the default model's heat maps, on validation images of PBC Barcelona.
 
     LEUKOPY_DATA=... python benchmarks/explain.py [--images 200] [--slow 20] [--run runs/default]
 
@@ -124,7 +124,7 @@ def rounded(estimate: Estimate) -> list[float] | None:
 
 
 def followed(heats: np.ndarray, moves: np.ndarray) -> Estimate:
-    """How far the centre of the heat lies towards where the cell was moved, as a share of the move."""
+    """Shift of the centre of the heat along the move of the cell, as a share of the move."""
     side = heats.shape[1]
     places = np.arange(side) - (side - 1) / 2
     total = np.maximum(heats.sum(axis=(1, 2)), 1e-9)
@@ -166,7 +166,7 @@ def main() -> None:
 def sanity(
     subject: Subject, found: list[Case], both: dict[str, Explainer], single: dict[str, Explainer]
 ) -> dict[str, object]:
-    """Of the maps of the trained network with those of random weights; of the maps of one cell with those of others."""
+    """Rank correlation of the trained network's maps with random weights' maps, and between maps of different cells."""
     correlations: dict[str, object] = {"images": len(found)}
     for name, explainer in {**single, **both}.items():
         method = name.removesuffix(", one view")

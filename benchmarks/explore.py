@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def describe(out: Path, times: list[tuple[float, float]]) -> dict[str, object]:
-    """What is kept of the runs: seconds of each and the load of the machine when it began."""
+    """Record of the runs: seconds of each, and the load of the machine at its start."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "explored": " ".join(f'{name}="$LEUKOPY_DATA"/cells/{name}' for name in SOURCES) + " --level coarse",

@@ -102,7 +102,7 @@ def laboratories() -> dict[str, Scores]:
 
 
 def flags(found: Scores, rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of the cells of a small slide: each alone, and among the few."""
+    """Results for the cells of a small slide: each alone, and as one slide."""
     knowing = BUNDLE.card.open_set
     if knowing is None or knowing.baseline is None:
         raise SystemExit("the default model does not tell unidentified cells.")

@@ -50,7 +50,7 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 class Cells:
-    """What a network sees of some cells, and how it judges slides of them."""
+    """Network outputs of some cells, and scores of slides of them."""
 
     def __init__(self, bundle: Bundle, outputs: Outputs) -> None:
         knowing = bundle.card.open_set
@@ -62,7 +62,7 @@ class Cells:
         return self.outputs["ood_score"][rows] / self.threshold
 
     def slide(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """As `Classifier.shift` and `Classifier.stream` judge the cells of one slide, by a sample of them."""
+        """Scores of the cells of one slide by a sample of them, as in `Classifier.shift` and `Classifier.stream`."""
         ood_score, far = (self.outputs[name] for name in ("ood_score", FAR))
         some = np.array(sample_of(list(rows)))
         return (
@@ -104,7 +104,7 @@ def spoilt(pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
 
 
 def shares(cells: Cells, strange: NDArray[np.bool_], share: float, rng: np.random.Generator) -> dict[str, float]:
-    """Of slides with a share of strange cells: what is flagged of these and of the others."""
+    """Shares flagged of the unknown and of the known cells, in slides with a share of unknown cells."""
     of_known, of_strange = np.flatnonzero(~strange), np.flatnonzero(strange)
     size = min(SLIDE, int(len(of_known) / (1 - share)), int(len(of_strange) / share) if share else SLIDE)
     number = round(share * size)

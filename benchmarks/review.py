@@ -156,7 +156,7 @@ async def load(address: str, whose: dict[str, str], seconds: float) -> list[Read
 
 
 def lost(settings: ReviewSettings, acknowledged: list[Acknowledged]) -> dict[str, int]:
-    """How many acknowledged corrections the station does not hold as it said, by where they are missed."""
+    """Number of acknowledged corrections missing from the station, by place."""
     with closing(Store.open(settings)) as store:
         ada = store.users.check_password("ada", PASSWORD)
         assert ada is not None

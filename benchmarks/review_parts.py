@@ -80,7 +80,7 @@ def documents(figures: dict[str, object]) -> None:
 
 
 def aids(figures: dict[str, object], folder: Path) -> None:
-    """What is found again from the pictures; the models are open, nothing else is kept."""
+    """Recomputation from the pictures; the models are open, nothing else is cached."""
     paths = [folder / f"{number}.png" for number in range(LYMPHOCYTES)]
     for number, path in enumerate(paths):
         Image.fromarray(draw_cell("LY", seed=number).image).save(path)

@@ -1,4 +1,4 @@
-"""How well the cell and its nucleus are found, against masks drawn by hand, and how fast.
+"""Accuracy and speed of the segmentation of cell and nucleus, against masks drawn by hand.
 
     LEUKOPY_DATA=... python benchmarks/segmentation.py
 

@@ -1,4 +1,4 @@
-"""Whether the check of slides finds a laboratory that it never saw, and lets those pass that it knows.
+"""Slide check: detection of a laboratory left out, and false alarms in known ones.
 
     LEUKOPY_DATA=... python benchmarks/slide_check.py runs/transfer [--model default]
 
@@ -184,7 +184,7 @@ def left_out(cells: Cells, transfer: Path, rng: np.random.Generator) -> Iterator
 
 
 def between_slides(cells: Cells) -> dict[str, float]:
-    """Where slides are known: their variance, in units of that between cells (analysis of variance, mean of all axes).
+    """Variance of known slides, in units of the variance between cells (analysis of variance, mean of all axes).
 
     What ``SlideCheckSettings.between`` was chosen by.
     """

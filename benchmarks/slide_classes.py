@@ -1,4 +1,4 @@
-"""What finding a slide's classes again from its own cells brings, on slides of laboratories left out of the training.
+"""Gain of re-estimating a slide's class means from its cells, on slides of laboratories left out of the training.
 
 Needs the models that ``leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out`` trains:
 
@@ -62,7 +62,7 @@ def alone(classes: NDArray[np.intp], rng: np.random.Generator) -> Slides:
 
 
 class Cells:
-    """What a network sees of some cells."""
+    """Network outputs of some cells."""
 
     def __init__(self, bundle: Bundle, cells: pl.DataFrame) -> None:
         seen = run_network(bundle, cells, cache_folder(), silent, ("logits", TRAITS, "foreign_probability"))

@@ -57,7 +57,7 @@ def survey_s(classifier: Classifier, paths: list[Path]) -> float:
 
 
 def decode_only(spec: Preprocess, paths: list[Path]) -> None:
-    """What the engine does without its network: as many threads, each with a batch at a time."""
+    """Speed of the engine without its network: as many threads, each with a batch at a time."""
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     with ThreadPoolExecutor(CORES) as pool:
         for _ in pool.map(lambda batch: [read_cell(path, spec) for path in batch], batches):
@@ -65,7 +65,7 @@ def decode_only(spec: Preprocess, paths: list[Path]) -> None:
 
 
 class Files(Dataset[torch.Tensor]):
-    """What a first script would do: open, convert, resize."""
+    """Preparation in a simple script: open, convert, resize."""
 
     def __init__(self, paths: list[Path], size: int) -> None:
         self.paths, self.size = paths, size
@@ -99,7 +99,7 @@ class Vgg19(torch.nn.Module):
 
 
 class Round(NamedTuple):
-    """What one round of a contender took."""
+    """Duration of one round of a contender."""
 
     images_per_s: float
     cpu_ms: float

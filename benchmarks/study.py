@@ -48,7 +48,7 @@ F1 = {
         "SNE .956 BNE .782 EO .990 BA .960 LY .982 MO .952 MMY .758 MY .739 PMY .763 ERB .976 PLT .998",
     ),
 }
-"""What -> name of our run, the study's F1 of each class."""
+"""Description -> name of our run, the study's F1 of each class."""
 
 
 def comparisons() -> dict[str, tuple[dict[str, Any], str]]:

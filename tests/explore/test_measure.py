@@ -142,7 +142,7 @@ def test_stopped_or_killed_it_leaves_no_worker_behind(
     assert running.returncode == code
     assert "Traceback" not in said
     if sign == signal.SIGINT:
-        assert said == "leukopy: interrupted; what was measured is kept; the same command goes on from there.\n"
+        assert said == "leukopy: interrupted; finished measures are cached; the same command resumes.\n"
     assert 0 < kept(cache) <= 90
 
 

@@ -252,7 +252,7 @@ def test_ctrl_c_or_a_kill_in_the_middle(long_run, out, blow, code):
     assert not (out / "cells.parquet").exists()
     if blow == signal.SIGINT:
         assert told.startswith("leukopy: interrupted; ")
-        assert "of 6144 cells are done and kept. Run the same command with --resume to continue." in told
+        assert "of 6144 cells are done and saved. Run the same command with --resume to continue." in told
         assert told.count("\n") == 1
     resumed = process(*COMMAND, *command, "--out", out, "--resume")
     assert resumed.returncode == 3, resumed.stderr

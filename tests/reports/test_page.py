@@ -81,7 +81,7 @@ def test_second_choice_is_the_next_most_probable_class(content, render):
 def test_a_cell_is_told_in_words_where_the_model_judges_attributes(content, render, judging_model):
     plain, _ = render(content)
     assert 'class="why"' not in plain
-    assert "What is seen in a cell" not in plain
+    assert "Attributes of a cell" not in plain
     card = content.card.model_copy(update={"attributes": open_bundle(judging_model.path).card.attributes})
     said = pl.when(pl.col("fine") == "EO").then(pl.lit("bilobed nucleus, <red> granules"))
     text, page = render(replace(content, card=card, cells=content.cells.with_columns(why=said)))
@@ -237,4 +237,4 @@ def test_certainty_is_never_printed_as_0_or_100(content, render):
     sure = content.cells.with_columns(fine_confidence=pl.lit(0.9999, pl.Float32), p_BNE=pl.lit(0.0001, pl.Float32))
     _, page = render(replace(content, cells=sure))
     assert "SNE > 99 %" in page.text
-    assert "100 %" not in page.text.split("Cells The least")[1].split("What was not read")[0]
+    assert "100 %" not in page.text.split("Cells The least")[1].split("Unreadable images")[0]

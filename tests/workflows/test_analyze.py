@@ -116,7 +116,7 @@ def test_an_interrupted_run_ends_with_the_same_files(settings, whole, tmp_path, 
     monkeypatch.setattr(result_parts, "PART_ROWS", 100)
     out = tmp_path / "out"
     for stop in stops:
-        with pytest.raises(KeyboardInterrupt, match="cells are done and kept"):
+        with pytest.raises(KeyboardInterrupt, match="cells are done and saved"):
             analyze(settings, out, resume=True, progress=stop_after(stop))
         assert json.loads((out / "run.json").read_text())["status"] == "unfinished"
     told = []

@@ -151,7 +151,7 @@ def test_interrupted_the_same_command_goes_on(
             raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt, match="what was measured is kept; the same command goes on"):
+    with pytest.raises(KeyboardInterrupt, match="finished measures are cached; the same command resumes"):
         explore(settings(model, cells), out, progress=stop)
     with sqlite3.connect(next(cache.glob("explore/cells-*.sqlite"))) as kept:
         assert kept.execute("SELECT count(*) FROM kept").fetchone()[0] >= 9

@@ -195,5 +195,5 @@ def test_the_command(model, tmp_path) -> None:
     settings.write_text(yaml.safe_dump({"model": str(model), "ood_score": LOOK}))
     result = CliRunner().invoke(app, ["model", "fit-ood", "--config", str(settings), "--out", str(tmp_path / "run")])
     assert result.exit_code == 3, result.output  # one picture is broken
-    assert "Known test cells of manifest taken for unidentified" in result.output
+    assert "Known test cells of manifest flagged unidentified" in result.output
     assert open_bundle(tmp_path / "run" / "bundle").card.open_set is not None

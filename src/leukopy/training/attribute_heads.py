@@ -179,7 +179,7 @@ def calibrated_heads(
 
 
 def _min_confidence(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], share: float) -> float:
-    """The lowest confidence, at least one half, above which ``share`` of the answers are right; 1 without such a confidence."""
+    """The lowest confidence, at least one half, above which ``share`` of the answers are right; else 1."""
     order = np.argsort(-confidence)
     holds = np.flatnonzero(np.cumsum(right[order]) >= share * np.arange(1, len(order) + 1))
     return max(0.5, float(confidence[order[holds[-1]]])) if len(holds) else 1.0
