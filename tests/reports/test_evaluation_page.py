@@ -83,7 +83,7 @@ def test_page_shows_everything(content, render):
         "The model saw other images of here.", "2 images were not read",
         "balanced accuracy", "Classification report, fine classes", "Segmented neutrophil SNE",
         "0.750",  # accuracy at 11 classes: 9 of 12
-        "Band neutrophil taken for segmented neutrophil 2 images, 100.0 % of BNE; no error at the coarse classes",
+        "Band neutrophil predicted as segmented neutrophil 2 images, 100.0 % of BNE; no error at the coarse classes",
         "Eosinophil taken for segmented neutrophil 1 image, 25.0 % of EO",
         "2 of 3 errors at the fine classes vanish", "Accuracy 0.750 at the fine classes, 0.917 at the coarse ones",
         "Annotator 1 against annotator 2, fine classes", "Blast BLAST",
@@ -120,7 +120,7 @@ def test_identical_files_with_two_labels_are_listed(content, render):
 def test_images_of_the_training_are_a_warning(content, render):
     _, page = render(replace(content, in_sample=True))
     assert page.text.count("The model saw other images of here.") == 2
-    assert "Wrong labels that it has learnt are not found here" in page.text
+    assert "Wrong labels learnt in training are not found here" in page.text
 
 
 def test_missing_parts_are_said_or_left_out(content, render):

@@ -87,7 +87,7 @@ def test_a_cell_is_told_in_words_where_the_model_judges_attributes(content, rend
     text, page = render(replace(content, card=card, cells=content.cells.with_columns(why=said)))
     assert page.text.count("Bilobed nucleus, <red> granules.") == 2
     assert text.count('class="why"') == 2
-    for expected in ("to read what is seen", "11 attributes of neutrophils, eosinophils", "macro F1, nucleus shape",
+    for expected in ("to read the attributes", "11 attributes of neutrophils, eosinophils", "macro F1, nucleus shape",
                      "0.700", "drawn colours"):  # fmt: skip
         assert expected in page.text, expected
 
@@ -224,7 +224,7 @@ def test_unidentified_cells_stand_apart_with_their_reason(content, slide, card, 
     assert "unidentified Out of focus" in page.text
     assert "Of 12 cells, 1 cell is unidentified: it is counted in no class." in page.text
     assert "Eosinophil EO the only cell" in page.text
-    assert "less like any class than all but 3 %" in page.text
+    assert "score exceeds that of 97 % of the validation cells" in page.text
 
 
 def test_a_shift_beyond_sampling_error_is_named_at_the_top(content, make_cells, render):
