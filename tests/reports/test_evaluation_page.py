@@ -84,7 +84,7 @@ def test_page_shows_everything(content, render):
         "balanced accuracy", "Classification report, fine classes", "Segmented neutrophil SNE",
         "0.750",  # accuracy at 11 classes: 9 of 12
         "Band neutrophil predicted as segmented neutrophil 2 images, 100.0 % of BNE; no error at the coarse classes",
-        "Eosinophil taken for segmented neutrophil 1 image, 25.0 % of EO",
+        "Eosinophil predicted as segmented neutrophil 1 image, 25.0 % of EO",
         "2 of 3 errors at the fine classes vanish", "Accuracy 0.750 at the fine classes, 0.917 at the coarse ones",
         "Annotator 1 against annotator 2, fine classes", "Blast BLAST",
         "Learning curves", "Reliability", "not an image. Remove it.", "A small model",

@@ -30,7 +30,7 @@ def test_confusions_and_what_vanishes_at_the_coarse_level(manifest, colour_model
     assert (sums.images, sums.errors, sums.vanished) == (44, 1, 1)
     assert sums.gain.value == pytest.approx(1 / 44)
     text = (result.out / "report.html").read_text()
-    assert "Segmented neutrophil taken for band neutrophil" in text
+    assert "Segmented neutrophil predicted as band neutrophil" in text
     assert "no error at the coarse classes" in text
 
 
@@ -152,7 +152,7 @@ def test_pictures_of_one_colour_make_a_page(manifest, colour_model):
     result = run_evaluation(manifest, colour_model)
     assert result.evaluation.coarse.classification.accuracy.value == pytest.approx(4 / 44)
     text = (result.out / "report.html").read_text()
-    assert "Lymphocyte taken for monocyte" in text
+    assert "Lymphocyte predicted as monocyte" in text
 
 
 def test_images_of_the_training_are_warned_of(manifest, colour_model, tmp_path):
