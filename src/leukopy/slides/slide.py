@@ -29,6 +29,7 @@ from leukopy.network.probabilities import calibrated
 from leukopy.slides.class_means import TRAITS
 from leukopy.slides.columns import class_columns, with_flag
 from leukopy.slides.laboratory_check import ENOUGH_CELLS, class_free
+from leukopy.slides.magnification import SAMPLE
 from leukopy.slides.survey import SlideSurvey, find_crop, ood_scores, sample_of, survey_slide
 
 ROWS = 128
@@ -78,7 +79,7 @@ class Slide:
         if "survey" in self.__dict__:
             crop = self.survey.crop
         elif len(self.cells) >= ENOUGH_CELLS:
-            crop = find_crop(self._engine, self._card, sample_of(self.cells), self._pictures)
+            crop = find_crop(self._engine, self._card, sample_of(self.cells, SAMPLE), self._pictures)
         spec = self._card.preprocess
         return spec if crop is None else spec.model_copy(update={"crop": crop})
 

@@ -97,10 +97,12 @@ def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], picture
     Returns:
         What is known: of fewer than ``ENOUGH_CELLS`` trusted cells, what their pictures hold and a rough shift.
     """
-    sample, content = _trusted(engine, card, sample_of(cells), pictures)
+    measured, sample = sample_of(cells, magnification.SAMPLE), sample_of(cells)
+    trusted, content = _trusted(engine, card, list(dict.fromkeys((*measured, *sample))), pictures)
+    measured, sample = ([cell for cell in some if cell in trusted] for some in (measured, sample))
     if not sample:
         return SlideSurvey(content=content)
-    crop = find_crop(engine, card, sample, pictures) if len(sample) >= ENOUGH_CELLS else None
+    crop = find_crop(engine, card, measured, pictures) if len(sample) >= ENOUGH_CELLS else None
     outputs = _outputs(engine, sample, crop, pictures)
     shift = _shift(card, outputs)
     known = ood_scores(card, outputs, shift) <= 1
@@ -119,8 +121,7 @@ def find_crop(engine: Engine, card: Card, sample: Sequence[CellInput], pictures:
     """
     if card.cell_sizes is None:
         return None
-    some = sample_of(sample, magnification.SAMPLE)
-    batches = list(engine.run(some, read=pictures.keep))
+    batches = list(engine.run(sample, read=pictures.keep))
     classes = [code for batch in batches for code in coarse_codes(card, batch.outputs)]
     cells = [cell for batch in batches for cell in batch.cells]
     with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
@@ -146,7 +147,7 @@ def coarse_codes(card: Card, outputs: Outputs) -> list[str]:
 
 def _trusted(
     engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures
-) -> tuple[list[CellInput], SlideContent]:
+) -> tuple[set[CellInput], SlideContent]:
     """The distinct pictures of one cell, and what all hold."""
 
     def read(cell: CellInput) -> tuple[str, NDArray[np.uint8], tuple[int, int]] | None:
@@ -159,10 +160,10 @@ def _trusted(
     with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
         found = {one[0]: (cell, *one[1:]) for cell, one in zip(sample, pool.map(read, sample), strict=True) if one}
     if not found:
-        return [], slide_content(())
+        return set(), slide_content(())
     cells, overviews, sizes = zip(*found.values(), strict=True)
     held = contents(np.stack(overviews), np.array(sizes)) if card.romanowsky else [CELL] * len(cells)
-    return [cell for cell, content in zip(cells, held, strict=True) if content.kind == "cell"], slide_content(held)
+    return {cell for cell, content in zip(cells, held, strict=True) if content.kind == "cell"}, slide_content(held)
 
 
 def _outputs(engine: Engine, sample: Sequence[CellInput], crop: float | None, pictures: Pictures) -> Outputs:
