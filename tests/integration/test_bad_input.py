@@ -20,7 +20,6 @@ import pytest
 from typer.testing import CliRunner
 
 from leukopy.cli.main import app
-from support.waiting import until
 
 COMMAND = (sys.executable, "-c", "from leukopy.cli.main import main; main()")
 
@@ -241,14 +240,31 @@ def long_run(colour_model, tmp_path_factory):
     return command, (folder / "whole" / "cells.parquet").read_bytes(), (folder / "whole" / "failures.csv").read_bytes()
 
 
+STRUCK = """
+import os
+from leukopy.cli.main import main
+from leukopy.slides.result_parts import ResultParts
+
+flush = ResultParts.flush
+
+def struck(self):
+    ResultParts.flush = flush
+    flush(self)
+    os.kill(os.getpid(), {blow:d})
+
+ResultParts.flush = struck
+main()
+"""
+"""The command, which is sent a signal once its first rows are written."""
+
+
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_ctrl_c_or_a_kill_in_the_middle(long_run, out, blow, code):
     command, cells, failures = long_run
-    running = subprocess.Popen([*COMMAND, *command, "--out", out], stderr=subprocess.PIPE, text=True)
-    until((out / "parts" / "part-00000.parquet").exists)
-    running.send_signal(blow)
-    _, told = running.communicate()
-    assert running.returncode == code
+    struck = process(sys.executable, "-c", STRUCK.format(blow=blow), *command, "--out", out)
+    told = struck.stderr
+    assert struck.returncode == code, told
+    assert (out / "parts" / "part-00000.parquet").exists()
     assert not (out / "cells.parquet").exists()
     if blow == signal.SIGINT:
         assert told.startswith("leukopy: interrupted; ")
