@@ -166,8 +166,8 @@ def test_what_cannot_be_exported_is_a_row_with_its_reason(images: ImageStore, tm
     left = list(csv.DictReader((folder / "left_out.csv").read_text().splitlines()))
     assert [(row["code"], row["cell_id"][-1]) for row in left] == [("HAIRY", "2"), ("LY", "3"), ("LY", "4")]
     assert "laboratory's own" in left[0]["reason"]
-    assert "not in the image folder" in left[1]["reason"]
-    assert "not what was stored" in left[2]["reason"]
+    assert "missing from the image folder" in left[1]["reason"]
+    assert "is damaged" in left[2]["reason"]
 
 
 def test_undivided_classes_may_train(images: ImageStore, tmp_path: Path) -> None:
