@@ -52,5 +52,5 @@ def test_a_head_of_another_size_is_refused(network) -> None:
 def test_a_network_without_a_linear_head_is_refused(network) -> None:
     other = onnx.load_from_string(network)
     next(node for node in other.graph.node if "logits" in node.output).input[0] = "pooled"
-    with pytest.raises(BundleError, match="no linear function of its embedding"):
+    with pytest.raises(BundleError, match="not a linear function of its embedding"):
         read_head(other.SerializeToString())

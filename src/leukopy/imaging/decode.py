@@ -147,7 +147,7 @@ def read_picture(source: Path | bytes, short_side: int, *, page: int | None = No
     Args:
         source: a file, or its bytes.
         short_side: sufficient pixels; a JPEG without ``box`` is decoded at 1/2, 1/4 or 1/8 as long as it has them.
-            page: number of the page in a file of several, from 1.
+        page: number of the page in a file of several, from 1.
         box: where the cell lies in the picture; None: the whole picture.
 
     Raises:
@@ -210,8 +210,8 @@ def read_image(source: Path | bytes, *, short_side: int | None = None, page: int
     Args:
         source: a file, or its bytes.
         short_side: sufficient pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8 as long as its short side stays at
-                least this, in half the time.
-            page: number of the page in a file of several, from 1.
+            least this, in half the time.
+        page: number of the page in a file of several, from 1.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.

@@ -79,7 +79,7 @@ def dyed_middle(dye: Plane) -> Mask:
 
     Args:
         dye: (H, W), optical density of green less blue, a little softened. A constant over the picture, such as the
-                colour of the glass, cancels out.
+            colour of the glass, cancels out.
 
     Returns:
         (H, W); empty where there is no cell.
