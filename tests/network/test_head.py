@@ -45,7 +45,7 @@ def test_another_head_changes_logits_and_class_activation_alone(network) -> None
 
 
 def test_a_head_of_another_size_is_refused(network) -> None:
-    with pytest.raises(BundleError, match="cannot stand for"):
+    with pytest.raises(BundleError, match="cannot replace one of"):
         with_head(network, (np.zeros((11, 4), np.float32), np.zeros(11, np.float32)))
 
 
