@@ -25,7 +25,7 @@ def check_directories(stream: BinaryIO, where: str) -> None:
 
     Raises:
         ImageError: ``truncated``, ``damaged`` (a loop), ``several_pages`` or ``too_large``.
-        struct.error: it is no TIFF.
+        struct.error: not a TIFF.
     """
     end = stream.seek(0, 2)
     stream.seek(0)

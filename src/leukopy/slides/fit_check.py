@@ -30,15 +30,15 @@ class SlideCheckSettings(Settings):
     kept: float = Field(default=0.99, gt=0.5, lt=1)
     """Share of a known laboratory's slides whose distance is below 1, for normally distributed appearance."""
     least_deviation: float = Field(default=0.01, gt=0)
-    """Least deviation of any measure between the cells of a laboratory, in optical density: a scanner with a constant
-    white would otherwise be foreign for a hundredth."""
+    """Least deviation of any measure between the cells of a laboratory, in optical density: without it, a hundredth
+    would make a slide foreign to a scanner of constant white."""
 
     @property
     def method(self) -> str:
         """Description for the card."""
         return (
-            "Mahalanobis distance of the mean appearance of a slide's cells (colour of background and stain, sharpness; "
-            "the class of each cell accounted for) to the nearest laboratory, in units of the limit that "
+            "Mahalanobis distance of the mean appearance of a slide's cells (colour of background and stain, "
+            "sharpness; the class of each cell accounted for) to the nearest laboratory, in units of the limit that "
             f"{self.kept:.0%} of a laboratory's slides stay within; between slides lies {self.between:g} of the "
             "variance between cells."
         )
