@@ -148,7 +148,7 @@ def test_one_decimal_comma_in_a_row_is_no_separator(tmp_path: Path) -> None:
         ("name,,count\na,8,2\n", ", line 2: holds a value in column 2, which has no name in the header"),
         ('name,note\na,x\nb,"y\nc,z\n', ", line 3: not a table from here on (a quotation mark is not closed"),
         ('name,note\na,"x"y\n', ", line 2: not a table from here on"),
-        ("name,count,NAME\na,1,b\n", ", line 1: column Name is there twice"),
+        ("name,count,NAME\na,1,b\n", ", line 1: column Name occurs twice"),
         ("file,note\na,1\n", ", line 1: column 'Name' is missing (columns found: file, note; columns needed: Name)"),
         ("Bo,45,8.2\n", ", line 1: column 'Name' is missing (its first line names none of them; columns needed: Name)"),
         ("name,count\n,\n", ": holds no rows below its header"),
@@ -204,7 +204,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, content: bytes, kind: s
     [
         ("xl/workbook.xml", "a workbook of a spreadsheet. Save the sheet as 'CSV UTF-8' and give that file."),
         ("content.xml", "a workbook of a spreadsheet."),
-        ("train_images.npy", "NumPy arrays (.npz), which are not read. Save their images as files"),
+        ("train_images.npy", "NumPy arrays (.npz), which leukopy does not read. Save their images as files"),
         ("cells/a.png", "a zip archive. Unpack it."),
     ],
 )

@@ -102,7 +102,7 @@ def test_directories_in_a_circle_are_damaged() -> None:
     count = int.from_bytes(data[8:10], "little")
     data[10 + 12 * count : 14 + 12 * count] = (8).to_bytes(4, "little")
     for read in (read_image, pages):
-        with pytest.raises(ImageError, match="go round in a circle"):
+        with pytest.raises(ImageError, match="form a circle"):
             read(bytes(data))
 
 

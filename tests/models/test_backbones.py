@@ -148,7 +148,7 @@ class TestVisionTransformer:
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
     def test_refuses_a_size_its_patches_do_not_fill(self) -> None:
-        with pytest.raises(TrainingError, match=r"size 360 is no multiple of its patch of 32 px; try 352"):
+        with pytest.raises(TrainingError, match=r"size 360 is not a multiple of its patch of 32 px; try 352"):
             vit("vit_base_patch32_224", 32, 360, False)
 
 

@@ -45,12 +45,12 @@ def test_another_head_changes_logits_and_class_activation_alone(network) -> None
 
 
 def test_a_head_of_another_size_is_refused(network) -> None:
-    with pytest.raises(BundleError, match="cannot stand for"):
+    with pytest.raises(BundleError, match="cannot replace one of"):
         with_head(network, (np.zeros((11, 4), np.float32), np.zeros(11, np.float32)))
 
 
 def test_a_network_without_a_linear_head_is_refused(network) -> None:
     other = onnx.load_from_string(network)
     next(node for node in other.graph.node if "logits" in node.output).input[0] = "pooled"
-    with pytest.raises(BundleError, match="no linear function of its embedding"):
+    with pytest.raises(BundleError, match="not a linear function of its embedding"):
         read_head(other.SerializeToString())

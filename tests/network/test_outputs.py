@@ -67,7 +67,7 @@ def test_a_head_that_is_not_linear_on_the_embedding(network) -> None:
     other = onnx.ModelProto()
     other.CopyFrom(network)
     next(node for node in other.graph.node if "logits" in node.output).input[0] = "pooled"
-    with pytest.raises(BundleError, match="no linear function of its embedding"):
+    with pytest.raises(BundleError, match="not a linear function of its embedding"):
         with_class_activation(other)
 
 
@@ -140,7 +140,7 @@ def test_the_centre_is_what_maps_hold_of_the_middle(network) -> None:
 
 
 def test_a_map_of_unknown_size_is_refused(network) -> None:
-    with pytest.raises(TrainingError, match="does not tell the size of its map 'embedding'"):
+    with pytest.raises(TrainingError, match="does not state the size of its map 'embedding'"):
         with_centre(network, {"embedding": 3}, 0.2)
 
 

@@ -169,7 +169,7 @@ def test_a_run_is_resumed_only_with_the_card_that_it_began_with(settings, slide,
 
 
 def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_path):
-    with pytest.raises(OutputError, match=r"cannot be resumed, since the run there has per_class 24 \(now 5\)"):
+    with pytest.raises(OutputError, match=r"cannot be resumed: the run there has per_class 24 \(now 5\)"):
         analyze(settings.model_copy(update={"per_class": 5}), whole.folder, resume=True)
     other = build_bundle(tmp_path / "other", sharpness=5.0)
     moved = Path(settings.model).parent / "moved"

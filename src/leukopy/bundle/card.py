@@ -1,6 +1,6 @@
-"""``card.json``: what a model is, what it was trained on, how to feed it, and how well it does.
+"""``card.json``: identity of a model, training data, preprocessing, and metrics.
 
-The fields follow Mitchell et al., "Model Cards for Model Reporting" (FAccT 2019), plus what serving needs.
+The fields follow Mitchell et al., "Model Cards for Model Reporting" (FAccT 2019), plus the fields that serving needs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class ModelFile(Settings):
     architecture: str
     parameters: int
     sha256: str
-    """Of ``model.onnx``; checked each time the bundle is opened."""
+    """SHA-256 of ``model.onnx``; checked each time the bundle is opened."""
     pretrained: str | None = None
-    """Where its first weights come from, with their licence."""
+    """Origin of its first weights, with their licence."""
 
 
 class Calibration(Settings):
-    """How logits become probabilities: softmax(logits / temperature) (Guo et al., ICML 2017)."""
+    """Conversion of logits to probabilities: softmax(logits / temperature) (Guo et al., ICML 2017)."""
 
     temperature: float = Field(gt=0)
     fitted_on: str
@@ -46,8 +46,8 @@ class Thresholds(Settings):
     uncertain_below: float = Field(ge=0, le=1)
     """A cell whose coarse probability is lower is flagged ``uncertain``."""
     set_from: float | None = Field(default=None, ge=0, le=1)
-    """Probability from which a fine class is in the cell's set, which holds its class with a chance of 90 % where cells
-    are like those of the validation (`leukopy.evaluation.conformal`); None: not fitted."""
+    """Probability from which a fine class is in the cell's set. The set holds the cell's class with a chance of 90 %
+    for cells like those of the validation (`leukopy.evaluation.conformal`); None: not fitted."""
 
 
 class DatasetUse(Settings):
@@ -61,7 +61,7 @@ class DatasetUse(Settings):
 
 
 class Metric(Settings):
-    """One measured figure, with the protocol that makes it mean something."""
+    """One measured figure, with its protocol."""
 
     name: str
     value: float
@@ -69,30 +69,30 @@ class Metric(Settings):
     """Lower end of the 95 % interval."""
     high: float | None = None
     data: str
-    """Which images, and how they stand to the training images."""
+    """The images, and their relation to the training images."""
     command: str = ""
 
 
 class AttributeHead(Settings):
-    """One attribute that the network's ``attributes`` output judges."""
+    """One attribute of the network's ``attributes`` output."""
 
     name: str
     values: tuple[str, ...] = Field(min_length=2)
     """In the order of its logits."""
     temperature: float = Field(gt=0)
-    """As `Calibration.temperature`, fitted on the validation part."""
+    """Temperature as in `Calibration.temperature`, fitted on the validation part."""
     min_confidence: float = Field(ge=0, le=1)
-    """Calibrated probability from which its value is said in words; below, it is passed over in silence."""
+    """Calibrated probability from which the value is stated in words; below it, the value is omitted."""
 
 
 class Attributes(Settings):
-    """What the ``attributes`` output holds: the logits of each head, one head after the other."""
+    """Heads of the ``attributes`` output: the logits of each head, one head after the other."""
 
     heads: tuple[AttributeHead, ...] = Field(min_length=1)
     classes: tuple[str, ...]
-    """Coarse codes of the cells that have attributes; of others nothing is said."""
+    """Coarse codes of the cells that have attributes; other cells have none."""
     method: str
-    """What the heads are, and what they were fitted on."""
+    """Description of the heads, and of the data they were fitted on."""
     trained_on: DatasetUse
     metrics: tuple[Metric, ...] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -127,34 +127,34 @@ class SlideClasses(Settings):
     spread: float = Field(gt=0)
     """Mean squared distance, in traits, of known cells from the mean of their class."""
     fitted_on: str
-    """The cells whose means and covariance these are; never a test split."""
+    """Cells behind these means and this covariance; never a test split."""
 
 
 class LaboratoryAppearance(Settings):
-    """How the cells of a laboratory look, with what their classes do to it taken out."""
+    """Appearance of the cells of a laboratory, with the effect of their classes removed."""
 
     name: str
     images: int
     mean: tuple[float, ...]
-    """Of each of `SlideCheck.measures`."""
+    """Mean of each of `SlideCheck.measures`."""
     covariance: tuple[tuple[float, ...], ...]
-    """Between cells."""
+    """Covariance between cells."""
 
 
 class SlideCheck(Settings):
-    """What tells a slide that looks unlike the laboratories of the training (`leukopy.slides.laboratory_check`)."""
+    """Check for slides that look unlike the laboratories of the training (`leukopy.slides.laboratory_check`)."""
 
     measures: tuple[str, ...]
     """The ``leukopy.imaging.appearance.APPEARANCE_FEATURES`` of the leukopy that fitted it."""
     laboratories: tuple[LaboratoryAppearance, ...]
     classes: dict[str, tuple[float, ...]]
-    """Coarse code -> how its cells differ from the mean class."""
+    """Coarse code -> difference of its cells from the mean class."""
     between: float = Field(gt=0)
-    """Variance between the slides of a laboratory, in units of that between its cells."""
+    """Variance between the slides of a laboratory, in units of the variance between its cells."""
     limit: float = Field(gt=0)
     """Squared distance, in deviations, that counts as 1."""
     method: str
-    """What the distance is."""
+    """Description of the distance."""
     metrics: tuple[Metric, ...] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
 
@@ -168,32 +168,32 @@ class Card(Settings):
     description: str
     intended_use: str = RESEARCH_USE_ONLY
     limits: tuple[str, ...] = ()
-    """Known failures and what the model must not be used for, one sentence each."""
+    """Known failures and forbidden uses of the model, one sentence each."""
     licence: str
     taxonomy: str
-    """Digest of the taxonomy whose class order the outputs follow."""
+    """Digest of the taxonomy that defines the class order of the outputs."""
     classes: tuple[str, ...]
     """Fine class codes, in the order of the ``logits`` output."""
     preprocess: Preprocess
     romanowsky: bool = True
-    """Whether the model reads smears of a Romanowsky stain (Wright, Giemsa, May-Grünwald): pictures without such a
-    stained cell then have no class (`leukopy.imaging.content`)."""
+    """True for models of smears with a Romanowsky stain (Wright, Giemsa, May-Grünwald): pictures without a cell of such
+    a stain then have no class (`leukopy.imaging.content`)."""
     cell_sizes: dict[str, float] | None = None
-    """Coarse code -> diameter of the usual cell in sides of the network's input: of each slide, as much of the pictures
-    is kept as makes its cells as large (`leukopy.slides.magnification`). None: ``preprocess.crop`` is for all."""
+    """Coarse code -> diameter of the typical cell in sides of the network's input. The crop of each slide brings its
+    cells to this size (`leukopy.slides.magnification`). None: every slide uses ``preprocess.crop``."""
     model: ModelFile
     calibration: Calibration
     thresholds: Thresholds
     trained_on: tuple[DatasetUse, ...]
     metrics: tuple[Metric, ...] = ()
     attributes: Attributes | None = None
-    """Of the network's ``attributes`` output; None where it has none."""
+    """Heads of the network's ``attributes`` output; None without this output."""
     open_set: OpenSet | None = None
-    """Of the network's ``ood_score`` output; None where it has none."""
+    """Threshold of the network's ``ood_score`` output; None without this output."""
     slide_classes: SlideClasses | None = None
-    """None: the classes look alike everywhere to it."""
+    """None: class means are never re-estimated."""
     slide_check: SlideCheck | None = None
-    """None: nothing is said of whole slides."""
+    """None: slides are not checked."""
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The training settings, whole."""
     provenance: dict[str, Any] = Field(default_factory=dict)

@@ -20,13 +20,13 @@ CARD_FILE = "card.json"
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A network of cells on disk, and how it is fed."""
+    """A network of cells on disk, and its preprocessing."""
 
     path: Path
     sha256: str
     preprocess: Preprocess
     outputs: frozenset[str] = frozenset()
-    """Outputs of fine classes that it must give, each (N, F)."""
+    """Required outputs of fine classes, each (N, F)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Bundle:
         return self.path / MODEL_FILE
 
     def with_preprocess(self, preprocess: Preprocess) -> Bundle:
-        """The bundle with another preprocessing: that of a slide."""
+        """The bundle with another preprocessing, of one slide."""
         return replace(self, card=self.card.model_copy(update={"preprocess": preprocess}))
 
     @property
@@ -71,7 +71,7 @@ def bundled_models() -> list[str]:
 
 
 def open_bundle(model: str | Path = "default") -> Bundle:
-    """Open a bundle and check that it is whole and made for this taxonomy.
+    """Open a bundle and check that it is complete and made for this taxonomy.
 
     Args:
         model: the name of a bundled model, or a bundle folder.
@@ -109,7 +109,7 @@ def open_bundle(model: str | Path = "default") -> Bundle:
 
 
 def _check_attributes(folder: Path, card: Card) -> None:
-    """Refuse attributes that this leukopy has no words for."""
+    """Refuse attributes without words in this leukopy."""
     known = {attribute.name: attribute.values for attribute in taxonomy.ATTRIBUTES}
     for head in card.attributes.heads if card.attributes else ():
         if known.get(head.name) != head.values:
@@ -120,7 +120,7 @@ def _check_attributes(folder: Path, card: Card) -> None:
 
 
 def _check_slide_check(folder: Path, card: Card) -> None:
-    """Refuse a check of slides whose measures are not those that this leukopy takes."""
+    """Refuse a slide check with other measures than this leukopy's."""
     if card.slide_check and card.slide_check.measures != APPEARANCE_FEATURES:
         raise BundleError(
             f"{folder}: its check of slides was made for other measures ({', '.join(card.slide_check.measures)}). Fit "
@@ -141,7 +141,7 @@ def add_metrics(bundle: Bundle, metrics: Sequence[Metric]) -> Card:
 
 
 def write_bundle(folder: Path, card: Card, model: bytes) -> Bundle:
-    """Write a bundle; the card goes last, so that a folder with a card is whole."""
+    """Write a bundle; the card is written last, so a folder with a card is complete."""
     with atomic_path(folder / MODEL_FILE) as temporary:
         temporary.write_bytes(model)
     write_json(folder / CARD_FILE, card.model_dump(mode="json"))

@@ -1,1 +1,1 @@
-"""What every folder stands on: errors, settings, files, provenance, progress, registry."""
+"""The ground floor of every folder: errors, settings, files, provenance, progress, registry."""

@@ -4,13 +4,13 @@
 
     LeukopyError
     ├── SettingsError        an option or a settings file is wrong
-    ├── InputError           what the user gave to read cannot be read
+    ├── InputError           an input cannot be read
     │   ├── ImageError       one image cannot be decoded; carries a short ``reason``
-    │   ├── ManifestError    a manifest lacks a column, or is no table
-    │   └── UnknownLabelError  a label that the taxonomy's map does not hold
+    │   ├── ManifestError    a manifest lacks a column or is not a table
+    │   └── UnknownLabelError  a label is missing from the taxonomy's map
     ├── BundleError          a model bundle is missing, broken or foreign
     ├── OutputError          the results cannot be written
-    ├── TrainingError        a training run cannot start or go on
+    ├── TrainingError        a training run cannot start or continue
     └── MissingExtraError    the command needs an optional part of leukopy
 
 A message says what, where, and what to do. A door prints it as one line and exits with ``EXIT_ERROR``.
@@ -36,7 +36,7 @@ class SettingsError(LeukopyError):
 
 
 class InputError(LeukopyError):
-    """What the user gave to read cannot be read."""
+    """An input of the user cannot be read."""
 
 
 class ImageError(InputError):
@@ -51,11 +51,11 @@ class ImageError(InputError):
 
 
 class ManifestError(InputError):
-    """A manifest lacks a column, or is no table."""
+    """A manifest lacks a column or is not a table."""
 
 
 class UnknownLabelError(InputError):
-    """A label that a label map does not hold."""
+    """A label is missing from the label map."""
 
     def __init__(self, label: str, *, source: str, where: str, known: Iterable[str]) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class OutputError(LeukopyError):
 
 
 class TrainingError(LeukopyError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
 class MissingExtraError(LeukopyError):

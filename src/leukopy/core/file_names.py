@@ -1,4 +1,4 @@
-"""Names of files as a table writes them, found as the disk spells them."""
+"""Names of files in a table, resolved to the spelling on disk."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class FileNames:
         self._first: dict[str, str] = {}
 
     def exists(self, text: str) -> bool:
-        """Whether there is a file whose name is exactly this."""
+        """True where a file has exactly this name."""
         return os.path.lexists(os.path.join(self._folder, text))  # noqa: PTH118 - strings, for every row of a table
 
     def find(self, text: str, where: str) -> str:
-        """The name as the disk spells it, parted by slashes; as written where there is no such file.
+        """The name in the spelling of the disk, with slashes; as written where no such file exists.
 
         Args:
-            text: the name as written.
+            text: the name in the table.
             where: the table and its line, for the message.
 
         Raises:
@@ -43,7 +43,7 @@ class FileNames:
         if os.sep == "/" and (root or "\\" in text) and not self.exists(text):
             if root:
                 raise ManifestError(
-                    f"{where}: a path of a Windows drive or share, which this computer does not have. Write paths "
+                    f"{where}: a path of a Windows drive or share, which this computer lacks. Write paths "
                     "relative to the table's folder."
                 )
             text = text.replace("\\", "/")
@@ -54,11 +54,11 @@ class FileNames:
         return os.path.normpath(os.path.join(self._folder, name))  # noqa: PTH118
 
     def earlier(self, name: str, place: str) -> str | None:
-        """The place where the same file was named before, in whatever spelling; None for the first time.
+        """The place where the table named the same file earlier, in any spelling; None for the first time.
 
         Args:
             name: as `find` returned it.
-            place: where it is named now.
+            place: the place of this row.
         """
         folder, file = os.path.split(os.path.join(self._folder, name))  # noqa: PTH118
         if folder not in self._real:
@@ -81,7 +81,7 @@ class FileNames:
         return str(found)
 
     def _alike(self, folder: str, name: str) -> list[str]:
-        """The names in a folder that equal ``name`` but for the composition of letters."""
+        """The names in a folder that equal ``name`` up to the composition of letters."""
         if folder not in self._names:
             names = self._names[folder] = {}
             try:
@@ -93,7 +93,7 @@ class FileNames:
 
 
 def _readable(name: str) -> str:
-    """A name on the disk as a table writes it; bytes that are no UTF-8 are taken for Windows-1252."""
+    """A name on the disk as a table writes it; bytes that are not UTF-8 are read as Windows-1252."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -16,7 +16,7 @@ from leukopy.core.errors import InputError, OutputError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
     Raises:
         OutputError: the disk is full, read-only or not permitted.
@@ -29,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        with suppress(OSError):  # it may never have been possible to make it
+        with suppress(OSError):  # it may not exist
             temporary.unlink()
 
 
@@ -37,7 +37,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
     """Turn an operating-system error met while writing into one line that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(
-            f"{path}: the disk is full. Free some space, then run again (with --resume, where there is one)."
+            f"{path}: the disk is full. Free some space, then run again (with --resume where the command has it)."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{path}: no permission to write here. Choose another output folder.")

@@ -1,4 +1,4 @@
-"""Where data lies and where what can be made again is kept; both can be moved by an environment variable."""
+"""Folders of data and of caches; an environment variable moves each."""
 
 from __future__ import annotations
 

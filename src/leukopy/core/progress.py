@@ -1,4 +1,4 @@
-"""How long work tells what it has done, whoever shows it."""
+"""Progress of long work, reported to any display."""
 
 from __future__ import annotations
 

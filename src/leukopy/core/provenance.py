@@ -1,4 +1,4 @@
-"""What made a result: versions, machine, time, commit."""
+"""Provenance of a result: versions, machine, time, commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGES = ("leukopy", "numpy", "onnxruntime", "pillow", "polars", "torch", "ti
 
 
 def provenance() -> dict[str, object]:
-    """Versions, machine and time of this run, for ``run.json`` and bundle cards. Holds no user or host name."""
+    """Versions, machine and time of this run, for ``run.json`` and bundle cards. User and host names are left out."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": source_commit(),

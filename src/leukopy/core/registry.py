@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A fixed set of named entries. Names are written by hand, and an unknown one is an error that lists them."""
+    """A fixed set of named entries. Names are written by hand; an unknown one is an error that lists all."""
 
     def __init__(self, kind: str, entries: dict[str, T]) -> None:
         self.kind = kind

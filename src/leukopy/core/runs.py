@@ -1,4 +1,4 @@
-"""A run's folder: its ``run.json``, and the promise never to mix or overwrite results by accident."""
+"""Folder of a run and its ``run.json``. Results are never mixed or overwritten by accident."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _ELSEWHERE = "or choose another output folder."
 
 
 def record(command: str, settings: Settings, **facts: Any) -> Record:
-    """What ``run.json`` says when a run begins.
+    """Content of ``run.json`` when a run begins.
 
     Args:
         command: the verb.
         settings: saved whole, so that ``--config run.json`` repeats the run.
-        facts: what else a resumed run must find unchanged (the model, the inputs); text is shown where it differs.
+        facts: further inputs that a resumed run requires unchanged (model, images); differing text is shown.
     """
     return {
         "command": command,
@@ -42,16 +42,16 @@ def begin(out: Path, run: Record, *, resume: bool | None = None, overwrite: bool
     """Make ``out`` ready for a run, and write its ``run.json``.
 
     Args:
-        out: where results will be written; created if absent.
+        out: the folder of the results; created if absent.
         run: the run that begins.
-        resume: keep what an interrupted run of the same command left; None: the command knows no ``--resume``.
-        overwrite: empty the folder first, if it holds a run of the same command and of no other.
+        resume: keep the results of an interrupted run of the same command; None: the command has no ``--resume``.
+        overwrite: empty the folder first, if it holds only a run of the same command.
 
     Returns:
-        The record of the run that is resumed, whose ``run.json`` stays; None where a new one begins.
+        The record of the resumed run, whose ``run.json`` stays; None where a new run begins.
 
     Raises:
-        OutputError: the folder holds something else, holds results and neither flag is given, or cannot be made.
+        OutputError: the folder holds other files, holds results and neither flag is given, or cannot be created.
     """
     try:
         if out.exists() and not out.is_dir():
@@ -78,16 +78,16 @@ def finish(out: Path, run: Record, **facts: Any) -> None:
 
 
 def check_same(out: Path, earlier: Record, run: Record, *, free: frozenset[str] = frozenset()) -> None:
-    """Refuse to resume a run that would give other results.
+    """Refuse to resume a run with other inputs or settings.
 
     Args:
-        out: its folder, for the message.
-        earlier: the record of the run that is there.
-        run: the record of the run that would go on.
+        out: the folder of the run, for the message.
+        earlier: the record of the interrupted run.
+        run: the record of the run that resumes it.
         free: settings that may differ.
 
     Raises:
-        OutputError: naming each difference.
+        OutputError: settings or inputs differ; the message names each difference.
     """
     before, now = earlier["settings"], run["settings"]
     differing = [
@@ -97,17 +97,17 @@ def check_same(out: Path, earlier: Record, run: Record, *, free: frozenset[str] 
     ]
     for name in sorted(run.keys() - {"settings", "provenance", "status"}):
         there, here = earlier.get(name), run[name]
-        if there != here:  # digests would tell a reader nothing
+        if there != here:  # digests are meaningless to a reader
             differing.append(f"{name} {there!r} (now {here!r})" if isinstance(here, str) else f"other {name}")
     if differing:
         raise OutputError(
-            f"{out}: cannot be resumed, since the run there has {', '.join(differing)}. "
-            f"Repeat its command, add --overwrite to begin anew, {_ELSEWHERE}"
+            f"{out}: cannot be resumed: the run there has {', '.join(differing)}. "
+            f"Repeat its command, add --overwrite to start again, {_ELSEWHERE}"
         )
 
 
 def _earlier(out: Path, command: str) -> Record:
-    """The record of the run that ``out`` holds, which must be one of ``command``."""
+    """The record of the run in ``out``, which must be a run of ``command``."""
     if not (out / RUN_FILE).exists():
         raise OutputError(f"{out}: is not empty and holds no leukopy results. Choose another output folder.")
     earlier = read_json(out / RUN_FILE)

@@ -1,4 +1,4 @@
-"""Files that operating systems and storage boxes (NAS) put beside the user's: thumbnails, settings, recycle bins."""
+"""Service files of operating systems and storage boxes (NAS) beside the user's: thumbnails, settings, recycle bins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILES = (
 _NAMES = {name.lower(): name for name in (*_FOLDERS, *_FILES)}
 
 _PATTERNS = (
-    (re.compile(r"\._"), "._*"),  # what macOS adds on foreign disks
+    (re.compile(r"\._"), "._*"),  # macOS, on foreign disks
     (re.compile(r"SYNO(FILE|PHOTO|VIDEO)_THUMB", re.IGNORECASE), "@eaDir"),  # copied out of its folder
     (re.compile(r".*@Syno(Resource|EAStream)$", re.IGNORECASE), "@eaDir"),
     (re.compile(r"~\$|\.~lock\."), "lock files"),
@@ -26,11 +26,11 @@ HIDDEN = "hidden"
 
 
 def service_kind(parts: Sequence[str]) -> str | None:
-    """What kind of service file a path is, as it is called in a message; None for a file of the user's.
+    """The kind of a service file, as a message calls it; None for a file of the user.
 
     Args:
-        parts: the names of the folders and, last, of the file, below what the user gave. Upper and lower case are the
-            same, as they are on the systems that write these files.
+        parts: names of the folders below the user's folder and, last, of the file. Case is ignored, as on the systems
+            that write these files.
     """
     for part in parts:
         name = _NAMES.get(part.lower()) or next((kind for pattern, kind in _PATTERNS if pattern.match(part)), None)

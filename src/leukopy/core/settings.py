@@ -17,7 +17,7 @@ from leukopy.core.errors import InputError, SettingsError
 
 @dataclass(frozen=True)
 class Shown:
-    """Words for the default of a field, where its value tells a reader nothing: ``Annotated[int | None, Shown(…)]``."""
+    """Text shown for a default whose value means nothing to a reader: ``Annotated[int | None, Shown(…)]``."""
 
     words: str
 

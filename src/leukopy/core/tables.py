@@ -1,7 +1,7 @@
-"""Tables that people hand over: Parquet, or text as editors and spreadsheets save it.
+"""Tables of users: Parquet, or text as editors and spreadsheets save it.
 
-Every table of a user is opened here, so that all commands read the same files in the same way. No message prints a
-value: it may be a name or a date of birth.
+Every table of a user is opened here, so all commands read the same files in the same way. Messages omit values: a
+value may be a name or a date of birth.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 _NOT_A_NAME = re.compile(r"[\d./\\]")
 _INVISIBLE = "\ufeff\u200b"
 _LARGEST_WHOLE = 1e15
-"""Above it, a float of Parquet is no count and no id."""
+"""Above it, a float of Parquet is neither a count nor an id."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Row:
     place: str
     """``line 3``, as an editor counts the lines of a text file; ``row 2`` of Parquet, the first being 1."""
     values: Mapping[str, str]
-    """Field -> text, without surrounding blanks, letters composed (NFC); empty where missing. Only fields whose column
-    is there."""
+    """Field -> text, without surrounding blanks, letters composed (NFC); empty where missing. Fields without a column
+    are absent."""
 
     @property
     def where(self) -> str:
-        """The table and the place in it, as a message begins."""
+        """The table and the place in it: the beginning of a message."""
         return f"{self.table}, {self.place}"
 
 
@@ -58,11 +58,11 @@ class Table:
     rows: tuple[Row, ...]
     """At least one; rows without any value are left out."""
     fields: frozenset[str]
-    """Fields whose column is there."""
+    """Fields with a column."""
 
 
 def column_name(text: str) -> str:
-    """The name by which a column is known: ``Patient ID`` and ``patient-id`` are ``patient_id``."""
+    """The canonical name of a column: ``Patient ID`` and ``patient-id`` become ``patient_id``."""
     return re.sub(r"[\s-]+", "_", _clean(text)).casefold()
 
 
@@ -70,13 +70,13 @@ def read_header(path: Path) -> list[str]:
     """The column names of a table, as `column_name` writes them.
 
     Raises:
-        ManifestError: absent, not permitted, or no table.
+        ManifestError: absent, not permitted, or not a table.
     """
     return [column_name(name) for name in _open(path).names]
 
 
 def has_column(path: Path, name: str) -> bool:
-    """Whether a file is a table of several columns, and one of them has this name."""
+    """True for a table of several columns, one of which has this name."""
     try:
         names = read_header(path)
     except ManifestError:
@@ -88,17 +88,17 @@ def read_table(path: Path, columns: Mapping[str, str], needed: Collection[str]) 
     """Read some columns of a table.
 
     A text file may be UTF-8, UTF-16 or Windows-1252; its columns may be separated by commas, semicolons or tabs, and a
-    first line ``sep=;`` may say so. Blank lines, blank rows and trailing columns without a name are passed over.
-    Every value stays text: ``007`` keeps its zeros, and ``NA`` is no missing value.
+    first line ``sep=;`` may say so. Blank lines, blank rows and trailing columns without a name are ignored.
+    Every value stays text: ``007`` keeps its zeros, and ``NA`` is an ordinary value.
 
     Args:
         path: Parquet, or text with a header.
         columns: field -> name of its column; capitals, blanks and hyphens in the header do not matter.
-        needed: fields whose column must be there.
+        needed: fields whose column is required.
 
     Raises:
-        ManifestError: absent, not permitted, no table, a wrong header, a row that does not fit the header, or no row;
-            names the line.
+        ManifestError: absent, not permitted, not a table, a wrong header, a row that does not fit the header, or no
+            row; names the line.
     """
     opened = _open(path)
     places = _places(opened, columns, needed)
@@ -179,7 +179,7 @@ class _TextFile:
         if len(values) < width or filled > width:
             raise self._unfit(number, max(filled, min(len(values), width)))
         for index, (name, value) in enumerate(zip(self.names, values, strict=False)):
-            if index and value and not name:  # the first may be the row numbers of another program
+            if index and value and not name:  # the first may hold row numbers of another program
                 raise ManifestError(
                     f"{self._path}, line {number}: holds a value in column {index + 1}, which has no name in the "
                     "header. Name the column, or empty it."
@@ -244,7 +244,7 @@ def _places(opened: _TextFile | _ParquetFile, columns: Mapping[str, str], needed
     names = [column_name(name) for name in opened.names]
     wanted = {field: column_name(column) for field, column in columns.items()}
     if missing := [columns[field] for field in needed if wanted[field] not in names]:
-        # A first line without a known name may be a patient and no header: it is not printed.
+        # A first line without a known name may be a patient instead of a header: it is not printed.
         shown = [name for name in opened.names if name]
         known = any(name in names for name in wanted.values()) or not any(map(_NOT_A_NAME.search, shown))
         found = f"columns found: {', '.join(shown)}" if known else "its first line names none of them"
@@ -254,7 +254,7 @@ def _places(opened: _TextFile | _ParquetFile, columns: Mapping[str, str], needed
             "semicolons or tabs."
         )
     if twice := [columns[field] for field, name in wanted.items() if names.count(name) > 1]:
-        raise ManifestError(f"{opened.where}: column {', '.join(twice)} is there twice. Keep one of them.")
+        raise ManifestError(f"{opened.where}: column {', '.join(twice)} occurs twice. Keep one of them.")
     return {field: names.index(name) for field, name in wanted.items() if name in names}
 
 
@@ -275,13 +275,13 @@ def _as_text(value: object) -> str:
 
 
 def _separator(line: str) -> str:
-    """The separator that a header holds most often outside quotation marks; a comma where it holds none."""
+    """The most frequent separator of a header outside quotation marks; a comma where the header has none."""
     found = max(_SEPARATORS, key=lambda separator: _count(line, separator))
     return found if _count(line, found) else ","
 
 
 def _is_filled(line: str) -> bool:
-    """Whether a line holds more than separators."""
+    """True where a line holds more than separators."""
     return bool(_clean(line).strip('",;\t '))
 
 

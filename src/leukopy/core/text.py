@@ -1,4 +1,4 @@
-"""Text files as people save them, whatever the program and the country."""
+"""Text files of users, in the encodings of common programs and countries."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def read_text(path: Path) -> str:
     """Read a text file in UTF-8, UTF-16 or UTF-32, else in Windows-1252. Line ends stay as they are.
 
     Raises:
-        ManifestError: absent, not permitted, no text (says what it is where that is known), or in an encoding that is
-            none of these (names the line).
+        ManifestError: absent, not permitted, not text (the message names the kind of file where it is known), or in
+            another encoding (the message names the line).
     """
     try:
         content = path.read_bytes()
@@ -45,7 +45,7 @@ def read_text(path: Path) -> str:
             raise ManifestError(f"{path}: not a table but {kind}.")
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from error
-    text = _decode(path, content).rstrip("\x1a")  # the mark of the end that DOS programs write
+    text = _decode(path, content).rstrip("\x1a")  # end mark of DOS programs
     if control := _CONTROL.search(text):
         line = len(split_lines(text[: control.start()]))
         raise ManifestError(f"{path}, line {line}: not a table (no text). Give Parquet, or text such as CSV in UTF-8.")
@@ -53,12 +53,12 @@ def read_text(path: Path) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text as an editor counts them, without their ends."""
+    """The lines of a text as an editor counts them, without line ends."""
     return re.split(r"\r\n|\r|\n", text)
 
 
 def _kind(path: Path, content: bytes) -> str | None:
-    """What a file is that is known not to be text, and what to do."""
+    """The kind of a file that is known not to be text, and the remedy."""
     if not content.startswith(b"PK\3\4"):
         return next((kind for start, kind in _KINDS if content.startswith(start)), None)
     try:
@@ -67,7 +67,7 @@ def _kind(path: Path, content: bytes) -> str | None:
     except zipfile.BadZipFile:
         return "a damaged zip archive. Copy it again"
     if any(name.endswith(".npy") for name in names):
-        return "NumPy arrays (.npz), which are not read. Save their images as files, and list them in a CSV"
+        return "NumPy arrays (.npz), which leukopy does not read. Save their images as files, and list them in a CSV"
     return _WORKBOOK if _IN_WORKBOOKS & set(names) else "a zip archive. Unpack it"
 
 
@@ -85,7 +85,7 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _unmarked(content: bytes) -> str:
-    """UTF-16 without its mark is known by the zeros in its Latin letters."""
+    """Detect UTF-16 without its mark by the zeros in its Latin letters."""
     if b"\0" not in content:
         return "utf-8"
     return "utf-16-be" if content[:1] == b"\0" else "utf-16-le"

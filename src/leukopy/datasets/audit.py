@@ -1,4 +1,4 @@
-"""What is wrong with a set of images before anything is trained on it: tables in, tables out."""
+"""Audit of a set of images before training: tables in, tables out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Audit:
     """The figures of an audit; the pairs themselves are in ``duplicates.csv``."""
 
     images: int
-    """Those that could be read."""
+    """Readable images."""
     unreadable: dict[str, int]
     """Reason -> images."""
     classes: dict[str, dict[str, int]]
@@ -34,25 +34,25 @@ class Audit:
     sizes: dict[str, dict[str, int]]
     """Source -> ``width x height`` in pixels -> images, the commonest first."""
     distinct_cells: int
-    """Images less those that show a cell again, as far as duplicates were found."""
+    """Images less repeated pictures of a cell, as far as duplicates were found."""
     exact_duplicates: int
     """Files that are a copy of another."""
     near_duplicates: int
-    """Pairs of files that show one cell and are no copies."""
+    """Pairs of files that show one cell and are not copies."""
     two_labels: int
     """Pairs of duplicates whose labels contradict each other."""
     across_splits: int
-    """Pairs of duplicates of which one is trained on and the other is not."""
+    """Pairs of duplicates of which only one is in the training split."""
     across_groups: int
-    """Pairs of duplicates between two patients, slides or fields: the groups do not keep cells apart."""
+    """Pairs of duplicates between two patients, slides or fields: their groups share a cell."""
 
 
 def count_classes(manifest: pl.DataFrame) -> pl.DataFrame:
     """Count images by source and class code, in the order of a differential.
 
     Returns:
-        ``source``, ``code`` (``none`` where there is no label), ``images``, and, where any image has a split, how many
-        of these are in ``train``, ``val``, ``test``.
+        ``source``, ``code`` (``none`` where there is no label), ``images``, and, where any image has a split, the
+        numbers in ``train``, ``val``, ``test``.
     """
     code = pl.col("code").fill_null("none").cast(pl.Enum([*CODE_ORDER, "none"]))
     known = SPLITS if manifest["split"].is_not_null().any() else ()
@@ -61,16 +61,16 @@ def count_classes(manifest: pl.DataFrame) -> pl.DataFrame:
 
 
 def describe_duplicates(manifest: pl.DataFrame, duplicates: pl.DataFrame) -> pl.DataFrame:
-    """Say of each pair which cells it joins and whether that is a contradiction.
+    """Describe each pair of duplicates: its two cells, and contradictions between them.
 
     Args:
         manifest: a table of ``MANIFEST_SCHEMA``.
-        duplicates: what ``find_duplicates`` found among its rows.
+        duplicates: result of ``find_duplicates`` on its rows.
 
     Returns:
-        ``cluster`` (the cell: pairs that hang together share it), ``kind``, ``similarity``; ``cell_id``, ``code``,
+        ``cluster`` (the cell: linked pairs share it), ``kind``, ``similarity``; ``cell_id``, ``code``,
         ``group``, ``split`` of both (suffix ``_a`` and ``_b``); ``two_labels``, ``across_splits`` and
-        ``across_groups``. Contradictions first, then by likeness.
+        ``across_groups``. Contradictions first, then by similarity.
     """
     cluster = clusters(len(manifest), duplicates.select("a", "b").to_numpy())[duplicates["a"].to_numpy()]
     pairs = duplicates.select(pl.Series("cluster", cluster), "kind", "similarity")
@@ -92,12 +92,12 @@ def describe_duplicates(manifest: pl.DataFrame, duplicates: pl.DataFrame) -> pl.
 
 
 def audit(manifest: pl.DataFrame, unreadable: list[str], pairs: pl.DataFrame) -> Audit:
-    """Count what is there and what is wrong.
+    """Count images, duplicates and contradictions.
 
     Args:
-        manifest: the images that could be read, with their sizes.
-        unreadable: the reason of each that could not.
-        pairs: what ``describe_duplicates`` says.
+        manifest: the readable images, with their sizes.
+        unreadable: the reason of each unreadable image.
+        pairs: result of ``describe_duplicates``.
     """
     shown = pl.concat([pairs.select("cluster", cell_id=f"cell_id_{side}") for side in ("a", "b")])
     again = shown["cell_id"].n_unique() - shown["cluster"].n_unique()
@@ -131,7 +131,7 @@ def write_audit(folder: Path, result: Audit, pairs: pl.DataFrame) -> None:
 
 
 def _contradict(a: str | None, b: str | None) -> bool:
-    """Whether no cell can bear both codes; ``NEU`` goes with ``SNE``."""
+    """True where no cell can bear both codes; ``NEU`` agrees with ``SNE``."""
     if a is None or b is None or a == b:
         return False
     return not set(fine_members(a)) & set(fine_members(b))

@@ -17,16 +17,16 @@ _FIVE = ("neutrophil", "eosinophil", "basophil", "lymphocyte", "monocyte")
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What one should know of a data set before using it."""
+    """Facts of a data set that its users need."""
 
     title: str
     citation: str
     licence: str
-    """Of the images."""
+    """Licence of the images."""
     images: int | None
-    """As published; None where the images are the user's own."""
+    """Number of images as published; None where the images are the user's own."""
     classes: tuple[str, ...]
-    """As the source names them; none where they are the user's own."""
+    """Class names of the source; empty where the images are the user's own."""
     stain: str
     scanner: str
     pixels: str
@@ -34,7 +34,7 @@ class DatasetCard:
     url: str
     how_to_get: str
     layout: str
-    """What the reader expects below the root."""
+    """Layout that the reader expects below the root."""
     notes: tuple[str, ...] = ()
     """Known flaws and peculiarities, one sentence each."""
 
@@ -122,7 +122,7 @@ DATASETS: Registry[Dataset] = Registry(
                 "them side by side.",
                 layout="Train, TestA and TestB, each with class folders such as Train/Basophil/95-5-4-1_20_2.jpg",
                 notes=(
-                    "What stands before the first '_' of a file name is the slide; it is kept as the group.",
+                    "The part of a file name before the first '_' is the slide; it becomes the group.",
                     "Some cells were taken twice, also under two slide names (95-5-4-1 and 95-5-5-1 share cells).",
                     "TestB comes from another microscope and camera, and holds lymphocytes and neutrophils only.",
                 ),
@@ -173,7 +173,7 @@ DATASETS: Registry[Dataset] = Registry(
                 notes=(
                     "268 is the number of crops of one cell; in labels.csv beside them, clean = 0 marks the 24 that "
                     "are not one centred cell. All are read: filter by that list where it matters.",
-                    "What stands before '-' of a file name, with the class, is the slide; it is kept as the group.",
+                    "The part of a file name before '-', with the class, is the slide; it becomes the group.",
                 ),
             ),
             "bcisc",
@@ -195,7 +195,7 @@ DATASETS: Registry[Dataset] = Registry(
                 "fields by their boxes and list them in labels.csv.",
                 layout="crops, and labels.csv with the columns file, label, field",
                 notes=(
-                    "Published as fields with YOLO boxes; what is read here are crops of single cells.",
+                    "Published as fields with YOLO boxes; leukopy reads crops of single cells.",
                     "Many cells appear in several fields under another light: the audit finds at most 339 cells in 507 "
                     "images, so that the field does not keep a cell on one side.",
                     "Blurred, with strong colour casts: the hardest of the outside tests.",

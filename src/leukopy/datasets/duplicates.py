@@ -1,15 +1,15 @@
-"""One cell, several files: copies of a file, and second pictures of the same cell.
+"""Duplicates: copies of a file, and second pictures of the same cell.
 
 Copies have one digest. Second pictures are found in two steps on small grey thumbnails: a perceptual hash (64-bit
 DCT hash; Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010) proposes pairs, and the
-correlation of their fine detail, at the best shift, decides. Detail is what remains when a blurred copy is taken away,
-so that two different cells of one class, alike as blobs, do not count as one; and correlation is blind to the
-brightness and contrast in which slides are photographed twice.
+correlation of their fine detail, at the best shift, decides. Detail is the thumbnail minus a blurred copy, so two cells
+of one class with similar outlines do not count as one. Correlation is independent of the brightness and contrast of
+repeated photographs.
 
 The two limits were set on the training and validation images of PBC Barcelona: of 105 million pairs of different
-cells, the likest correlates at 0.71; the same cell taken twice correlates at 0.86 and above, and down to about 0.6
-where focus and light differ much (Raabin-WBC, Chulalongkorn), so that some of those are missed. Rotated or mirrored
-copies are not found.
+cells, the greatest correlation is 0.71; the same cell taken twice correlates at 0.86 and above, and down to about 0.6
+under other focus and light (Raabin-WBC, Chulalongkorn), so some of those are missed. Rotated or mirrored copies are
+not found.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 THUMBNAIL_SIDE = 32
 """Pixels of the square thumbnails; the limits below hold for this size."""
 MAX_DISTANCE = 12
-"""Bits of 64 in which the hashes of one cell may differ."""
+"""Largest number of differing bits, of 64, between the hashes of one cell."""
 MIN_SIMILARITY = 0.75
-"""Correlation from which two pictures are taken to show one cell."""
+"""Correlation from which two pictures count as one cell."""
 MAX_SHIFT = 3
-"""Thumbnail pixels by which the cell may have moved between two pictures."""
+"""Largest shift of the cell between two pictures, in thumbnail pixels."""
 
 _BLOCK = 4_000_000  # pairs compared at a time: 32 MB
 
@@ -51,8 +51,8 @@ def find_duplicates(digests: list[str], thumbnails: NDArray[np.uint8]) -> pl.Dat
         thumbnails: grey, shape (N, 32, 32).
 
     Returns:
-        ``a``, ``b``: row numbers, a < b; ``kind``: ``exact`` or ``near``; ``similarity``: up to 1. Copies of a file
-        are paired with the first of them only, and only that one with its near duplicates.
+        ``a``, ``b``: row numbers, a < b; ``kind``: ``exact`` or ``near``; ``similarity``: up to 1. Copies of a file are
+        paired with their first file only, and only this first file with near duplicates.
     """
     first: dict[str, int] = {}
     copies = [(first.setdefault(digest, row), row) for row, digest in enumerate(digests)]
@@ -127,7 +127,7 @@ def _similarity(thumbnails: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDAr
 
 
 def _spectra(thumbnails: NDArray[np.uint8]) -> NDArray[np.complexfloating]:
-    """Fourier transform of what a blurred copy leaves of each thumbnail, with mean 0 and length 1."""
+    """Fourier transform of each thumbnail less a blurred copy, with mean 0 and length 1."""
     images = thumbnails.astype(np.float32)
     detail = images - _BLUR @ images @ _BLUR.T
     detail -= detail.mean(axis=(1, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""The manifest: one row per cell image, whatever the source."""
+"""The manifest: one row per cell image of any source."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ _LARGEST = 2**31 - 1
 
 
 def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukopy") -> pl.DataFrame:
-    """Read a manifest that leukopy or anybody else wrote, and fill in what it leaves out.
+    """Read a manifest and fill in missing columns.
 
-    Only ``path`` is required, relative to the manifest's folder or absolute, in slashes or backslashes. ``code`` goes
-    before ``label``, which is looked up in the label map named by the row's ``label_map``, else by ``labels``. Other
-    columns are ignored.
+    Only ``path`` is required, relative to the manifest's folder or absolute, in slashes or backslashes. ``code`` takes
+    precedence over ``label``, which is looked up in the label map named by the row's ``label_map``, else by ``labels``.
+    Other columns are ignored.
 
     Args:
         path: a Parquet file, or text with a header (see `leukopy.core.tables.read_table`).
-        source: what rows without a ``source`` are from.
+        source: the source of rows without one.
         labels: name of the label map for rows that name none.
 
     Returns:
         A table of ``MANIFEST_SCHEMA``, in the order of the file.
 
     Raises:
-        ManifestError: absent, no table, empty, without ``path``, with a wrong value, or an image on two lines; names
+        ManifestError: absent, not a table, empty, without ``path``, with a wrong value, or an image on two lines; names
             the line.
         UnknownLabelError: a label or code that the label map does not hold; names the line.
         SettingsError: no label map has the name.
@@ -66,9 +66,9 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
 
 
 def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | None:
-    """What a second annotator calls the images of a manifest: its columns ``label2`` and ``code2``.
+    """Codes of a second annotator for the images of a manifest: its columns ``label2`` and ``code2``.
 
-    They are read as ``label`` and ``code`` are: ``code2`` goes first, and ``label2`` is looked up in the same map.
+    They are read as ``label`` and ``code`` are: ``code2`` takes precedence, and ``label2`` uses the same map.
 
     Args:
         path: as for `read_manifest`.
@@ -78,7 +78,7 @@ def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | No
         Class codes named ``code2``, in the order of the file, null where there is none; None without these columns.
 
     Raises:
-        ManifestError: absent or no table.
+        ManifestError: absent or not a table.
         UnknownLabelError: a label or code that the label map does not hold; names the line.
     """
     columns = {"path": "path", "label": "label2", "code": "code2", "label_map": "label_map"}
@@ -108,7 +108,7 @@ def find_code(labels: LabelMap, label: str, where: str) -> str:
     """The class code of a label; ``segmented_neutrophil`` is read as ``segmented neutrophil``.
 
     Raises:
-        UnknownLabelError: names ``where`` and the labels that are known.
+        UnknownLabelError: names ``where`` and the known labels.
     """
     spaced = label.replace("_", " ")
     return labels.code(spaced if spaced.strip().lower() in labels.codes else label, where=where)
@@ -118,7 +118,7 @@ def read_split(row: Row) -> str | None:
     """The split of a row; capitals do not matter, and ``validation`` is ``val``.
 
     Raises:
-        ManifestError: it is none; names the line.
+        ManifestError: it is not a split; names the line.
     """
     text = row.values.get("split", "").lower()
     split = _SPLIT_WORDS.get(text, text)
@@ -146,7 +146,7 @@ def _locate(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """Paths absolute and spelled as on the disk; cell ids filled in.
 
     Raises:
-        ManifestError: an image is listed twice, however its path is written; names both lines.
+        ManifestError: an image is listed twice, in any spelling of its path; names both lines.
     """
     names = FileNames(table.path)
     first: dict[str, Row] = {}

@@ -1,4 +1,4 @@
-"""From the name of a data set and where it lies to its manifest, without opening an image."""
+"""Manifest of a data set from its name and its folder, without opening an image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
     Args:
         name: an entry of ``DATASETS``.
         root: the folder that holds its layout, or a manifest (CSV or Parquet) of it.
-        source: what the rows' ``source`` and ``cell_id`` begin with; ``name`` if not given.
+        source: prefix of ``cell_id`` and value of ``source``; ``name`` if not given.
         labels: name of the label map; the data set's own if not given.
 
     Returns:
@@ -27,7 +27,7 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
 
     Raises:
         InputError: no such folder, no permission, or no image in it.
-        ManifestError: the list of the images is no table or lists an image twice.
+        ManifestError: the list of the images is not a table or lists an image twice.
         UnknownLabelError: names the file whose label (or folder) the label map does not hold.
         SettingsError: no data set or no label map has the name.
     """
@@ -53,7 +53,7 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
         raise InputError(f"{root}: a file name is not UTF-8 ({error.object!r}). Rename the file.") from error
     if manifest["cell_id"].is_duplicated().any():
         twice = manifest.filter(pl.col("cell_id").is_duplicated())["path"][0]
-        raise ManifestError(f"{twice}: is listed twice. Keep one of the rows that list it.")
+        raise ManifestError(f"{twice}: is listed twice. Keep one of its rows.")
     return manifest
 
 

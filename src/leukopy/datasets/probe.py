@@ -1,4 +1,4 @@
-"""A first look at an image file: its size and digest, and its thumbnail where pixels are wanted."""
+"""Probe of an image file: its size and digest, and its thumbnail on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _THUMBNAIL = Preprocess(size=THUMBNAIL_SIDE)
 
 @dataclass(frozen=True, eq=False)
 class FileProbe:
-    """What one file holds."""
+    """Facts of one file."""
 
     width: int
     """Pixels, as stored."""
@@ -30,11 +30,11 @@ class FileProbe:
 
 
 def probe_file(path: Path, *, pixels: bool) -> FileProbe:
-    """Look at one image.
+    """Probe one image.
 
     Args:
         path: the file.
-        pixels: decode it whole, which finds the truncated and the damaged; else only its header is read.
+        pixels: decode it whole, which detects truncation and damage; else read only its header.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of ``imaging.decode.REASONS``.

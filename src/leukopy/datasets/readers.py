@@ -1,7 +1,7 @@
 """One small function per public layout: a folder in, a record per cell image out.
 
-The layouts are those in which the data sets are distributed. A copy that was arranged otherwise and says so in a
-``labels.csv`` beside its images is read by :func:`listed`, whatever the data set.
+The layouts are the published ones. A rearranged copy with a ``labels.csv`` beside its images is read by :func:`listed`,
+for any data set.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _SPLIT_FOLDERS = {
 
 @dataclass(frozen=True)
 class Record:
-    """What a layout says of one image, before any file is opened."""
+    """Facts that a layout states of one image, before any file is opened."""
 
     file: str
-    """Path below the root, parted by ``/``."""
+    """Path below the root, separated by ``/``."""
     label: str | None = None
-    """As the source writes it."""
+    """Label in the source's spelling."""
     group: str | None = None
     """Patient, slide or field."""
     split: str | None = None
@@ -47,10 +47,10 @@ Reader = Callable[[Path], Iterator[Record]]
 
 
 def image_files(root: Path) -> Iterator[PurePosixPath]:
-    """Images below ``root``, by suffix, sorted, relative to it; hidden files and folders are passed over.
+    """Images below ``root``, by suffix, sorted, relative to it; hidden files and folders are ignored.
 
     Raises:
-        OSError: a folder cannot be listed. (``os.walk`` alone would leave it out without a word.)
+        OSError: a folder cannot be listed. (``os.walk`` alone would skip it silently.)
     """
 
     def stop(error: OSError) -> None:
@@ -105,8 +105,8 @@ def _list_of_images(path: Path) -> Iterator[TextIO]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         try:
             yield stream
-        except (KeyError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or no number where one should be
-            raise ManifestError(f"{path}: not the list of images it should be ({error!r}). Copy it again.") from error
+        except (KeyError, ValueError, csv.Error) as error:  # ValueError: not UTF-8, or not a number
+            raise ManifestError(f"{path}: not a valid list of images ({error!r}). Copy it again.") from error
 
 
 def or_listed(layout: Reader) -> Reader:
@@ -119,9 +119,9 @@ def or_listed(layout: Reader) -> Reader:
 
 
 def pbc(root: Path) -> Iterator[Record]:
-    """PBC Barcelona: ``neutrophil/SNE_123456.jpg``; what stands before ``_`` is the sub-class where it is known.
+    """PBC Barcelona: ``neutrophil/SNE_123456.jpg``; the part before ``_`` is the sub-class where it is known.
 
-    A file whose folder and name disagree was moved by hand, so that the folder is believed.
+    A file whose folder and name disagree was moved by hand: the folder takes precedence.
     """
     codes = label_map("pbc").codes
     for record in or_listed(class_folders)(root):
@@ -141,13 +141,13 @@ def cellavision(root: Path) -> Iterator[Record]:
 
 
 def raabin(root: Path) -> Iterator[Record]:
-    """Raabin-WBC: ``TestA/Basophil/95-5-4-1_20_2.jpg``; what stands before the first ``_`` is the slide."""
+    """Raabin-WBC: ``TestA/Basophil/95-5-4-1_20_2.jpg``; the part before the first ``_`` is the slide."""
     for record in class_folders(root):
         yield replace(record, group=PurePosixPath(record.file).name.split("_")[0])
 
 
 def bcisc(root: Path) -> Iterator[Record]:
-    """BCISC: ``original-images/baso/2-1.jpg`` with masks ``2-1.png``; what stands before ``-`` is the slide."""
+    """BCISC: ``original-images/baso/2-1.jpg`` with masks ``2-1.png``; the part before ``-`` is the slide."""
     for record in class_folders(root):
         file = PurePosixPath(record.file)
         if file.suffix != ".png" and "masks" not in file.parts:
@@ -161,5 +161,5 @@ def lymphocytosis(root: Path) -> Iterator[Record]:
 
 
 def no_layout(_: Path) -> Iterator[Record]:
-    """Not published as a folder of single cells: nothing is found, and the card says what is read instead."""
+    """Not published as a folder of single cells: nothing is found, and the card names the file to read instead."""
     return iter(())

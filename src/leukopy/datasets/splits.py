@@ -18,18 +18,18 @@ Fractions = tuple[float, float, float]
 def split(
     manifest: pl.DataFrame, fractions: Fractions, *, seed: int = 0, duplicates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """Fill the ``split`` column anew.
+    """Overwrite the ``split`` column.
 
     Rows that share a group within a source, or that are duplicates of each other, directly or through other rows, stay
-    together. These units are dealt out from the largest to the smallest, in random order among equals, each to the
-    split that lacks most of its classes; images without a code count as a class of their own. The same rows, fractions
-    and seed give the same result in whatever order the rows come.
+    together. These units are assigned from the largest to the smallest, in random order among equals, each to the split
+    that lacks most of its classes; images without a code count as a class of their own. The same rows, fractions and
+    seed give the same result in any order of the rows.
 
     Args:
         manifest: a table of ``MANIFEST_SCHEMA``.
         fractions: shares of train, validation and test; they sum to 1.
         seed: another seed gives another split.
-        duplicates: what ``find_duplicates`` found among the rows.
+        duplicates: result of ``find_duplicates`` on the rows.
 
     Returns:
         The same rows in the same order.
@@ -47,14 +47,14 @@ def split(
 
 
 def check_fractions(fractions: Fractions) -> None:
-    """Refuse shares that are no split.
+    """Refuse shares that do not form a split.
 
     Raises:
         SettingsError: a share is negative, or they do not sum to 1.
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         shares = "/".join(f"{100 * share:g}" for share in fractions)
-        raise SettingsError(f"split {shares}: three shares are needed, none negative, that sum to 100. Correct them.")
+        raise SettingsError(f"split {shares}: three shares of at least 0 are needed that sum to 100. Correct them.")
 
 
 def _units(manifest: pl.DataFrame, duplicates: pl.DataFrame | None) -> NDArray[np.int64]:
@@ -68,7 +68,8 @@ def _units(manifest: pl.DataFrame, duplicates: pl.DataFrame | None) -> NDArray[n
 
 
 def _order(manifest: pl.DataFrame, unit: NDArray[np.int64], counts: NDArray[np.float64], seed: int) -> list[int]:
-    """Units by falling size; equals in an order drawn from the seed and the names of the cells, not of the rows."""
+    """Units by falling size; equals in an order drawn from the seed and the names of the cells, independent of row
+    order."""
     name = manifest.select("cell_id", unit=pl.Series(unit)).group_by("unit").agg(pl.col("cell_id").min()).rows()
     drawn = {number: hashlib.sha256(f"{seed}:{cell_id}".encode()).digest() for number, cell_id in name}
     size = counts.sum(axis=1)
@@ -76,7 +77,7 @@ def _order(manifest: pl.DataFrame, unit: NDArray[np.int64], counts: NDArray[np.f
 
 
 def _deal(counts: NDArray[np.float64], order: list[int], fractions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The split (0, 1, 2) of each unit; a class weighs the same whether it is common or rare."""
+    """The split (0, 1, 2) of each unit; common and rare classes weigh the same."""
     total = counts.sum(axis=0)
     lacking = fractions[:, None] * total  # images of each class that each split still needs
     open_splits = np.flatnonzero(fractions)

@@ -1,7 +1,7 @@
 """WBCAtt: morphological attributes of 10,298 images of PBC Barcelona, with a split of their own.
 
 Tsutsui S, Pang W, Wen B. WBCAtt: a white blood cell dataset annotated with detailed morphological attributes. NeurIPS
-2023, Datasets and Benchmarks (arXiv:2306.13531). MIT licence. It holds tables only; the images are those of PBC.
+2023, Datasets and Benchmarks (arXiv:2306.13531). MIT licence. It holds tables only; the images belong to PBC.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def read_wbcatt(folder: Path, images: pl.DataFrame) -> pl.DataFrame:
         and one per attribute, by its name.
 
     Raises:
-        ManifestError: a file is absent or no such table, holds a value that is none of the attribute's, or names a
-            picture that ``images`` lacks.
-        UnknownLabelError: a class that is none of PBC's.
+        ManifestError: a file is absent or not such a table, holds a value unknown for its attribute, or names a picture
+            absent from ``images``.
+        UnknownLabelError: a class unknown to PBC.
     """
     stem = pl.col("path").str.split("/").list.last().str.replace(r"\.[^.]*$", "")
     known = images.select("cell_id", "path", stem.alias("image"), pl.col("split").alias("pbc_split"))

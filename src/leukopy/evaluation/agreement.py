@@ -1,9 +1,9 @@
-"""How far two readers of the same cells agree: two annotators, or an annotator and a model.
+"""Agreement of two readers on the same cells: two annotators, or an annotator and a model.
 
-Cohen's kappa (Educational and Psychological Measurement 20, 1960) is unweighted: classes of cells are names without
-an order, so that linear or quadratic weights would mean nothing. Per class, the specific agreement (Cicchetti and
-Feinstein, Journal of Clinical Epidemiology 43, 1990) is the chance that one reader names the class where the other has
-named it; in the terms of a classifier, the F1 of the class.
+Cohen's kappa (Educational and Psychological Measurement 20, 1960) is unweighted: cell classes have no order, so linear
+or quadratic weights would be meaningless. The specific agreement of a class (Cicchetti and Feinstein, Journal of
+Clinical Epidemiology 43, 1990) is the chance that one reader names the class where the other has named it; in terms of
+a classifier, the F1 of the class.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from leukopy.evaluation.intervals import Estimate, bootstrap
 from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find, level_key
 
 ANNOTATORS = ("annotator 1", "annotator 2")
-"""Who gave ``label`` and who gave ``label2``."""
+"""Readers behind ``label`` and ``label2``."""
 MODEL = "the model"
 
 
 @dataclass(frozen=True)
 class ClassAgreement:
-    """How two readers agree on one class."""
+    """Agreement of two readers on one class."""
 
     code: str
     first: int
-    """Images that the first reader calls so."""
+    """Images of this class by the first reader."""
     second: int
     both: int
     agreement: Estimate
     """Specific agreement: 2 both / (first + second)."""
     kappa: Estimate
-    """Of this class against all others."""
+    """Kappa of this class against all others."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two readers agree on the images that both have named."""
+    """Agreement of two readers on the images that both have named."""
 
     level: str
-    """``coarse classes`` or ``fine classes``; those outside the taxonomy come on top where a reader names one."""
+    """``coarse classes`` or ``fine classes``; classes outside the taxonomy are added where a reader names one."""
     first: str
-    """Who."""
+    """Names of the two readers."""
     second: str
     images: int
     raw: Estimate
-    """Share of images that both call the same."""
+    """Share of images with the same class from both."""
     kappa: Estimate
-    """None where both use one class only: chance alone would make them agree."""
+    """None where both use one class only: their agreement is then certain by chance."""
     classes: tuple[ClassAgreement, ...]
-    """The classes that either reader uses, in taxonomy order."""
+    """Classes used by either reader, in taxonomy order."""
     table: NDArray[np.int64]
     """Shape (C, C): row = first reader, column = second, in the order of ``classes``."""
 
@@ -75,9 +75,9 @@ def cohen_kappa(tables: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def at_level(code: str | None, classes: Sequence[CellClass]) -> str | None:
-    """What a class code says at a level: itself, its coarse class, or None where it does not go so far.
+    """A class code at a level: itself, its coarse class, or None where it has no such level.
 
-    A class outside the taxonomy stays what it is: a reader who names a blast disagrees with one who does not.
+    A class outside the taxonomy is unchanged: a reader who names a blast disagrees with one who names a known class.
     """
     if code is None:
         return None
@@ -101,12 +101,12 @@ def agreement(
     """Measure how two readers agree, with bootstrap intervals.
 
     Args:
-        readings: the codes that the two gave to each image, as `at_level` returns them.
+        readings: the codes of both readers for each image, from `at_level`.
         classes: ``FINE`` or ``COARSE``.
-        readers: who they are.
-        groups: patients or slides, one per image, that the bootstrap draws whole.
+        readers: their names.
+        groups: patients or slides, one per image; the bootstrap draws whole groups.
         replicates: bootstrap replicates.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Raises:
         ValueError: no image.

@@ -1,4 +1,4 @@
-"""How well attributes are judged, each by the F1 of its values."""
+"""Scores of attributes: the F1 of their values."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from leukopy.taxonomy import ATTRIBUTES
 
 @dataclass(frozen=True)
 class AttributeScore:
-    """How one attribute fares."""
+    """Score of one attribute."""
 
     name: str
     accuracy: Estimate
     macro_f1: Estimate
-    """Mean F1 of the values that the truth holds."""
+    """Mean F1 of the values in the truth."""
 
 
 @dataclass(frozen=True)
 class AttributeScores:
-    """How all attributes fare, and their means over the attributes."""
+    """Scores of all attributes, and their means over the attributes."""
 
     cells: int
     accuracy: Estimate

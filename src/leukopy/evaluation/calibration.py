@@ -1,4 +1,4 @@
-"""Whether a probability means what it says."""
+"""Calibration: agreement of probabilities with frequencies."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from leukopy.evaluation.intervals import Estimate, bootstrap
 BINS = 15
 """Equal-width confidence bins, as in Guo et al. (2017)."""
 _TEMPERATURES = (0.05, 20.0)
-"""Outside these a network is broken rather than badly calibrated."""
+"""Outside these bounds a network is broken rather than badly calibrated."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability diagram: what was claimed against what came true, by confidence bin; each of shape (15,)."""
+    """A reliability diagram: claimed against observed accuracy, by confidence bin; each of shape (15,)."""
 
     edges: NDArray[np.float64]
-    """Shape (16,); a bin holds its upper edge, not its lower one."""
+    """Shape (16,); a bin includes its upper edge and excludes its lower one."""
     images: NDArray[np.int64]
     confidence: NDArray[np.float64]
     """Mean confidence; not-a-number in an empty bin."""
@@ -33,7 +33,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """How far confidence is from accuracy."""
+    """Distance between confidence and accuracy."""
 
     ece: Estimate
     """Expected calibration error, 0 to 1."""
@@ -64,7 +64,7 @@ def expected_calibration_error(confidence: NDArray[np.floating], correct: NDArra
     """Mean over images of the gap between confidence and accuracy of their bin.
 
     Naeini et al., AAAI 2015, as used by Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: 15
-    equal-width bins of the confidence of the class that was chosen. Both arguments have shape (N,).
+    equal-width bins of the confidence of the chosen class. Both arguments have shape (N,).
     """
     gaps = np.bincount(_bins(confidence), confidence - correct, BINS)
     return float(np.abs(gaps).sum() / len(confidence))
@@ -93,15 +93,15 @@ def calibration(
 ) -> CalibrationReport:
     """Measure calibration, with bootstrap intervals.
 
-    The expected calibration error of few images is biased upwards, and its bootstrap limits more so.
+    The expected calibration error of few images is biased upwards, and its bootstrap limits are biased more.
 
     Args:
         probabilities: shape (N, C).
-        predicted: shape (N,), the class that was chosen (under the class hierarchy not always the most probable).
+        predicted: shape (N,), the chosen class (under the class hierarchy not always the most probable).
         truth: shape (N,).
-        groups: shape (N,), patients or slides that are resampled whole.
+        groups: shape (N,), patients or slides, resampled whole.
         replicates: bootstrap replicates.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     rows = np.arange(len(truth))
     confidence = probabilities[rows, predicted].astype(np.float64)
@@ -131,18 +131,18 @@ def negative_log_likelihood(logits: NDArray[np.floating], members: NDArray[np.bo
 
 
 def fit_temperature(logits: NDArray[np.floating], members: NDArray[np.bool_]) -> float:
-    """The temperature that makes the probabilities of a validation split fit best (Guo et al., ICML 2017).
+    """The temperature that minimises the negative log-likelihood of a validation split (Guo et al., ICML 2017).
 
     Args:
         logits: shape (N, F).
-        members: shape (N, F), the fine classes that the image's label may stand for: one for a fine label, several
-            for ``NEU`` and ``IG``.
+        members: shape (N, F), the fine classes allowed by the image's label: one for a fine label, several for
+            ``NEU`` and ``IG``.
 
     Returns:
         The minimum of the negative log-likelihood, between 0.05 and 20.
 
     Raises:
-        ValueError: no image, or an image whose label stands for no class.
+        ValueError: no image, or an image whose label allows no class.
     """
     if not len(logits) or logits.shape != members.shape or not members.any(axis=1).all():
         raise ValueError("fit_temperature needs images, and at least one member class for each of them")

@@ -1,4 +1,4 @@
-"""How often the class is right: at the fine level and at the coarse one."""
+"""Scores of classification at the fine level and at the coarse one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from leukopy.evaluation.intervals import Estimate, bootstrap
 from leukopy.taxonomy import COARSE, FINE, CellClass, find, fine_members
 
 UNKNOWN = -1
-"""Index of an image whose class is not known at this level."""
+"""Index of an image without a known class at this level."""
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class fares."""
+    """Scores of one class."""
 
     code: str
     support: int
-    """Images whose truth is this class."""
+    """Images of this true class."""
     precision: Estimate
     recall: Estimate
     f1: Estimate
@@ -29,7 +29,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Classification:
-    """How the classes of one level fare. Averages run over the classes that the truth holds."""
+    """Scores of the classes of one level. Averages run over the classes in the truth."""
 
     images: int
     accuracy: Estimate
@@ -45,21 +45,21 @@ class Classification:
 
 @dataclass(frozen=True)
 class Confusion:
-    """The images of one class that were taken for another."""
+    """Images of one class that were predicted as another."""
 
     truth: str
     predicted: str
     images: int
     share: float
-    """Of the images of the true class, 0 to 1."""
+    """Share of the images of the true class, 0 to 1."""
 
 
 def confusions(confusion: NDArray[np.integer], classes: Sequence[CellClass]) -> tuple[Confusion, ...]:
-    """All pairs of classes that were confused, the most frequent first.
+    """All confused pairs of classes, the most frequent first.
 
     Args:
         confusion: shape (C, C), row = truth, column = predicted.
-        classes: of the rows and columns.
+        classes: the classes of the rows and columns.
 
     Returns:
         By falling number of images; among equals the greater share of its row first, then taxonomy order.
@@ -86,7 +86,7 @@ def fine_indices(codes: Sequence[str | None]) -> NDArray[np.intp]:
 
 
 def member_mask(codes: Sequence[str]) -> NDArray[np.bool_]:
-    """Shape (N, F): the fine classes that each code may stand for; a row without any for a class outside."""
+    """Shape (N, F): the fine classes that each code may stand for; an empty row for a class outside."""
     mask = np.zeros((len(codes), len(FINE)), dtype=bool)
     for row, code in enumerate(codes):
         mask[row, list(fine_members(code))] = True
@@ -131,9 +131,9 @@ def classification(
         truth: shape (N,), indices into ``classes``.
         predicted: shape (N,), likewise.
         classes: ``FINE`` or ``COARSE``.
-        groups: shape (N,), patients or slides that are resampled whole.
+        groups: shape (N,), patients or slides, resampled whole.
         replicates: bootstrap replicates.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Raises:
         ValueError: no image, or an index outside ``classes``.

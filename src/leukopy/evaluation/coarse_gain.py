@@ -1,4 +1,4 @@
-"""The gain of summing fine classes into coarse ones: the same predictions of the same cells, read at both levels."""
+"""The gain of summing fine classes into coarse ones: the same predictions of the same cells at both levels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from leukopy.taxonomy import COARSE, coarse_matrix
 
 @dataclass(frozen=True)
 class CoarseErrors:
-    """The errors that a model makes on the cells of one coarse class when it must name the fine one."""
+    """Errors of a model at the fine level on the cells of one coarse class."""
 
     code: str
     images: int
     errors: int
-    """Wrong at the fine classes."""
+    """Errors at the fine level."""
     vanished: int
-    """Of these, right at the coarse classes: the fine class that was chosen sums into the same coarse one."""
+    """Fine errors that are right at the coarse level: the chosen fine class sums into the same coarse one."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Summing:
     fine_accuracy: Estimate
     coarse_accuracy: Estimate
     gain: Estimate
-    """Coarse accuracy less fine accuracy, of the same cells: a paired difference."""
+    """Coarse accuracy less fine accuracy of the same cells: a paired difference."""
     errors: int
     vanished: int
     classes: tuple[CoarseErrors, ...]
@@ -46,14 +46,14 @@ def summing(
     replicates: int = 2000,
     seed: int = 0,
 ) -> Summing:
-    """Count which errors are between fine classes of one coarse class.
+    """Count the errors between fine classes of one coarse class.
 
     Args:
         truth: shape (N,), indices into ``FINE``.
         predicted: shape (N,), likewise.
-        groups: shape (N,), patients or slides that the bootstrap draws whole.
+        groups: shape (N,), patients or slides; the bootstrap draws whole groups.
         replicates: bootstrap replicates.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Raises:
         ValueError: no image.

@@ -1,4 +1,4 @@
-"""How sure a figure is: exact limits of a counted share, bootstrap limits of a measured score."""
+"""Confidence intervals: exact limits of a counted share, bootstrap limits of a measured score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
 LEVEL = 0.95
-"""The confidence level of every interval leukopy gives."""
+"""The confidence level of every interval in leukopy."""
 
 _DRAWS_AT_ONCE = 2_000_000
 """Resampled units held in memory at a time (16 MB)."""
@@ -19,7 +19,7 @@ _DRAWS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; all None where the data cannot tell (a class that is absent)."""
+    """A figure with its 95 % interval; all None where undefined (an absent class)."""
 
     value: float | None
     low: float | None
@@ -27,7 +27,7 @@ class Estimate:
 
     @classmethod
     def of(cls, value: float, low: float, high: float) -> Estimate:
-        """From floats, where not-a-number stands for what the data cannot tell."""
+        """The estimate from floats; not-a-number marks undefined values."""
         return cls(*(None if math.isnan(number) else float(number) for number in (value, low, high)))
 
 
@@ -54,19 +54,19 @@ def bootstrap(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """95 % percentile limits of scores that depend on sums over images (Efron and Tibshirani, 1993, chapter 13).
 
-    A confusion matrix is such a sum, and so is the gap of each calibration bin. Images that contribute the same are
+    A confusion matrix is such a sum, and so is the gap of each calibration bin. Images with equal contributions are
     drawn together from one multinomial, so a confusion matrix costs the same for any number of images.
 
     Args:
-        contributions: shape (N, K), what each image adds to the K sums.
-        metric: sums of shape (R, K) to scores of shape (R, M); not-a-number where a replicate cannot tell.
+        contributions: shape (N, K), contribution of each image to the K sums.
+        metric: sums of shape (R, K) to scores of shape (R, M); not-a-number where a replicate is undefined.
         groups: shape (N,), the patient or slide of each image; whole groups are then drawn instead of images.
-        replicates: how many times the images are drawn again.
-        seed: of the draw.
+        replicates: number of resamplings.
+        seed: seed of the draw.
 
     Returns:
-        Lower and upper limits, each of shape (M,). A score that no resampling can change (a class never missed) has
-        limits of zero width.
+        Lower and upper limits, each of shape (M,). A score that is constant over all resamplings (a class never missed)
+        has limits of zero width.
     """
     if groups is None:
         units, sizes = np.unique(contributions, axis=0, return_counts=True)

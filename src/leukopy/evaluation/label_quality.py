@@ -1,8 +1,8 @@
-"""Labels that a model confidently contradicts: likely errors of labelling.
+"""Likely labelling errors: labels that a model confidently contradicts.
 
-Confident learning (Northcutt, Jiang and Chuang, Journal of Artificial Intelligence Research 70, 2021), as `cleanlab`
-does it. The threshold of a class is the mean probability that the model gives it over the images labelled so; an image
-is contradicted where a class other than its label is the most probable of those that reach their threshold, and of all.
+Confident learning (Northcutt, Jiang and Chuang, Journal of Artificial Intelligence Research 70, 2021), by `cleanlab`.
+The threshold of a class is its mean probability over the images with this label. An image is contradicted where a class
+other than its label is the most probable of those that reach their threshold, and of all.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from leukopy.core.errors import MissingExtraError
 def label_quality(
     labels: NDArray[np.intp], probabilities: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Judge labels by predictions that must be out of sample: a model has learnt the labels it was trained on.
+    """Score labels by out-of-sample predictions: a model has learnt the labels it was trained on.
 
     Args:
-        labels: shape (N,), given classes as indices, of two classes at least.
+        labels: shape (N,), given classes as indices, at least two classes.
         probabilities: shape (N, C).
 
     Returns:
@@ -37,7 +37,7 @@ def label_quality(
         from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("finding likely label errors", "study") from error
-    # float32 sums to 1 within its rounding only, and cleanlab looks for probabilities up to 1.
+    # float32 sums to 1 only within rounding, and cleanlab requires probabilities up to 1.
     given = np.clip(probabilities.astype(np.float64), 0, 1)
     issues = find_label_issues(labels, given, filter_by="confident_learning", n_jobs=1)
     return np.asarray(get_label_quality_scores(labels, given)), np.asarray(issues, dtype=bool)

@@ -18,14 +18,14 @@ from leukopy.taxonomy import CellClass, level_key
 
 @dataclass(frozen=True)
 class Level:
-    """How a model does at one level."""
+    """Scores of a model at one level."""
 
     classes: tuple[CellClass, ...]
     """``COARSE`` or ``FINE``."""
     classification: Classification
     calibration: CalibrationReport
     sets: SetScore | None = None
-    """Of the sets that hold the class with a chance of 90 %; None where the model gives none."""
+    """Score of the sets with 90 % coverage; None where the model gives none."""
 
     @property
     def key(self) -> str:
@@ -40,30 +40,30 @@ class Level:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model does on some images."""
+    """Scores of a model on some images."""
 
     model: str
     data: str
     """Name of the data set, or of the manifest's file."""
     split: str
     drawn_by: str
-    """What the bootstrap draws: ``image``, or ``group`` (patient, slide)."""
+    """Unit of the bootstrap: ``image``, or ``group`` (patient, slide)."""
     counts: Mapping[str, int]
-    """What became of the images of the split: ``listed``, ``unlabelled``, ``outside`` (of the classes), ``failed``,
+    """Numbers of images of the split by result: ``listed``, ``unlabelled``, ``outside`` (of the classes), ``failed``,
     ``scored``."""
     coarse: Level
     fine: Level | None
     """None where fewer than two fine classes are known."""
     summing: Summing | None = None
-    """The two levels on the same images; None where there is no fine one."""
+    """Both levels on the same images; None without the fine level."""
     agreement: tuple[Agreement, ...] = ()
-    """Between two annotators, and of the model with each, where the images have two labels."""
+    """Agreement between two annotators, and of the model with each, for images with two labels."""
     notes: tuple[str, ...] = ()
-    """What could not be measured, and why: whole sentences."""
+    """Missing measurements with their reasons: whole sentences."""
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """The levels that could be scored, coarse first."""
+        """Levels with a score, coarse first."""
         return (self.coarse, self.fine) if self.fine else (self.coarse,)
 
 
@@ -83,7 +83,7 @@ def score_level(
         truth: shape (N,), indices into ``classes``.
         predicted: shape (N,), likewise.
         probabilities: shape (N, C).
-        groups: shape (N,), patients or slides that the bootstrap draws whole.
+        groups: shape (N,), patients or slides; the bootstrap draws whole groups.
         replicates: bootstrap replicates.
     """
     return Level(

@@ -1,4 +1,4 @@
-"""How well a score tells cells of a class that a model never learnt from cells of the classes that it did."""
+"""Out-of-distribution detection: separation of an unseen class from the known classes by a score."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from leukopy.evaluation.roc import delong_interval
 
 @dataclass(frozen=True)
 class OpenSetScore:
-    """How a score does on cells of known classes and of one that is not known."""
+    """Scores of a detector on cells of known classes and of one unknown class."""
 
     known: int
     """Cells of known classes."""
     unknown: int
-    """Cells of the other."""
+    """Cells of the unknown class."""
     auroc: Estimate
-    """The chance that an unknown cell is stranger than a known one (DeLong's interval)."""
+    """Area under the ROC curve: chance that an unknown cell scores above a known one (DeLong's interval)."""
     false: Estimate
-    """Share of the known cells that are stranger than the threshold: taken for unidentified, wrongly (exact limits)."""
+    """Share of the known cells above the threshold, wrongly flagged `unidentified` (exact limits)."""
     found: Estimate
-    """Share of the unknown cells that are stranger than the threshold (exact limits)."""
+    """Share of the unknown cells above the threshold (exact limits)."""
 
 
 def threshold_keeping(ood_score: NDArray[np.floating], share: float) -> float:
-    """The out-of-distribution score up to which a new known cell lies with a chance of at least ``share``.
+    """The out-of-distribution score that a new known cell does not exceed with a chance of at least ``share``.
 
     Split conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005): the chance
-    holds for cells like those given, whatever the score.
+    holds for cells like the given ones, for any score.
 
     Args:
-        ood_score: (N,), of known cells that nothing was fitted to.
-        share: to be kept, 0 to 1.
+        ood_score: (N,), of known cells outside all fits.
+        share: the share to keep, 0 to 1.
 
     Raises:
-        ValueError: the cells are too few to promise it.
+        ValueError: the cells are too few for the share.
     """
     place = math.ceil((len(ood_score) + 1) * share - 1e-9)
     if not 0 < place <= len(ood_score):
@@ -58,8 +58,8 @@ def score_open_set(ood_score: NDArray[np.floating], unknown: NDArray[np.bool_], 
 
     Args:
         ood_score: (N,).
-        unknown: (N,), the cells of the class that the model never learnt.
-        threshold: above it, a cell is taken for unidentified.
+        unknown: (N,), true for the cells of the unseen class.
+        threshold: above it, a cell is flagged `unidentified`.
 
     Raises:
         ValueError: all cells are known, or none.

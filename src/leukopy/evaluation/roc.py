@@ -1,4 +1,4 @@
-"""How well a score ranks two classes: the ROC curve, its area, and how sure the area is."""
+"""Ranking of two classes by a score: the ROC curve, its area, and the confidence interval of the area."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from sklearn.metrics import roc_curve
 from leukopy.evaluation.intervals import LEVEL, Estimate
 
 _VERGE = 1e-9
-"""How far beside a step of a ROC curve it is read, as a share of the negatives; far less than one patient."""
+"""Distance from a step of a ROC curve at which it is read, as a share of the negatives; far less than one patient."""
 
 
 @dataclass(frozen=True)
 class DeLongTest:
-    """The areas of two scores on the same patients; not tested (None) where the data cannot tell."""
+    """The areas of two scores on the same patients; None where the test is undefined."""
 
     auc_a: float
     auc_b: float
     difference: Estimate
     """``auc_a - auc_b`` with its normal 95 % interval."""
     p: float | None
-    """Of no difference, two-sided."""
+    """Two-sided p-value of no difference."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 def delong_interval(labels: ArrayLike, scores: ArrayLike) -> Estimate:
     """The area with a 95 % interval from DeLong's variance, normal on the scale of log-odds.
 
-    There it holds the truth about as often as it says, also near 1, where the plain normal one flatters (Pepe, The
-    Statistical Evaluation of Medical Tests, 2003). The arguments are those of `auc`; an area of 0 or 1 has no limits.
+    On this scale the coverage is close to nominal, also near 1, where the plain normal interval is optimistic (Pepe,
+    The Statistical Evaluation of Medical Tests, 2003). The arguments equal those of `auc`; an area of 0 or 1 has no
+    limits.
     """
     areas, covariance = delong_covariance(labels, scores)
     value, variance = float(areas[0]), float(covariance[0, 0])
@@ -93,7 +94,7 @@ def delong_interval(labels: ArrayLike, scores: ArrayLike) -> Estimate:
 
 
 def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> DeLongTest:
-    """Whether one score ranks the same patients better than another (DeLong et al. 1988).
+    """Test of one score against another on the same patients (DeLong et al. 1988).
 
     Args:
         labels: shape (N,), 0 or 1.
@@ -133,7 +134,7 @@ def mean_roc(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     """
     positive = _positive(labels)
     negatives = int((~positive).sum())
-    # Curves step up at multiples of 1 / negatives only: read each just before and just after its steps.
+    # Curves step up only at multiples of 1 / negatives: read each just before and just after its steps.
     steps = np.repeat(np.arange(negatives + 1) / negatives, 2)
     read_at = steps + np.tile([-_VERGE, _VERGE], negatives + 1)
     heights = [

@@ -1,7 +1,7 @@
-"""How a model does on classes that another laboratory can hold.
+"""Transfer: scores of a model on the classes present in another laboratory.
 
-A laboratory that labels five classes cannot hold the others. Scored over all classes, a model is asked
-which of all a cell is; restricted to the held ones, it is asked the question that the laboratory answered.
+A laboratory that labels five classes cannot hold the others. Scored over all classes, a model chooses among all;
+restricted to the held ones, it answers the same question as the laboratory.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ class Transfer:
     """One model on one laboratory, at the coarse level."""
 
     all_classes: Level
-    """Any coarse class may be answered."""
+    """Any coarse class may be predicted."""
     held_classes: Level
-    """Only the classes that the laboratory's labels hold may be answered."""
+    """Only classes among the laboratory's labels may be predicted."""
 
 
 def restrict(probabilities: NDArray[np.floating], held: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Probabilities given that the class is one of the held.
+    """Probabilities restricted to the held classes.
 
     Args:
         probabilities: shape (N, C).
         held: indices of the classes that are possible.
 
     Returns:
-        Shape (N, C): rows sum to 1, zero outside ``held``; evenly spread over it where a row gave it nothing.
+        Shape (N, C): rows sum to 1, zero outside ``held``; uniform over it where a row gave it zero.
     """
     possible = np.zeros(probabilities.shape[1], dtype=bool)
     possible[held] = True
@@ -55,7 +55,7 @@ def score_transfer(
     Args:
         truth: shape (N,), indices into ``COARSE``.
         probabilities: shape (N, C).
-        groups: shape (N,), slides that the bootstrap draws whole.
+        groups: shape (N,), slides; the bootstrap draws whole groups.
         replicates: bootstrap replicates.
     """
     among_held = restrict(probabilities, np.unique(truth))

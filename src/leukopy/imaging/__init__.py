@@ -1,1 +1,1 @@
-"""From bytes to pixels: decoding, the preprocessing spec, augmentation. No torch here."""
+"""Bytes to pixels: decoding, the preprocessing spec, augmentation. No torch here."""

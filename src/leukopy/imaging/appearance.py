@@ -1,7 +1,7 @@
-"""Appearance of a picture, whatever cell it shows: colour of the light, strength of the stain, sharpness.
+"""Appearance of a picture, independent of its cell: colour of the light, strength of the stain, sharpness.
 
-The features tell scanners, stains and cameras apart. They are measured on the pixels that
-the network gets, in some 20 microseconds.
+The features separate scanners, stains and cameras. They are measured on the pixels that the network gets, in some
+20 microseconds.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ APPEARANCE_FEATURES = (
 logarithm of the mean step of green between pixels 1 and 4 apart."""
 
 _SAMPLES = 24
-"""Points along a side at which colour is measured: with more, the mean over a slide's cells is hardly surer."""
+"""Points along a side at which colour is measured. More points hardly narrow the mean over a slide's cells."""
 _BACKGROUND = 0.9
 """Share of the levels of a channel that are darker than its background."""
-_LEAST_STEP = 0.05  # levels; a plain picture has a logarithm too
-_DENSITY = -np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # one is added, so that black has a density
+_LEAST_STEP = 0.05  # levels; keeps the logarithm of a plain picture finite
+_DENSITY = -np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # plus one: black has a finite density
 
 
 def measure_appearance(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""Augmentation for smears: what changes between slides and laboratories while the class does not.
+"""Augmentation for smears: properties that vary between slides and laboratories within a class.
 
-Geometry (a smear has no up or down), stain, light, focus and compression vary; hue stays mild, because the red granules
-are the eosinophil's cue. Stain is varied in optical density, where stains add (Beer-Lambert; Tellez et al.,
+Geometry (a smear has no up or down), stain, light, focus and compression vary. Hue stays mild: red granules are the
+cue of the eosinophil. Stain varies in optical density, where stains add (Beer-Lambert; Tellez et al.,
 "Quantifying the effects of data augmentation and stain color normalization", Medical Image Analysis 2019).
 """
 
@@ -21,11 +21,11 @@ _DENSITY = -np.log((_LEVELS + 1.0) / 256.0)  # optical density of each 8-bit lev
 
 
 class Augmentation(Settings):
-    """How far each property may move. Zero switches it off."""
+    """Range of each property. Zero switches it off."""
 
     mild: float = Field(default=0.0, ge=0, le=1)
-    """Share of the pictures that move only as far as the defaults below: where all others move further, for the sake of
-    laboratories that are not at hand, the details of the one that is are still seen."""
+    """Share of the pictures that vary only within the defaults below; all others vary further, for unseen laboratories.
+    The share preserves the details of the laboratory at hand."""
     rotate: bool = True
     """Any angle, and mirror images."""
     scale: tuple[float, float] = (0.8, 1.25)
@@ -61,7 +61,7 @@ class Augmentation(Settings):
         """Draw one variant.
 
         Args:
-            picture: uint8 (H, H, 3), the whole square of a cell's picture.
+            picture: uint8 (H, H, 3), the whole square picture of a cell.
             size: side of the result, pixels.
             crop: share of the side that the result shows at magnification 1, as in ``Preprocess``.
             rng: source of chance; the same state gives the same variant.
@@ -100,10 +100,10 @@ class Augmentation(Settings):
         return padded.transform((size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
 
     def _colour(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Stain in optical density, then light, its colour, and gamma."""
+        """Vary stain in optical density, then light, its colour, and gamma."""
         gain = np.exp(rng.normal(0, self.stain) + rng.normal(0, self.stain / 3, 3))
         stain = np.diag(gain) + rng.normal(0, self.mix, (3, 3)) * (1 - np.eye(3))
-        light = rng.normal(0, self.light) + rng.normal(0, self.cast, 3)  # logarithm, hence added to -density
+        light = rng.normal(0, self.light) + rng.normal(0, self.cast, 3)  # a logarithm: added to -density
         gamma = np.exp(rng.normal(0, self.gamma))
         density = _DENSITY[pixels].reshape(-1, 3) @ (gamma * stain.T).astype(np.float32)
         levels = np.exp((gamma * np.clip(light, -0.9, 0.3)).astype(np.float32) - density) * 255

@@ -1,13 +1,13 @@
-"""What a picture holds, before any network: one cell, no cell, or several cells of a field of view.
+"""Content of a picture before any network: one cell, no cell, or several cells of a field of view.
 
 Measured on an overview of the whole picture, 64 pixels a side. A crop of one cell has one mass of nuclear dye in its
-middle, and structures as large as a red cell. Dye is where green is absorbed more than blue (azure B does, haemoglobin
-and the grey of vignetting do not), so a picture without a stained cell has none of it above a smooth gradient. A field
-of view has its nuclei anywhere, and its red cells are a few pixels of the overview.
+middle, and structures as large as a red cell. Dye absorbs green more than blue: azure B does; haemoglobin and the grey
+of vignetting do not. A picture without a stained cell therefore has no dye above a smooth gradient. In a field of
+view, nuclei lie anywhere, and red cells cover a few pixels of the overview.
 
 The limits were set on cells of PBC Barcelona (training), Hopkins and Chula and on fields of BCCD and RBC-12. Of 13,453
-lymphocytosis pictures, all of cells, .19 % are taken for several cells and none for no cell; every group of 50 fields
-is told, and none of 383 slides of cells (``benchmarks/content.py``).
+lymphocytosis pictures, all of cells, .19 % are classified as several cells and none as no cell. Every group of 50
+fields is detected, and none of 383 slides of cells (``benchmarks/content.py``).
 """
 
 from __future__ import annotations
@@ -47,54 +47,54 @@ _BAR = 24
 _GREY = 3
 """Levels between the channels of a pixel, at most, in a picture without colour."""
 _DYE = 0.045
-"""Optical density of dye by which the most dyed patches exceed the least dyed; the faintest cell measured has .053."""
+"""Least contrast in optical density of dye between the most and the least dyed patches; the faintest cell has .053."""
 _RELIEF = 0.06
-"""Optical density of green likewise: with less there is no red cell either."""
+"""The same for the optical density of green; a picture below it holds no red cell either."""
 _TEXTURE = 0.02
-"""Optical density: deviation of the detail of 1 to 4 pixels of the overview, in a picture that is not empty."""
+"""Optical density: deviation of the detail of 1 to 4 pixels of the overview in a picture with content."""
 _NOISE, _FINE = 0.6, 1.5
 """Mean octave of the detail (0: single pixels, 4: 16 pixels). White noise has .33, a field's red cells .8 to 1.6."""
 _UNDYED, _MIDDLE = 0.4, 0.65
-"""Dye in the middle of the picture, in units of that of the most dyed place: less than the first is no centred cell;
-less than the second is rare in crops of cells, and usual in fields."""
+"""Dye in the middle of the picture, in units of the most dyed place. Below the first limit there is no centred cell;
+below the second is rare in crops of cells and usual in fields."""
 _SPOT = 0.12
-"""Optical density of dye of the most dyed place in the middle: with more, a platelet may be there."""
+"""Optical density of dye of the most dyed place in the middle above which a platelet is possible."""
 _NUCLEI = 4
-"""Separate nuclei, each a quarter of the largest or more, that make a field."""
+"""Separate nuclei, each a quarter of the largest or more, from which a picture is a field."""
 _NUCLEUS = 12
-"""Pixels of half the overview's side that a nucleus has at least."""
+"""Least size of a nucleus, in pixels of half the overview's side."""
 _WIDE = 1.2
-"""Long side by short side from which a picture is a camera's, not a crop: its one nucleus must be in the middle."""
+"""Ratio of long to short side from which a picture is a camera's: its one nucleus must lie in the middle."""
 _OFF = 0.2
-"""Distance of the nuclei from the middle, in half sides, that a wide picture may have."""
+"""Largest distance of the nuclei from the middle of a wide picture, in half sides."""
 
 _FIELDS, _ENOUGH = 0.35, 20
-"""Share of such pictures from which a slide's are fields. Of 50 cells it was .14 at most, of 50 fields .60 at least."""
+"""Share of such pictures from which a slide holds fields. Of 50 cells it was .14 at most, of 50 fields .60 at least."""
 _FIELDS_OF_FEW, _FEW = 0.6, 5
-"""The same where there are few pictures, and how many there must be."""
+"""The same share for few pictures, and the least number of pictures."""
 
 
 class Content(NamedTuple):
-    """What one picture holds."""
+    """Content of one picture."""
 
     kind: Kind
-    """``cell``: one cell, or nothing that tells otherwise."""
+    """``cell``: one cell, or no evidence of anything else."""
     cause: str
-    """In words; empty for a cell."""
+    """The cause in words; empty for a cell."""
     centred: bool
-    """Whether its middle is dyed: usual in crops of cells, rare in fields."""
+    """True where the middle is dyed: usual in crops of cells, rare in fields."""
 
 
 CELL = Content("cell", "", centred=True)
-"""A picture that is taken for one cell."""
+"""Content of a picture of one cell."""
 
-_LOG = np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # one is added, so that black has a density
+_LOG = np.log10((np.arange(256, dtype=np.float32) + 1) / 256)  # plus one: black has a finite density
 _AT_ONCE = 64
 """Overviews measured together: their planes stay in the cache of a core."""
 
 
 def contents(overviews: Picture, sizes: NDArray[np.integer]) -> list[Content]:
-    """What each of N pictures holds.
+    """Content of each of N pictures.
 
     Args:
         overviews: uint8 (N, S, S, 3), RGB, as `overview` gives them (S: `leukopy.imaging.overview.SIDE`).
@@ -106,27 +106,27 @@ def contents(overviews: Picture, sizes: NDArray[np.integer]) -> list[Content]:
 
 @dataclass(frozen=True)
 class SlideContent:
-    """What the pictures of a slide hold, all of them or a sample."""
+    """Content of the pictures of a slide, all of them or a sample."""
 
     pictures: int
     cells: int
-    """Pictures of one cell, as far as can be told."""
+    """Pictures of one cell, as far as detectable."""
     several_cells: int
     uncentred: int
-    """Pictures with a stained cell but with none in the middle, or with several."""
+    """Pictures with stained cells: none in the middle, or several."""
     causes: dict[str, int]
-    """Pictures by the cause that they hold no single cell, the most frequent first."""
+    """Pictures without a single cell by cause, the most frequent first."""
 
     @property
     def fields(self) -> bool:
-        """Whether the slide's pictures are fields of view rather than cells."""
+        """True where the pictures of the slide are fields of view."""
         stained = self.cells + self.several_cells
         least = _FIELDS if stained >= _ENOUGH else _FIELDS_OF_FEW
         return stained >= _FEW and self.uncentred >= least * stained
 
     @property
     def note(self) -> str:
-        """What a reader must know and do; empty where the pictures are cells."""
+        """Warning for the reader, with the remedy; empty where the pictures are cells."""
         if self.fields:
             return (
                 f"These pictures are fields of view, not cells: of {self.cells + self.several_cells} with stained "
@@ -154,7 +154,7 @@ def slide_content(found: Iterable[Content]) -> SlideContent:
 
 
 def _contents(overviews: Picture, sizes: NDArray[np.integer]) -> list[Content]:
-    """As `contents`: the first of the causes that holds."""
+    """Implementation of `contents`: the first cause that applies."""
     shown, padded = _without_bars(overviews)
     levels = _halved(shown.transpose(0, 3, 1, 2).astype(np.float32))  # (N, 3, S / 2, S / 2)
     small = _LOG[levels.astype(np.uint8)]
@@ -194,7 +194,7 @@ def _halved(planes: Planes) -> Planes:
 
 
 def _without_bars(overviews: Picture) -> tuple[Picture, NDArray[np.floating]]:
-    """Overviews with padding (black rows and columns) in their mean colour, and the share of it (N,)."""
+    """Overviews with padding (black rows and columns) in their mean colour, and the padded share (N,)."""
     dark = overviews[..., 1] < _BAR
     rows, columns = np.asarray(dark.all(axis=2)), np.asarray(dark.all(axis=1))
     padded = 1 - (1 - rows.mean(axis=1)) * (1 - columns.mean(axis=1))
@@ -209,7 +209,7 @@ def _without_bars(overviews: Picture) -> tuple[Picture, NDArray[np.floating]]:
 
 
 def _widened(side: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With the neighbours (N,): the edge of padding is a mixture."""
+    """The sides with the neighbours of padding (N,): its edge is a mixture."""
     wide = side.copy()
     wide[1:] |= side[:-1]
     wide[:-1] |= side[1:]
@@ -217,7 +217,7 @@ def _widened(side: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _colourless(levels: Planes) -> NDArray[np.bool_]:
-    """Whether red, green and blue (N, 3, H, W) are the same wherever one looks."""
+    """True where red, green and blue (N, 3, H, W) are equal everywhere."""
     red, green, blue = (levels[:, channel, ::2, ::2].reshape(len(levels), -1) for channel in range(3))
     return np.asarray(np.maximum(np.abs(red - green), np.abs(green - blue)).max(axis=1) <= _GREY)
 
@@ -232,7 +232,7 @@ _GRADIENTS = _gradients()
 
 
 def _range_above_gradient(planes: Planes) -> NDArray[np.float32]:
-    """Fourth highest less fourth lowest of 256 patches (N,), of what a smooth gradient (vignetting) leaves."""
+    """Fourth highest less fourth lowest of 256 patches (N,), after removal of a smooth gradient (vignetting)."""
     patches = _halved(planes).reshape(len(planes), -1)
     left = patches - (patches @ _GRADIENTS) @ _GRADIENTS.T
     ordered = np.partition(left, (3, 252), axis=1)
@@ -240,7 +240,7 @@ def _range_above_gradient(planes: Planes) -> NDArray[np.float32]:
 
 
 def _detail(planes: Planes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean octave of the detail (N,), by the variance that each of five halvings takes away; deviation of its first
+    """Mean octave of the detail (N,), by the variance that each of five halvings removes; deviation of its first
     three octaves (N,)."""
     variances = [_variance(planes)]
     for _ in range(5):
@@ -251,7 +251,7 @@ def _detail(planes: Planes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _variance(planes: Planes) -> NDArray[np.float32]:
-    """Of each plane, (N,)."""
+    """Variance of each plane, (N,)."""
     rows = planes.reshape(len(planes), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return np.asarray(np.einsum("np,np->n", rows, rows) / rows.shape[1])
@@ -273,9 +273,9 @@ class _Nuclei(NamedTuple):
     """The most dyed parts of N pictures; each is (N,)."""
 
     off: NDArray[np.floating]
-    """Distance of their middle from the picture's, in half sides."""
+    """Distance of their middle from the picture's middle, in half sides."""
     middle: NDArray[np.floating]
-    """Upper quartile of the dye in the middle of the picture, in units of that of the most dyed place."""
+    """Upper quartile of the dye in the middle of the picture, in units of the most dyed place."""
     spot: NDArray[np.floating]
     """Optical density of dye, above the ground, of the third most dyed pixel in the middle."""
     parts: NDArray[np.intp]
@@ -294,7 +294,7 @@ def _nuclei(dye: Planes, logarithms: Planes) -> _Nuclei:
         dye: (N, S, S).
         logarithms: (N, 3, S, S), minus the optical density of red, green and blue.
     """
-    from scipy import ndimage  # noqa: PLC0415 (a fifth of a second that no other command waits for)
+    from scipy import ndimage  # noqa: PLC0415 (takes a fifth of a second to import)
 
     count, side, _ = dye.shape
     soft = ndimage.uniform_filter(dye, (0, 3, 3), mode="nearest")
@@ -308,7 +308,7 @@ def _nuclei(dye: Planes, logarithms: Planes) -> _Nuclei:
     area = np.maximum(dyed.sum(axis=(1, 2)), 1)
     place = np.linspace(-1, 1, side)
     colours = logarithms.reshape(count, 3, -1)
-    some = colours[..., ::4]  # they suffice for a quantile
+    some = colours[..., ::4]  # enough for a quantile
     glass = np.partition(some, 7 * some.shape[2] // 8, axis=2)[..., 7 * some.shape[2] // 8]
     density = glass - np.einsum("ncp,np->nc", colours, dyed.reshape(count, -1).astype(np.float32)) / area[:, None]
     green = np.maximum(density[:, 1], 0.02)
@@ -324,7 +324,7 @@ def _nuclei(dye: Planes, logarithms: Planes) -> _Nuclei:
 
 
 def _parts(dyed: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Parts of each plane (N, S, S) that are as large as nuclei and as a quarter of the largest part, (N,)."""
+    """Number of parts of each plane (N, S, S) as large as nuclei and as a quarter of the largest part, (N,)."""
     from scipy import ndimage  # noqa: PLC0415
 
     labels, parts = ndimage.label(dyed, _WITHIN)
@@ -337,5 +337,5 @@ def _parts(dyed: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _red(nuclei: _Nuclei) -> NDArray[np.bool_]:
-    """Whether the most dyed parts are those of red cells: haemoglobin absorbs blue as well, eosin no red."""
+    """True where the most dyed parts are red cells: haemoglobin absorbs blue as well, eosin no red."""
     return (nuclei.blue > 0.53) | (nuclei.red < nuclei.blue - 0.25) | ((nuclei.contrast < 0.08) & (nuclei.blue > 0.4))

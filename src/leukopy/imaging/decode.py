@@ -1,7 +1,7 @@
-"""From a file to pixels, for files that nobody vouches for.
+"""Decoding of untrusted files to pixels.
 
-Training and serving read cells through :func:`read_cell`, so that both see the same pixels. Whatever a file holds, the
-only thing raised is an :class:`~leukopy.core.errors.ImageError` with one of the words of :data:`REASONS`.
+Training and serving read cells through :func:`read_cell`, so both see the same pixels. Any file either decodes or
+raises an :class:`~leukopy.core.errors.ImageError` with one of the words of :data:`REASONS`.
 
 A file of several pages (a TIFF stack, an animation) is refused, unless the page is named: see :func:`pages`.
 """
@@ -63,15 +63,15 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImageFile,
     "WEBP": WebPImageFile,
 }
-"""TIFF is read by `imaging.tiff`, HEIF by pillow-heif; both are imported when such a file is met."""
+"""TIFF is read by `imaging.tiff`, HEIF by pillow-heif; both are imported on the first such file."""
 
-# What Pillow has been seen to raise on bytes that are no healthy picture, beside its own OSError and SyntaxError.
+# Errors that Pillow raises on damaged bytes, beside its own OSError and SyntaxError.
 _DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError,
     RuntimeError, EOFError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError, Warning,
 )  # fmt: skip
 
-# Pillow warns of odd metadata in files that decode well; that is no news to whoever classifies 100,000 of them.
+# Pillow warns of odd metadata in files that decode well; in a run of 100,000 such warnings are noise.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _TURNS = {
@@ -83,7 +83,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what brings the picture upright."""
+"""EXIF orientation -> the operation that turns the picture upright."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,22 +101,22 @@ class CellImage:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One decoded picture, from which a cell can be prepared for several networks without reading the file again."""
+    """One decoded picture: cells for several networks are prepared from it without another read."""
 
     image: Image.Image
     """RGB, upright; a JPEG may be decoded at 1 / ``reduction`` of its size."""
     width: int
-    """Pixels, as stored in the file; or of the box."""
+    """Width and height in pixels: of the stored picture, or of the box."""
     height: int
     digest: str
-    """SHA-256 of the file's bytes; of these and the box, where there is one."""
+    """SHA-256 of the file's bytes; with a box, of the bytes and the box."""
     reduction: int
     """1, 2, 4 or 8."""
     scalable: bool
-    """Whether the file can be decoded at a reduced size: JPEG."""
+    """True where the file can be decoded at a reduced size (JPEG)."""
 
     def serves(self, short_side: int) -> bool:
-        """Whether reading the file for ``short_side`` would give this very picture."""
+        """True where reading the file for ``short_side`` gives this very picture."""
         return not self.scalable or self.reduction == _jpeg_reduction((self.width, self.height), short_side)
 
 
@@ -131,8 +131,8 @@ def read_cell(source: Path | bytes, spec: Preprocess, *, page: int | None = None
 
     Args:
         source: a file, or its bytes.
-        spec: what the network takes.
-        page: of a file of several, counted from 1.
+        spec: the preprocessing of the network.
+        page: number of the page in a file of several, from 1.
         box: where the cell lies in the picture; None: the picture is the cell.
 
     Raises:
@@ -146,8 +146,8 @@ def read_picture(source: Path | bytes, short_side: int, *, page: int | None = No
 
     Args:
         source: a file, or its bytes.
-        short_side: pixels that suffice; a JPEG without ``box`` is decoded at 1/2, 1/4 or 1/8 as long as it keeps them.
-        page: of a file of several, counted from 1.
+        short_side: sufficient pixels; a JPEG without ``box`` is decoded at 1/2, 1/4 or 1/8 as long as it has them.
+        page: number of the page in a file of several, from 1.
         box: where the cell lies in the picture; None: the whole picture.
 
     Raises:
@@ -185,13 +185,13 @@ def _part(image: Image.Image, box: Box, where: str) -> Image.Image:
 
 
 def _jpeg_reduction(size: tuple[int, int], short_side: int) -> int:
-    """The largest of 1, 2, 4, 8 at which a JPEG keeps ``short_side`` pixels: what Pillow's ``draft`` chooses."""
+    """The largest of 1, 2, 4, 8 at which a JPEG keeps ``short_side`` pixels, as Pillow's ``draft`` chooses."""
     scale = min(size) // short_side
     return next(step for step in (8, 4, 2, 1) if scale >= step or step == 1)
 
 
 WHITE = 235
-"""Level that the background is brought to by `Preprocess.white_balance`."""
+"""Level of the background after `Preprocess.white_balance`."""
 
 
 def _white_balance(picture: Image.Image) -> list[int]:
@@ -199,7 +199,7 @@ def _white_balance(picture: Image.Image) -> list[int]:
     histogram = np.array(picture.histogram(), dtype=np.int64).reshape(3, 256).cumsum(axis=1)
     table: list[int] = []
     for counts in histogram:
-        level = max(int(np.searchsorted(counts, 0.95 * counts[-1])), 32)  # a black picture stays as good as black
+        level = max(int(np.searchsorted(counts, 0.95 * counts[-1])), 32)  # a black picture stays nearly black
         table += np.minimum(np.arange(256) * (WHITE / level), 255).astype(int).tolist()
     return table
 
@@ -209,9 +209,9 @@ def read_image(source: Path | bytes, *, short_side: int | None = None, page: int
 
     Args:
         source: a file, or its bytes.
-        short_side: pixels that suffice. A JPEG is then decoded at 1/2, 1/4 or 1/8 as long as its short side stays
-            at least this, which takes half the time.
-        page: of a file of several, counted from 1.
+        short_side: sufficient pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8 as long as its short side stays at
+            least this, in half the time.
+        page: number of the page in a file of several, from 1.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
@@ -223,21 +223,21 @@ def read_image(source: Path | bytes, *, short_side: int | None = None, page: int
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a whole, readable picture is."""
+    """Facts of a whole, readable picture."""
 
     width: int
     """Pixels, as stored in the file."""
     height: int
     media_type: str
-    """By the reader that decoded it, whatever the file is called."""
+    """Kind by the reader that decoded it; the file name is ignored."""
 
 
 def check_image(data: bytes, where: str) -> ImageFacts:
-    """Decode every pixel of a picture, and say what it is.
+    """Decode every pixel of a picture, and return its facts.
 
     Args:
         data: the file's bytes.
-        where: what the message calls it.
+        where: its name in messages.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
@@ -247,7 +247,7 @@ def check_image(data: bytes, where: str) -> ImageFacts:
 
 
 def read_header(data: bytes, where: str) -> ImageFacts:
-    """Read what a picture says of itself; no pixel is decoded, so a truncated file goes unnoticed.
+    """Read the facts in the header of a picture; no pixel is decoded, so a truncated file goes unnoticed.
 
     Args:
         data: the file's bytes.
@@ -268,10 +268,10 @@ def read_header(data: bytes, where: str) -> ImageFacts:
 
 
 def pages(source: Path | bytes) -> int:
-    """The number of pictures that a file holds: pages of a TIFF, frames of an animation.
+    """The number of pictures in a file: pages of a TIFF, frames of an animation.
 
-    Thumbnails, pyramid levels and the channels of one picture are no pages. Of a TIFF on disk, only the directories
-    are read.
+    Thumbnails, pyramid levels and the channels of one picture are not pages. Only the directories of a TIFF on disk are
+    read.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
@@ -297,7 +297,7 @@ def _pages(stream: BinaryIO, where: str) -> int:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a regular file of a sensible length.
+    """The bytes of a regular file within the size limit.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
@@ -310,7 +310,7 @@ def read_file(path: Path) -> bytes:
 def _check_file(path: Path) -> None:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        next(path.iterdir(), None)  # a folder that may not be opened is told apart: that is no permission
+        next(path.iterdir(), None)  # a folder without permission raises here
         raise refusal("is_a_folder", str(path))
     if not stat.S_ISREG(status.st_mode):
         raise refusal("unreadable", str(path))
@@ -342,10 +342,10 @@ def _decoder_errors(where: str) -> Iterator[None]:
 
 
 def _decode(data: bytes, where: str, short_side: int | None, page: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    """The upright RGB picture, perhaps reduced, and the width and height that the file states."""
+    """The upright RGB picture, possibly reduced, and the width and height stated in the file."""
     kind = kind_of(data, where)
     with _decoder_errors(where):
-        ImageFile.LOAD_TRUNCATED_IMAGES = False  # a library may have set it for the whole process: WeasyPrint does
+        ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint sets it for the whole process
         if kind == "TIFF":
             from leukopy.imaging.tiff import read_tiff  # noqa: PLC0415
 
@@ -374,7 +374,7 @@ def _reader(kind: str, where: str) -> Callable[[BinaryIO], ImageFile.ImageFile]:
 
 
 def _opened(kind: str, data: bytes, where: str, page: int | None) -> ImageFile.ImageFile:
-    """The picture with its header read and found good, at the page that is asked for."""
+    """The picture at the requested page, with a valid header."""
     picture = _reader(kind, where)(BytesIO(data))
     check_size(picture.size, where)
     if frame := chosen(page, _frames(picture), where):
@@ -389,7 +389,7 @@ def _frames(picture: ImageFile.ImageFile) -> int:
 def _orientation(picture: Image.Image) -> object:
     try:
         return picture.getexif().get(ExifTags.Base.Orientation)
-    except _DECODER_ERRORS:  # the pixels are whole, only the note about them is not
+    except _DECODER_ERRORS:  # the pixels are whole, only their metadata are damaged
         return None
 
 

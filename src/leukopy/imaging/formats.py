@@ -1,6 +1,6 @@
-"""The kinds of picture: those that leukopy reads, and those that it names as not read.
+"""Kinds of picture: those that leukopy reads, and those that it lists as not read.
 
-Every list of files (inputs, data sets, patients, uploads) goes by these sets.
+Every list of files (inputs, data sets, patients, uploads) uses these sets.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from leukopy.imaging.refusal import refusal
 
 
 class Format(NamedTuple):
-    """A kind of picture that is read."""
+    """A kind of picture that leukopy reads."""
 
     media_type: str
     suffixes: tuple[str, ...]
-    """The first is the one that is written."""
+    """Suffixes; files are written with the first."""
 
 
 FORMATS: dict[str, Format] = {
@@ -35,10 +35,10 @@ REFUSED_SUFFIXES = frozenset({
     ".gif", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jxl", ".jxr", ".wdp", ".psd", ".psb", ".dcm", ".dicom", ".pgm",
     ".ppm", ".pbm", ".pnm", ".pcx", ".tga",
 })  # fmt: skip
-"""Kinds that hold one picture and are not read: listed all the same, so that each is a failure with its reason."""
+"""Kinds that hold one picture and are not read. They are listed, so each becomes a failure with its reason."""
 
 IMAGE_SUFFIXES = READ_SUFFIXES | REFUSED_SUFFIXES
-"""Files that a list takes for pictures of cells."""
+"""Files that a list treats as pictures of cells."""
 
 CONTAINER_SUFFIXES = frozenset({
     ".czi", ".zvi", ".lsm", ".lif", ".lof", ".nd2", ".stk", ".oib", ".oif", ".oir", ".ims", ".dv", ".mrc", ".flex",
@@ -49,12 +49,12 @@ CONTAINER_SUFFIXES = frozenset({
     ".mp4", ".avi", ".mov", ".mkv", ".wmv", ".mpg",  # films
     ".nii", ".ima", ".xcf", ".exr", ".svg",
 })  # fmt: skip
-"""Files with pictures that are no crops of cells, and not read: a list names them and takes none for a cell."""
+"""Picture files other than crops of cells, not read: a list names them and counts none as a cell."""
 
 MEDIA_SUFFIXES = {each.media_type: each.suffixes[0] for each in FORMATS.values()}
-"""Media type -> the suffix that it is written under."""
+"""Media type -> the suffix of written files."""
 
-# Sniffing the kind here, rather than in PIL.Image.open, keeps out the dozens of formats that nobody exports cells in.
+# Detecting the kind here, rather than in PIL.Image.open, excludes dozens of formats never used for cells.
 _SIGNATURES: dict[bytes, str] = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",

@@ -1,4 +1,4 @@
-"""From stored sample values to 8-bit RGB: the depth in use, white-is-zero, transparency over white."""
+"""Stored sample values to 8-bit RGB: the depth in use, white-is-zero, transparency over white."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from PIL import Image
 from leukopy.imaging.refusal import refusal
 
 DEPTHS = (8, 10, 12, 14, 16)
-"""Bits that cameras deliver, in files of 16 bits as well."""
+"""Bit depths of cameras, also found in files of 16 bits."""
 
 _OVERSHOOT = 1.01
-"""Float pictures that were resampled go this far beyond their white, and as far below black."""
+"""Resampled float pictures exceed white, and fall below black, by up to this much."""
 
 
 def to_rgb(
@@ -29,13 +29,13 @@ def to_rgb(
     Args:
         values: shape (height, width, 1 or 3); bool, integers or floats.
         where: the picture's name in messages.
-        alpha: shape (height, width); laid over white. One that is 0 everywhere is no transparency and is ignored.
+        alpha: shape (height, width); laid over white. Alpha of 0 everywhere is ignored.
         premultiplied: the values are multiplied by alpha already.
         inverted: zero is white.
         bits: depth in use where the file states it; None: by :func:`white_of`.
 
     Raises:
-        ImageError: ``unsupported_format``, if the values have no white that can be known.
+        ImageError: ``unsupported_format``, the white of the values is unknown.
     """
     levels = _levels(values, white_of(values, where, bits))
     if inverted:
@@ -52,16 +52,16 @@ def to_rgb(
 def white_of(values: NDArray[np.generic], where: str, bits: int | None) -> float:
     """The value of white.
 
-    Cells are photographed before a bright background. So white is the top of the smallest depth of :data:`DEPTHS`
-    that holds the brightest value, unless the file states a depth that holds it. Floats up to 1 have their white at 1.
+    Cells are photographed before a bright background. White is thus the top of the smallest depth of :data:`DEPTHS`
+    that holds the brightest value, or of the stated depth if it holds that value. Floats up to 1 have their white at 1.
 
     Args:
         values: any shape.
         where: the picture's name in messages.
-        bits: depth that the file states.
+        bits: depth stated in the file.
 
     Raises:
-        ImageError: ``unsupported_format``: negative values, no numbers, complex ones, or beyond 65535.
+        ImageError: ``unsupported_format``: negative, not-a-number, complex, or beyond 65535.
     """
     kind, width = values.dtype.kind, values.dtype.itemsize
     if kind == "b" or (kind == "u" and width == 1):
@@ -70,7 +70,7 @@ def white_of(values: NDArray[np.generic], where: str, bits: int | None) -> float
         raise refusal("unsupported_format", where, f"pixels of kind {values.dtype.name}")
     lowest, highest = float(values.min()), float(values.max())
     if not np.isfinite(lowest + highest):
-        raise refusal("unsupported_format", where, "pixels that are no numbers")
+        raise refusal("unsupported_format", where, "pixels that are not numbers")
     slack = _OVERSHOOT if kind == "f" else 1.0
     depths: tuple[int, ...] = (*DEPTHS, 8 * width - 1) if kind == "i" and width <= 2 else DEPTHS  # signed: one bit less
     if bits is not None and highest <= 2**bits - 1:

@@ -1,4 +1,4 @@
-"""What is measured on the picture of one cell: light, colour, stains, size and shape."""
+"""Measurements of the picture of one cell: light, colour, stains, size and shape."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def measure_cell(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels: uint8 (H, W, 3), RGB, centred on the cell.
 
     Returns:
-        One number for each of ``FEATURES``; not-a-number where the cell has none.
+        One number for each of ``FEATURES``; not-a-number where undefined.
     """
     light = luminance(pixels)
     found = {

@@ -23,9 +23,9 @@ class Morphology:
     cell_area: float
     """Pixels of the picture given, nucleus included; 0 without a cell."""
     nucleus_to_cytoplasm: float
-    """Area of the nucleus over that of the cytoplasm; nan where there is no cytoplasm."""
+    """Area of the nucleus over area of the cytoplasm; nan without cytoplasm."""
     nucleus_to_cell: float
-    """Area of the nucleus over that of the whole cell, 0 to 1."""
+    """Area of the nucleus over area of the whole cell, 0 to 1."""
     cell_roundness: float
     """4 pi area / perimeter², 1 for a disc."""
     nucleus_roundness: float
@@ -33,7 +33,7 @@ class Morphology:
     nucleus_lobes: int
     """Thick parts of the nucleus once thin bridges are cut; 0 without a nucleus."""
     nucleus_solidity: float
-    """Area over that of the convex hull, 1 for a convex nucleus."""
+    """Area over area of the convex hull, 1 for a convex nucleus."""
 
 
 def morphology(picture: NDArray[np.uint8], masks: Masks) -> Morphology:
@@ -41,10 +41,10 @@ def morphology(picture: NDArray[np.uint8], masks: Masks) -> Morphology:
 
     Args:
         picture: uint8 (H, W, 3), RGB, of the masks' height and width.
-        masks: where the nucleus and the cell are.
+        masks: nucleus and cell.
 
     Raises:
-        InputError: the masks are of another size than the picture.
+        InputError: the masks and the picture differ in size.
     """
     if picture.shape[:2] != masks.cell.shape:
         raise InputError(f"masks of {masks.cell.shape} pixels for a picture of {picture.shape[:2]}. Segment it again.")
@@ -64,8 +64,8 @@ def morphology(picture: NDArray[np.uint8], masks: Masks) -> Morphology:
 def _roundness(mask: NDArray[np.bool_]) -> float:
     """Isoperimetric quotient, clipped to 1.
 
-    The outline is smoothed over a twentieth of the radius: the steps of pixels would lengthen it, and not by the same
-    share at every angle and size.
+    The outline is smoothed over a twentieth of the radius. Pixel steps would lengthen it, by a share that varies
+    with angle and size.
     """
     if not mask.any():
         return nan
@@ -85,7 +85,7 @@ def _solidity(mask: NDArray[np.bool_]) -> float:
 
 
 def lobes(nucleus: NDArray[np.bool_]) -> int:
-    """Number of lobes of a nucleus, bool (H, W): the most parts that any erosion leaves.
+    """Number of lobes of a nucleus, bool (H, W): the largest number of parts that any erosion leaves.
 
     A part is a lobe if it is half as thick again as what the erosion takes away (so that a bridge has at most two
     thirds of the thickness of the lobes it joins) and at least a quarter as thick as the thickest lobe.

@@ -1,4 +1,4 @@
-"""The whole of a picture in few pixels: from it `leukopy.imaging.content` tells what the picture holds."""
+"""Overview: a whole picture in few pixels, from which `leukopy.imaging.content` detects its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PNG of 16 bits. Pillow keeps the high byte alone where such a picture has colours or transparency."""
+"""PNG of 16 bits. Pillow keeps only the high byte of such pictures with colours or transparency."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from leukopy.imaging import levels
 from leukopy.imaging.refusal import refusal
 
 DEPTH_AT = 24
-"""Where a PNG states its bits per sample."""
+"""Offset of the bits per sample in a PNG."""
 
 
 def read_deep_png(data: bytes, picture: ImageFile.ImageFile, where: str) -> Image.Image:
-    """A PNG of 16 bits as RGB, as :func:`leukopy.imaging.levels.to_rgb` brings it there.
+    """A PNG of 16 bits as RGB, by :func:`leukopy.imaging.levels.to_rgb`.
 
     Args:
         data: the file's bytes.

@@ -1,4 +1,4 @@
-"""The limits of a picture, and the one way to refuse a file: a word for tables and a sentence for people."""
+"""Limits of a picture, and refusal of a file: a word for tables and a sentence for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from leukopy.core.errors import ImageError
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 16
-"""Pixels. A smaller picture holds no cell that anybody could name."""
+"""Pixels. A cell in a smaller picture cannot be named."""
 
 REASONS: dict[str, str] = {
     "not_found": "there is no such file. Correct the path.",
@@ -26,11 +26,11 @@ REASONS: dict[str, str] = {
     "truncated": "cut off before its end. Copy it again.",
     "damaged": "damaged. Copy it again.",
 }
-"""Every reason an image can fail for, and the sentence that people read."""
+"""Every reason for which an image can fail, and the sentence for people."""
 
 
 def refusal(reason: str, where: str, detail: str = "") -> ImageError:
-    """The error for one of :data:`REASONS`; ``detail`` stands in brackets behind the statement."""
+    """The error of one of :data:`REASONS`; ``detail`` follows the statement in brackets."""
     what, _, to_do = REASONS[reason].partition(". ")
     return ImageError(reason, f"{where}: {what}{f' ({detail})' if detail else ''}. {to_do}")
 
@@ -49,7 +49,7 @@ def check_size(size: tuple[int, int], where: str) -> None:
 
 
 def chosen(page: int | None, count: int, where: str) -> int:
-    """The index, from 0, of a page that is counted from 1; None is the only page.
+    """The index, from 0, of a page counted from 1; None is the only page.
 
     Raises:
         ImageError: ``several_pages`` or ``no_such_page``.

@@ -1,13 +1,13 @@
 """Nucleus and whole cell in a crop that is centred on one cell.
 
-The nucleus is what absorbs green far more than blue light: azure B does, haemoglobin does not (Otsu's threshold on the
-difference of optical densities, IEEE Trans Syst Man Cybern 1979). The cytoplasm has no colour of its own that holds in
-every laboratory, so each picture teaches its own colours: histograms of what lies near the nucleus and of what lies
-away from it are weighed against each other, and re-estimated from their own answer a few times (the histogram models
-of Boykov & Jolly, ICCV 2001, fitted by expectation-maximisation in place of a graph cut). Red cells that touch the
-cell are then parted from it by a morphological opening.
+The nucleus absorbs green far more than blue light: azure B does, haemoglobin does not (Otsu's threshold on the
+difference of optical densities, IEEE Trans Syst Man Cybern 1979). No colour of the cytoplasm holds in every
+laboratory, so colours are learnt from each picture: histograms near the nucleus and away from it are compared, and
+re-estimated from their own answer a few times (the histogram models of Boykov & Jolly, ICCV 2001, fitted by
+expectation-maximisation in place of a graph cut). A morphological opening then separates touching red cells from
+the cell.
 
-All is done on a picture whose short side is 128 pixels, and the masks are enlarged to the picture given.
+The picture is reduced to a short side of 128 pixels, and the masks are enlarged to the size of the picture given.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Plane = NDArray[np.float32]
 _SIDE = 128
 """Short side, in pixels, of the picture worked on; lengths below are in these pixels."""
 _SMALLEST = 12
-"""Pixels. What is smaller is dust."""
+"""Pixels. Smaller parts are dust."""
 _FAINTEST = 0.06
-"""Optical density by which the dye must exceed the rest of the picture: less is met without a cell only."""
+"""Least excess of the dye over the rest of the picture, in optical density; a picture below it holds no cell."""
 _LEAST_DYE = 0.008
-"""Optical density of dye, summed over a nucleus, per pixel of the picture: less is a platelet (found on PBC Barcelona's
-training images, where it takes 91 % of the platelets for such, and 2 % of the erythroblasts)."""
+"""Optical density of dye, summed over a nucleus, per pixel of the picture: a smaller sum is a platelet (set on PBC
+Barcelona's training images, where it includes 91 % of the platelets and 2 % of the erythroblasts)."""
 _BINS = 20
 """Bins of each colour axis."""
 _ROUNDS = 6
@@ -41,7 +41,7 @@ _ROUNDS = 6
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """Where the centred cell is."""
+    """Masks of the centred cell."""
 
     nucleus: Mask
     """(H, W), inside ``cell``; empty for a platelet."""
@@ -73,13 +73,13 @@ def segment(picture: NDArray[np.uint8]) -> Masks:
 
 
 def dyed_middle(dye: Plane) -> Mask:
-    """Find all that takes the nuclear dye in the middle of a crop: a nucleus with its lobes, or a platelet.
+    """Find everything dyed as nuclei in the middle of a crop: a nucleus with its lobes, or a platelet.
 
-    It is what ``segment`` starts from, in a tenth of its time.
+    ``segment`` starts from it; it takes a tenth of the time.
 
     Args:
-        dye: (H, W), optical density of green less that of blue, a little softened. What is the same in the whole
-            picture, such as the colour of the glass, makes no difference.
+        dye: (H, W), optical density of green less blue, a little softened. A constant over the picture, such as the
+            colour of the glass, cancels out.
 
     Returns:
         (H, W); empty where there is no cell.
@@ -91,14 +91,14 @@ def dyed_middle(dye: Plane) -> Mask:
 
 
 def remove_background(picture: NDArray[np.uint8], masks: Masks) -> NDArray[np.uint8]:
-    """Paint all that is outside the cell in the colour of the picture's own empty glass.
+    """Paint everything outside the cell in the colour of the picture's own empty glass.
 
-    White would put a hard edge round every cell and, in a picture with a colour cast, would tell the laboratory
-    instead of hiding it.
+    White would put a hard edge round every cell. In a picture with a colour cast it would reveal the laboratory instead
+    of hiding it.
 
     Args:
         picture: uint8 (H, W, 3), RGB.
-        masks: of the same height and width. Where no cell was found, the picture comes back as it is.
+        masks: of the same height and width. Without a cell, the picture is returned unchanged.
 
     Returns:
         uint8 (H, W, 3).
@@ -110,13 +110,13 @@ def remove_background(picture: NDArray[np.uint8], masks: Masks) -> NDArray[np.ui
 
 
 def box(mask: Mask) -> tuple[slice, slice]:
-    """Rows and columns that hold all of a mask, which must not be empty."""
+    """Rows and columns of the bounding box of a mask, which must not be empty."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _pixel(plane: NDArray[np.generic]) -> float:
-    """Length of what is a pixel where the short side is ``_SIDE``."""
+    """Length of one pixel of a picture with short side ``_SIDE``, in pixels of this plane."""
     return float(min(plane.shape) / _SIDE)
 
 
@@ -156,7 +156,7 @@ def _cell(density: Plane, seed: Mask) -> Mask:
     """The whole cell round a seed, by the colours of this picture."""
     colour = _colour_bins(density)
     reach = 0.3 * _radius(seed)
-    near = np.clip((reach - ndimage.distance_transform_edt(~seed)) / (0.6 * reach), -12, 8)  # log-odds, by place alone
+    near = np.clip((reach - ndimage.distance_transform_edt(~seed)) / (0.6 * reach), -12, 8)  # log-odds by place alone
     frame = _SIDE // 20
     near[:frame], near[-frame:], near[:, :frame], near[:, -frame:] = (-100,) * 4
     near[seed] = 100
@@ -173,7 +173,7 @@ def _cell(density: Plane, seed: Mask) -> Mask:
 
 def _nucleus(dye: Plane, cell: Mask) -> Mask:
     """The part of a cell that takes the nuclear dye; nothing for a platelet."""
-    # The threshold of the picture takes in blue cytoplasm, that of the cell parts chromatin from chromatin.
+    # The threshold of the picture includes blue cytoplasm; the threshold of the cell splits chromatin.
     threshold = (_otsu(dye) + _otsu(dye[cell])) / 2
     nucleus = _opened((dye > threshold) & cell, 0.25)
     if dye[nucleus].sum() < _LEAST_DYE * dye.size:
@@ -195,7 +195,7 @@ def _colour_bins(density: Plane) -> NDArray[np.intp]:
 
 
 def _log_ratio(colour: NDArray[np.intp], odds: Plane) -> NDArray[np.float64]:
-    """How much more common each colour is inside the cell than outside, as a logarithm; odds are those of inside."""
+    """Logarithm of the frequency of each colour inside the cell over outside; ``odds`` are the odds of inside."""
     inside = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     counts = [np.bincount(colour.ravel(), weight.ravel(), _BINS**3) for weight in (inside, 1 - inside)]
     blended = ndimage.gaussian_filter(np.reshape(counts, (2, _BINS, _BINS, _BINS)), (0, 0.7, 0.7, 0.7), truncate=2)
@@ -205,7 +205,7 @@ def _log_ratio(colour: NDArray[np.intp], odds: Plane) -> NDArray[np.float64]:
 
 
 def _odds(evidence: NDArray[np.float64], near: Plane, blur: float) -> Plane:
-    """Log-odds of being inside the cell, of colour (agreed with the neighbours) and place together."""
+    """Log-odds of being inside the cell, from colour (smoothed over the neighbours) and place."""
     odds: Plane = (3 * ndimage.gaussian_filter(evidence, blur) + 0.6 * near).astype(np.float32)
     return odds
 

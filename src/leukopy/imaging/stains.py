@@ -1,4 +1,4 @@
-"""Stains in optical density: how much of each dye a pixel holds, and pictures given the look of another laboratory.
+"""Stains in optical density: the amount of each dye in a pixel, and stain normalisation to another laboratory.
 
 Light that passes two stains is weakened by both, so their optical densities add (Beer-Lambert law). Colour
 deconvolution solves for the amounts (Ruifrok & Johnston, Anal Quant Cytol Histol 2001; Landini, Martinelli &
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Literal, Self
 
 import numpy as np
-import skimage  # its parts load when they are used, so that whoever only classifies does not wait for them
+import skimage  # its parts load on first use: classifying does not wait for them
 from numpy.typing import NDArray
 
 from leukopy.core.errors import InputError
@@ -21,7 +21,7 @@ Vector = tuple[float, float, float]
 Picture = NDArray[np.uint8]
 
 STAIN_NAMES = ("nuclear", "eosin", "residual")
-"""What the three planes of ``deconvolve`` hold."""
+"""Names of the three planes of ``deconvolve``."""
 
 STAIN_VECTORS: dict[str, tuple[Vector, Vector]] = {
     "giemsa": ((0.834750233, 0.513556283, 0.196330403), (0.092789, 0.954111, 0.283111)),
@@ -30,13 +30,13 @@ STAIN_VECTORS: dict[str, tuple[Vector, Vector]] = {
 """Optical density in red, green and blue of the nuclear stain (azure, methylene blue) and of eosin; unit length.
 
 ``giemsa``: "Giemsa" of Landini's Colour Deconvolution plug-in for ImageJ (methylene blue and eosin; Landini et al.
-2021), the same as scikit-image's ``rgb_from_bex``. The plug-in holds none for May-Grünwald-Giemsa: ``mgg`` was found
-by its procedure for new stains (the mean optical density of regions that hold one stain) on 500 of PBC Barcelona's
+2021), the same as scikit-image's ``rgb_from_bex``. The plug-in has no vectors for May-Grünwald-Giemsa: ``mgg`` was
+measured by its procedure for new stains (the mean optical density of regions of one stain) on 500 of PBC Barcelona's
 training images: segmented nuclei for the first, the cytoplasm of eosinophils for the second.
 """
 
 _LEVELS = np.arange(256)
-_DENSITY = -np.log10((_LEVELS + 1.0) / 256.0)  # one is added, so that black has a density
+_DENSITY = -np.log10((_LEVELS + 1.0) / 256.0)  # plus one: black has a finite density
 _LOG_FLOOR = 6.0  # separate_stains measures density in units of -log10(1e-6)
 
 
@@ -49,22 +49,22 @@ def glass(picture: Picture) -> NDArray[np.float64]:
 
 
 def density_against_glass(picture: Picture) -> NDArray[np.float32]:
-    """Optical density (decadic) above that of the empty glass, float32 (H, W, 3): a colour cast cancels out.
+    """Optical density (decadic) above the empty glass, float32 (H, W, 3): a colour cast cancels out.
 
-    The glass is the brightest quarter of the picture; what is brighter still has a density below 0.
+    The glass is the brightest quarter of the picture; brighter pixels have a density below 0.
     """
     against = _DENSITY + np.log10((glass(picture) + 1) / 256)[:, None]  # (3, 256)
     return np.stack([against[channel][picture[..., channel]] for channel in range(3)], axis=-1).astype(np.float32)
 
 
 def deconvolve(picture: Picture, stains: Literal["giemsa", "mgg"] = "mgg") -> NDArray[np.float32]:
-    """Part a picture into its stains.
+    """Separate a picture into its stains.
 
-    The plug-in asks for a neutral background, so the picture is first divided by the colour of its glass.
+    The plug-in requires a neutral background, so the picture is first divided by the colour of its glass.
 
     Args:
         picture: uint8 (H, W, 3), RGB.
-        stains: whose vectors, a key of ``STAIN_VECTORS``.
+        stains: a key of ``STAIN_VECTORS``.
 
     Returns:
         float32 (H, W, 3), amounts of ``STAIN_NAMES``, 0 or more, in units of optical density (decadic logarithm).
@@ -78,7 +78,7 @@ def deconvolve(picture: Picture, stains: Literal["giemsa", "mgg"] = "mgg") -> ND
 
 
 class Reinhard(Settings):
-    """The look of a laboratory as mean and deviation of its colours in CIELAB.
+    """The colours of a laboratory: their mean and deviation in CIELAB.
 
     Reinhard, Ashikhmin, Gooch & Shirley, "Color transfer between images", IEEE Computer Graphics and Applications
     2001; CIELAB in place of their l-alpha-beta.
@@ -91,61 +91,61 @@ class Reinhard(Settings):
 
     @classmethod
     def fit(cls, pictures: Iterable[Picture]) -> Self:
-        """The look of ``pictures`` (uint8, (H, W, 3)) taken together, each with the same weight.
+        """Fit mean and deviation of ``pictures`` (uint8, (H, W, 3)), each with the same weight.
 
         Raises:
-            InputError: there are none.
+            InputError: no picture is given.
         """
         moments = []
         for picture in pictures:
             lab = skimage.color.rgb2lab(picture).reshape(-1, 3)
             moments.append((lab.mean(axis=0), (lab**2).mean(axis=0)))
         if not moments:
-            raise InputError("no picture to take the stains' look from. Give at least one.")
+            raise InputError("no picture to fit the colours to. Give at least one.")
         mean, square = np.mean(moments, axis=0)
         deviation = np.sqrt(np.maximum(square - mean**2, 0))
         return cls(mean=_vector(mean), deviation=_vector(deviation))
 
     def __call__(self, picture: Picture) -> Picture:
-        """``picture`` with the target's mean and deviation; one without any contrast comes back as it is."""
+        """``picture`` with the target's mean and deviation; a picture without contrast is returned unchanged."""
         lab = skimage.color.rgb2lab(picture)
         mean, deviation = lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
         if np.any(deviation < 1e-3):
             return picture.copy()
         moved = (lab - mean) / deviation * self.deviation + self.mean
         lightness = np.clip(moved[..., 0], 0, 100)
-        # Beyond this b, the colour would have a negative Z: no light.
+        # Beyond this b, the colour would have a negative Z.
         blue = np.minimum(moved[..., 2], 200 / 116 * (lightness + 16))
         return _levels(skimage.color.lab2rgb(np.stack([lightness, moved[..., 1], blue], axis=-1)) * 255)
 
 
 class Macenko(Settings):
-    """The look of a laboratory as the colours of its two stains and their strength.
+    """The stains of a laboratory: the colours of two stains and their strength.
 
     Macenko et al., "A method for normalizing histology slides for quantitative analysis", ISBI 2009.
     """
 
     stains: tuple[Vector, Vector]
-    """Optical density in red, green and blue of the stain that takes more red out of the light, then of the other."""
+    """Optical density in red, green and blue of the stain that absorbs more red, then of the other."""
     strength: tuple[float, float]
     """99th percentile of the amount of each."""
 
     @classmethod
     def fit(cls, pictures: Iterable[Picture]) -> Self:
-        """The look of ``pictures`` (uint8, (H, W, 3)) taken together; some 4,096 pixels of each are looked at.
+        """Fit the stains of ``pictures`` (uint8, (H, W, 3)), to some 4,096 pixels of each.
 
         Raises:
-            InputError: there are none, or they hold nothing stained in two colours.
+            InputError: no picture is given, or none is stained in two colours.
         """
         samples = [picture.reshape(-1, 3)[:: max(1, picture.size // 3 // 4096)] for picture in pictures]
         look = _macenko(_DENSITY[np.concatenate(samples)]) if samples else None
         if look is None:
-            raise InputError("no stained picture to take the stains' look from. Give stained cells.")
+            raise InputError("no stained picture to fit the stains to. Give stained cells.")
         stains, strength = look
         return cls(stains=(_vector(stains[0]), _vector(stains[1])), strength=(float(strength[0]), float(strength[1])))
 
     def __call__(self, picture: Picture) -> Picture:
-        """``picture`` with the target's stains in the target's strength; without two stains, as it is."""
+        """``picture`` with the target's stains in the target's strength; unchanged where it lacks two stains."""
         density = _DENSITY[picture].reshape(-1, 3)
         look = _macenko(density)
         if look is None:
@@ -159,7 +159,7 @@ class Macenko(Settings):
 def _macenko(
     density: NDArray[np.float64], transparent: float = 0.15, tail: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """The two stains (2, 3) and their 99th percentiles (2,) of optical densities (n, 3); None where there are not two.
+    """The two stains (2, 3) and their 99th percentiles (2,) of optical densities (n, 3); None without two stains.
 
     The names and values of the arguments are the paper's beta (0.15) and alpha (1 %).
     """

@@ -1,7 +1,7 @@
-"""TIFF, as microscopes and ImageJ write it: from the file's directories to upright 8-bit RGB.
+"""TIFF as written by microscopes and ImageJ: the file's directories to upright 8-bit RGB.
 
-A picture is one plane of pixels, or three planes that the file calls the channels of one picture. Thumbnails, the lower
-levels of a pyramid and masks are no pictures of their own.
+A picture is one plane of pixels, or three planes that the file calls the channels of one picture. Thumbnails, lower
+levels of a pyramid and masks are not pictures of their own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from leukopy.imaging.refusal import chosen, refusal
 from leukopy.imaging.tiff_directories import MAX_PAGES, check_directories
 from leukopy.imaging.tiff_planes import Plane, check_numbers, check_plane, is_whole, read_samples, read_whole
 
-# tifffile tells of odd metadata in files that decode well.
+# tifffile warns of odd metadata in files that decode well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 warnings.filterwarnings("ignore", module="tifffile")
 
@@ -38,7 +38,7 @@ def count_pages(stream: BinaryIO, where: str) -> int:
     """The number of pictures in a TIFF.
 
     Raises:
-        ImageError: it holds channels that make no RGB. Damaged files raise whatever the libraries raise.
+        ImageError: its channels are not RGB. Damaged files raise whatever the libraries raise.
     """
     check_directories(stream, where)
     with TiffFile(stream) as tif:
@@ -67,7 +67,7 @@ def read_tiff(data: bytes, where: str, page: int | None) -> tuple[Image.Image, o
         page: counted from 1; None: the only one.
 
     Returns:
-        RGB; the orientation that it still has to be turned by (as in EXIF); width and height that the file states.
+        RGB; its remaining orientation (as in EXIF); width and height stated in the file.
 
     Raises:
         ImageError: refused. Damaged files raise whatever the libraries raise.
@@ -87,7 +87,7 @@ def read_tiff(data: bytes, where: str, page: int | None) -> tuple[Image.Image, o
 
 
 def _chosen(tif: TiffFile, where: str, page: int | None) -> tuple[Plane, ...]:
-    """The planes of one picture, found good by their headers."""
+    """The planes of one picture, with valid headers."""
     pictures = _pictures(tif, where)
     planes = pictures[chosen(page, len(pictures), where)]
     for plane in planes:
@@ -133,13 +133,13 @@ def _stack(tif: TiffFile, page: TiffPage, where: str) -> list[Plane]:
     if count > MAX_PAGES:
         raise refusal("several_pages", where, f"more than {MAX_PAGES} pages")
     start = page.dataoffsets[0]
-    if start + count * page.nbytes > tif.filehandle.size:  # an old note, copied into another file
+    if start + count * page.nbytes > tif.filehandle.size:  # stale metadata, copied into another file
         return [Plane(page, None)]
     return [Plane(page, start + number * page.nbytes) for number in range(count)]
 
 
 def _channels(tif: TiffFile, page: TiffPage) -> tuple[int, int]:
-    """How many planes are the channels of one picture, and how many planes further the next channel lies."""
+    """The number of planes that are the channels of one picture, and the number of planes to the next channel."""
     if tif.is_ome:
         pixels = _ome_pixels(tif)
         order = pixels.get("DimensionOrder", "XYCZT")
@@ -157,7 +157,7 @@ def _ome_pixels(tif: TiffFile) -> dict[str, str]:
 
 
 def _stated_bits(tif: TiffFile, page: TiffPage) -> int | None:
-    """The depth in use, where the file states less than it has room for."""
+    """The depth in use, where the file states a smaller depth than its samples have."""
     highest = [page.tags.valueof(_MAX_SAMPLE_VALUE)]
     if tif.is_ome:
         highest.append(2 ** min(int(_ome_pixels(tif).get("SignificantBits", 64)), 64) - 1)

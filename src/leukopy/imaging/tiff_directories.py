@@ -1,7 +1,7 @@
-"""The chain of directories of a TIFF, checked before any library follows it.
+"""The chain of directories of a TIFF, checked before a library follows it.
 
-``tifffile`` passes over what points beyond the end of the file, follows a chain that bites its own tail for ever, and
-reads every value of every tag: an honest file loses pages or colours so, and a hostile one takes all memory.
+``tifffile`` ignores directories beyond the end of the file, follows a circular chain for ever, and reads every value
+of every tag. A valid file can lose pages or colours, and a hostile one exhausts the memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check_directories(stream: BinaryIO, where: str) -> None:
 
     Raises:
         ImageError: ``truncated``, ``damaged`` (a loop), ``several_pages`` or ``too_large``.
-        struct.error: it is no TIFF.
+        struct.error: not a TIFF.
     """
     end = stream.seek(0, 2)
     stream.seek(0)
@@ -41,7 +41,7 @@ def check_directories(stream: BinaryIO, where: str) -> None:
     text = numbers = 0
     while place:
         if place in seen:
-            raise refusal("damaged", where, "its directories go round in a circle")
+            raise refusal("damaged", where, "its directories form a circle")
         if len(seen) == MAX_PAGES:
             raise refusal("several_pages", where, f"more than {MAX_PAGES} pages")
         seen.add(place)
@@ -57,7 +57,7 @@ def check_directories(stream: BinaryIO, where: str) -> None:
 
 
 def _directory(stream: BinaryIO, place: int, formats: tuple[str, str, str], where: str) -> tuple[bytes, int]:
-    """The entries of a directory, and where the next one lies (0: nowhere)."""
+    """The entries of a directory, and the offset of the next one (0: none)."""
     count_format, entry_format, place_format = formats
     stream.seek(place)
     start = stream.read(struct.calcsize(count_format))

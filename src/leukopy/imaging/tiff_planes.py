@@ -1,7 +1,7 @@
 """The pixels of one plane of a TIFF.
 
-``tifffile`` puts strips and tiles together; libtiff, through Pillow, decompresses them, within the size that the header
-states. Planes in image codecs (JPEG, CCITT, WebP) or in the colours of photography (YCbCr, CMYK) are decoded by Pillow.
+``tifffile`` assembles strips and tiles. libtiff, through Pillow, decompresses them, within the size stated in the
+header. Planes in image codecs (JPEG, CCITT, WebP) or in the colours of photography (YCbCr, CMYK) are decoded by Pillow.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Plane(NamedTuple):
     page: TiffPage
     """The directory that describes it."""
     offset: int | None
-    """Of its bytes, where it has no directory of its own; uncompressed."""
+    """Offset of its bytes, where it has no directory of its own; uncompressed."""
 
 
 def check_numbers(page: TiffPage, where: str) -> None:
-    """Refuse a directory with a list where one number belongs; all that follows counts on numbers.
+    """Refuse a directory with a list in place of a number; all later steps need numbers.
 
     Raises:
         ImageError: ``damaged``.
@@ -56,7 +56,7 @@ def check_plane(page: TiffPage, where: str) -> None:
     """Refuse by the header, before a pixel is decoded.
 
     Raises:
-        ImageError: too large, too small, or a kind that is not read.
+        ImageError: too large, too small, or of a kind that leukopy does not read.
     """
     check_size((page.imagewidth, page.imagelength), where)
     if page.compression not in _BYTE_CODECS | _IMAGE_CODECS:
@@ -68,7 +68,7 @@ def check_plane(page: TiffPage, where: str) -> None:
 
 
 def is_whole(page: TiffPage) -> bool:
-    """Whether a plane is decoded by Pillow as a whole: see :func:`read_whole`."""
+    """True where Pillow decodes the whole plane: see :func:`read_whole`."""
     return (
         page.compression in _IMAGE_CODECS
         or page.photometric in (_CMYK, _YCBCR)
@@ -101,7 +101,7 @@ def read_whole(data: bytes, plane: Plane, where: str) -> Image.Image:
 
 
 def read_samples(data: bytes, plane: Plane, where: str) -> NDArray[np.generic]:
-    """The values that a plane stores, shape (height, width, samples).
+    """The values stored in a plane, shape (height, width, samples).
 
     Raises:
         ImageError: ``truncated`` or ``too_large``. Damaged files raise whatever the libraries raise.
@@ -130,7 +130,7 @@ def _assembled(data: bytes, page: TiffPage, where: str) -> NDArray[np.generic]:
     if min(len(page.dataoffsets), len(page.databytecounts)) < count:
         raise refusal("truncated", where)
     compression = int(page.compression)
-    page.compression = _UNCOMPRESSED  # what `decode` is given is unpacked
+    page.compression = _UNCOMPRESSED  # `decode` gets unpacked bytes
     values = np.empty(page.shaped, page.dtype)
     for index in range(count):
         start, length = page.dataoffsets[index], page.databytecounts[index]
@@ -140,14 +140,14 @@ def _assembled(data: bytes, page: TiffPage, where: str) -> NDArray[np.generic]:
         here = rows if page.is_tiled else min(rows, height - index % down * rows)
         unpacked = packed if compression == _UNCOMPRESSED else _unpack(packed, compression, here, row_bytes)
         segment, (plane, _, top, left, _), _ = page.decode(unpacked, index)
-        assert segment is not None  # it is where bytes were given
+        assert segment is not None  # bytes were given
         target = values[plane, 0, top : top + rows, left : left + columns]
         target[:] = segment[0, : target.shape[0], : target.shape[1]]
     return values
 
 
 def _unpack(packed: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
-    """Decompress one strip or tile, which is put into a TIFF of its own as grey pixels of one byte."""
+    """Decompress one strip or tile by wrapping it as grey one-byte pixels in a TIFF of its own."""
     tags = (
         (256, row_bytes), (257, rows), (258, 8), (259, compression), (262, 1), (273, 122), (277, 1), (278, rows),
         (279, len(packed)),

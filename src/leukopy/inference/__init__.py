@@ -1,4 +1,4 @@
-"""Bundles at work: images in, rows out. No torch here."""
+"""Inference with bundles: images in, rows out. No torch here."""
 
 from leukopy.inference.features import activations, embeddings, file_activations
 

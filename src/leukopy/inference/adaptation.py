@@ -1,11 +1,11 @@
 """Fit a model's last layer to the labelled cells of one laboratory, without torch.
 
-The network stays as it is. The new head minimises the partial-label loss of the labelled cells plus what it costs to
-leave the head that was learnt from thousands of cells elsewhere: maximum a posteriori, with the old head as the mean of
-a Gaussian prior (Chelba and Acero, "Adaptation of maximum entropy capitalizer", EMNLP 2004). With few labels it stays
-near the old head; a class without a label keeps what it had. Each cell is fitted to as it is served, and turned, moved,
-and in other light and focus: a few labels then say more. Where the network has the maps for it, the new head reads the
-details in them too (`leukopy.network.wide_head`), which the old one gives no weight.
+The network is unchanged. The new head minimises the partial-label loss of the labelled cells plus a penalty for its
+distance from the shipped head: maximum a posteriori, with the shipped head as the mean of a Gaussian prior (Chelba and
+Acero, "Adaptation of maximum entropy capitalizer", EMNLP 2004). With few labels it stays near the shipped head; a class
+without a label keeps its weights. Each cell is fitted as it is served, and in variants: turned, moved, in other light
+and focus. Where the network has the maps for it, the new head also reads their details (`leukopy.network.wide_head`),
+which the shipped head ignores.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Adaptable:
-    """A network whose head is to be fitted."""
+    """A network with a head to fit."""
 
     content: bytes
-    """Of its ``model.onnx``, without what an earlier fit added."""
+    """Content of its ``model.onnx``, without the parts of an earlier fit."""
     head: Head
-    """On all that may be read: weights (F, D) and bias (F,)."""
+    """Head on all readable columns: weights (F, D) and bias (F,)."""
     details: int
-    """How many of the D are not of the embedding; 0: the network has not the maps for them."""
+    """Number of the D columns outside the embedding; 0: the network lacks the maps for them."""
     bundle: Bundle
-    """The network with the output ``output``, (N, D): all that may be read."""
+    """The network with the output ``output``, (N, D): all readable columns."""
     output: str
 
     def with_head(self, head: Head) -> bytes:
-        """The content of the ``model.onnx`` with another head on all that may be read."""
+        """The content of the ``model.onnx`` with another head on all readable columns."""
         return with_wide_head(self.content, head) if self.details else with_head(self.content, head)
 
 
 @contextmanager
 def adaptable(bundle: Bundle) -> Iterator[Adaptable]:
-    """What of a bundle's network a head may read; its own bundle lasts as long as the context.
+    """Open the readable columns of a bundle's network; its own bundle lasts as long as the context.
 
     Raises:
-        BundleError: the logits are no linear function of the embedding.
+        BundleError: the logits are not a linear function of the embedding.
         MissingExtraError: onnx is not installed.
     """
     content, head = without_wide_head(bundle.model_path.read_bytes())
@@ -73,17 +73,17 @@ def adaptable(bundle: Bundle) -> Iterator[Adaptable]:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The cells that a head is fitted to."""
+    """Labelled cells for the fit of a head."""
 
     embeddings: NDArray[np.float32]
-    """(N, D): what the head reads; the last ``details`` columns are not of the embedding."""
+    """(N, D): input of the head; the last ``details`` columns are outside the embedding."""
     members: NDArray[np.bool_]
-    """(N, F): the fine classes that each label may stand for."""
+    """(N, F): the fine classes allowed by each label."""
     folds: NDArray[np.intp]
-    """(N,): the part of each cell where the cells are split; a slide or field is in one part only."""
+    """(N,): the fold of each cell; a slide or field is in one fold only."""
 
     variants: NDArray[np.float32] | None = None
-    """(N, V, D): the embeddings of V variants of each cell's picture, which are fitted to as well."""
+    """(N, V, D): the embeddings of V variants of each cell's picture, fitted as well."""
     details: int = 0
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> Labelled:
@@ -91,7 +91,7 @@ class Labelled:
         return Labelled(self.embeddings[rows], self.members[rows], self.folds[rows], variants, self.details)
 
     def examples(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Embeddings and members of all that is fitted to: (N (1 + V), D) and (N (1 + V), F)."""
+        """Embeddings and allowed classes of all examples: (N (1 + V), D) and (N (1 + V), F)."""
         if self.variants is None:
             return self.embeddings, self.members
         count, size = self.variants.shape[1:]
@@ -111,12 +111,12 @@ def variants(
     Args:
         bundle: an opened bundle.
         pictures: N decoded pictures.
-        count: of variants, 1 or more.
-        seed: of the variants.
-        output: what to read in place of the embedding.
+        count: number of variants, 1 or more.
+        seed: seed of the variants.
+        output: the output to read in place of the embedding.
     """
     rng, spec, vary = np.random.default_rng(seed), bundle.card.preprocess, Augmentation()
-    whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0})  # it turns within the whole square
+    whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0})  # rotation uses the whole square
     found = []
     for picture in pictures:
         square = prepare(picture, whole).pixels
@@ -126,12 +126,12 @@ def variants(
 
 
 def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
-    """The head that fits ``cells``, held to ``head``.
+    """The head that fits ``cells``, regularised towards ``head``.
 
     Args:
-        head: weights (F, D) and bias (F,); or of the embedding alone, where the cells have details beside it.
+        head: weights (F, D) and bias (F,); without the details, if it reads the embedding alone.
         cells: N of them.
-        penalty: of the squared change of the weights, for embeddings scaled to a deviation of about 1.
+        penalty: weight of the squared change of the weights, for embeddings scaled to a deviation of about 1.
     """
     examples, members = cells.examples()
     embeddings = examples.astype(np.float64)
@@ -150,7 +150,7 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
         within = chance * members
         total = within.sum(axis=1, keepdims=True) + _TINY
         slope = (chance - within / total) / len(embeddings)
-        # The constants are cheap to move, but not free: else a class without a label would be lost.
+        # The bias has a small penalty: without it, a class without labels would be lost.
         value = -np.log(total).mean() + penalty * ((change**2).sum() + 0.01 * (shift**2).sum())
         by_change = slope.T @ reduced + 2 * penalty * change
         by_shift = slope.sum(axis=0) + 0.02 * penalty * shift
@@ -162,29 +162,31 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
 
 
 def widened(head: Head, width: int) -> Head:
-    """The head with weights (F, width), nothing for what it did not read before."""
+    """The head with weights (F, width), zero for new columns."""
     weights, bias = head
     return np.pad(weights, ((0, 0), (0, width - weights.shape[1]))), bias
 
 
 def _scale(rows: NDArray[np.float64], details: int) -> NDArray[np.float64]:
-    """What divides the columns of centred rows (N, D): one number for the embedding, each detail its own deviation.
+    """Divisors of the columns of centred rows (N, D): one for the embedding, and each detail's own deviation.
 
-    The embedding's channels are on one scale, and those that vary more say more. The details come from many maps.
+    The embedding's channels share one scale, since channels that vary more are more informative. The details come from
+    many maps.
     """
     own = rows.shape[1] - details
     scale = np.full(rows.shape[1], rows[:, :own].std() or 1.0)
     if details:
         deviations = rows[:, own:].std(axis=0)
-        # What hardly varies among the labelled cells is not blown up.
+        # Columns that hardly vary among the labelled cells are not amplified.
         scale[own:] = np.maximum(deviations, 0.1 * np.median(deviations)) + _TINY
     return scale
 
 
 def _axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormal axes (K, D) in which the best change lies: the span of the rows (N, D), by the representer theorem.
+    """Orthonormal axes (K, D) that contain the best change: the span of the rows (N, D), by the representer theorem.
 
-    K numbers a class are sought in place of D. Where rows abound they span all, and finding that out costs more.
+    The fit then has K unknowns per class instead of D. With many rows the span is full, and the decomposition costs
+    more.
     """
     if len(rows) >= rows.shape[1]:
         return np.eye(rows.shape[1])
@@ -199,7 +201,7 @@ def logits_of(head: Head, embeddings: NDArray[np.float32]) -> NDArray[np.float32
 
 
 def held_out(head: Head, cells: Labelled, penalty: float) -> NDArray[np.float32]:
-    """Logits (N, F) of each cell by the head that is fitted without its part."""
+    """Logits (N, F) of each cell by a head fitted without its fold."""
     found = logits_of(widened(head, cells.embeddings.shape[1]), cells.embeddings)
     for part in np.unique(cells.folds):
         outside = cells.folds != part

@@ -1,4 +1,4 @@
-"""From a network's attribute logits to values, probabilities, and words that say why a cell is what it is."""
+"""Attribute logits to values, probabilities, and the words that explain a cell's class."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def attribute_columns(
 
     Args:
         logits: float (N, K), the ``attributes`` output.
-        coarse: coarse codes (N,); a class that has no attributes gets nulls.
-        attributes: what the bundle's card says of them.
+        coarse: coarse codes (N,); a class without attributes gets nulls.
+        attributes: their entry in the bundle's card.
     """
     has = np.isin(coarse, attributes.classes)
     columns: dict[str, list[Any]] = {}
@@ -51,13 +51,13 @@ def head_probabilities(logits: NDArray[np.float32], attributes: Attributes) -> d
 
 
 def words(row: Mapping[str, Any]) -> str | None:
-    """Why a classified cell is what it is: ``multi-lobed nucleus, small pink granules``.
+    """Words that explain a cell's class: ``multi-lobed nucleus, small pink granules``.
 
     Args:
-        row: a cell as `Classifier.predict` gives it.
+        row: a cell of `Classifier.predict`.
 
     Returns:
-        Its ``why``; None where the bundle judges no attributes, the cell's class has none, or none is sure enough.
+        Its ``why``; None without attributes of the bundle or of the cell's class, or where all are uncertain.
     """
     return row.get("why") or None
 

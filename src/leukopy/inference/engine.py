@@ -1,8 +1,8 @@
 """Images in, numbers out, at the speed of the machine and in constant memory.
 
-Every worker thread reads a small batch and runs the network on it by itself: while one thread waits for the disk or
-holds the interpreter, the others compute. Against one multi-threaded network fed by a decoding pool this needs no
-hand-over between threads, and small batches stay in the processor's cache.
+Every worker thread reads a small batch and runs the network on it by itself. While one thread waits for the disk or
+holds the interpreter, the others compute. In contrast to one multi-threaded network behind a decoding pool, no
+hand-over between threads is needed, and small batches stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from leukopy.taxonomy import FINE
 
 BATCH = 16
 """Images per run of the network. In 8-bit integers 16 cost 4 % less per image than 8; in floating point the cache is
-left from 32 on. The answers are the same bit for bit, whatever comes together."""
+exceeded from 32 on. The results are the same bit for bit in any batch."""
 
 VIEW = 192
-"""Short side, in pixels, of the picture of a cell that is kept for people and for its reasons."""
+"""Short side, in pixels, of the picture of a cell for people and for its reasons."""
 
 _ORT_ERRORS = (
     ort_errors.Fail,
@@ -55,26 +55,26 @@ _ORT_ERRORS = (
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What became of some inputs, in their order."""
+    """Results of some inputs, in their order."""
 
     cells: list[CellInput]
-    """Those that were read: N of them."""
+    """Readable inputs: N of them."""
     sizes: list[tuple[int, int]]
     """Width and height in pixels, as stored."""
     digests: list[str]
     outputs: dict[str, NDArray[np.float32]]
-    """By name, each with N rows."""
+    """Outputs by name, each with N rows."""
     failures: list[tuple[CellInput, ImageError]]
     appearance: NDArray[np.float32]
-    """(N, A), as `measure_appearance` gives them; (N, 0) where they were not asked for."""
+    """(N, A), from `measure_appearance`; (N, 0) where not requested."""
     views: list[Image.Image]
-    """RGB pictures, reduced to a short side of ``VIEW`` to 2 ``VIEW`` pixels; empty where they were not asked for."""
+    """RGB pictures, reduced to a short side of ``VIEW`` to 2 ``VIEW`` pixels; empty where not requested."""
     contents: list[Content]
-    """What each picture holds; all are taken for cells where that was not asked for."""
+    """Content of each picture; ``cell`` for all where not requested."""
 
 
 class Engine:
-    """A bundle's network of cells, loaded."""
+    """The loaded network of a bundle's cells."""
 
     def __init__(
         self,
@@ -89,18 +89,18 @@ class Engine:
         """Load the network.
 
         Args:
-            network: of an opened bundle.
+            network: the network of an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
-            outputs: what to read from the network, as `Bundle.model_path` names it.
+            outputs: outputs to read from the network, named as in `Bundle.model_path`.
             appearance: measure the appearance of the pictures too.
-            views: keep small pictures of the cells too.
-            content: tell what each picture holds: for Romanowsky stains.
+            views: return small pictures of the cells too.
+            content: detect the content of each picture (Romanowsky stains only).
 
         Raises:
-            BundleError: the network cannot be loaded, does not take and give what a bundle's network must, or gives
-                none of ``outputs``.
-            SettingsError: the environment asks for a runtime that is none.
-            MissingExtraError: or for one that is not installed.
+            BundleError: the network cannot be loaded, violates the contract of a bundle's network, or lacks one of
+                ``outputs``.
+            SettingsError: the environment asks for an unknown runtime.
+            MissingExtraError: the environment asks for a runtime that is not installed.
         """
         self.threads = threads or cpu_count()
         self._appearance, self._views, self._content = appearance, views, content
@@ -123,7 +123,7 @@ class Engine:
         return shape
 
     def constant(self, output: str) -> NDArray[np.float32]:
-        """An output that is the same whatever the pictures are.
+        """An output that is independent of the pictures.
 
         Raises:
             BundleError: the network has no such output, or fails.
@@ -141,15 +141,15 @@ class Engine:
         crop: float | None = None,
         read: Callable[[CellInput, int], Picture] | None = None,
     ) -> Iterator[Batch]:
-        """Classify ``cells`` in their order; only some batches per thread are ever in memory.
+        """Classify ``cells`` in their order; memory holds only some batches per thread.
 
         Args:
             cells: image files.
-            crop: share of their short side that is kept; by default that of the bundle's card.
-            read: gives the picture of a cell for a short side; by default from its file.
+            crop: share of their short side to keep; by default the crop of the bundle's card.
+            read: reads the picture of a cell for a short side; by default from its file.
 
         Raises:
-            BundleError: the network fails on an image, or gives numbers that are none.
+            BundleError: the network fails on an image, or gives numbers that are not finite.
         """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="leukopy")
         running: deque[Future[Batch]] = deque()
@@ -202,7 +202,7 @@ class Engine:
         """The outputs for prepared pictures, uint8 (N, S, S, 3), all in one run of the network.
 
         Raises:
-            BundleError: the network fails, or gives numbers that are none.
+            BundleError: the network fails, or gives numbers that are not finite.
         """
         if not len(pixels):
             return self._empty
@@ -217,12 +217,12 @@ class Engine:
 
 
 @lru_cache(maxsize=4)
-def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (a file that was replaced is opened anew)
-    """The network of a file, loaded once: a session may be run from many threads."""
+def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (part of the cache's key: a replaced file is opened again)
+    """The network of a file, loaded once: threads may share a session."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the workers are the threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed
+    options.log_severity_level = 4  # errors are raised; nothing is printed
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
@@ -241,7 +241,7 @@ def _batches(cells: Iterable[CellInput]) -> Iterator[list[CellInput]]:
 
 
 def _check_contract(session: Any, network: NetworkFile) -> None:
-    """Refuse a network whose input or output is not what `Bundle.model_path` promises."""
+    """Refuse a network whose input or output violates the contract of `Bundle.model_path`."""
     side = network.preprocess.size
     inputs = {node.name: (node.type, node.shape[1:]) for node in session.get_inputs()}
     outputs = {node.name: (node.type, node.shape[1:]) for node in session.get_outputs()}

@@ -1,4 +1,4 @@
-"""What a network sees, for whoever looks into it: embeddings of files, any output for prepared pictures."""
+"""Outputs of a network for analysis: embeddings of files, any output for prepared pictures."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from leukopy.inference.rows import CellInput, printable
 def activations(bundle: Bundle, pixels: NDArray[np.uint8], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     """Run a bundle's network on prepared pictures.
 
-    The network is loaded once and kept, so that many small calls cost no more than one large one.
+    The network is loaded once and cached, so many small calls cost no more than one large one.
 
     Args:
         bundle: an opened bundle.
-        pixels: uint8 (N, S, S, 3), as `imaging.decode.read_cell` prepares them for the bundle.
-        names: the outputs wanted, as `Bundle.model_path` lists them.
+        pixels: uint8 (N, S, S, 3), prepared by `imaging.decode.read_cell` for the bundle.
+        names: the requested outputs, named as in `Bundle.model_path`.
 
     Returns:
-        Each output by its name, float32, with N rows. It is all held in memory: a feature map takes some 100 kB a cell.
+        Each output by its name, float32, with N rows. All stay in memory: a feature map takes some 100 kB a cell.
 
     Raises:
         InputError: ``pixels`` are of another type or shape.
@@ -67,13 +67,13 @@ def file_activations(
     Args:
         bundle: an opened bundle.
         paths: N image files.
-        name: the output wanted, as `Bundle.model_path` lists them.
-        progress: told how many are done.
-        pictures: decoded pictures that are kept; None: each file is read.
+        name: the requested output, named as in `Bundle.model_path`.
+        progress: called with the number of finished images.
+        pictures: cache of decoded pictures; None: each file is read.
 
     Returns:
-        Float32 (N, ...), row i for ``paths[i]``, not-a-number where it failed; and why, by i: one sentence, as in a
-        failures table.
+        Float32 (N, ...), row i for ``paths[i]``, not-a-number where it failed; and the reasons, by i: one sentence
+        each, as in a failures table.
 
     Raises:
         BundleError: the network has no such output, or fails.
@@ -92,6 +92,6 @@ def file_activations(
 
 
 def _batches(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """At least one batch, so that no picture at all gives empty outputs of the right shape."""
+    """At least one batch, so that zero pictures give empty outputs of the right shape."""
     for start in range(0, max(1, len(pixels)), BATCH):
         yield pixels[start : start + BATCH]

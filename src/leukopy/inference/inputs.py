@@ -1,4 +1,4 @@
-"""What the user points at - a folder, a list, a manifest, one image - as cells to classify."""
+"""Input of the user - a folder, a list, a manifest, one image - as cells to classify."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ DOCUMENT_SUFFIXES = frozenset({
     ".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".doc", ".docx", ".odt", ".pdf", ".ppt",
     ".pptx", ".htm", ".html", ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log", ".py", ".r", ".ipynb", ".sh",
 })  # fmt: skip
-"""Suffixes of tables and notes, which nobody takes for pictures."""
+"""Suffixes of tables and notes, which are not pictures."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The cells that a path stands for, and all else that lies there."""
+    """The cells of a path, and all other files in it."""
 
     cells: list[CellInput]
-    """Always in the same order."""
+    """Cells in a fixed order."""
     service_files: Mapping[str, int] = field(default_factory=dict)
-    """Files of operating systems and storage boxes that are passed over, by kind (`core.service_files`)."""
+    """Skipped files of operating systems and storage boxes, by kind (`core.service_files`)."""
     not_read: Mapping[str, int] = field(default_factory=dict)
-    """Other files that are no images, by suffix in lower case; "" without one."""
+    """Other files, not images, by suffix in lower case; "" without one."""
     slides: bool = False
-    """Whether the cells are of several slides, as `CellInput.slide` says."""
+    """True where the cells are of several slides (`CellInput.slide`)."""
     empty_slides: Sequence[str] = ()
-    """Slides without an image that can be read."""
+    """Slides without a readable image."""
 
     def by_slide(self) -> dict[str, list[CellInput]]:
         """The cells of each slide, in the order in which the slides first appear."""
@@ -53,7 +53,7 @@ class Inputs:
 
     @property
     def note(self) -> str:
-        """One line that names every file that is not a cell; empty where there is none."""
+        """One line that names every file that is not a cell; empty where every file is one."""
         pictures = {suffix: count for suffix, count in self.not_read.items() if suffix not in DOCUMENT_SUFFIXES}
         documents = {suffix: count for suffix, count in self.not_read.items() if suffix in DOCUMENT_SUFFIXES}
         return "; ".join(
@@ -77,19 +77,19 @@ def _files(found: Mapping[str, int]) -> str:
 
 
 def list_inputs(path: Path, *, slides: bool = False) -> Inputs:
-    """The cells that ``path`` stands for, always in the same order.
+    """List the cells of ``path``, always in the same order.
 
-    A folder is searched with its sub-folders, in the order of their ids, without hidden and service files; links to
-    folders are followed, each folder once. A ``.csv``, ``.tsv`` or ``.parquet`` file is a manifest, whose column
-    ``slide`` may name several slides; so is a ``.txt`` file whose header names ``path`` among its columns. Another
-    ``.txt`` file lists one path per line, relative to its folder. Anything else with a picture's suffix is one cell.
+    A folder is searched with its sub-folders, in the order of their ids, without hidden and service files. Links to
+    folders are followed, each folder once. A ``.csv``, ``.tsv`` or ``.parquet`` file is a manifest; its column
+    ``slide`` may name several slides. A ``.txt`` file with ``path`` in its header is a manifest too. Any other ``.txt``
+    file lists one path per line, relative to its folder. Any other file with a picture's suffix is one cell.
 
     Args:
-        path: what the user gave.
+        path: the user's input.
         slides: each sub-folder of the folder ``path`` is a slide.
 
     Raises:
-        InputError: absent, not permitted, of no known kind, without a single image, or a list that names one twice.
+        InputError: absent, not permitted, of no known kind, without an image, or a list that names one twice.
         ManifestError: as `read_manifest`.
         UnknownLabelError: as `read_manifest`.
     """
@@ -116,7 +116,7 @@ def list_inputs(path: Path, *, slides: bool = False) -> Inputs:
 
 
 def _some(found: Inputs, path: Path) -> Inputs:
-    """The inputs, if there are any."""
+    """The inputs; an error where there are none."""
     if not found.cells:
         others = f" ({found.note})" if found.note else ""
         raise InputError(
@@ -126,7 +126,7 @@ def _some(found: Inputs, path: Path) -> Inputs:
 
 
 def _manifest(path: Path) -> Inputs:
-    """The cells of a manifest: of several slides where its column ``slide`` names them."""
+    """The cells of a manifest, of several slides where its column ``slide`` names them."""
     table = read_manifest(path)
     if table["slide"].null_count() == len(table):
         return Inputs([CellInput(*row) for row in table.select("cell_id", "path").iter_rows()])
@@ -140,7 +140,8 @@ def _manifest(path: Path) -> Inputs:
 
 
 def _by_sub_folder(found: Inputs, path: Path) -> Inputs:
-    """The cells below a folder, each of the slide that its first sub-folder names; a folder without any is empty."""
+    """The cells below a folder; the first sub-folder names the slide of each. A folder without cells is an empty
+    slide."""
     loose = [cell for cell in _some(found, path).cells if os.sep not in cell.cell_id]
     if loose:
         raise InputError(
@@ -155,7 +156,7 @@ def _by_sub_folder(found: Inputs, path: Path) -> Inputs:
 
 
 def inputs_digest(cells: Sequence[CellInput]) -> str:
-    """SHA-256 over ids and paths in their order: what a run must find again to be resumed."""
+    """SHA-256 over ids and paths in their order; a resumed run must match it."""
     digest = hashlib.sha256()
     for cell in cells:
         parts = (cell.cell_id, cell.path, cell.slide, cell.field, "" if cell.box is None else repr(cell.box))
@@ -185,14 +186,14 @@ def _files_below(top: str, unreadable: list[CellInput]) -> Iterator[str]:
 
     Args:
         top: the folder.
-        unreadable: gets each sub-folder that cannot be read: reading it as a cell fails with its reason, so that its
-            content is not lost in silence.
+        unreadable: receives each sub-folder that cannot be read. Reading it as a cell fails with its reason, so its
+            loss is reported.
     """
     seen: set[tuple[int, int]] = set()
     errors: list[OSError] = []
     for folder, below, names in os.walk(top, followlinks=True, onerror=errors.append):
         status = os.stat(folder)  # noqa: PTH116
-        if (status.st_dev, status.st_ino) in seen:  # reached before, by a link
+        if (status.st_dev, status.st_ino) in seen:  # visited before, through a link
             below.clear()
             continue
         seen.add((status.st_dev, status.st_ino))

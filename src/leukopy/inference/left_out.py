@@ -1,4 +1,4 @@
-"""Rows that no count may hold: copies of a file, and pictures that hold no single cell."""
+"""Rows outside all counts: copies of a file, and pictures without a single cell."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from leukopy.inference.rows import DUPLICATE, UNIDENTIFIED
 
 _KEPT = {"cell_id", "path", "slide", "flags", "content", "width", "height", "digest"}
 _OF_A_CLASS = (UNIDENTIFIED, "uncertain")
-"""Flags that speak of a class, and fall with it."""
+"""Flags of a class, removed together with it."""
 
 
 class Digests:
-    """The files met so far, by their SHA-256: some 100 bytes for each."""
+    """Known files by their SHA-256: some 100 bytes each."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known = {bytes.fromhex(digest) for digest in known}
 
     def add(self, digests: Iterable[str]) -> None:
-        """Files that earlier rows hold."""
+        """Add the files of earlier rows."""
         self._known.update(map(bytes.fromhex, digests))
 
     def copies(self, digests: Iterable[str]) -> NDArray[np.bool_]:
-        """Whether each of the next files was met before, (N,): in input order, so that the first of equal ones is the
-        one that counts."""
+        """Copies among the next files, (N,): files seen before, in input order. The first of equal files
+        counts."""
         found = []
         for digest in map(bytes.fromhex, digests):
             found.append(digest in self._known)
@@ -37,12 +37,12 @@ class Digests:
 
 
 def mark(rows: pl.DataFrame, found: Sequence[Content], digests: Digests) -> pl.DataFrame:
-    """Flag what no count may hold, and take from pictures without a single cell all that tells of a class.
+    """Flag rows outside all counts, and remove the class columns of pictures without a single cell.
 
     Args:
         rows: N rows of `inference.rows.cell_schema`, the next in input order.
-        found: what their pictures hold.
-        digests: of the rows before; those of ``rows`` are added.
+        found: content of their pictures.
+        digests: of the earlier rows; the digests of ``rows`` are added.
 
     Returns:
         The same rows, with their flags and the column ``content``.

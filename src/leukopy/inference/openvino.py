@@ -1,8 +1,8 @@
-"""OpenVINO in the place of ONNX Runtime, where ``LEUKOPY_RUNTIME=openvino`` asks for it.
+"""OpenVINO in place of ONNX Runtime, where ``LEUKOPY_RUNTIME=openvino`` selects it.
 
 On processors with matrix units it needs two thirds of the time for a network in 8-bit integers. A network in floating
-point it computes in bfloat16 where the processor can, which takes less than half the time; the answers then differ in
-the third digit. It takes a second longer to start.
+point is computed in bfloat16 where the processor can, in less than half the time; the results then differ in the third
+digit. It takes a second longer to start.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ RUNTIMES = ("onnxruntime", "openvino")
 
 
 def asked_for() -> bool:
-    """Whether the environment asks for OpenVINO.
+    """True where the environment selects OpenVINO.
 
     Raises:
-        SettingsError: it asks for something else than one of ``RUNTIMES``.
+        SettingsError: it selects none of ``RUNTIMES``.
     """
     runtime = os.environ.get(VARIABLE) or RUNTIMES[0]
     if runtime not in RUNTIMES:
@@ -37,11 +37,11 @@ def asked_for() -> bool:
 
 
 def runtime() -> str:
-    """Name and version of what runs the networks, as a run's record keeps it: ``onnxruntime 1.31.0``.
+    """Name and version of the runtime, for a run's record: ``onnxruntime 1.31.0``.
 
     Raises:
         SettingsError: as `asked_for`.
-        MissingExtraError: OpenVINO is asked for and not installed.
+        MissingExtraError: OpenVINO is selected and not installed.
     """
     module: Any = _openvino() if asked_for() else importlib.import_module("onnxruntime")
     return f"{module.__name__} {module.__version__}"
@@ -55,17 +55,17 @@ def _openvino() -> Any:
 
 
 class OpenVinoNetwork:
-    """A network that is run as an ONNX Runtime session is, from several threads at once."""
+    """A network with the interface of an ONNX Runtime session, for several threads at once."""
 
     def __init__(self, path: Path, outputs: Sequence[str], batch: int, threads: int) -> None:
-        """Compile the part of a network that its wanted outputs need.
+        """Compile the part of a network behind its requested outputs.
 
         Args:
-            path: of a ``model.onnx``.
-            outputs: the names of those wanted.
-            batch: pictures in one run; fewer are filled up. It is fixed, because with a batch that varies OpenVINO
-                2026.4 gives wrong answers for networks in 8-bit integers.
-            threads: how many call `run` at once.
+            path: path of a ``model.onnx``.
+            outputs: names of the requested outputs.
+            batch: pictures in one run; smaller batches are padded. The size is fixed: with a varying batch, OpenVINO
+                2026.4 gives wrong results for networks in 8-bit integers.
+            threads: number of threads that call `run` at once.
 
         Raises:
             MissingExtraError: OpenVINO is not installed.
@@ -111,7 +111,7 @@ class OpenVinoNetwork:
 @lru_cache(maxsize=4)
 def open_network(
     path: Path,
-    sha256: str,  # noqa: ARG001  (a file that was replaced is opened anew)
+    sha256: str,  # noqa: ARG001  (part of the cache's key: a replaced file is opened again)
     outputs: tuple[str, ...],
     batch: int,
     threads: int,

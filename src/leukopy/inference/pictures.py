@@ -1,4 +1,4 @@
-"""Decoded pictures that are kept, so that no file is read twice."""
+"""Cache of decoded pictures, so that no file is read twice."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from leukopy.imaging.decode import Box, Picture, read_picture
 from leukopy.inference.rows import CellInput
 
 BUDGET = 96_000_000
-"""Bytes of decoded pictures that are kept: a survey of 128 cells needs 13 MB as JPEG, 50 MB as PNG of 360 px."""
+"""Bytes of cached pictures: a survey of 128 cells needs 13 MB as JPEG, 50 MB as PNG of 360 px."""
 
 
 class Pictures:
-    """Pictures by path and box, within a budget of memory. Threads may share it.
+    """Cache of pictures by path and box, within a budget of memory. Threads may share it.
 
-    A file that cannot be read is kept as its error, so that it is not tried again.
+    The error of an unreadable file is cached too, so that it is not tried again.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
@@ -25,7 +25,7 @@ class Pictures:
         self._lock = Lock()
 
     def keep(self, cell: CellInput, short_side: int) -> Picture:
-        """The picture of a cell, read now or before; it is kept while the budget allows.
+        """Read the picture of a cell, or return it from the cache; it is cached within the budget.
 
         Raises:
             ImageError: it cannot be read.
@@ -45,7 +45,7 @@ class Pictures:
         return _raised(found)
 
     def take(self, cell: CellInput, short_side: int) -> Picture:
-        """The picture of a cell, which is kept no longer.
+        """Return the picture of a cell and remove it from the cache.
 
         Raises:
             ImageError: it cannot be read.

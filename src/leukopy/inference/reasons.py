@@ -1,14 +1,15 @@
-"""Why a cell is unidentified, in words, from cheap measures of its picture: some 3 ms for each such cell on one core.
+"""Reasons why a cell is unidentified, from cheap measures of its picture: some 3 ms for each such cell on one core.
 
-The cheap questions come first. Whether there is a cell is told by what takes the nuclear dye in the middle; whether it
-is sharp, by its finest detail. Only where something else takes the dye (in 1 picture of a single cell in 20) is the
-whole cell segmented, in four times the time, to see whether that lies outside it: an image of two cells takes 10 ms.
+The cheap tests come first. The dye in the middle shows the presence of a cell; its finest detail shows
+focus. The whole cell is segmented, in four times the time, only where other dyed parts exist (in 1 picture of a single
+cell in 20), to test if they lie outside it: an image of two cells takes 10 ms.
 
 The limits were set on 150 cells of each of PBC Barcelona (validation), Raabin, Chula and BCISC, and on the same cells
-blurred, paired and cut away. Of 100 further cells of each, in this order: blurred, 100, 100, 86 and 100 % are said to
-be out of focus; two cells are told in 73, 67, 23 and 70 % of their pictures; that there is none, in 80, 38, 85 and 86 %
-of enlarged corners (the rest hold red cells that look dyed). Of 1,821 sharp cells (among them those named), 11 are said
-to be no cell, 10 of them Chula's, and 16 to be several: 15 of these do have a part of another in their picture.
+blurred, paired and cut away. Of 100 further cells of each, in this order: 100, 100, 86 and 100 % of the blurred cells
+are reported out of focus; two cells are detected in 73, 67, 23 and 70 % of their pictures; no cell is reported in 80,
+38, 85 and 86 % of enlarged corners (the rest hold red cells that resemble dyed nuclei). Of 1,821 sharp cells (among
+them those above), 11 are reported as no cell, 10 of them Chula's, and 16 as several: 15 of these hold a part of another
+cell.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from leukopy.imaging.segmentation import Mask, Plane, dyed_middle, segment
 
 NO_CELL, OUT_OF_FOCUS, SEVERAL = "no cell", "out of focus", "two cells or more"
 UNLIKE = "unlike every class"
-"""What is said where the picture itself is good: a class that the model does not know, or an artefact."""
+"""Reason for a good picture: a class unknown to the model, or an artefact."""
 
 _SIDE = 96
-"""Short side, in pixels, of the picture that is measured; lengths below are in these pixels."""
+"""Short side, in pixels, of the measured picture; lengths below are in these pixels."""
 _BLURRED = 0.19
-"""Deviation of the finest detail against that of coarser detail: none of 1,821 sharp cells has less. Cells blurred by
-a Gaussian of 2 pixels or more, where the short side is 112, have less but for one in ten of Chula's."""
+"""Least deviation of the finest detail against coarser detail: all of 1,821 sharp cells exceed it. Cells blurred by a
+Gaussian of 2 pixels or more, at a short side of 112, are below it, except one in ten of Chula's."""
 _SECOND = 0.33
-"""Area of the largest nucleus outside the cell, in units of its own. The lobes of one nucleus reached .32 in 2 of
-1,821 cells."""
+"""Area of the largest nucleus outside the cell, in units of the cell's nucleus. The lobes of one nucleus reached .32 in
+2 of 1,821 cells."""
 
 
 def reasons(pictures: Sequence[Image.Image | None], threads: int) -> list[str | None]:
@@ -46,17 +47,18 @@ def reasons(pictures: Sequence[Image.Image | None], threads: int) -> list[str | 
 
 
 def reason(picture: NDArray[np.uint8]) -> str:
-    """Why a cell may be unidentified: the first that holds of ``NO_CELL``, ``OUT_OF_FOCUS``, ``SEVERAL``, ``UNLIKE``.
+    """Reason why a cell may be unidentified: the first true one of ``NO_CELL``, ``OUT_OF_FOCUS``, ``SEVERAL``,
+    ``UNLIKE``.
 
     Args:
-        picture: uint8 (H, W, 3), RGB, centred on what should be a cell.
+        picture: uint8 (H, W, 3), RGB, centred on the supposed cell.
     """
     height, width = picture.shape[:2]
     scale = _SIDE / min(height, width)
     size = (round(width * scale), round(height * scale))
     small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
     levels = small.astype(np.float32)
-    # The glass is left out of the densities: it adds the same to all pixels, and only their differences are looked at.
+    # The densities omit the glass: it adds the same to all pixels, and only differences are used.
     dye = ndimage.gaussian_filter(np.log10((levels[..., 2] + 1) / (levels[..., 1] + 1)), 0.75)
     nucleus = dyed_middle(dye)
     if not nucleus.any():
@@ -67,9 +69,9 @@ def reason(picture: NDArray[np.uint8]) -> str:
 
 
 def _sharpness(grey: Plane) -> float:
-    """Detail of 1 pixel against detail of 1 to 4 pixels: a lens out of focus takes the finest first.
+    """Detail of 1 pixel against detail of 1 to 4 pixels: defocus removes the finest detail first.
 
-    Of grey levels, not of optical density: in a dark channel, density is coarse and looks like detail.
+    Measured in grey levels: optical density is coarse in a dark channel and resembles detail.
     """
     soft = ndimage.gaussian_filter(grey, 1)
     coarse = soft - ndimage.gaussian_filter(grey, 4)
@@ -77,7 +79,7 @@ def _sharpness(grey: Plane) -> float:
 
 
 def _several(picture: NDArray[np.uint8], dye: Plane, nucleus: Mask) -> bool:
-    """Whether there is a nucleus outside the cell; the cell is its nucleus alone, until that seems so."""
+    """True where a nucleus lies outside the cell; the cell is first taken as its nucleus alone."""
     if _second(dye, nucleus, nucleus) <= _SECOND:
         return False
     masks = segment(picture)

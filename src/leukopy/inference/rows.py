@@ -28,8 +28,8 @@ CELL_SCHEMA: dict[str, pl.DataType] = {
     "fine": pl.String(),  # fine class: highest probability among the members of coarse
     "confidence": pl.Float32(),  # calibrated probability of coarse
     "fine_confidence": pl.Float32(),  # calibrated probability of fine
-    "flags": pl.String(),  # words joined by ";", empty where there is nothing to say
-    "content": pl.String(),  # why the picture shows no single cell, so that it has no class; null where it shows one
+    "flags": pl.String(),  # words joined by ";", empty without a flag
+    "content": pl.String(),  # cause that the picture has no class (no cell, several cells); null for one cell
     **{f"p_{code}": pl.Float32() for code in PROBABILITY_CODES},
     "width": pl.Int32(),  # px, as stored
     "height": pl.Int32(),
@@ -37,7 +37,7 @@ CELL_SCHEMA: dict[str, pl.DataType] = {
 }
 
 ATTRIBUTE_SCHEMA: dict[str, pl.DataType] = {
-    "why": pl.String(),  # the cell in words: the attributes that are sure enough to be said
+    "why": pl.String(),  # the cell in words: its attributes above their threshold
     **{f"attr_{attribute.name}": pl.String() for attribute in ATTRIBUTES},  # its most probable value
     **{f"attr_{attribute.name}_p": pl.Float32() for attribute in ATTRIBUTES},  # calibrated probability of that value
 }
@@ -46,28 +46,29 @@ ATTRIBUTE_SCHEMA: dict[str, pl.DataType] = {
 SET_SCHEMA: dict[str, pl.DataType] = {
     "fine_set": pl.String(),  # fine classes joined by ";", the most probable first: the cell's is among them in 90 %
 }
-"""One more column of a classified cell, where the bundle's card holds the threshold."""
+"""Optional column of a classified cell, present where the bundle's card has the threshold."""
 
 OOD_SCHEMA: dict[str, pl.DataType] = {
-    # How unlike every known class, among the cells of its slide, in units of the threshold: above 1 it is unidentified.
+    # Out-of-distribution score, corrected for the slide, in units of the threshold: above 1 it is unidentified.
     "ood_score": pl.Float32(),
     "unidentified_reason": pl.String(),  # in words; null for cells that are not unidentified
 }
-"""More columns of a classified cell, where the bundle knows what it does not know."""
+"""Optional columns of a classified cell, present where the bundle has an out-of-distribution score."""
 
 APPEARANCE_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for measure in APPEARANCE_FEATURES}
-"""How each cell's picture looks, its class accounted for: what slides are judged by. Kept in the parts of a run, never
-in its tables."""
+"""Appearance of each cell's picture, with the effect of its class removed: input of the slide check. Stored in the
+parts of a run, never in its tables."""
 
 UNIDENTIFIED = "unidentified"
-"""The flag of a cell that is stranger than the threshold. Its classes stay the best guess; no count relies on them."""
+"""Flag of a cell above the out-of-distribution threshold. Its classes stay the best guess; counts exclude it from
+them."""
 
 DUPLICATE = "duplicate"
-"""The flag of a cell whose file is, byte for byte, that of an earlier row. It has its class, and no count holds it."""
+"""Flag of a cell whose file equals the file of an earlier row, byte for byte. It has a class; counts exclude it."""
 
 LEFT_OUT = (NO_CELL, SEVERAL_CELLS, DUPLICATE)
-"""Flags of rows that no count holds; a row with several of them is told under the first. Those of content have no
-class: all that would tell of one is null."""
+"""Flags that exclude a row from all counts; a row with several is listed under the first. Rows flagged by content have
+no class: their class columns are null."""
 
 FAILURE_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),
@@ -78,46 +79,47 @@ FAILURE_SCHEMA: dict[str, pl.DataType] = {
 
 
 def cell_schema(card: Card) -> dict[str, pl.DataType]:
-    """The columns of the cells that a bundle classifies."""
+    """Columns of the cells classified by a bundle."""
     sets = SET_SCHEMA if card.thresholds.set_from is not None else {}
     strange = OOD_SCHEMA if card.open_set else {}
     return CELL_SCHEMA | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
 
 
 def has_flag(flag: str) -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: whether the cell is flagged so."""
+    """Rows of ``CELL_SCHEMA``: true where the cell has this flag."""
     return pl.col("flags").str.split(";").list.contains(flag)
 
 
 def is_unidentified() -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: whether the cell is flagged `UNIDENTIFIED`."""
+    """Rows of ``CELL_SCHEMA``: true where the cell is flagged `UNIDENTIFIED`."""
     return has_flag(UNIDENTIFIED)
 
 
 def is_duplicate() -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: whether the cell is flagged `DUPLICATE`."""
+    """Rows of ``CELL_SCHEMA``: true where the cell is flagged `DUPLICATE`."""
     return has_flag(DUPLICATE)
 
 
 def is_counted() -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: whether counts hold the cell: it has none of the flags `LEFT_OUT`."""
+    """Rows of ``CELL_SCHEMA``: true where counts include the cell: it has none of the flags `LEFT_OUT`."""
     return ~pl.any_horizontal(has_flag(flag) for flag in LEFT_OUT)
 
 
 def left_out_flag() -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: the first of the flags `LEFT_OUT` that the row has; null where it is counted."""
+    """Rows of ``CELL_SCHEMA``: the first of the flags `LEFT_OUT` of the row; null where it is counted."""
     return pl.coalesce(pl.when(has_flag(flag)).then(pl.lit(flag)) for flag in LEFT_OUT)
 
 
 def counted_code() -> pl.Expr:
-    """Of rows of ``CELL_SCHEMA``: the class that a cell is counted in, its fine one or ``UNIDENTIFIED``; null where no
-    count holds it."""
+    """Rows of ``CELL_SCHEMA``: the class in which a cell is counted, its fine class or ``UNIDENTIFIED``; null where
+    counts exclude it."""
     code = pl.when(is_unidentified()).then(pl.lit("UNIDENTIFIED")).otherwise(pl.col("fine"))
     return pl.when(is_counted()).then(code)
 
 
 def without_class(cells: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``CELL_SCHEMA`` that have no class, as rows of ``FAILURE_SCHEMA``: for what needs a class of each."""
+    """Rows of ``CELL_SCHEMA`` without a class, as rows of ``FAILURE_SCHEMA``: for analyses that need a class of
+    each."""
     cause = pl.coalesce("content", pl.lit("holds no single cell"))
     return cells.filter(pl.col("fine").is_null()).select(
         "cell_id", "path", reason=left_out_flag(), message=pl.format("{}: {}.", "path", cause)
@@ -129,30 +131,30 @@ class CellInput(NamedTuple):
 
     cell_id: str
     path: str
-    """As the operating system gives it, even where that is no valid UTF-8."""
+    """Path from the operating system, even where it is not valid UTF-8."""
     slide: str = ""
     """Name of its slide; empty where the cells are of one slide without a name."""
     field: str = ""
     """Path of the picture of its field of view; empty where the picture is the cell."""
     box: Box | None = None
-    """Where it lies in the picture of the path; None: the picture is the cell."""
+    """Position in the picture of the path; None: the picture is the cell."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What became of some cells: each is in exactly one of the two tables."""
+    """Results of some cells: each is in exactly one of the two tables."""
 
     cells: pl.DataFrame
     failures: pl.DataFrame
     appearance: pl.DataFrame | None = None
-    """``APPEARANCE_SCHEMA``, one row for each of ``cells``; None where the bundle has no check of slides."""
+    """``APPEARANCE_SCHEMA``, one row for each of ``cells``; None where the bundle has no slide check."""
     views: Sequence[Image.Image] = ()
     """Small pictures of ``cells``; none where the rows were read from a file."""
     outputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """Outputs of the network for ``cells``, as far as they were asked for."""
+    """Requested outputs of the network for ``cells``."""
 
     def __len__(self) -> int:
-        """Inputs that are done: classified or failed."""
+        """Number of finished inputs: classified or failed."""
         return len(self.cells) + len(self.failures)
 
     @classmethod
@@ -169,5 +171,5 @@ class Predictions:
 
 
 def printable(path: str) -> str:
-    r"""``path`` with every byte that is no UTF-8 written as ``\xNN``, fit for a table."""
+    r"""``path`` with every byte that is not UTF-8 written as ``\xNN``, fit for a table."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
-"""Work on many images in as many processes as there are cores.
+"""Work on many images in one process per core.
 
-Processes, not threads: segmenting holds the interpreter, so that two threads are no faster than one.
+Segmentation holds the interpreter, so two threads would be no faster than one: it needs processes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from leukopy.core.errors import InputError
 T = TypeVar("T")
 
 _BATCH = 32
-"""Images of one task: half a second, so that Ctrl-C is answered and little is lost."""
+"""Images of one task: half a second, so that Ctrl-C takes effect quickly and little work is lost."""
 _FEW = 140
-"""Up to so many images, starting other processes (a second) takes longer than they save on two cores."""
+"""Number of images up to which starting processes (a second) costs more than it saves on two cores."""
 _IDLE_SECONDS = 10
-"""A worker without work leaves after this time and gives its memory back."""
+"""Idle time after which a worker exits and frees its memory."""
 
 
 def in_batches(
@@ -52,12 +52,12 @@ def in_batches(
 def in_processes(work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count: int) -> Iterator[T]:
     """Results of ``work(*task)`` for each task, in the order in which they finish.
 
-    The worker processes end with this one, however it ends: by Ctrl-C, killed, or because the iterator is closed.
+    The worker processes end with this one in all cases: Ctrl-C, killed, or a closed iterator.
 
     Args:
         work: a function of a module.
         tasks: the arguments of each call.
-        count: the number of tasks: no more processes than that are started.
+        count: the number of tasks, and the largest number of processes.
 
     Raises:
         InputError: a worker process was killed.
@@ -70,7 +70,7 @@ def in_processes(work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count
             yield result
     except TerminatedWorkerError as error:
         raise InputError(
-            "a worker process was killed, most often because memory ran out. Finished work is kept: close other "
+            "a worker process was killed, most often because memory ran out. Finished work is saved: close other "
             "programs and run the same command again."
         ) from error
     finally:
@@ -85,9 +85,9 @@ def _numbered(
 
 
 def _serve(starter: int) -> None:
-    """Begin a worker. Ctrl-C reaches every process of a terminal: the one that started the workers stops them.
+    """Start a worker. Ctrl-C reaches every process of a terminal; the starting process stops the workers.
 
-    A worker whose starter was killed would wait for work, or for its result to be read, so it leaves soon after.
+    A worker whose starter was killed would wait for ever, so it exits soon after.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""The registry of backbones: each has a card (paper, licence, where its weights come from) and one contract.
+"""The registry of backbones: each has a card (paper, licence, origin of its weights) and one contract.
 
 A backbone maps normalised images (N, 3, S, S) to a feature map (N, K, h, w); its neck maps that to an embedding (N, D).
 """
@@ -28,21 +28,21 @@ LITE_STD: Channels = (128.0, 128.0, 128.0)
 
 @dataclass(frozen=True)
 class Backbone:
-    """One entry: its card, and how it is built."""
+    """One entry: its card and its builder."""
 
     paper: str
     licence: str
-    """Of the architecture's code and of the pretrained weights."""
+    """Licences of the architecture's code and of the pretrained weights."""
     parameters: float
     """Millions, at 64 px, without a classifier."""
     build: Callable[[int, bool], Feature]
     """Side of the input in pixels, and whether to load pretrained weights -> the network."""
     pretrained: str | None = None
-    """Where the pretrained weights come from; None: trained from scratch only, or from a file."""
+    """Origin of the pretrained weights; None: trained from scratch only, or from a file."""
     mean: Channels = LITE_MEAN
-    """What the pretrained weights expect in ``preprocess.mean``, on the 0-255 scale."""
+    """``preprocess.mean`` of the pretrained weights, on the 0-255 scale."""
     std: Channels = LITE_STD
-    """And in ``preprocess.std``."""
+    """``preprocess.std`` of the pretrained weights."""
 
 
 def _lenet(size: int, pretrained: bool) -> Feature:
@@ -154,4 +154,4 @@ BACKBONES: Registry[Backbone] = Registry(
         ),
     },
 )
-"""One entry a network. The 2021 study's are all here; vgg and vit are named as in timm."""
+"""One entry per network. All networks of the 2021 study are here; vgg and vit are named as in timm."""

@@ -1,4 +1,4 @@
-"""The classifier of cells: bytes in, fine logits out; coarse probabilities are sums, so both levels always agree."""
+"""The classifier of cells: bytes in, fine logits out. Coarse probabilities are sums, so both levels always agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopy.taxonomy import FINE
 
 
 class Outputs(NamedTuple):
-    """What a bundle's graph returns, in this order."""
+    """Outputs of a bundle's graph, in this order."""
 
     logits: Tensor  # (N, F), in the order of taxonomy.FINE
     embedding: Tensor  # (N, D)

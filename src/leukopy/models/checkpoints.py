@@ -1,6 +1,6 @@
-"""From the folder of a training run back to its network, for whoever needs gradients.
+"""The network of a training run, from its folder, for methods that need gradients.
 
-Nothing of ``training`` is needed to read it, and nothing in the file is executed: only tensors and plain values are
+Reading requires nothing of ``training`` and executes nothing in the file: only tensors and plain values are
 unpickled.
 """
 
@@ -29,7 +29,7 @@ def load_net(run: Path) -> CellNet:
     """The trained network of a run, in evaluation mode, on the CPU.
 
     Args:
-        run: holds ``run.json`` and ``checkpoints/best.ckpt``, as `leukopy train` writes them.
+        run: holds ``run.json`` and ``checkpoints/best.ckpt``, written by `leukopy train`.
 
     Raises:
         InputError: the run is absent, of another command, or its checkpoint is damaged, foreign or hostile.
@@ -62,7 +62,7 @@ def load_run(net: CellNet, run: Path) -> None:
 
 
 def fresh_net(run: Path, seed: int) -> CellNet:
-    """A network of the same architecture with fresh random weights: what a run begins with, without pretrained ones.
+    """A network of the same architecture with fresh random weights: the start of a run without pretrained ones.
 
     Raises:
         InputError: the run is absent or of another command.
@@ -74,7 +74,7 @@ def fresh_net(run: Path, seed: int) -> CellNet:
 
 
 def _build(run: Path) -> CellNet:
-    """The network that ``run.json`` describes, before any weight is loaded."""
+    """The network described by ``run.json``, before any weight is loaded."""
     path = run / RUN_FILE
     record = read_json(path)
     if not isinstance(record, dict) or record.get("command") != "train":
@@ -92,7 +92,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such checkpoint. {_AGAIN}")
     refused = f"{path}: is damaged, or holds more than weights and is not opened. Copy it again, or train again."
-    if not zipfile.is_zipfile(path):  # what torch writes; its reader of older kinds is left alone
+    if not zipfile.is_zipfile(path):  # torch's format; its reader of older formats is unused
         raise InputError(refused)
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)

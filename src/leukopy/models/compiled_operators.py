@@ -1,8 +1,8 @@
-"""Let torchvision be imported beside a torch it was not compiled for.
+"""Import torchvision beside a torch that it was not compiled for.
 
 Registries that serve a CPU build of torch still serve torchvision built for CUDA; ``import torchvision`` (and so timm
-and lightning) then fails with "operator torchvision::nms does not exist". leukopy calls none of its compiled operators:
-declaring the two missing schemas is enough. Where torch and torchvision match, this does nothing.
+and lightning) then fails with "operator torchvision::nms does not exist". leukopy calls no compiled operator, so
+declaring the two missing schemas is enough. Where torch and torchvision match, this module has no effect.
 Imported first by ``leukopy.models.backbones`` and ``leukopy.training``.
 """
 
@@ -13,7 +13,7 @@ import importlib.metadata
 import torch
 
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_definitions: list[torch.library.Library] = []  # a Library that is collected takes its schemas with it
+_definitions: list[torch.library.Library] = []  # garbage collection of a Library removes its schemas
 
 
 def declare_missing() -> None:
@@ -27,7 +27,7 @@ def declare_missing() -> None:
 
 
 def _built_for_this_torch() -> bool:
-    """Whether torchvision's own library of operators loads."""
+    """True where torchvision's own library of operators loads."""
     files = importlib.metadata.files("torchvision") or []
     library = next((file for file in files if file.match("torchvision/_C.*") or file.match("torchvision/_C_*.*")), None)
     if library is None:

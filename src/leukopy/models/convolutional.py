@@ -11,7 +11,7 @@ from leukopy.models.feature import Feature, average_pool
 from leukopy.models.weights import create, lite0_weights, load_by_position
 
 GROUP = 8
-"""Channels of a group: every width of lite0 is a multiple. Wu & He find group size to matter little."""
+"""Channels of a group: a divisor of every width of lite0. Wu & He find that group size matters little."""
 
 
 class TimmFeatures(nn.Module):
@@ -32,11 +32,11 @@ def _pooled(net: Any, stages: list[nn.Module]) -> Feature:
 
 
 def vgg(name: str, size: int, pretrained: bool) -> Feature:  # noqa: ARG001  (fully convolutional)
-    """VGG's convolutions. A mean over positions stands for its two dense layers of 4,096, nine tenths of the weights.
+    """VGG's convolutions. A mean over positions replaces its two dense layers of 4,096, nine tenths of the weights.
 
     Stages end at the five max-poolings.
     """
-    # Without pretrained weights the dense layers, thrown away below, are made as small as can be.
+    # Without pretrained weights the dense layers, discarded below, are built as small as possible.
     net = create(name, pretrained=True) if pretrained else create(name, mlp_ratio=1 / 4096)
     net.pre_logits = nn.Identity()
     pools = [index + 1 for index, layer in enumerate(net.features) if isinstance(layer, nn.MaxPool2d)]
@@ -54,11 +54,11 @@ def _efficientnet_stages(net: Any) -> list[nn.Module]:
 
 
 def lite0(size: int, pretrained: bool) -> Feature:  # noqa: ARG001
-    """EfficientNet-lite0, with the ImageNet weights that a package carries."""
+    """EfficientNet-lite0, with the ImageNet weights of a package."""
     net = create("tf_efficientnet_lite0")
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
-            # At the architecture's own .01 the running statistics lag behind in a short fine-tuning.
+            # At the architecture's own .01 the running statistics lag in a short fine-tuning.
             module.momentum = 0.1
     if pretrained:
         load_by_position(net, lite0_weights())
@@ -66,9 +66,9 @@ def lite0(size: int, pretrained: bool) -> Feature:  # noqa: ARG001
 
 
 def lite0_groupnorm(size: int, pretrained: bool) -> Feature:  # noqa: ARG001
-    """EfficientNet-lite0 with GroupNorm for every BatchNorm: no statistics tied to one laboratory.
+    """EfficientNet-lite0 with GroupNorm for every BatchNorm: its statistics are independent of the laboratory.
 
-    Pretrained, it keeps the convolutions, and each norm's scale and shift; fine-tuning must settle the rest.
+    Pretrained, it keeps the convolutions and the scale and shift of each norm; fine-tuning must adapt the rest.
     """
     from timm.layers.norm_act import GroupNormAct  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What every backbone is made of: a feature extractor and its neck, behind one contract."""
+"""Contract of all backbones: a feature extractor and its neck."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Feature(nn.Module):
         self.features = features
         self.neck = neck
         self.embedding_size = embedding_size
-        self._stages = tuple(stages)  # a tuple, so that they are not registered twice
+        self._stages = tuple(stages)  # a tuple: not registered twice
 
     def freeze(self, stages: int) -> None:
-        """Let the first ``stages`` stages learn no more: no gradient, and statistics as they are.
+        """Freeze the first ``stages`` stages: no gradient, and constant statistics.
 
         Raises:
-            TrainingError: there are not as many.
+            TrainingError: there are fewer.
         """
         if stages > len(self._stages):
             raise TrainingError(f"frozen_stages: this backbone has {len(self._stages)} stages, not {stages}.")
@@ -39,5 +39,5 @@ class Feature(nn.Module):
 
 
 def average_pool() -> nn.Module:
-    """The neck whose embedding is the mean of the feature map over its positions."""
+    """The neck that averages the feature map over its positions to the embedding."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,4 +1,4 @@
-"""What one image costs a network, counted without computing it."""
+"""Cost of one image in a network, counted without computing it."""
 
 from __future__ import annotations
 

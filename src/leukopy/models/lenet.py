@@ -1,8 +1,8 @@
 """LeNet, the 2021 leukopy study's baseline (LeCun et al., "Gradient-based learning applied to document recognition",
 Proc. IEEE 1998), for colour pictures of 256 px as in that study.
 
-Two convolutions of 5 × 5 with max-pooling, then the dense layers of 120 and 84 units. ReLU stands for the original's
-tanh. The study's report shows its layers only as a picture; their sizes here are those of 1998.
+Two convolutions of 5 × 5 with max-pooling, then the dense layers of 120 and 84 units. ReLU replaces the original's
+tanh. The study's report shows its layers only as a picture; the sizes here are those of 1998.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class LeNet(nn.Module):
-    """Convolutions only: ``forward`` returns the feature map; ``neck`` makes the 84-unit embedding of it."""
+    """Convolutions only: ``forward`` returns the feature map; ``neck`` computes the 84-unit embedding from it."""
 
     def __init__(self, size: int = 256) -> None:
         super().__init__()

@@ -21,9 +21,9 @@ def partial_label_loss(
         members: bool (N, F), the allowed classes; at least one a row.
         smoothing: share of the target spread evenly over all classes (Szegedy et al., CVPR 2016); the focus does not
             touch it.
-        focus: gamma of the focal loss: how little images count that are already right (Lin et al., ICCV 2017); 0 is
-            cross-entropy.
-        weights: float (F,), of each fine class. An image weighs the mean of its allowed classes; the mean over images
+        focus: gamma of the focal loss (Lin et al., ICCV 2017): it reduces the weight of images that are already
+            right; 0 is cross-entropy.
+        weights: float (F,), one per fine class. An image weighs the mean of its allowed classes; the mean over images
             is weighted, as in ``torch.nn.CrossEntropyLoss``.
     """
     log_probability = torch.log_softmax(logits.float(), dim=1)
@@ -43,10 +43,10 @@ def image_weights(members: Tensor, weights: Tensor) -> Tensor:
 
 
 def balanced_weights(members: Tensor, groups: Tensor) -> Tensor:
-    """float (F,): N / (G n) for the classes of a group with n images, of G groups present; 0 for one without any.
+    """float (F,): N / (G n) for the classes of a group with n images, with G groups present; 0 for an empty group.
 
-    scikit-learn's ``class_weight="balanced"``. An image whose label allows several classes counts in equal parts to
-    each.
+    As scikit-learn's ``class_weight="balanced"``. An image whose label allows several classes counts in equal parts
+    for each.
 
     Args:
         members: bool (N, F), of the training images.
@@ -64,7 +64,7 @@ def mix(images: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
 
     Args:
         images: (N, S, S, 3).
-        alpha: of the Beta(alpha, alpha) distribution that the share is drawn from, one a batch.
+        alpha: parameter of the Beta(alpha, alpha) distribution of the share, drawn once a batch.
 
     Returns:
         float images (N, S, S, 3); partner (N,), the index of the other image; share (), of the image itself.

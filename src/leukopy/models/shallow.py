@@ -1,6 +1,6 @@
-"""The registry of shallow classifiers: each has a card, a scikit-learn estimator, and the few values tried for it.
+"""The registry of shallow classifiers: each has a card, a scikit-learn estimator, and a few candidate parameters.
 
-No torch here. They read features (N, D) that a network, or the picture itself, gives.
+No torch here. They read features (N, D) of a network or of the picture itself.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Value = int | float | str
 
 @dataclass(frozen=True)
 class ShallowClassifier:
-    """One entry: its card, how it is built, and what is tried."""
+    """One entry: its card, its builder, and its candidate parameters."""
 
     paper: str
     build: Callable[[Mapping[str, Any], int, int], Any]
     """Parameters, seed, processes -> an unfitted scikit-learn estimator."""
     grid: Mapping[str, tuple[Value, ...]]
-    """Parameter -> the values tried; validation chooses."""
+    """Parameter -> candidate values; validation chooses."""
     licence: str = LICENCE
 
 
 def _scaled(estimator: Any) -> Any:
-    """Features of mean 0 and deviation 1 first: distances and penalties need one scale."""
+    """Scale features to mean 0 and deviation 1 first: distances and penalties need one scale."""
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415  (seconds to import)
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """The vision transformer (Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021), from timm.
 
 Its patch tokens, laid out as a picture, are the feature map; their mean is the embedding (as good as the class token:
-Beyer et al., "Better plain ViT baselines for ImageNet-1k", 2022), so that the one contract of backbones holds.
+Beyer et al., "Better plain ViT baselines for ImageNet-1k", 2022). It thus satisfies the contract of backbones.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def vit(name: str, patch: int, size: int, pretrained: bool) -> Feature:
     """A vision transformer for pictures of ``size`` pixels; stages are the patch embedding and each block.
 
     Raises:
-        TrainingError: ``size`` is no multiple of the patch; or as ``create``.
+        TrainingError: ``size`` is not a multiple of the patch; or as ``create``.
     """
     if size % patch:
         near = max(patch, round(size / patch) * patch)
-        raise TrainingError(f"{name}: preprocess.size {size} is no multiple of its patch of {patch} px; try {near}.")
+        raise TrainingError(f"{name}: preprocess.size {size} is not a multiple of its patch of {patch} px; try {near}.")
     net = create(name, pretrained=pretrained, img_size=size)
     return Feature(PatchFeatures(net, size), average_pool(), net.num_features, [net.patch_embed, *net.blocks])

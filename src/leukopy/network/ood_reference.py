@@ -14,24 +14,24 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class OodReference:
-    """What a cell is compared with. F statistics, C classes, B training cells, embeddings of D."""
+    """Reference of a cell's score. F statistics, C classes, B training cells, embeddings of D."""
 
     projection: Array
-    """(F, F): from statistics to where the covariance within classes is the identity."""
+    """(F, F): projection of statistics to unit covariance within classes."""
     offset: Array
-    """(F,): added to the projected."""
+    """(F,): offset added after projection."""
     means: Array
-    """(C, F): of the classes, projected."""
+    """(C, F): projected means of the classes."""
     discriminants: Array
-    """(F, C - 1): of the projected, along which the classes differ."""
+    """(F, C - 1): discriminants, the projected directions along which the classes differ."""
     cells: Array
-    """(B, C - 1): the training cells along the discriminants, brought to length 1."""
+    """(B, C - 1): the training cells along the discriminants, normalised to length 1."""
     neighbours: int
     head: Head
-    """A copy of the network's own: adapting the head leaves the score unchanged."""
+    """A copy of the network's own head: adapting the head leaves the score unchanged."""
     temperature: float
     doubt: float
     middles: Array
-    """(3,): far, new and doubtful of a usual known cell."""
+    """(3,): far, new and doubtful of a typical known cell."""
     spreads: Array
-    """(3,): what the parts rise by from a usual known cell to one that is barely kept."""
+    """(3,): increase of the parts from a typical known cell to a cell at the threshold."""

@@ -1,4 +1,4 @@
-"""Outputs added to a network that is ONNX already: nothing is trained again, and what was there stays bit for bit."""
+"""Outputs added to an ONNX network: no retraining; existing outputs stay bit for bit."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
     """Add ``class_activation`` (N, F, h, w): the linear head, bias included, at each position of the feature map.
 
     Where the embedding is the mean of the feature map, its mean over the positions is the logits: class activation
-    mapping (Zhou et al., Learning deep features for discriminative localization, CVPR 2016). Whether it is, is for the
-    caller to know. A model that has the output already comes back as it is.
+    mapping (Zhou et al., Learning deep features for discriminative localization, CVPR 2016). The caller must know that
+    it is. A model that has the output already is returned unchanged.
 
     Raises:
-        BundleError: the logits are no linear function of the embedding.
+        BundleError: the logits are not a linear function of the embedding.
     """
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
@@ -55,11 +55,11 @@ def with_class_activation(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def inputs_of(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, int]:
-    """The maps that convolutions read, with their number of channels.
+    """The maps read by convolutions, with their number of channels.
 
     Args:
         model: a network, in floating point or as `quantise.quantised` gives it.
-        names: of convolutions, the end of the name of their weights, as ``blocks.2.0.conv_pw``.
+        names: of convolutions: the end of the name of their weights, as ``blocks.2.0.conv_pw``.
 
     Raises:
         TrainingError: the network has no such convolution, or several.
@@ -114,10 +114,10 @@ def with_attributes(model: onnx.ModelProto, maps: Mapping[str, int], layers: Seq
 
 
 def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) -> onnx.ModelProto:
-    """Add ``ood_score.centre`` (N, F): what maps hold of the middle of the picture.
+    """Add ``ood_score.centre`` (N, F): statistics of maps in the middle of the picture.
 
-    Of each map the mean and the deviation of its channels, weighted by a bell around the middle, and together brought
-    to length 1. What lies further out than two deviations of the bell is cut off: two thirds of the positions, and of
+    Each map gives the mean and the deviation of its channels, weighted by a bell around the middle, and together
+    normalised to length 1. Positions beyond two deviations of the bell are cut off: two thirds of the positions, and of
     the time.
 
     Args:
@@ -126,7 +126,7 @@ def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) 
         window: deviation of the bell, in sides of the map.
 
     Raises:
-        TrainingError: the size of a map is not told by the network.
+        TrainingError: the network does not state the size of a map.
     """
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
@@ -134,7 +134,7 @@ def with_centre(model: onnx.ModelProto, maps: Mapping[str, int], window: float) 
     _constants(extended.graph, epsilon=np.array(1e-5), axes=np.array([2, 3], np.int64))
     for index, name in enumerate(maps):
         if name not in sides:
-            raise TrainingError(f"the network does not tell the size of its map {name!r}. Name other stages.")
+            raise TrainingError(f"the network does not state the size of its map {name!r}. Name other stages.")
         (top, rows), (left, columns) = (_bell(side, window) for side in sides[name])
         _constants(
             extended.graph,
@@ -182,9 +182,9 @@ def _sides(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
 
 
 def _bell(side: int, deviation: float) -> tuple[int, NDArray[np.float64]]:
-    """Weights, 1 on average, of the places along a side that lie within two deviations of its middle: a Gaussian.
+    """Weights, 1 on average, of the positions along a side within two deviations of its middle: a Gaussian.
 
-    And which place is the first of them.
+    Also the index of the first of these positions.
     """
     out = max(0, round(side * (0.5 - 2 * deviation)))
     away = (np.arange(out, side - out) + 0.5) / side - 0.5
@@ -200,7 +200,7 @@ def with_ood_score(
     And ``ood_score.far`` (N,), `training.ood_score.far_of` the same.
 
     Raises:
-        TrainingError: the size of a map is not told by the network.
+        TrainingError: the network does not state the size of a map.
     """
     extended = with_centre(model, maps, window)
     graph = extended.graph
@@ -255,24 +255,24 @@ def with_ood_score(
 
 
 def _constants(graph: onnx.GraphProto, **values: NDArray[Any]) -> None:
-    """Put numbers that `with_ood_score` reads into the graph: whole ones as they are, others in single precision."""
+    """Add the constants of `with_ood_score` to the graph: integers unchanged, others in single precision."""
     for name, value in values.items():
         single = value if value.dtype == np.int64 else value.astype(np.float32)
         graph.initializer.append(numpy_helper.from_array(single, _inner(name)))
 
 
 def _inner(name: str) -> str:
-    """Of what `with_ood_score` adds."""
+    """Name of a part of `with_ood_score`."""
     return name if name in ("embedding", OOD_SCORE, FAR) else f"{OOD_SCORE}.{name}"
 
 
 def without_attributes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what `with_attributes` added, so that attributes can be fitted again."""
+    """Remove the parts of `with_attributes`, so that attributes can be fitted again."""
     return _without(model, STATISTICS, ATTRIBUTES)
 
 
 def without_ood_score(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what `with_ood_score` added, so that it can be fitted again."""
+    """Remove the parts of `with_ood_score`, so that it can be fitted again."""
     return _without(model, OOD_SCORE)
 
 

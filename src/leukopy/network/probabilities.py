@@ -1,4 +1,4 @@
-"""From logits to calibrated probabilities."""
+"""Logits to calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def calibrated(calibration: Calibration, outputs: Mapping[str, NDArray[np.float3
 
     Args:
         calibration: of the model's card.
-        outputs: of its network, those that ``calibration.outputs`` names.
+        outputs: of its network, as named by ``calibration.outputs``.
     """
     return softmax(outputs["logits"] / temperatures(calibration, outputs))
 
 
 def temperatures(calibration: Calibration, outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """What divides the logits: (1, 1), or (N, 1) where cells from elsewhere have a higher temperature."""
+    """Temperatures of the logits: (1, 1), or (N, 1) where foreign cells have a higher temperature."""
     if calibration.foreign_temperature_factor is None:
         return np.full((1, 1), calibration.temperature, np.float32)
     warmer: NDArray[np.float32] = 1 + (np.float32(calibration.foreign_temperature_factor) - 1) * outputs[

@@ -2,9 +2,8 @@
 
 Weights and activations are rounded to 8 bits after training (static quantisation: Jacob et al., "Quantization and
 training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018), each channel of a weight with
-its own scale (Krishnamoorthi, arXiv:1806.08342); what this takes from the mean of a channel is given back by its bias
-(Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019). The head stays in
-floating point.
+its own scale (Krishnamoorthi, arXiv:1806.08342). The bias of each channel restores its mean (Nagel et al., "Data-free
+quantization through weight equalization and bias correction", ICCV 2019). The head stays in floating point.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ BATCH = 20
 
 
 class _Reader:
-    """What ONNX Runtime's quantiser asks for pictures, batch by batch."""
+    """Picture source for ONNX Runtime's quantiser, batch by batch."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._batches: Iterator[NDArray[np.uint8]] = (
@@ -44,7 +43,7 @@ def quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
 
     Args:
         content: of a ``model.onnx``.
-        images: uint8 (N, S, S, 3), pictures that show what activations occur; some hundred training pictures.
+        images: uint8 (N, S, S, 3), pictures that sample the activations; some hundred training pictures.
 
     Raises:
         TrainingError: the network does not begin as leukopy's do, with ``(images - mean) / std``.
@@ -63,7 +62,7 @@ def quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
         onnx.save(_with_biases(onnx.load(prepared)), prepared)
         level = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it warns of what was just done
+        logging.root.setLevel(logging.ERROR)  # it warns of the previous step
         try:
             quantize_static(
                 prepared,
@@ -97,16 +96,16 @@ def _with_biases(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _outside_the_backbone(model: onnx.ModelProto) -> list[str]:
-    """What `network.outputs` adds to a network: the head over the map, and attributes. They stay in floating point."""
+    """Nodes added by `network.outputs`: the head over the map, and attributes. They stay in floating point."""
     added = (CLASS_ACTIVATION, STATISTICS, ATTRIBUTES)
     return [node.name for node in model.graph.node if node.name.split(".")[0] in added]
 
 
 def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
-    """Read the 8-bit pictures as the integers they are, with ``1 / std`` as their scale and ``mean`` as their zero.
+    """Read the 8-bit pictures as integers, with ``1 / std`` as their scale and ``mean`` as their zero.
 
-    What the quantiser leaves is a cast, a subtraction and a division in floating point, then a rounding back to 8 bits:
-    a fifth of the time.
+    The quantiser leaves a cast, a subtraction and a division in floating point, then a rounding back to 8 bits: a fifth
+    of the time.
     """
     graph = model.graph
     made_by = {output: node for node in graph.node for output in node.output}
@@ -122,7 +121,7 @@ def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
         return
     back = next(node for node in graph.node if node.input and node.input[0] == to_integers.output[0])
     if back.op_type != "DequantizeLinear":
-        raise TrainingError("the quantised network does not read its rounded pictures where it was expected to.")
+        raise TrainingError("the quantised network does not read its rounded pictures at the expected place.")
     graph.initializer.extend([
         numpy_helper.from_array(np.array(1 / std.flat[0], np.float32), "images.scale"),
         numpy_helper.from_array(np.array(mean.flat[0], np.uint8), "images.zero"),
@@ -141,12 +140,12 @@ def _take_pictures_as_they_are(model: onnx.ModelProto) -> None:
 
 
 def _rescale_bias(graph: onnx.GraphProto, constants: list[onnx.NodeProto], scale: np.float32) -> None:
-    """Round a layer's bias anew for inputs of another scale: in steps of input scale x weight scale, or the layer is
+    """Round a layer's bias again for inputs of another scale: in steps of input scale x weight scale, else the layer is
     computed in floating point.
 
     Args:
-        graph: holds the numbers.
-        constants: what dequantises the weights, and the bias.
+        graph: holds the constants.
+        constants: the dequantisers of the weights and of the bias.
         scale: of the layer's input.
     """
     weights, bias = constants
@@ -161,13 +160,13 @@ def _rescale_bias(graph: onnx.GraphProto, constants: list[onnx.NodeProto], scale
 
 
 def _keep_means(model: onnx.ModelProto, exact: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
-    """Add to each bias what the rounding of the weights takes from the mean of its channel over these pictures.
+    """Add to each bias the loss that rounding of the weights causes in the mean of its channel over these pictures.
 
-    What a map holds differs little from place to place, so that the rounding errors of a kernel do not cancel: they
-    shift the whole channel, most of all in the first layers. This is the larger part of what rounding costs: on four
-    networks the probabilities come 2.5 to 3.7 times as near (Kullback-Leibler) to the exact ones on PBC validation, and
-    1.4 to 11 times in a laboratory left out. Fitting the head anew to the rounded embeddings gained a tenth to a third,
-    and nothing beside this.
+    Maps vary little from place to place, so the rounding errors of a kernel do not cancel: they shift the whole
+    channel, most of all in the first layers. This is the larger part of the cost of rounding: on four networks the
+    probabilities come 2.5 to 3.7 times as near (Kullback-Leibler) to the exact ones on PBC validation, and 1.4 to 11
+    times in a laboratory left out. Fitting the head anew to the rounded embeddings gained a tenth to a third, and
+    nothing in addition to this.
     """
     made_by = {output: node for node in model.graph.node for output in node.output}
     held = {constant.name: constant for constant in model.graph.initializer}
@@ -191,7 +190,7 @@ def _keep_means(model: onnx.ModelProto, exact: onnx.ModelProto, images: NDArray[
 def _mean_outputs(
     model: onnx.ModelProto, weights: dict[str, NDArray[np.float32]], images: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.float64]]:
-    """By name of a convolution, the mean of each channel that it would give with other weights and without a bias."""
+    """By name of a convolution, the mean of each channel with other weights and without a bias."""
     measuring = onnx.ModelProto()
     measuring.CopyFrom(model)
     graph = measuring.graph
@@ -219,7 +218,7 @@ def _int32(values: NDArray[np.float64]) -> NDArray[np.int32]:
 
 
 def _chain(node: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Division, subtraction and cast that lead to ``node``; empty where they do not."""
+    """Division, subtraction and cast that lead to ``node``; empty without them."""
     found, name = [], node.input[0]
     for wanted in ("Div", "Sub", "Cast"):
         before = made_by.get(name)

@@ -1,6 +1,6 @@
-"""What the maps inside a network say of a picture, whatever the place: mean and deviation of each channel.
+"""Statistics of the maps inside a network, independent of position: mean and deviation of each channel.
 
-They hold what a picture is made of: texture and colour in the early maps, parts in the later ones (Gatys et al., CVPR
+They describe the picture: texture and colour in the early maps, parts in the later ones (Gatys et al., CVPR
 2016; Huang and Belongie, ICCV 2017).
 """
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def convolutions(graph: onnx.GraphProto, ending: str) -> list[tuple[str, onnx.NodeProto]]:
-    """The convolutions whose weights' name ends so, as ``blocks.2.0.conv_pw``, with that whole name.
+    """The convolutions whose weights' names have this ending, as ``blocks.2.0.conv_pw``, each with its whole name.
 
-    In a network in 8-bit integers what such a convolution reads is in floating point too, read back from integers: what
-    else reads it leaves the integers, and with them the classes, as they were.
+    In a network in 8-bit integers, the input of such a convolution is also available in floating point, read back from
+    integers. Further readers leave the integers, and with them the classes, unchanged.
     """
     rounded = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     named = [(rounded.get(node.input[1], node.input[1]), node) for node in graph.node if node.op_type == "Conv"]
@@ -27,10 +27,10 @@ def convolutions(graph: onnx.GraphProto, ending: str) -> list[tuple[str, onnx.No
 
 
 def add_statistics(graph: onnx.GraphProto, maps: Sequence[str], prefix: str) -> str:
-    """Add nodes, named under ``prefix``, that join the statistics of maps: of each the means, then the deviations.
+    """Add nodes, named under ``prefix``, that join the statistics of maps: the means of each, then its deviations.
 
     Returns:
-        The name of what they make, (N, F).
+        The name of their output, (N, F).
     """
     from onnx import numpy_helper  # noqa: PLC0415
 
@@ -54,7 +54,7 @@ def add_statistics(graph: onnx.GraphProto, maps: Sequence[str], prefix: str) -> 
 def add_node(
     graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, *, name: str = "", **settings: Any
 ) -> str:
-    """Append a node; the name of what it makes."""
+    """Append a node; return the name of its output."""
     from onnx import helper  # noqa: PLC0415
 
     graph.node.append(helper.make_node(operator, inputs, [output], name=name or output, **settings))

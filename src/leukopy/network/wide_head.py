@@ -1,8 +1,8 @@
-"""A head that reads the maps inside a network beside its embedding, added to a network that is ONNX already.
+"""A head that reads the maps inside a network beside its embedding, added to an ONNX network.
 
-The embedding has been taught to forget whatever does not tell the classes apart in the laboratories of the training; in
-another laboratory that may be what tells them apart. The maps on the way to it still hold it (`map_statistics`). The
-new logits are those of the embedding plus a linear function of these *details*.
+Training removed from the embedding all features that do not separate the classes in the training laboratories. Such
+features may separate them in another laboratory. The maps before the embedding still hold them (`map_statistics`). The
+new logits are the embedding's logits plus a linear function of these *details*.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ WIDE, _ADDED = "wide_embedding", "details"
 
 STAGES = ("blocks.2.0.conv_pw", "blocks.3.0.conv_pw", "blocks.4.0.conv_pw", "blocks.5.0.conv_pw",
           "blocks.6.0.conv_pw", "conv_head")  # fmt: skip
-"""Convolutions, by the end of the name of their weights, whose inputs are looked at: those that follow a stage."""
+"""Convolutions, by the end of the name of their weights, whose inputs are read: the first after each stage."""
 
 _WEIGHT, _AXES = f"{_ADDED}.weight", f"{_ADDED}.axes"
 
 
 def has_stages(content: bytes, stages: Sequence[str] = STAGES) -> bool:
-    """Whether the network of a ``model.onnx`` has these convolutions, each once."""
+    """True where the network of a ``model.onnx`` has each of these convolutions once."""
     graph = _load(content).graph
     return all(len(convolutions(graph, stage)) == 1 for stage in stages)
 
 
 def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple[bytes, int]:
-    """Add the output ``wide_embedding`` (N, D + W): the embedding, then of each map the channels' means and deviations.
+    """Add the output ``wide_embedding`` (N, D + W): the embedding, then the channels' means and deviations of each map.
 
     Args:
         content: of a ``model.onnx`` without a wide head, that has the ``stages``.
@@ -55,9 +55,9 @@ def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple
 
 
 def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -> bytes:
-    """The network with a head on `with_wide_embedding`: in its logits and, where it has them, in its class activations.
+    """The network with a head on `with_wide_embedding`, in its logits and, where present, its class activations.
 
-    The class activations still have the logits as their mean: what the details add is the same at all positions.
+    The class activations still have the logits as their mean: the details add the same value at all positions.
 
     Args:
         content: of a ``model.onnx`` without a wide head, that has the ``stages``.
@@ -65,7 +65,7 @@ def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -
         stages: of it.
 
     Raises:
-        BundleError: the logits are no linear function of the embedding.
+        BundleError: the logits are not a linear function of the embedding.
         MissingExtraError: onnx is not installed.
     """
     from onnx import numpy_helper  # noqa: PLC0415
@@ -87,10 +87,10 @@ def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -
 
 
 def without_wide_head(content: bytes) -> tuple[bytes, Head]:
-    """The network without what `with_wide_head` added, and its whole head: (F, D + W), or (F, D) where it has none.
+    """The network without the parts of `with_wide_head`, and its whole head: (F, D + W), or (F, D) without a wide head.
 
     Raises:
-        BundleError: the logits are no linear function of the embedding.
+        BundleError: the logits are not a linear function of the embedding.
         MissingExtraError: onnx is not installed.
     """
     model = _load(content)
@@ -118,7 +118,7 @@ def _load(content: bytes) -> onnx.ModelProto:
 
 
 def _add_details(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
-    """Put the statistics of the stages' maps into a graph; the name of the result, (N, F)."""
+    """Add the statistics of the stages' maps to a graph; return the name of the result, (N, F)."""
     maps = []
     for stage in stages:
         found = convolutions(graph, stage)
@@ -131,7 +131,7 @@ def _add_details(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
 
 
 def _width(model: onnx.ModelProto) -> int:
-    """Of ``wide_embedding``, from the shapes that onnx infers."""
+    """Width of ``wide_embedding``, from the shapes that onnx infers."""
     from onnx import shape_inference  # noqa: PLC0415
 
     inferred = shape_inference.infer_shapes(model).graph

@@ -1,1 +1,1 @@
-"""The wing of slides: what is known of a slide before and after its cells are classified."""
+"""The wing of slides: knowledge of a slide before and after its cells are classified."""

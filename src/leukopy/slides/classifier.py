@@ -1,4 +1,4 @@
-"""A model at work: it opens slides, and classifies image files."""
+"""Classifier: opens slides, and classifies image files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from leukopy.slides.survey import FAR
 
 
 class Classifier:
-    """A model at work. Open one with `leukopy.load`; it may be used from several threads."""
+    """A loaded model. Open one with `leukopy.load`; several threads may share it."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None, outputs: Sequence[str] = ()) -> None:
         """Load the network of a bundle.
@@ -27,7 +27,7 @@ class Classifier:
         Args:
             bundle: an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
-            outputs: further outputs of the network that `Predictions.outputs` gives.
+            outputs: further outputs of the network for `Predictions.outputs`.
 
         Raises:
             BundleError: the network cannot be loaded, or lacks an output.
@@ -71,11 +71,11 @@ class Classifier:
         return self.bundle.card
 
     def slide(self, cells: Sequence[CellInput], pictures: Pictures | None = None) -> Slide:
-        """The cells of one slide, to be surveyed and classified.
+        """Open the cells of one slide, to be surveyed and classified.
 
         Args:
-            cells: all cells of the slide, in an order that is always the same.
-            pictures: decoded pictures that outlive the slide.
+            cells: all cells of the slide, in a fixed order.
+            pictures: cache of decoded pictures that outlives the slide.
         """
         return Slide(self.engine, self.card, cells, self.outputs, pictures)
 
@@ -83,8 +83,8 @@ class Classifier:
         """Classify image files of one slide; a cell's id is its path as given.
 
         Args:
-            paths: image files. The slide is surveyed where they are enough.
-            progress: told how many are done.
+            paths: image files. The slide is surveyed where they suffice.
+            progress: called with the number of finished images.
 
         Returns:
             Rows of `inference.rows.cell_schema` and of ``FAILURE_SCHEMA``, each in the order of ``paths``.

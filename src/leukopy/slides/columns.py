@@ -1,4 +1,4 @@
-"""From the outputs of the network to the columns of classified cells: classes, probabilities, flags."""
+"""Outputs of the network to the columns of classified cells: classes, probabilities, flags."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from leukopy.evaluation.conformal import prediction_sets
 from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
 ELONGATED = 1.5
-"""A picture whose long side exceeds this many short sides is flagged ``not_square``: the network sees little of it."""
+"""A picture whose long side exceeds this many short sides is flagged ``not_square``: the network gets a small part of
+it."""
 
 _TO_COARSE = coarse_matrix()
 _FINE_CODES = np.array([cell.code for cell in FINE])
 _COARSE_CODES = np.array([cell.code for cell in COARSE])
 _SUMS = [index for index, code in enumerate(_COARSE_CODES) if code not in _FINE_CODES]
-"""The coarse classes that are no fine class: NEU and IG."""
+"""Coarse classes that are not fine classes: NEU and IG."""
 
 
 def class_columns(fine: NDArray[np.float32], sizes: NDArray[np.int32], card: Card) -> dict[str, NDArray[Any]]:
@@ -32,7 +33,7 @@ def class_columns(fine: NDArray[np.float32], sizes: NDArray[np.int32], card: Car
     """
     coarse = (fine @ _TO_COARSE).clip(max=1)
     best = coarse.argmax(axis=1)
-    # The fine class is sought within the coarse one, so that the two never contradict each other.
+    # The fine class is chosen within the coarse one, so the two agree.
     best_fine = np.where(_TO_COARSE.T[best] > 0, fine, -1).argmax(axis=1)
     every = np.arange(len(fine))
     confidence = coarse[every, best]
@@ -56,7 +57,7 @@ def class_columns(fine: NDArray[np.float32], sizes: NDArray[np.int32], card: Car
 
 
 def with_flag(name: str, up: NDArray[np.bool_], flags: Sequence[str]) -> list[str]:
-    """Flags with one more before the others, where it is up."""
+    """Flags with one more before the others, where it is set."""
     return [";".join(filter(None, (name, own))) if is_up else own for own, is_up in zip(flags, up, strict=True)]
 
 
@@ -67,7 +68,7 @@ def _joined(fine: NDArray[np.float32], sets: NDArray[np.bool_]) -> NDArray[np.st
 
 
 def _words(**flags: NDArray[np.bool_]) -> NDArray[np.str_]:
-    """The names of the flags that are up, joined by ``;``, for each row."""
+    """The names of the set flags, joined by ``;``, for each row."""
     names = list(flags)
     every_set = [";".join(name for bit, name in enumerate(names) if code >> bit & 1) for code in range(2 ** len(names))]
     codes: NDArray[np.intp] = np.sum([up.astype(np.intp) << bit for bit, up in enumerate(flags.values())], axis=0)

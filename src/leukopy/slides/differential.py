@@ -1,4 +1,4 @@
-"""The differential count: from class codes to percentages with exact limits and reference ranges.
+"""The differential count: class codes to percentages with exact limits and reference ranges.
 
 Conventions of the field (CLSI H20-A2; Rümke 1960): percentages are of the leukocytes; erythroblasts, smudge cells and
 giant platelets are given per 100 leukocytes beside them; platelets are never part of the 100 %.
@@ -18,7 +18,7 @@ from leukopy.inference.rows import DUPLICATE
 from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, CellClass, Place, find, fine_members
 
 MANUAL_COUNT = 100
-"""Leukocytes of the usual manual differential; with fewer the limits are too wide to rely on."""
+"""Leukocytes of the usual manual differential; with fewer, the limits are too wide to rely on."""
 
 _ALWAYS = frozenset(cell.code for cell in FINE)
 """Classes listed even with a count of 0."""
@@ -28,11 +28,11 @@ _SUMS = {
     for total in COARSE
     if len(parts := tuple(FINE[index].code for index in fine_members(total.code))) > 1
 }
-"""Neutrophils and immature granulocytes, with the fine classes they add up."""
+"""Neutrophils and immature granulocytes, each a sum of fine classes."""
 
 
 class ReferenceRanges(Settings):
-    """Lowest and highest usual share of leukocytes, in %, by class code. A laboratory puts its own here."""
+    """Lowest and highest usual share of leukocytes, in %, by class code. A laboratory sets its own here."""
 
     name: str = "Adults, relative"
     ranges: dict[str, tuple[float, float]] = Field(
@@ -59,17 +59,17 @@ class Line:
     name: str
     count: int
     percent: float | None
-    """Of the leukocytes, or per 100 leukocytes; None where there is no leukocyte."""
+    """Percentage of the leukocytes, or number per 100 leukocytes; None without leukocytes."""
     low: float | None
     """Lower exact 95 % limit, same unit."""
     high: float | None
     expected: float | None = None
-    """The same share from the summed probabilities of all cells, where they were given."""
+    """The same share from the summed probabilities of all cells, where given."""
     sums: tuple[str, ...] = ()
-    """The classes this line adds up; empty for a class of its own."""
+    """Classes summed in this line; empty for a class of its own."""
     reference: tuple[float, float] | None = None
     flag: Literal["L", "N", "H"] | None = None
-    """Below, within or above the reference range; None where there is none."""
+    """Below, within or above the reference range; None without a range."""
     beyond_error: bool = False
     """The whole 95 % interval lies outside the range: more than sampling error."""
 
@@ -83,33 +83,33 @@ class Differential:
     leukocytes: int
     """The 100 %."""
     uncertain: int
-    """Cells whose class is uncertain; they are counted all the same."""
+    """Cells whose class is uncertain; they are counted nevertheless."""
     lines: tuple[Line, ...]
     """The 100 %, in display order; the sum of neutrophils and of immature granulocytes after their parts."""
     beside: tuple[Line, ...]
     """Per 100 leukocytes: erythroblasts and other cells counted beside the 100 %."""
     outside: dict[str, int]
-    """Plain counts of what is in neither (platelets, artefacts), by class code."""
+    """Counts of cells outside both (platelets, artefacts), by class code."""
     notes: tuple[str, ...]
-    """What a reader must know before trusting the count."""
+    """Warnings for the reader of the count."""
     reference_name: str
     refused: str = ""
-    """Why there is no differential; empty where there is one."""
+    """Reason for a missing differential; empty where there is one."""
 
 
 LeftOut = Mapping[tuple[str, str], int]
-"""Pictures that no count holds, by flag (`inference.rows.LEFT_OUT`) and cause in words."""
+"""Excluded pictures, by flag (`inference.rows.LEFT_OUT`) and cause in words."""
 
 TRUSTED = 20
-"""Cells from which a slide has a differential however many of its pictures hold none."""
+"""Number of cells from which a slide has a differential, for any number of pictures without a cell."""
 
 
 def no_differential(trusted: int, left_out: LeftOut) -> str:
-    """Why a slide has no differential; empty where it has one.
+    """Reason for a missing differential; empty where there is one.
 
     Args:
         trusted: cells whose class is counted.
-        left_out: the others, unidentified cells among them.
+        left_out: excluded pictures, including unidentified cells.
     """
     others = {(flag, why): count for (flag, why), count in left_out.items() if flag != DUPLICATE}
     pictures = sum(others.values())
@@ -123,12 +123,12 @@ def no_differential(trusted: int, left_out: LeftOut) -> str:
 
 
 def refuse(reason: str, ranges: ReferenceRanges | None = None, *, notes: Sequence[str] = ()) -> Differential:
-    """A slide without a differential: no cell is counted, and the reason comes first.
+    """A slide without a differential: no cell is counted, and the reason is the first note.
 
     Args:
-        reason: why.
+        reason: the reason.
         ranges: the laboratory's reference ranges.
-        notes: what else a reader must know.
+        notes: further warnings.
     """
     return replace(differential({}, ranges=ranges), notes=(reason, *notes), refused=reason)
 
@@ -144,9 +144,9 @@ def differential(
     """The differential of a slide.
 
     Args:
-        counts: cells by class code, fine or outside (``collections.Counter(codes)``); ``NEU`` and ``IG`` are taken
-            for cells that nobody divided further.
-        uncertain: how many of the cells are flagged uncertain.
+        counts: cells by class code, fine or outside (``collections.Counter(codes)``); ``NEU`` and ``IG`` are cells
+            without a finer class.
+        uncertain: number of cells flagged uncertain.
         expected: summed probabilities by fine class code, where known.
         ranges: the laboratory's reference ranges; the default is for adults.
         own: the laboratory's own classes; each comes after the taxonomy's of its place, where it is counted.
@@ -190,7 +190,7 @@ def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellC
 
 
 def _rows(counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[tuple[str, tuple[str, ...]]]:
-    """The 100 % in display order, each sum after its last part."""
+    """The 100 % in display order; each sum follows its last part."""
     rows: list[tuple[str, tuple[str, ...]]] = []
     for code in _listed(Place.DIFFERENTIAL, counts, classes):
         rows.append((code, ()))
@@ -234,7 +234,7 @@ def _line(
 def _beside(cell: CellClass, count: int, leukocytes: int, shares: Mapping[str, float]) -> Line:
     """A line per 100 leukocytes.
 
-    Its limits are those of the share ``count`` of ``count + leukocytes``, as odds: the exact limits of the ratio of two
+    Its limits are the exact limits of the share ``count`` of ``count + leukocytes``, as odds, i.e. of the ratio of two
     Poisson counts (Przyborowski and Wilenski, Biometrika 31, 1940).
     """
     code, name, expected = cell.code, cell.name, shares.get(cell.code)
@@ -255,6 +255,6 @@ def _notes(cells: int, leukocytes: int, uncertain: int) -> tuple[str, ...]:
     if uncertain:
         notes.append(
             f"{uncertain} of {cells} cells are uncertain; they are counted in their most probable class. "
-            "Look at them first."
+            "Check them first."
         )
     return tuple(notes)

@@ -32,7 +32,7 @@ from leukopy.taxonomy import FINE, find
 _COLUMNS: dict[str, pl.DataType] = {
     "code": pl.String(),
     "name": pl.String(),
-    "sum_of": pl.String(),  # "SNE+BNE" for a line that adds others up
+    "sum_of": pl.String(),  # "SNE+BNE" for a line that sums others
     "unit": pl.String(),  # of the next four columns: "%", "per 100 leukocytes", or "cells" (only counted)
     "count": pl.Int64(),
     "value": pl.Float64(),
@@ -47,16 +47,16 @@ _COLUMNS: dict[str, pl.DataType] = {
 
 
 def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, fields: str = "") -> Differential:
-    """The differential of classified cells, counted as a stream.
+    """Count the differential of classified cells as a stream.
 
-    Cells flagged ``unidentified`` are counted as such, in no class, and their probabilities are expected of none.
-    Rows with a flag of `inference.rows.LEFT_OUT` are in no count. Where too few are left, there is no differential.
+    Cells flagged ``unidentified`` are counted as such, outside every class; their probabilities are excluded too. Rows
+    with a flag of `inference.rows.LEFT_OUT` are excluded. With too few cells left, there is no differential.
 
     Args:
         cells: rows of ``CELL_SCHEMA``, any number of them.
         ranges: the laboratory's reference ranges.
-        fields: what to tell where the pictures are fields of view (`imaging.content.SlideContent.note`): then there
-            is no differential.
+        fields: the warning where the pictures are fields of view (`imaging.content.SlideContent.note`); there is then
+            no differential.
     """
     counts = cells.group_by(counted_code()).len().drop_nulls().collect(engine="streaming")
     by_code = dict(counts.iter_rows())
@@ -82,7 +82,7 @@ def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, f
 
 
 def _left_out(cells: pl.LazyFrame) -> LeftOut:
-    """Rows that no count holds, by flag and cause."""
+    """Excluded rows, by flag and cause."""
     there = set(cells.collect_schema())
     cause = pl.col("content") if "content" in there else pl.lit(None, pl.String)
     flag = left_out_flag().alias("flag")

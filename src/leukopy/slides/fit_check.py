@@ -1,4 +1,4 @@
-"""What the check of slides must know of the laboratories of the training: their looks, and those of the classes."""
+"""Fit of the slide check: appearance of the training laboratories, and of the classes."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, class_free, nearest_laboratory
 
 ENOUGH_IMAGES = 50
-"""Of a laboratory; with fewer, its covariance is not known."""
+"""Least number of images of a laboratory; with fewer, its covariance is unknown."""
 _OF_A_CLASS = 10
-"""Images of a class in a laboratory from which they tell how the class looks."""
+"""Least number of images of a class in a laboratory for the appearance of the class."""
 
 
 class SlideCheckSettings(Settings):
-    """How the check is made. The command and the figures behind the defaults: ``benchmarks/slide_check.py``."""
+    """Settings of the slide check. The command and the figures behind the defaults: ``benchmarks/slide_check.py``."""
 
     between: float = Field(default=0.4, gt=0)
-    """Variance between the slides of a laboratory, in units of that between its cells: .51 measured in Raabin (20
-    dates), .44 in BCISC (47 slides), .34 in the cells of 163 lymphocytosis patients."""
+    """Variance between the slides of a laboratory, in units of the variance between its cells: .51 measured in Raabin
+    (20 dates), .44 in BCISC (47 slides), .34 in the cells of 163 lymphocytosis patients."""
     kept: float = Field(default=0.99, gt=0.5, lt=1)
-    """Share of a known laboratory's slides whose distance is below 1, were their looks normally distributed."""
+    """Share of a known laboratory's slides whose distance is below 1, for normally distributed appearance."""
     least_deviation: float = Field(default=0.01, gt=0)
-    """Of any measure between the cells of a laboratory: a scanner that always gives the same white is not strange for
-    a hundredth of optical density."""
+    """Least deviation of any measure between the cells of a laboratory, in optical density: without it, a hundredth
+    would make a slide foreign to a scanner of constant white."""
 
     @property
     def method(self) -> str:
-        """For the card."""
+        """Description for the card."""
         return (
-            "Mahalanobis distance of the mean look of a slide's cells (colour of background and stain, sharpness; the "
-            f"class of each cell accounted for) to the nearest laboratory, in units of what {self.kept:.0%} of a "
-            f"laboratory's slides are taken to keep within; between slides lies {self.between:g} of the variance "
-            "between cells."
+            "Mahalanobis distance of the mean appearance of a slide's cells (colour of background and stain, "
+            "sharpness; the class of each cell accounted for) to the nearest laboratory, in units of the limit that "
+            f"{self.kept:.0%} of a laboratory's slides stay within; between slides lies {self.between:g} of the "
+            "variance between cells."
         )
 
 
 def fit_slide_check(
     appearance: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_], how: SlideCheckSettings
 ) -> SlideCheck:
-    """Learn how the laboratories look.
+    """Fit the appearance of the laboratories.
 
     Args:
-        looks: (N, A), as `measure_appearance` gives them.
+        appearance: (N, A), from `measure_appearance`.
         classes: (N,), coarse codes.
         laboratories: (N,), the name of each cell's laboratory.
         how: the settings.
@@ -60,7 +60,7 @@ def fit_slide_check(
     """
     names = [name for name in dict.fromkeys(laboratories.tolist()) if (laboratories == name).sum() >= ENOUGH_IMAGES]
     if not names:
-        raise TrainingError(f"no laboratory has {ENOUGH_IMAGES} images, so none is known by its look. Give more.")
+        raise TrainingError(f"no laboratory has {ENOUGH_IMAGES} images, so no appearance can be fitted. Give more.")
     check = SlideCheck(
         measures=APPEARANCE_FEATURES,
         laboratories=(),
@@ -78,14 +78,14 @@ def fit_slide_check(
 def distances_left_out(
     appearance: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_], how: SlideCheckSettings
 ) -> dict[str, SlideDistance]:
-    """How far each laboratory, taken as one slide, is from the others when the check never saw it."""
+    """Distance of each laboratory, as one slide, to the others when the check excludes it."""
     found = {}
     for name in dict.fromkeys(laboratories.tolist()):
         own = laboratories == name
         try:
             check = fit_slide_check(appearance[~own], classes[~own], laboratories[~own], how)
         except TrainingError:
-            continue  # it is the only one
+            continue  # the only laboratory
         slide = AppearanceSum()
         slide.add(class_free(appearance[own], classes[own].tolist(), check))
         if (distance := nearest_laboratory(slide, check)) is not None:
@@ -96,7 +96,7 @@ def distances_left_out(
 def _looks_of_classes(
     appearance: NDArray[np.float32], classes: NDArray[np.str_], laboratories: NDArray[np.str_]
 ) -> dict[str, tuple[float, ...]]:
-    """By coarse code: how its cells differ from the mean class, whatever the laboratory (least squares)."""
+    """By coarse code: difference of its cells from the mean class, within laboratories (least squares)."""
     names, codes = np.unique(laboratories), np.unique(classes)
     rows, means = [], []
     for place, name in enumerate(names):
@@ -125,5 +125,5 @@ def _laboratory(name: str, free: NDArray[np.float32], least_deviation: float) ->
 
 
 def _short(values: Iterable[float]) -> tuple[float, ...]:
-    """Six digits: what is written is what is used."""
+    """Six digits: the used values equal the written ones."""
     return tuple(float(f"{value:.6g}") for value in values)

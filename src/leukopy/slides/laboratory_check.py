@@ -1,9 +1,9 @@
-"""Whether a slide looks like those of the laboratories that a model learnt from.
+"""Check for slides that look unlike the laboratories of the training data.
 
-The mean look of a slide's cells is held against that of each laboratory by the distance of Mahalanobis (Proceedings of
-the National Institute of Sciences of India 2, 1936), as Hotelling's test of a mean does. But two slides of one
-laboratory differ by more than chance: each has a stain and a focus of its own. So the covariance of a mean is that of
-single cells times (between + 1 / cells), where ``between`` is how much of it lies between slides.
+The mean appearance of a slide's cells is compared with each laboratory by the distance of Mahalanobis (Proceedings of
+the National Institute of Sciences of India 2, 1936), as in Hotelling's test of a mean. Two slides of one laboratory
+differ by more than chance, since each has its own stain and focus. The covariance of a mean is therefore the covariance
+of single cells times (between + 1 / cells), where ``between`` is the share that lies between slides.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.inference.rows import APPEARANCE_SCHEMA
 
 ENOUGH_CELLS = 20
-"""Of fewer cells, nothing is said of the slide."""
+"""Least number of cells; a slide with fewer is not checked."""
 
 
 @dataclass(frozen=True)
 class SlideDistance:
-    """How far a slide is from the nearest laboratory of the training."""
+    """Distance of a slide to the nearest laboratory of the training data."""
 
     distance: float
     """99 of 100 slides of a known laboratory stay below 1; two decimals."""
     nearest: str
-    """Name of that laboratory."""
+    """Name of the nearest laboratory."""
     cells: int
-    """From how many cells it is known."""
+    """Number of cells behind the distance."""
 
     @property
     def foreign(self) -> bool:
-        """Whether the slide looks unlike those of the training."""
+        """True where the slide looks unlike the training data."""
         return self.distance > 1
 
 
 @dataclass
 class AppearanceSum:
-    """Sum of the appearance of a slide's cells, however many."""
+    """Sum of the appearance of any number of a slide's cells."""
 
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(APPEARANCE_FEATURES)))
     """(A,), of ``imaging.appearance.APPEARANCE_FEATURES``, with the class of each cell accounted for."""
@@ -57,12 +57,12 @@ class AppearanceSum:
 
 
 def class_free(appearance: NDArray[np.float32], classes: Sequence[str], check: SlideCheck) -> pl.DataFrame:
-    """Appearance without the effect of the class, so that a slide of lymphocytes alone is not foreign for that.
+    """Appearance without the effect of the class, so that a slide of lymphocytes alone is not foreign.
 
     Args:
-        appearance: (N, A), as `measure_appearance` gives them.
+        appearance: (N, A), from `measure_appearance`.
         classes: coarse codes of the N cells.
-        check: of the bundle.
+        check: the bundle's.
 
     Returns:
         A table of ``APPEARANCE_SCHEMA``.
@@ -75,16 +75,16 @@ def class_free(appearance: NDArray[np.float32], classes: Sequence[str], check: S
 def with_laboratory(
     check: SlideCheck, name: str, appearance: NDArray[np.float32], classes: Sequence[str]
 ) -> SlideCheck:
-    """The check with one more laboratory, or with a newer one of that name.
+    """The check with one more laboratory, or with a newer version of it.
 
     Args:
-        check: of the bundle.
+        check: the bundle's.
         name: of the laboratory.
         appearance: (N, A) of some of its cells, ``ENOUGH_CELLS`` or more.
         classes: their coarse codes.
     """
     free = class_free(appearance, classes, check).to_numpy().astype(np.float64)
-    # So few cells do not tell a covariance: it is held to the mean of those that are known.
+    # Few cells give no covariance: it is the mean of the known covariances.
     usual = np.mean([one.covariance for one in check.laboratories], axis=0)
     own = (len(free) * np.cov(free.T) + ENOUGH_CELLS * usual) / (len(free) + ENOUGH_CELLS)
     new = LaboratoryAppearance(
@@ -98,7 +98,7 @@ def with_laboratory(
 
 
 def nearest_laboratory(appearance: AppearanceSum, check: SlideCheck | None) -> SlideDistance | None:
-    """The distance of a slide; None where its cells are too few, or the bundle has no check."""
+    """The distance of a slide; None with too few cells, or without a check in the bundle."""
     if check is None or appearance.cells < ENOUGH_CELLS:
         return None
     mean = appearance.total / appearance.cells

@@ -1,8 +1,8 @@
 """Size of the cells in the pictures of a slide, and the share of each picture to keep.
 
-Laboratories crop and magnify as they please: a cell takes .38 of the side of a picture in one, .57 in another, and a
-network confuses a cell that is half as large again with another class. The survey measures some cells of the slide.
-Each is compared with the typical size of its class: a slide of lymphocytes alone has small cells at any magnification.
+Crop and magnification differ between laboratories: a cell takes .38 of the side of a picture in one, .57 in another.
+A network confuses a cell that is half as large again with another class. The survey measures some cells of the slide,
+each against the typical size of its class: a slide of lymphocytes alone has small cells at any magnification.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from leukopy.imaging.decode import read_image
 from leukopy.slides.laboratory_check import ENOUGH_CELLS
 
 SAMPLE = 32
-"""Cells of a slide that are measured, at most: 10 ms each."""
+"""Largest number of measured cells of a slide: 10 ms each."""
 _SIDE = 128
-"""Short side, in pixels, from which a cell is measured."""
+"""Least short side, in pixels, of a measured picture."""
 _SAME = 0.08
-"""Relative change of size that counts as none: slides of one laboratory differ by as much."""
+"""Relative change of size that is ignored: slides of one laboratory differ by as much."""
 _SMALLEST, _WHOLE = 0.3, 1.0
-"""Shares of the short side that are kept, at least and at most."""
+"""Least and greatest share of the short side to keep."""
 
 
 def diameters(paths: Sequence[Path], threads: int) -> NDArray[np.float64]:
-    """Diameter of the disc of each cell's area, (N,), in short sides of its picture; not-a-number where none is found.
+    """Diameter of the disc of each cell's area, (N,), in short sides of its picture; not-a-number without a cell.
 
     Args:
         paths: N image files.
-        threads: that measure them.
+        threads: number of measuring threads.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="leukopy") as pool:
         return np.array(list(pool.map(_of_file, paths)), dtype=np.float64)
@@ -47,7 +47,7 @@ def crop_for(found: NDArray[np.float64], classes: Sequence[str], typical: Mappin
         found: (N,), `diameters` of some of its cells; fewer than ``ENOUGH_CELLS`` keep ``crop``.
         classes: their coarse codes by the network.
         typical: by coarse code, the diameter of the typical cell in sides of the network's input.
-        crop: of the model; it is returned where the cells have their typical size.
+        crop: the model's; it is returned where the cells have their typical size.
     """
     expected = np.array([typical.get(code, np.nan) for code in classes])
     larger = found / crop / expected
@@ -78,7 +78,7 @@ def typical_sizes(found: NDArray[np.float64], classes: Sequence[str], crop: floa
 
 def diameter(picture: NDArray[np.uint8]) -> float:
     """Diameter of the disc of the cell's area, in short sides of the picture (H, W, 3); NaN where no cell is found."""
-    from leukopy.imaging.segmentation import segment  # noqa: PLC0415 (scikit-image: half as long again to start)
+    from leukopy.imaging.segmentation import segment  # noqa: PLC0415 (scikit-image: adds half to the start-up time)
 
     step = min(picture.shape[:2]) // _SIDE
     cell = segment(np.asarray(Image.fromarray(picture).reduce(step)) if step > 1 else picture).cell
@@ -88,5 +88,5 @@ def diameter(picture: NDArray[np.uint8]) -> float:
 def _of_file(path: Path) -> float:
     try:
         return diameter(read_image(path, short_side=_SIDE))
-    except ImageError:  # it becomes a failure where it is classified
+    except ImageError:  # classification reports the failure
         return float("nan")

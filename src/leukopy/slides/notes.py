@@ -1,4 +1,4 @@
-"""Every sentence that a reader is told about a slide, once."""
+"""Every sentence about a slide for its readers, once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ FIELDS = (
     "No differential: these pictures are fields of view, not cells. Cut each cell out, centred in a square of three to "
     "four red cells' width, and analyse the folder of these crops."
 )
-"""Why a slide of whole fields has no differential, and what to do."""
+"""Reason and remedy for a slide of whole fields without a differential."""
 
 
 def foreign_slide(distance: SlideDistance) -> str:
-    """Warning that a slide looks unlike the training data; empty where it does not."""
+    """Warning that a slide looks unlike the training data; empty for a known laboratory."""
     if not distance.foreign:
         return ""
     return (
@@ -33,7 +33,7 @@ def re_estimated(cells: int | None) -> str:
 
 
 def without_class(no_cell: int, several_cells: int, pictures: int) -> str:
-    """Pictures that hold no single cell."""
+    """Note on pictures without a single cell."""
     found = [
         f"{count} {words}" for count, words in ((no_cell, "without a cell"), (several_cells, "with several")) if count
     ]
@@ -43,7 +43,7 @@ def without_class(no_cell: int, several_cells: int, pictures: int) -> str:
 
 
 def copies(count: int) -> str:
-    """Pictures that are copies of others."""
+    """Note on pictures that are copies of others."""
     if not count:
         return ""
     pictures = "1 picture is a copy of another" if count == 1 else f"{count} pictures are copies of others"

@@ -1,9 +1,9 @@
 """Correction of the out-of-distribution score by the cells of the slide.
 
-In a foreign laboratory the stain and the lens raise the score of every cell, whatever its class. The correction takes
-that rise off. Foreign distances grow by a factor, so the part *far* is divided; the other parts grow by a constant,
-which is subtracted. The rise is estimated at the first quartile of the slide's cells: it holds as long as a quarter of
-them are of known classes. The correction never raises a score, so slides of known laboratories keep theirs.
+In a foreign laboratory the stain and the lens raise the score of every cell of any class. The correction removes this
+rise. Foreign distances grow by a factor, so the part *far* is divided; the other parts grow by a constant, which is
+subtracted. The rise is estimated at the first quartile of the slide's cells: it holds as long as a quarter of them are
+of known classes. The correction never raises a score, so slides of known laboratories keep theirs.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ NO_SHIFT = Shift()
 
 
 def baseline(ood_score: NDArray[np.floating], far: NDArray[np.floating]) -> tuple[float, float]:
-    """First quartiles over N cells: of far (N,), and of the rest of the sum behind the score (N,)."""
+    """First quartiles over N cells: of far (N,), and of the remaining sum behind the score (N,)."""
     return float(np.quantile(far, _QUANTILE)), float(np.quantile(_sum_of(ood_score) - far, _QUANTILE))
 
 
 def estimate_shift(ood_score: NDArray[np.floating], far: NDArray[np.floating], known: tuple[float, float]) -> Shift:
-    """Estimate the rise of the score on a slide, however few its cells.
+    """Estimate the rise of the score on a slide with any number of cells.
 
-    Of few cells the estimate is rough, and of one alone it takes off all: a single cell is never unidentified by its
-    score. Without it a foreign laboratory is unidentified as a whole (``benchmarks/few_cells.py``).
+    The estimate from few cells is rough. From one cell it removes the whole score: a single cell is never unidentified
+    by its score. Without the correction, a whole foreign laboratory is unidentified (``benchmarks/few_cells.py``).
 
     Args:
-        ood_score: (N,), of its cells; none give no correction.
+        ood_score: (N,), of its cells; without cells there is no correction.
         far: (N,), that part of it.
         known: the `baseline` of known cells.
     """

@@ -1,4 +1,4 @@
-"""Record of an analysed slide: what became of its pictures, and what a reader must know."""
+"""Record of an analysed slide: results of its pictures, and warnings for its readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TALLIED = ("duplicates", "no_cell", "several_cells", "unidentified", "trusted")
 
 
 def tally(cells: pl.LazyFrame) -> Counter[str]:
-    """How many rows of ``CELL_SCHEMA`` are ``read``, and of each kind that a `SlideRecord` counts."""
+    """Number of rows of ``CELL_SCHEMA`` that are ``read``, and of each kind counted in a `SlideRecord`."""
     copy, empty, several = (has_flag(name) for name in (DUPLICATE, NO_CELL, SEVERAL_CELLS))
     unidentified = has_flag(UNIDENTIFIED)
     counts = cells.select(
@@ -35,12 +35,12 @@ def tally(cells: pl.LazyFrame) -> Counter[str]:
 
 @dataclass(frozen=True)
 class SlideRecord:
-    """What became of the pictures of one slide."""
+    """Counts of the pictures of one slide, by result."""
 
     pictures: int
     """All inputs."""
     failures: int
-    """Pictures that could not be read."""
+    """Unreadable pictures."""
     duplicates: int = 0
     """Copies of another picture of the slide."""
     no_cell: int = 0
@@ -49,7 +49,7 @@ class SlideRecord:
     trusted: int = 0
     """Pictures of one cell whose class is counted."""
     distance: SlideDistance | None = None
-    """Distance to the laboratories of the training; None where it is unknown."""
+    """Distance to the laboratories of the training data; None where unknown."""
     survey: Mapping[str, Any] = field(default_factory=dict)
     """`SlideSurvey.facts`."""
 
@@ -57,12 +57,12 @@ class SlideRecord:
     def of(
         cls, cells: pl.LazyFrame, pictures: int, distance: SlideDistance | None, survey: Mapping[str, Any]
     ) -> SlideRecord:
-        """Count what became of the pictures of a slide.
+        """Count the pictures of a slide by result.
 
         Args:
             cells: rows of ``CELL_SCHEMA``, any number of them.
             pictures: inputs, readable or not.
-            distance: to the laboratories of the training.
+            distance: to the laboratories of the training data.
             survey: `SlideSurvey.facts`.
         """
         return cls.tallied(tally(cells), pictures, distance, survey)
@@ -71,14 +71,14 @@ class SlideRecord:
     def tallied(
         cls, tally: Mapping[str, int], pictures: int, distance: SlideDistance | None, survey: Mapping[str, Any]
     ) -> SlideRecord:
-        """As `of`, from the sum of the `tally` of each part of its rows."""
+        """The record from the sum of the `tally` of each part of its rows."""
         counts = {name: tally.get(name, 0) for name in _TALLIED}
         failures = pictures - tally.get("read", 0)
         return cls(pictures, failures, **counts, distance=distance, survey=dict(survey))
 
     @classmethod
     def load(cls, facts: Mapping[str, Any]) -> SlideRecord:
-        """The record that `facts` wrote."""
+        """The record from its `facts`."""
         distance = facts["distance"]
         return cls(**{**facts, "distance": SlideDistance(**distance) if distance else None})
 
@@ -88,12 +88,12 @@ class SlideRecord:
 
     @property
     def classified(self) -> int:
-        """Pictures that were read."""
+        """Readable pictures."""
         return self.pictures - self.failures
 
     @property
     def refused(self) -> str:
-        """Why the slide has no differential; empty where it has one."""
+        """Reason for a missing differential; empty where there is one."""
         if self.survey.get("fields"):
             return notes.FIELDS
         left_out = {
@@ -105,7 +105,7 @@ class SlideRecord:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the slide, beside its counts."""
+        """Warnings shown with the counts of the slide."""
         said = (
             notes.foreign_slide(self.distance) if self.distance else "",
             notes.re_estimated(self.survey.get("cells_used")),
@@ -115,7 +115,7 @@ class SlideRecord:
 
     @property
     def picture_notes(self) -> tuple[str, ...]:
-        """What a reader of the rows alone must know: which of them no count should hold."""
+        """Warnings for readers of the rows alone: rows to exclude from counts."""
         said = (
             self.refused,
             notes.without_class(self.no_cell, self.several_cells, self.pictures),

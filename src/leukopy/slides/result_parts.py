@@ -22,12 +22,12 @@ PART_ROWS = 2048
 class ResultParts:
     """A folder of ``part-00000.parquet``, ``part-00001.parquet`` …, each whole or absent.
 
-    A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``. How the
-    cells look is kept beside them, for what is said of the slide.
+    A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``. The
+    appearance of the cells is stored beside them, for the slide check.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Continue what ``folder`` holds. A part that is damaged, and all after it, are dropped to be made again.
+        """Continue with the parts in ``folder``. A damaged part, and all after it, are dropped and repeated.
 
         Raises:
             OutputError: the folder cannot be made or read.
@@ -36,7 +36,7 @@ class ResultParts:
         self._waiting: list[pl.DataFrame] = []
         self._count = 0
         self.rows = 0
-        """Inputs that are done: classified or failed."""
+        """Number of finished inputs: classified or failed."""
         while self._path(self._count).exists():
             try:
                 found = pl.scan_parquet(self._path(self._count)).select(pl.len()).collect().item()
@@ -47,7 +47,7 @@ class ResultParts:
             stale.unlink()
 
     def add(self, predictions: Predictions) -> None:
-        """Keep the rows; write a part when enough have come together.
+        """Add rows; a part is written once enough have accumulated.
 
         Raises:
             OutputError: the disk is full, or not permitted.
@@ -62,7 +62,7 @@ class ResultParts:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting. Interrupted anywhere and called again, it writes every row once.
+        """Write pending rows. Interrupted anywhere and called again, it writes every row once.
 
         Raises:
             OutputError: the disk is full, or not permitted.
@@ -94,7 +94,7 @@ class ResultParts:
         _sink(self._rows().filter(pl.col("reason").is_not_null()).select(list(FAILURE_SCHEMA)), path)
 
     def appearance(self) -> AppearanceSum:
-        """The looks of all classified cells, summed as a stream; none where the bundle has no check of slides."""
+        """Appearance of all classified cells, summed as a stream; empty where the bundle has no slide check."""
         rows = self._rows()
         if not set(APPEARANCE_SCHEMA) <= set(rows.collect_schema()):
             return AppearanceSum()
@@ -107,7 +107,7 @@ class ResultParts:
         return AppearanceSum(np.array(found[:-1]), found[-1])
 
     def digests(self) -> list[str]:
-        """Digests of the pictures that were read."""
+        """Digests of the readable pictures."""
         if not self.rows:
             return []
         found: list[str] = self._rows().select("digest").drop_nulls().collect()["digest"].to_list()
@@ -125,7 +125,7 @@ class ResultParts:
 
 
 def _sink(rows: pl.LazyFrame, path: Path) -> None:
-    """Write rows as a stream. Polars names an error of the system only in the text of its own."""
+    """Write rows as a stream. Polars states a system error only in the text of its own error."""
     with atomic_path(path) as temporary:
         try:
             if path.suffix == ".parquet":

@@ -33,13 +33,13 @@ from leukopy.slides.magnification import SAMPLE
 from leukopy.slides.survey import SlideSurvey, find_crop, ood_scores, sample_of, survey_slide
 
 ROWS = 128
-"""Rows per table that `Slide.rows` yields, about: half a second of work, so that progress moves."""
+"""Rows per table of `Slide.rows`, about half a second of work, so that progress advances steadily."""
 
 
 class Slide:
     """All cells of one slide, as `Classifier.slide` opens them.
 
-    The slide is surveyed when the first row, or the survey, is asked for. Sampled pictures stay decoded until their
+    The first request for rows or for the survey surveys the slide. Sampled pictures stay decoded until their
     rows are made, so that no file is read twice.
     """
 
@@ -56,9 +56,9 @@ class Slide:
         Args:
             engine: runs the network.
             card: of the model.
-            cells: all cells of the slide, in an order that is always the same.
-            outputs: outputs of the network that `Predictions.outputs` gives beside the rows.
-            pictures: decoded pictures that outlive the slide; None: those of the survey, until their rows are made.
+            cells: all cells of the slide, in a fixed order.
+            outputs: outputs of the network for `Predictions.outputs`.
+            pictures: cache that outlives the slide; None: the survey's pictures, until their rows are made.
         """
         self.cells = cells
         self._engine, self._card, self._given = engine, card, tuple(outputs)
@@ -69,12 +69,12 @@ class Slide:
 
     @cached_property
     def survey(self) -> SlideSurvey:
-        """What up to 128 of the cells tell of all."""
+        """Survey of the slide from up to 128 of its cells."""
         return survey_slide(self._engine, self._card, self.cells, self._pictures)
 
     @cached_property
     def preprocess(self) -> Preprocess:
-        """The card's preprocessing with the crop of this slide, found without the rest of the survey."""
+        """The card's preprocessing with the crop of this slide, without the rest of the survey."""
         crop = None
         if "survey" in self.__dict__:
             crop = self.survey.crop
@@ -90,7 +90,7 @@ class Slide:
 
         Args:
             cells: some of the slide's cells; by default all.
-            counted: digests of pictures that earlier rows hold, where a run is resumed.
+            counted: digests of pictures in earlier rows of a resumed run.
 
         Yields:
             The next ``ROWS`` cells or so. Inputs keep their order within each of the two tables, and every input is in
@@ -126,7 +126,7 @@ class Slide:
         if card.attributes:
             columns |= attribute_columns(outputs["attributes"], columns["coarse"], card.attributes)
         if card.open_set:
-            from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: half as long again to start)
+            from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: adds half to the start-up time)
 
             columns["ood_score"] = score = ood_scores(card, outputs, self.survey.shift)
             unidentified = (score > 1) & np.array([content.kind == "cell" for content in held], bool)
@@ -159,7 +159,7 @@ class Slide:
     def _appearance(
         self, batches: Sequence[Batch], classes: Sequence[str], held: Sequence[Content]
     ) -> pl.DataFrame | None:
-        """Appearance of the cells; null where the picture shows none."""
+        """Appearance of the cells; null for pictures without a cell."""
         check = self._card.slide_check
         if check is None:
             return None

@@ -1,4 +1,4 @@
-"""Table of many slides: one row per slide, whatever became of it."""
+"""Table of many slides: one row per slide, whatever its result."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ SLIDE_SCHEMA: dict[str, pl.DataType] = {
     "no_cell": pl.Int64(),
     "several_cells": pl.Int64(),
     "unidentified": pl.Int64(),
-    "shared": pl.Int64(),  # pictures that another slide of the run holds too
+    "shared": pl.Int64(),  # pictures that are also on another slide of the run
     "leukocytes": pl.Int64(),
     "uncertain": pl.Int64(),
     **{name: kind for code in (*LINES, *BESIDE) for name, kind in _line_schema(code).items()},
     **{f"{code}_count": pl.Int64() for code in OUTSIDE},
     "distance": pl.Float64(),  # to the nearest laboratory of the training; above 1 it is foreign
     "nearest": pl.String(),
-    "notes": pl.String(),  # what a reader must know, joined by " | "
+    "notes": pl.String(),  # warnings for the reader, joined by " | "
 }
 
 
 class Found(Protocol):
-    """What a slide's analysis found."""
+    """Result of a slide's analysis."""
 
     @property
     def record(self) -> SlideRecord:
-        """What became of its pictures."""
+        """Counts of its pictures."""
 
     @property
     def differential(self) -> Differential:
-        """Its counts."""
+        """Its differential."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class SlideRow:
     folder: str
     pictures: int
     result: Found | str
-    """What was found, or why it failed."""
+    """The result, or the reason of the failure."""
 
 
 def slides_table(rows: Sequence[SlideRow]) -> pl.DataFrame:
@@ -84,7 +84,7 @@ def slides_table(rows: Sequence[SlideRow]) -> pl.DataFrame:
 
 
 def with_shared_pictures(table: pl.DataFrame, out: Path) -> pl.DataFrame:
-    """The table with the number of pictures that each slide shares with others of the run.
+    """The table with the number of pictures shared by each slide with others of the run.
 
     Args:
         table: rows of ``SLIDE_SCHEMA``.
@@ -157,7 +157,8 @@ def _cells(line: Line) -> list[tuple[str, object]]:
 
 
 def _attention(record: SlideRecord, count: Differential) -> int:
-    """How much a slide stands out: no differential, unread or foreign first, then values beyond sampling error."""
+    """Rank of a slide by conspicuousness: no differential, unread or foreign first, then values beyond sampling
+    error."""
     without_class = record.no_cell + record.several_cells + record.unidentified
     return (
         500 * bool(count.refused)

@@ -1,7 +1,7 @@
-"""Survey of a slide: what up to 128 of its cells tell of all, before the first is classified.
+"""Survey of a slide by up to 128 of its cells, before the first is classified.
 
 The survey finds the magnification, the rise of the out-of-distribution score, and the class means of the slide. It
-looks at trusted cells alone: pictures that hold no cell, or several, would bias all three.
+uses trusted cells alone: pictures without a cell, or with several, would bias all three.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from leukopy.slides.ood_correction import NO_SHIFT, Shift, correct, estimate_shi
 from leukopy.taxonomy import COARSE, coarse_matrix
 
 SAMPLE = 128
-"""Cells of a slide that are surveyed, at most."""
+"""Largest number of surveyed cells of a slide."""
 
 UNUSUAL = 0.5
 """`SlideSurvey.foreign_probability` from which the re-estimated class means weigh as much as the learnt ones."""
 
 FAR = "ood_score.far"
-"""The output of the network that is the first part of ``ood_score``."""
+"""Output of the network that is the first part of ``ood_score``."""
 
 T = TypeVar("T")
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -44,10 +44,10 @@ _TO_COARSE = coarse_matrix()
 
 @dataclass(frozen=True)
 class SlideSurvey:
-    """What is known of a slide before its cells are classified."""
+    """Survey of a slide before its cells are classified."""
 
     crop: float | None = None
-    """Share of the short side of its pictures that the network gets; None: the card's."""
+    """Crop: share of the short side of its pictures; None: the card's."""
     shift: Shift = NO_SHIFT
     """Rise of the out-of-distribution score."""
     classes: SlideClassMeans | None = None
@@ -55,17 +55,17 @@ class SlideSurvey:
     foreign_probability: float = 0.0
     """Mean probability that a cell comes from another laboratory than the one that validated the model."""
     content: SlideContent | None = None
-    """What the sampled pictures hold by their content."""
+    """Content of the sampled pictures."""
 
     @property
     def cells_used(self) -> int | None:
-        """Number of cells from which class means were re-estimated; None where these weigh little."""
+        """Number of cells behind the re-estimated class means; None where these weigh little."""
         if self.classes is None or self.foreign_probability < UNUSUAL:
             return None
         return round(float(self.classes.cells.sum()))
 
     def facts(self) -> dict[str, object]:
-        """What the record of a run keeps."""
+        """Facts for the record of a run."""
         cells = None
         if self.classes is not None:
             cells = {cell.code: round(float(count), 1) for cell, count in zip(COARSE, self.classes.cells, strict=True)}
@@ -80,7 +80,7 @@ class SlideSurvey:
 
 
 def sample_of(slide: Sequence[T], size: int = SAMPLE) -> list[T]:
-    """Up to ``size`` of a slide's cells, evenly over the list: it may be sorted by class."""
+    """Up to ``size`` of a slide's cells, evenly over the list, which may be sorted by class."""
     places = np.linspace(0, len(slide) - 1, min(size, len(slide))).round().astype(int)
     return [slide[place] for place in places]
 
@@ -91,11 +91,11 @@ def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], picture
     Args:
         engine: runs the network; it must give the outputs that the card's corrections read.
         card: of the model.
-        cells: all cells of the slide, in an order that is always the same.
+        cells: all cells of the slide, in a fixed order.
         pictures: keeps the decoded pictures of the sample.
 
     Returns:
-        What is known: of fewer than ``ENOUGH_CELLS`` trusted cells, what their pictures hold and a rough shift.
+        The survey. With fewer than ``ENOUGH_CELLS`` trusted cells: the content of their pictures and a rough shift.
     """
     measured, sample = sample_of(cells, magnification.SAMPLE), sample_of(cells)
     trusted, content = _trusted(engine, card, list(dict.fromkeys((*measured, *sample))), pictures)
@@ -114,7 +114,7 @@ def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], picture
 
 
 def find_crop(engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures) -> float | None:
-    """The share of the slide's pictures to keep, so that its cells are as large as those of the training.
+    """The share of the slide's pictures to keep, so that its cells have the size of the training cells.
 
     Returns:
         None where the card states no cell sizes: its own crop holds.
@@ -148,12 +148,12 @@ def coarse_codes(card: Card, outputs: Outputs) -> list[str]:
 def _trusted(
     engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures
 ) -> tuple[set[CellInput], SlideContent]:
-    """The distinct pictures of one cell, and what all hold."""
+    """The distinct pictures of one cell, and the content of all."""
 
     def read(cell: CellInput) -> tuple[str, NDArray[np.uint8], tuple[int, int]] | None:
         try:
             picture = pictures.keep(cell, card.preprocess.short_side)
-        except ImageError:  # it becomes a failure where it is classified
+        except ImageError:  # classification reports the failure
             return None
         return picture.digest, overview(picture.image), (picture.width, picture.height)
 
@@ -174,7 +174,7 @@ def _outputs(engine: Engine, sample: Sequence[CellInput], crop: float | None, pi
 def _diameter(cell: CellInput, card: Card, pictures: Pictures) -> float:
     try:
         picture = pictures.keep(cell, card.preprocess.short_side)
-    except ImageError:  # it becomes a failure where it is classified
+    except ImageError:  # classification reports the failure
         return float("nan")
     return magnification.diameter(np.asarray(picture.image))
 

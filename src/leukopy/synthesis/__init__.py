@@ -1,4 +1,4 @@
-"""Drawn blood cells whose truth is exact: every class, whole fields, every laboratory's look."""
+"""Drawn blood cells with exact truth: every class, whole fields, the appearance of any laboratory."""
 
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, random_appearance
 from leukopy.synthesis.cell import DrawnCell, draw_cell

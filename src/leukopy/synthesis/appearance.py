@@ -1,6 +1,6 @@
-"""How a laboratory's pictures look: stains, light, optics and camera.
+"""Appearance of a laboratory's pictures: stains, light, optics and camera.
 
-Colours are mixed as light is absorbed: the amounts of the dyes add up in optical density, and the picture is
+Colours are mixed by absorption: the amounts of the dyes add up in optical density, and the picture is
 background x 10^-density (Beer-Lambert law; Ruifrok & Johnston 2001 for its use on stained slides).
 """
 
@@ -17,11 +17,11 @@ from leukopy.synthesis.texture import Plane, white
 RGB = tuple[float, float, float]
 
 STAINS = ("chromatin", "azurophil", "basophilia", "eosin", "acidophil", "haemoglobin")
-"""What takes up dye, in the order of the first axis of every stack of amounts."""
+"""Stained matter, in the order of the first axis of every stack of amounts."""
 
 
 class Appearance(Settings):
-    """One laboratory. The defaults look like PBC Barcelona (May-Grünwald-Giemsa, CellaVision DM96).
+    """One laboratory. The defaults imitate PBC Barcelona (May-Grünwald-Giemsa, CellaVision DM96).
 
     The first six fields are the optical density, in red, green and blue, of one unit of each stained matter.
     """
@@ -39,9 +39,9 @@ class Appearance(Settings):
     haemoglobin: RGB = (0.100, 0.149, 0.091)
     """Red cells where they are thickest."""
     background: RGB = (255.0, 229.0, 203.0)
-    """Empty glass, 0-255; white balance included."""
+    """Empty glass, 0-255, white balance included."""
     um_per_px: float = Field(default=0.0995, gt=0.01, le=1.0)
-    """Micrometres per pixel of the camera: of fields, and of crops 360 pixels wide."""
+    """Micrometres per pixel of the camera: for fields, and for crops 360 pixels wide."""
     blur_um: float = Field(default=0.09, ge=0, le=2.0)
     """Standard deviation of the optical blur in good focus, in micrometres."""
     haze: float = Field(default=0.0, ge=0, lt=1)
@@ -53,7 +53,7 @@ class Appearance(Settings):
     gradient: float = Field(default=0.01, ge=0, le=0.5)
     """Fall of the light from one side of the picture to the other, as a share."""
     pallor: float = Field(default=0.75, ge=0, le=1.0)
-    """How pale the centre of the red cells is; it depends on where the smear was read."""
+    """Pallor of the centre of the red cells; it depends on the place on the smear."""
 
     def stain_matrix(self) -> NDArray[np.float32]:
         """Optical density per unit amount, shape (6, 3): stains in the order of ``STAINS``, then R, G, B."""
@@ -67,7 +67,7 @@ PBC_LIKE = Appearance()
 
 
 def random_appearance(seed: int) -> Appearance:
-    """A laboratory at random: staining, light, camera and optics vary as much as between public data sets.
+    """A random laboratory: staining, light, camera and optics vary as much as between public data sets.
 
     The ranges cover PBC and CellaVision (cream glass, violet nuclei), Raabin (crimson nuclei, a phone camera), BCISC
     (green to cyan glass, brown red cells) and Chulalongkorn (blurred, hazy, strong colour casts).
@@ -75,7 +75,7 @@ def random_appearance(seed: int) -> Appearance:
     rng = np.random.default_rng([seed, 7919])
     base = PBC_LIKE
     strength = rng.uniform(0.6, 1.15)
-    camera = np.exp(rng.normal(0, 0.06, 3))  # one spectral response for all that is stained
+    camera = np.exp(rng.normal(0, 0.06, 3))  # one spectral response for all stains
     redness = rng.beta(1.5, 2)  # 0: blue-violet nuclei, 1: crimson ones
     hue = np.array([1.15 - 0.7 * redness, 1.0, 0.75 + 1.2 * redness])
 
@@ -117,7 +117,7 @@ def expose(amounts: Plane, appearance: Appearance, um_per_px: float, rng: np.ran
         uint8 (H, W, 3), RGB.
     """
     height, width = amounts.shape[1:]
-    blur = appearance.blur_um * rng.uniform(0.8, 1.5) / um_per_px  # no two pictures are focused alike
+    blur = appearance.blur_um * rng.uniform(0.8, 1.5) / um_per_px  # focus differs between pictures
     angle = rng.uniform(0, 2 * np.pi)
     rows = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
     columns = np.linspace(-0.5, 0.5, width, dtype=np.float32) * np.float32(np.cos(angle))

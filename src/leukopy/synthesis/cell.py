@@ -1,4 +1,4 @@
-"""One cell among red cells, as an analyser crops it."""
+"""One cell among red cells, as cropped by an analyser."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def draw_cell(
     Args:
         code: a fine class code.
         seed: the same seed, code, appearance and size give the same pixels.
-        appearance: the laboratory; PBC Barcelona's look by default.
-        size: pixels of the square crop. The part of the smear that is seen does not depend on it.
-        morphology: what this cell looks like; as its class by default.
+        appearance: the laboratory; PBC Barcelona's by default.
+        size: pixels of the square crop. The visible part of the smear does not depend on it.
+        morphology: of this cell; its class's by default.
 
     Raises:
-        SettingsError: the code is no fine class.
+        SettingsError: the code is not a fine class.
     """
     look = appearance or PBC_LIKE
     rng = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def draw_cell(
 
 
 def _lay_bystanders(slide: Slide, rng: np.random.Generator) -> None:
-    """Some platelets, and now and then a leukocyte that the border cuts, clear of the cell in the middle."""
+    """Add some platelets, and occasionally a leukocyte cut by the border, clear of the cell in the middle."""
     side_um = slide.width * slide.um_per_px
     others = [("PLT", rng.uniform(10.5, max(0.7 * side_um, 11))) for _ in range(rng.poisson(0.8))]
     if rng.random() < 0.06 and side_um > 30:

@@ -24,7 +24,7 @@ class DrawnField:
     image: NDArray[np.uint8]
     """(height, width, 3), RGB."""
     cells: list[Truth]
-    """Every leukocyte, erythroblast and platelet; all lie wholly inside. Red cells are not listed."""
+    """Every leukocyte, erythroblast and platelet, each wholly inside. Red cells are not listed."""
     um_per_px: float
 
 
@@ -34,13 +34,13 @@ def draw_field(
     """Draw a field at the camera's own scale.
 
     Args:
-        counts: fine class code -> number of cells. They do not touch one another; red cells lie round them.
+        counts: fine class code -> number of cells. They do not touch; red cells lie round them.
         seed: the same seed, counts, appearance and size give the same pixels.
-        appearance: the laboratory; PBC Barcelona's look by default.
+        appearance: the laboratory; PBC Barcelona's by default.
         size: height and width in pixels.
 
     Raises:
-        SettingsError: a code is no fine class, or the field has no room for all cells.
+        SettingsError: a code is not a fine class, or the field has no room for all cells.
     """
     look = appearance or PBC_LIKE
     rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def draw_field(
 
 
 def _places(reaches: NDArray[np.float64], size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Centres, (n, 2) rows and columns, at which discs of these radii in pixels keep apart and inside."""
+    """Centres, (n, 2) rows and columns, at which discs of these radii in pixels are disjoint and inside."""
     places = np.empty((len(reaches), 2), dtype=np.int64)
     for number, reach in enumerate(reaches):
         darts = np.rint(rng.uniform(reach, np.maximum(np.array(size) - reach, reach), (_TRIES, 2))).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What each class looks like under the microscope, in micrometres and amounts of stain.
+"""Morphology of each class under the microscope, in micrometres and amounts of stain.
 
 Diameters on stained smears, and descriptions: Carr & Rodak, Clinical Hematology Atlas (segmented and band neutrophil
 10-15, eosinophil 12-17, basophil 10-14, lymphocyte 7-18, monocyte 12-20, metamyelocyte 10-15, myelocyte 12-18,
@@ -29,9 +29,9 @@ class Chromatin:
     clump_um: float
     """Standard radius of the clumps."""
     nucleoli: tuple[int, int] = (0, 0)
-    """Fewest and most nucleoli that are seen."""
+    """Fewest and most visible nucleoli."""
     folds: float = 0.0
-    """How dark the creases are."""
+    """Darkness of the creases."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Granules:
     patchy: float = 0.0
     """0: everywhere; 1: they leave a sixth of the cell free, 2: a fiftieth (standard deviations of a texture)."""
     over_nucleus: float = 0.0
-    """How much of them is seen over the nucleus."""
+    """Share of the granules visible over the nucleus."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ class Morphology:
     nuclear_outline: Irregularity = Irregularity(0.25, 1.1)
     vacuoles: tuple[int, int] = (0, 0)
     fringe: float = 0.0
-    """How far from the middle the granules thin out: 0 nowhere, 1 they keep to the very centre (platelet)."""
+    """Concentration of the granules: 0 none, 1 they lie at the very centre (platelet)."""
     halo: float = 0.0
-    """How much paler the cytoplasm on one side of the nucleus is (Golgi zone)."""
+    """Pallor of the cytoplasm on one side of the nucleus (Golgi zone)."""
     rim: float = 0.0
-    """How much deeper the cytoplasm's edge is stained."""
+    """Deeper staining of the cytoplasm's edge."""
 
 
 _NEUTROPHIL_GRANULES = (Granules("azurophil", 0.26, 0.14, 0.20), Granules("eosin", 0.4, 0.2, 0.6))
@@ -201,17 +201,17 @@ MORPHOLOGY: dict[str, Morphology] = {
         outline=Irregularity(0.13, 0.3),
     ),
 }
-"""By fine code."""
+"""Morphologies by fine code."""
 
 
 def morphology(code: str) -> Morphology:
-    """What the class of a fine code looks like.
+    """The morphology of the class of a fine code.
 
     Raises:
-        SettingsError: the code is no fine class.
+        SettingsError: the code is not a fine class.
     """
     try:
         return MORPHOLOGY[code]
     except KeyError:
         known = ", ".join(cell.code for cell in FINE)
-        raise SettingsError(f"class code {code!r} cannot be drawn; those that can: {known}.") from None
+        raise SettingsError(f"class code {code!r} cannot be drawn; known: {known}.") from None

@@ -20,14 +20,14 @@ THREAD_UM = 0.2
 
 
 def _turned(string: String, rng: np.random.Generator, off_centre_um: float) -> String:
-    """Turn the nucleus any way, its centre up to ``off_centre_um`` from that of the cell."""
+    """Rotate the nucleus at random, its centre up to ``off_centre_um`` from the cell's."""
     direction = rng.uniform(0, 2 * np.pi)
     away = off_centre_um * rng.uniform(0.3, 1.0)
     return string.placed(rng.uniform(0, 2 * np.pi), (away * np.cos(direction), away * np.sin(direction)))
 
 
 def _within(string: String, radius: float) -> String:
-    """Shrunk, where needed, to lie clear of the cell's edge."""
+    """The nucleus, shrunk where necessary to lie clear of the cell's edge."""
     reach = (np.hypot(*string.points.T) + string.radii).max()
     shrink = np.float32(min(1.0, 0.96 * radius / reach))
     return String(string.points * shrink, string.radii * shrink)
@@ -81,7 +81,7 @@ def segmented(radius: float, rng: np.random.Generator) -> String:
 
 
 def bilobed(radius: float, rng: np.random.Generator) -> String:
-    """Two plump lobes, now and then three (eosinophil)."""
+    """Two plump lobes, occasionally three (eosinophil)."""
     count = 2 if rng.random() < 0.87 else 3
     half_lengths = radius * (0.53 if count == 2 else 0.43) * rng.uniform(0.9, 1.1, count)
     bridge = rng.uniform(0.2, 0.6)
@@ -91,7 +91,7 @@ def bilobed(radius: float, rng: np.random.Generator) -> String:
 
 
 def lobulated(radius: float, rng: np.random.Generator) -> String:
-    """Broad, with two or three blunt lobes that the granules hide (basophil)."""
+    """Two or three blunt, broad lobes, hidden by the granules (basophil)."""
     count = int(rng.integers(2, 4))
     half_lengths = radius * (0.52 if count == 2 else 0.42) * rng.uniform(0.9, 1.1, count)
     return _turned(_lobes(half_lengths, 0.88, 0.1, (rng.uniform(1.2, 2.6), 0.0), 0.28 * radius), rng, 0.1 * radius)

@@ -27,20 +27,20 @@ class Painted:
 
     @property
     def mean_radius_px(self) -> float:
-        """Of the disc of the cell's area, in pixels."""
+        """Radius of the disc of the cell's area, in pixels."""
         return float(np.sqrt((self.cell > 0.5).sum() / np.pi))
 
     @property
     def reach_px(self) -> float:
-        """Of the disc about the middle pixel that holds the whole cell, in pixels."""
+        """Radius of the disc about the middle pixel that contains the whole cell, in pixels."""
         return float(np.hypot(*(np.argwhere(self.cell > 0) - len(self.cell) // 2).T).max()) + 1
 
 
 def paint_cell(code: str, um_per_px: float, rng: np.random.Generator, look: Morphology | None = None) -> Painted:
-    """Paint one cell of a fine class, its centre on the middle pixel of the patch; ``look`` replaces that of its class.
+    """Paint one cell of a fine class, centred on the middle pixel of the patch; ``look`` replaces its morphology.
 
     Raises:
-        SettingsError: the code is no fine class.
+        SettingsError: the code is not a fine class.
     """
     look = look or morphology(code)
     radius = rng.uniform(*look.diameter_um) / 2
@@ -125,7 +125,7 @@ def _nucleus(amounts: Plane, chromatin: Chromatin, grid: Grid, inside: Plane, rn
 def _coarse_granules(
     amounts: Plane, coarse: CoarseGranules, grid: Grid, edge: Plane, cell: Plane, rng: np.random.Generator
 ) -> Plane:
-    """Lay the granules; returns the cell's coverage with those that bulge."""
+    """Add the granules; return the cell's coverage including bulging ones."""
     cover = np.zeros_like(cell)
     rows, columns = np.nonzero(edge < 0.05)
     picks = rng.integers(0, len(rows), int(rng.integers(coarse.count[0], coarse.count[1] + 1)))

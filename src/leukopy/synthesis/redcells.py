@@ -1,4 +1,4 @@
-"""The red cells among which leukocytes lie."""
+"""Red cells around leukocytes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ RED_CELL_UM = 7.5
 
 @dataclass(frozen=True)
 class RedCells:
-    """What the red cells of one place on a smear have in common."""
+    """Common properties of the red cells of one place on a smear."""
 
     share: float
-    """Share of the slide they would cover without overlap."""
+    """Share of the slide that they would cover without overlap."""
     crowding: float
     """Least distance between centres, in diameters; below 1 they overlap."""
     amount: float
@@ -35,7 +35,7 @@ class RedCells:
 
     @classmethod
     def random(cls, pallor: float, rng: np.random.Generator) -> RedCells:
-        """A place on a smear; ``pallor`` is the laboratory's."""
+        """A random place on a smear; ``pallor`` is the laboratory's."""
         return cls(
             share=rng.uniform(0.3, 0.72),
             crowding=rng.uniform(0.72, 1.02),
@@ -50,16 +50,16 @@ class RedCells:
 def place(
     size_um: tuple[float, float], cells: RedCells, keep_off: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Centres of red cells, by throwing darts.
+    """Place centres of red cells by dart throwing.
 
     Args:
         size_um: height and width of the slide's part.
         cells: how many and how close.
-        keep_off: (n, 3) row, column and radius in micrometres of cells that they must not cover.
-        rng: where the darts fall.
+        keep_off: (n, 3) row, column and radius in micrometres of cells to leave free.
+        rng: positions of the darts.
 
     Returns:
-        (m, 2) row and column in micrometres; some lie outside, so that the border cuts them.
+        (m, 2) row and column in micrometres; some lie outside and are cut by the border.
     """
     margin = RED_CELL_UM / 2
     low, high = -margin, np.array(size_um) + margin

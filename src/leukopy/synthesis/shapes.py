@@ -22,7 +22,7 @@ class Grid:
 
     @classmethod
     def around(cls, radius_um: float, um_per_px: float) -> Grid:
-        """The patch that holds a disc of ``radius_um`` about the middle pixel."""
+        """The patch that contains a disc of ``radius_um`` about the middle pixel."""
         half = int(np.ceil(radius_um / um_per_px)) + 2
         line = np.arange(-half, half + 1, dtype=np.float32) * np.float32(um_per_px)
         x, y = np.meshgrid(line, line)
@@ -42,7 +42,7 @@ class Grid:
         return granules(self.shape, radius_um / self.um_per_px, density, rng)
 
     def warped(self, amount_um: float, scale_um: float, rng: np.random.Generator) -> Grid:
-        """The same patch seen through uneven glass: outlines drawn on it become irregular."""
+        """The same patch with distorted coordinates: outlines drawn on it become irregular."""
         amount = np.float32(amount_um)
         return Grid(
             self.x + amount * self.noise(scale_um, rng), self.y + amount * self.noise(scale_um, rng), self.um_per_px
@@ -67,12 +67,12 @@ class String:
     def distance(self, grid: Grid) -> Plane:
         """Signed distance to the union of the discs, shape of the grid."""
         nearest = np.full(grid.shape, np.inf, dtype=np.float32)
-        for (x, y), radius in zip(self.points, self.radii, strict=True):  # a plane at a time stays in the cache
+        for (x, y), radius in zip(self.points, self.radii, strict=True):  # one plane at a time stays in the cache
             np.minimum(nearest, np.sqrt((grid.x - x) ** 2 + (grid.y - y) ** 2) - radius, out=nearest)
         return nearest
 
     def placed(self, angle: float, shift_um: tuple[float, float] = (0.0, 0.0)) -> String:
-        """Turned about the origin after centring, then moved by ``shift_um``."""
+        """The nucleus centred, rotated about the origin, then moved by ``shift_um``."""
         weights = self.radii**2
         centred = self.points - np.average(self.points, axis=0, weights=weights)
         cos, sin = np.cos(angle), np.sin(angle)
@@ -85,9 +85,9 @@ def curve(length_um: float, turn: float, samples: int = 48, twist: float = 0.0) 
 
     Args:
         length_um: its length.
-        turn: radians by which it bends in all, evenly (a horseshoe: about pi to 3/2 pi).
+        turn: total bend in radians, uniform (a horseshoe: about pi to 3/2 pi).
         samples: number of points.
-        twist: radians by which its two halves bend against each other (an S).
+        twist: opposite bend of its two halves, in radians (an S).
     """
     step = np.linspace(-0.5, 0.5, samples)
     heading = turn * step + twist * np.cos(2 * np.pi * step) / 2
@@ -99,7 +99,7 @@ def rounded(grid: Grid, radius_um: float, waviness: float, rng: np.random.Genera
     """Signed distance (approximate, exact on the edge) to a closed outline about the origin.
 
     Args:
-        grid: where to measure.
+        grid: the grid of the distances.
         radius_um: mean radius.
         waviness: relative size of the departures from a circle.
         rng: their sizes and phases.

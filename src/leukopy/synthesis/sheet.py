@@ -19,7 +19,7 @@ def contact_sheet(images: Mapping[str, Sequence[NDArray[np.uint8]]], *, tile: in
     """Lay crops out as a sheet.
 
     Args:
-        images: fine class code -> crops, uint8 (H, W, 3), of which the middle is shown; classes in the order of a
+        images: fine class code -> crops, uint8 (H, W, 3), whose middle is shown; classes in the order of a
             differential.
         tile: pixels of each crop on the sheet.
 

@@ -43,11 +43,11 @@ class Slide:
         self._laid: list[_Laid] = []
 
     def lay(self, code: str, painted: Painted, row: int, column: int) -> None:
-        """Lay a cell, its centre on a pixel; the first one laid is on top and comes first in ``truth``."""
+        """Place a cell, its centre on a pixel; the first placed cell is on top and comes first in ``truth``."""
         self._laid.append(_Laid(code, painted, row, column))
 
     def amounts(self, red_cells: RedCells, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Stained matter, float32 (6, H, W): the cells laid, and red cells round them, which they push aside.
+        """Stained matter, float32 (6, H, W): the placed cells, and red cells pushed aside by them.
 
         Where red cells overlap, light passes through both.
         """
@@ -67,7 +67,7 @@ class Slide:
         return amounts
 
     def truth(self) -> list[Truth]:
-        """The cells laid of which something lies inside the picture."""
+        """The placed cells that overlap the picture."""
         found = []
         for laid in self._laid:
             (rows, columns), part = self._windows(laid.row, laid.column, len(laid.painted.cell))
@@ -83,7 +83,7 @@ class Slide:
         return found
 
     def _windows(self, row: int, column: int, side: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Where a patch centred on a pixel lies on the slide, and which part of the patch that is."""
+        """Position on the slide of a patch centred on a pixel, and the visible part of the patch."""
         top, left = row - side // 2, column - side // 2
         rows = slice(min(max(top, 0), self.height), min(max(top + side, 0), self.height))
         columns = slice(min(max(left, 0), self.width), min(max(left + side, 0), self.width))

@@ -15,7 +15,7 @@ _SIDE = 256
 
 
 def _step(scale: float, per_octave: int) -> int:
-    """Scales are rounded, so that few tiles serve them all."""
+    """Round a scale, so that few tiles cover all scales."""
     return round(per_octave * float(np.log2(np.clip(scale, 0.35, 40.0))))
 
 
@@ -34,7 +34,7 @@ def _noise_tile(step: int) -> Plane:
 def _granule_tile(step: int) -> tuple[Plane, Plane]:
     """Round granules packed on a jittered lattice that wraps round.
 
-    Returns the share of each pixel inside a granule, and the granule's rank between 0 and 1, by which it is kept.
+    Returns the share of each pixel inside a granule, and the granule's rank between 0 and 1, which selects it.
     ``step`` counts quarters of an octave of radius.
     """
     radius = 2.0 ** (step / 4)

@@ -1,4 +1,4 @@
-"""The classes of blood cells, their order, and what each public source calls them."""
+"""The classes of blood cells, their order, and the names that each public source gives them."""
 
 from leukopy.taxonomy.attributes import ATTRIBUTE_CLASSES, ATTRIBUTES, Attribute, describe
 from leukopy.taxonomy.classes import (

@@ -1,4 +1,4 @@
-"""The morphological attributes of a mature leukocyte, and the words that say them.
+"""The morphological attributes of a mature leukocyte, and their wording.
 
 Names and values are those of WBCAtt (Tsutsui, Pang and Wen, "WBCAtt: a white blood cell dataset annotated with detailed
 morphological attributes", NeurIPS 2023), which defines them for neutrophils, eosinophils, basophils, lymphocytes and
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ATTRIBUTE_CLASSES: tuple[str, ...] = ("NEU", "EO", "BA", "LY", "MO")
-"""Coarse codes of the cells that have attributes; of any other cell nothing is said."""
+"""Coarse codes of the cells that have attributes; other cells have none."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Attribute:
     """One attribute: a cell has exactly one of its values."""
 
     name: str
-    """As WBCAtt's column."""
+    """Name of WBCAtt's column."""
     values: tuple[str, ...]
-    """As WBCAtt writes them."""
+    """Values in WBCAtt's spelling."""
 
     @property
     def title(self) -> str:
-        """For people: ``nuclear cytoplasmic ratio``."""
+        """The title for people: ``nuclear cytoplasmic ratio``."""
         return self.name.replace("_", " ")
 
 
@@ -66,10 +66,10 @@ def describe(values: Mapping[str, str | None]) -> str:
     """A cell in the words of a morphologist: ``multi-lobed nucleus, small pink granules, dense chromatin``.
 
     Args:
-        values: attribute name -> value; one that is absent or None is not spoken of.
+        values: attribute name -> value; absent and None values are omitted.
 
     Returns:
-        Phrases joined by commas, the nucleus first; empty where there is nothing to say.
+        Phrases joined by commas, the nucleus first; empty where no value is given.
     """
     said = [_NUCLEUS.get(values.get("nucleus_shape") or ""), _granules(values)]
     if ratio := values.get("nuclear_cytoplasmic_ratio"):
@@ -91,6 +91,6 @@ def _granules(values: Mapping[str, str | None]) -> str | None:
 
 
 def _phrase(first: str | None, second: str | None, noun: str) -> str | None:
-    """``big round cell``; nothing where neither word is known."""
+    """Phrase such as ``big round cell``; None where neither word is known."""
     words = [word for word in (first, second) if word]
     return " ".join([*words, noun]) if words else None

@@ -1,7 +1,7 @@
-"""The fine and coarse classes of the 2021 leukopy study, and the cells that are outside them.
+"""The fine and coarse classes of the 2021 leukopy study, and the cells outside them.
 
 This module is the sole owner of class order. Codes are those of the study (and of PBC Barcelona's file names).
-The display order of a differential, and what is given per 100 leukocytes rather than in the 100 %, follow the
+The display order of a differential, and the cells given per 100 leukocytes rather than in the 100 %, follow the
 conventions of haematology laboratories (CLSI H20-A2; ICSH).
 """
 
@@ -21,14 +21,14 @@ from leukopy.core.errors import SettingsError
 
 
 class Place(StrEnum):
-    """Where a class stands in a differential count."""
+    """Place of a class in a differential count."""
 
     DIFFERENTIAL = "differential"
     """A leukocyte: part of the 100 %."""
     PER_100_LEUKOCYTES = "per_100_leukocytes"
     """Counted beside the differential and given per 100 leukocytes (erythroblasts, smudge cells, giant platelets)."""
     OUTSIDE = "outside"
-    """Neither (platelets, artefacts)."""
+    """Outside both counts (platelets, artefacts)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CellClass:
     name: str
     french: str
     coarse: str | None
-    """The coarse code it sums into; None for a cell outside the taxonomy."""
+    """Coarse code that it sums into; None for a cell outside the taxonomy."""
     place: Place
     colour: str
     """Hexadecimal RGB used for this class in every plot and page."""
@@ -86,16 +86,16 @@ OUTSIDE: tuple[CellClass, ...] = (
     CellClass("ARTEFACT", "artefact", "artéfact", None, _OUT, "#8a8a8a"),
     CellClass("UNIDENTIFIED", "unidentified", "non identifiée", None, _OUT, "#8a8a8a"),
 )
-"""Cells that laboratories meet and that the fine classes do not hold."""
+"""Cells that laboratories meet outside the fine classes."""
 
 DISPLAY_ORDER: tuple[str, ...] = (
     "SNE", "BNE", "EO", "BA", "LY", "LYA", "MO", "MMY", "MY", "PMY", "PMB", "MYO", "MOB", "BLAST", "PLASMA",
     "ERB", "SMUDGE", "GIANT_PLT", "PLT", "ARTEFACT", "UNIDENTIFIED",
 )  # fmt: skip
-"""The order in which a differential lists classes, those outside included."""
+"""The order in which a differential lists classes, including those outside."""
 
 _BY_CODE = {cell.code: cell for cell in (*OUTSIDE, *FINE, *COARSE)}
-# A code that is both fine and coarse (EO, BA, LY …) is one and the same class.
+# A code that is both fine and coarse (EO, BA, LY …) is one class.
 
 
 def find(code: str) -> CellClass:
@@ -113,8 +113,8 @@ def find(code: str) -> CellClass:
 def fine_members(code: str) -> tuple[int, ...]:
     """Indices into ``FINE`` of the fine classes that ``code`` may stand for.
 
-    One for a fine code, several for ``NEU`` and ``IG``, none for a class outside. This is how an image labelled only
-    ``neutrophil`` trains and tests the coarse level.
+    A fine code stands for one class, ``NEU`` and ``IG`` for several, a class outside for none. An image labelled only
+    ``neutrophil`` thus trains and tests the coarse level.
     """
     find(code)
     exact = tuple(index for index, cell in enumerate(FINE) if cell.code == code)
@@ -136,6 +136,6 @@ def coarse_matrix() -> NDArray[np.float32]:
 
 
 def digest() -> str:
-    """Short fingerprint of the classes and their order; a bundle made for another one is refused."""
+    """Short fingerprint of the classes and their order; a bundle made for another fingerprint is refused."""
     content = [[cell.code, cell.coarse] for cell in FINE], [cell.code for cell in COARSE]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""What each public source calls its cells, mapped to class codes.
+"""Label maps: the names of cells in each public source, mapped to class codes.
 
-A map sends a source's own label to a fine code, to a coarse code where the source does not go further (``neutrophil``,
-``ig``), or to a class outside the taxonomy. Look-ups ignore case and surrounding blanks.
+A map sends a source's own label to a fine code, to a coarse code where the source names no finer class
+(``neutrophil``, ``ig``), or to a class outside the taxonomy. Look-ups ignore case and surrounding blanks.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class LabelMap:
         """The class code of ``label``.
 
         Args:
-            label: as the source writes it.
+            label: in the spelling of the source.
             where: the file (and row) that holds it, for the message.
 
         Raises:
-            UnknownLabelError: names ``where`` and the labels that are known.
+            UnknownLabelError: names ``where`` and the known labels.
         """
         try:
             return self.codes[label.strip().lower()]
@@ -69,7 +69,7 @@ LABEL_MAPS: dict[str, LabelMap] = {
     found.source: found
     for found in (
         _TAXONOMY,
-        # Folder names, and the prefix of the file names where it says more (SNE_…, BNE_…, MMY_…, MY_…, PMY_…).
+        # Folder names, and the prefix of the file names where it is finer (SNE_…, BNE_…, MMY_…, MY_…, PMY_…).
         _map(
             "pbc",
             basophil="BA", eosinophil="EO", erythroblast="ERB", ig="IG", lymphocyte="LY", monocyte="MO",

@@ -246,7 +246,7 @@ def test_bags_of_any_size(tmp_path: Path) -> None:
         (["ID,LABEL,SEX,DOB,LYMPH_COUNT", "P1,1,M,3/28/1950,4"],
          r"column 'GENDER' is missing \(columns found: ID, LABEL, SEX, DOB, LYMPH_COUNT; columns needed: ID, LABEL, "),
         (["patient,age,lymphocytes", "P1,50,5"], r"column 'patient_id' is missing \(columns found: patient, age, "),
-        (["patient_id,age,Age", "P1,50,5"], "column age is there twice"),
+        (["patient_id,age,Age", "P1,50,5"], "column age occurs twice"),
         (["P1,1,M,3/28/1950,4", "P2,1,M,3/28/1950,4"], "its first line names none of them"),
         (["patient_id,age"], "holds no rows"),
         (["patient_id,age", ",60"], "line 2: has no patient_id"),
