@@ -178,7 +178,9 @@ def test_settings_that_are_wrong(analyze, cell, tmp_path):
     (tmp_path / "run.yaml").write_text("inputs: cells\n")
     line = one_line(analyze(cell, "--config", str(tmp_path / "run.yaml")))
     assert "run.yaml: inputs: Extra inputs are not permitted" in line
-    assert "threads: Input should be greater than or equal to 1" in one_line(analyze(cell, "--threads", "0"))
+    result = analyze(cell, "--threads", "0")
+    assert result.exit_code == 2
+    assert "Invalid value for '--threads': Input should be greater than or equal to 1" in result.stderr
 
 
 def test_no_input_at_all_is_wrong_usage(out):

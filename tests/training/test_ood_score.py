@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import TrainingError
 from leukopy.core.progress import silent
+from leukopy.imaging.decode import read_cell
+from leukopy.imaging.preprocess import Preprocess
 from leukopy.network.ood_reference import OodReference
 from leukopy.taxonomy import FINE
 from leukopy.training.ood_score import (
@@ -119,6 +120,6 @@ def test_looking_skips_what_cannot_be_read_and_draws_what_is_drawn(colour_model,
     assert seen.cells["cell_id"].to_list() == ["good", "drawn"]
     assert seen.failures["cell_id"].to_list() == ["bad"]
     assert [seen.outputs[name].shape for name in ("logits", "embedding")] == [(2, 11), (2, 3)]
-    assert (seen.pictures(np.array([0])) == np.asarray(Image.open(good).resize((32, 32)))).all()
+    assert (seen.pictures(np.array([0])) == read_cell(good, Preprocess(size=32)).pixels).all()
     nothing = run_network(open_bundle(colour_model.path), cells.head(0), tmp_path / "cache", silent)
     assert nothing.outputs["embedding"].shape == (0, 3)
