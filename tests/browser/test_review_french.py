@@ -37,7 +37,7 @@ def test_a_refusal_is_french_to_its_end(station: Any, sign_in: Callable[..., Any
     ) == [
         "Cela n’a pas été fait. Le nom ron est déjà pris\xa0; en choisir un autre.",
         "Introuvable. Ce cas n’existe pas, ou n’est pas partagé avec vous.",
-        "Une partie de la saisie n’est pas correcte. slide: au moins 1 caractère",
+        "Certaines saisies ne sont pas valides. slide: au moins 1 caractère",
         "Non connecté. Le nom ou le mot de passe est faux.",
         "Cela n’a pas été fait. a sentence [of] (tomorrow)",
     ]
