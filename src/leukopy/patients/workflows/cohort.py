@@ -126,7 +126,8 @@ def _cached(network: CellNetwork, cells: pl.DataFrame, progress: Progress) -> Ce
         with atomic_path(_values(place)) as temporary, temporary.open("wb") as stream:
             np.save(stream, found.values)
     parts = [np.load(_values(place)) for place in places]
-    values, left_out = np.empty((cells.height, parts[0].shape[1]), np.float32), {}
+    values = np.empty((cells.height, parts[0].shape[1]), np.float32)
+    left_out: dict[int, tuple[str, str]] = {}
     for own, place, part in zip(owned, places, parts, strict=True):
         values[own["index"].to_numpy()] = part
         kept = read_json(place.with_suffix(".json"))

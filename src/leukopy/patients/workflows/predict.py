@@ -86,8 +86,9 @@ def predict_patients(
 ) -> PredictPatientsResult:
     """Judge every patient of a cohort who has an image of a lymphocyte.
 
-    Problems of the cohort are those of `scan_patients`. A patient without a readable image, or whose pictures are not
-    of lymphocytes, is a row with the reason, without a probability and a decision.
+    All pictures of a patient are one slide: copies and pictures without a single cell are in no bag. Problems of the
+    cohort are those of `scan_patients`, copies of unreadable files excepted. A patient without a readable image, or
+    whose pictures are not of lymphocytes, is a row with the reason, without a probability and a decision.
 
     A run is not resumed: a hundred patients take a minute.
 
@@ -338,12 +339,13 @@ def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame, pl.Dat
 
     from leukopy.core.errors import InputError
     from leukopy.patients.data import PROBLEM_SCHEMA
-    from leukopy.patients.inference.rows import PATIENT_FAILURE_SCHEMA
+    from leukopy.patients.inference.rows import JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 
     try:
         patients, cells, features = (pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE))
         failures = pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA)
         problems = pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA)
+        patients = patients.select(list(JUDGED_SCHEMA))  # an earlier version wrote fewer columns
         return PredictPatientsResult(out, patients, failures, problems, None), cells, features
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]
