@@ -81,7 +81,7 @@ class LymphocytosisPredictor:
                 _keep(self._results, key, self._predict(age, count, chosen, paths), _RESULTS)
             return self._results[key]
 
-    def _predict(self, age: float, count: float, codes: dict[int, str], paths: dict[int, Path]) -> PatientView:
+    def _predict(self, age: float, count: float, codes: dict[int, str | None], paths: dict[int, Path]) -> PatientView:
         model, reader = self._tools
         known = {path: self._features[path] for path in paths.values() if path in self._features}
         known |= _read(reader, [path for path in dict.fromkeys(paths.values()) if path not in known])
@@ -91,7 +91,7 @@ class LymphocytosisPredictor:
         if not read:
             raise InputError("none of the pictures of this case's lymphocytes can be read. Upload them again.")
         bag = Bag("case", np.stack(list(read.values())), np.array([age, count], np.float32))
-        named = [codes[cell] for cell in read if codes[cell] != "UNIDENTIFIED"]
+        named = [code for cell in read if (code := codes[cell]) not in (None, "UNIDENTIFIED")]
         result = model.predict(bag, classes=named or None)
         name = f"{model.card.name} {model.card.model.sha256[:12]}"
         return _view(result, list(read), name)
