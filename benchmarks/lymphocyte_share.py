@@ -1,4 +1,4 @@
-"""Share of a slide's pictures that the cell model calls lymphocytes: the least with which a patient gets a decision.
+"""Share of a slide's cells that the cell model calls lymphocytes: the least with which a patient gets a decision.
 
     LEUKOPY_DATA=… python benchmarks/lymphocyte_share.py
 
@@ -71,7 +71,8 @@ class Shares:
         files = files if most is None else self.rng.permutation(files)[:most]
         unmeasured = dict.fromkeys(files.tolist(), np.zeros(len(MORPHOLOGY_FEATURES), np.float32))
         read = self.reader.read([CellInput(file, file) for file in files.tolist()], unmeasured)
-        self.found[group][slide] = float((read.cells["coarse"] == LYMPHOCYTE).mean())
+        classes = read.cells["coarse"]
+        self.found[group][slide] = float((classes == LYMPHOCYTE).sum()) / max(len(classes), 1)
 
 
 def main() -> None:

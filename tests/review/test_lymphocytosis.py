@@ -128,7 +128,7 @@ def test_after_a_correction_no_picture_is_read_again(
     lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = lymphocytosis.predict(case(), cells(["LY"] * 10), path_of)
-    monkeypatch.setattr(CellReader, "read", lambda *_: pytest.fail("a picture was read again"))
+    monkeypatch.setattr(CellReader, "features", lambda *_: pytest.fail("a picture was read again"))
     second = lymphocytosis.predict(case(), cells(["LY"] * 9 + ["SNE"]), path_of)
     assert (first.lymphocytes_read, second.lymphocytes_read) == (10, 9)
     assert second.probability != first.probability
@@ -159,3 +159,14 @@ def test_a_result_is_kept_until_something_changes(
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(BundleError, match="nowhere"):
         LymphocytosisPredictor("nowhere").predict(case(), cells(["LY"]), lambda _: Path("unused"))
+
+
+def test_cells_that_the_model_leaves_unidentified_are_called_nothing(
+    lymphocytosis: LymphocytosisPredictor, path_of: Callable[[int], Path]
+) -> None:
+    """The share of other cells is that among the cells which the model of the case names."""
+    rows = cells(["LY"] * 12)
+    others = [row.model_copy(update={"model_code": "MO"}) for row in rows[:7]]
+    unknown = [row.model_copy(update={"model_code": "UNIDENTIFIED"}) for row in rows[:7]]
+    assert "not_lymphocytes" in lymphocytosis.predict(case(), [*others, *rows[7:]], path_of).flag_words
+    assert "not_lymphocytes" not in lymphocytosis.predict(case(), [*unknown, *rows[7:]], path_of).flag_words

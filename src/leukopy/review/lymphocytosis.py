@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +38,6 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class _Picture(NamedTuple):
-    """Inputs of the patients' model from one image."""
-
-    features: NDArray[np.float32]
-    """(D,)."""
-    code: str
-    """Coarse class by the cell model."""
-
-
 class LymphocytosisPredictor:
     """The patients' model of a station, opened at its first use; it predicts one case at a time."""
 
@@ -54,7 +45,7 @@ class LymphocytosisPredictor:
         self.name = model
         self._lock = Lock()
         self._results: dict[object, PatientView] = {}
-        self._pictures: dict[Path, _Picture] = {}
+        self._features: dict[Path, NDArray[np.float32]] = {}
 
     @cached_property
     def _tools(self) -> tuple[PatientModel, CellReader]:
@@ -80,37 +71,38 @@ class LymphocytosisPredictor:
             raise InputError(f"the patient's {missing} is not known. Enter it in the case to get this result.")
         if doubt := doubt_count(count):
             raise InputError(f"the patient's lymphocyte count {doubt}. Correct it in the case to get this result.")
-        chosen = [cell.id for cell in cells if cell.code in LYMPHOCYTES and cell.not_counted is None]
+        chosen = {cell.id: cell.model_code for cell in cells if cell.code in LYMPHOCYTES and cell.not_counted is None}
         if not chosen:
             raise InputError("no cell of this case is a lymphocyte. Classify some as LY or LYA to get this result.")
-        key = (age, count, tuple((cell, path_of(cell)) for cell in chosen))
+        paths = {cell: path_of(cell) for cell in chosen}
+        key = (age, count, tuple(chosen.items()), tuple(paths.values()))
         with self._lock:
             if key not in self._results:
-                _keep(self._results, key, self._predict(age, count, dict(key[2])), _RESULTS)
+                _keep(self._results, key, self._predict(age, count, chosen, paths), _RESULTS)
             return self._results[key]
 
-    def _predict(self, age: float, count: float, paths: dict[int, Path]) -> PatientView:
+    def _predict(self, age: float, count: float, codes: dict[int, str | None], paths: dict[int, Path]) -> PatientView:
         model, reader = self._tools
-        known = {path: self._pictures[path] for path in paths.values() if path in self._pictures}
-        known |= _look(reader, [path for path in dict.fromkeys(paths.values()) if path not in known])
-        for path, picture in known.items():
-            _keep(self._pictures, path, picture, _PICTURES)
+        known = {path: self._features[path] for path in paths.values() if path in self._features}
+        known |= _read(reader, [path for path in dict.fromkeys(paths.values()) if path not in known])
+        for path, features in known.items():
+            _keep(self._features, path, features, _PICTURES)
         read = {cell: known[path] for cell, path in paths.items() if path in known}
         if not read:
             raise InputError("none of the pictures of this case's lymphocytes can be read. Upload them again.")
-        bag = Bag("case", np.stack([one.features for one in read.values()]), np.array([age, count], np.float32))
-        result = model.predict(bag, classes=[one.code for one in read.values()])
+        bag = Bag("case", np.stack(list(read.values())), np.array([age, count], np.float32))
+        named = [code for cell in read if (code := codes[cell]) not in (None, "UNIDENTIFIED")]
+        result = model.predict(bag, classes=named or None)
         name = f"{model.card.name} {model.card.model.sha256[:12]}"
         return _view(result, list(read), name)
 
 
-def _look(reader: CellReader, paths: Sequence[Path]) -> dict[Path, _Picture]:
+def _read(reader: CellReader, paths: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
     """Features of images; unreadable images are left out."""
-    found = {}
+    found: dict[Path, NDArray[np.float32]] = {}
     for start in range(0, len(paths), _AT_ONCE):
-        reading = reader.read([CellInput(str(path), str(path)) for path in paths[start : start + _AT_ONCE]])
-        for row, (name, code) in enumerate(reading.cells.select("cell_id", "coarse").iter_rows()):
-            found[Path(name)] = _Picture(reading.values[row], code)
+        read, values = reader.features([CellInput(str(path), str(path)) for path in paths[start : start + _AT_ONCE]])
+        found |= {Path(cell.path): features for cell, features in zip(read, values, strict=True)}
     return found
 
 

@@ -70,6 +70,11 @@ class Classifier:
         """The model's card: classes, training data, licences, metrics."""
         return self.bundle.card
 
+    @property
+    def nothing(self) -> Predictions:
+        """No rows, with the columns of this model."""
+        return Predictions(pl.DataFrame(schema=self.schema), pl.DataFrame(schema=FAILURE_SCHEMA))
+
     def slide(self, cells: Sequence[CellInput], pictures: Pictures | None = None) -> Slide:
         """Open the cells of one slide, to be surveyed and classified.
 
@@ -90,7 +95,7 @@ class Classifier:
             Rows of `inference.rows.cell_schema` and of ``FAILURE_SCHEMA``, each in the order of ``paths``.
         """
         slide = self.slide([CellInput(printable(str(path)), str(path)) for path in paths])
-        parts = [Predictions(pl.DataFrame(schema=self.schema), pl.DataFrame(schema=FAILURE_SCHEMA))]
+        parts = [self.nothing]
         for part in slide.rows():
             parts.append(part)
             progress("classifying", sum(map(len, parts)), len(slide.cells))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -21,8 +20,7 @@ from leukopy.core.settings import Settings, Shown
 if TYPE_CHECKING:
     import polars as pl
 
-    from leukopy.inference.rows import CellInput, Predictions
-    from leukopy.slides.classifier import Classifier
+    from leukopy.inference.rows import Predictions
     from leukopy.slides.record import SlideRecord
 
 
@@ -86,6 +84,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     from leukopy.inference.inputs import list_inputs
     from leukopy.inference.rows import FAILURE_SCHEMA
     from leukopy.slides.classifier import Classifier
+    from leukopy.slides.tracked import TrackedSlide
 
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
@@ -105,34 +104,6 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
             records[name] = tracked.record()
     failed = pl.concat(failures)
     return PredictResult(done - len(failed), failed, records, inputs.note)
-
-
-class TrackedSlide:
-    """A slide whose rows are counted as they pass."""
-
-    def __init__(self, classifier: Classifier, cells: Sequence[CellInput]) -> None:
-        from leukopy.slides.laboratory_check import AppearanceSum
-
-        self._card, self._cells, self._slide = classifier.card, cells, classifier.slide(cells)
-        self._tally: Counter[str] = Counter()
-        self._appearance = AppearanceSum()
-
-    def rows(self) -> Generator[Predictions, None, None]:
-        """Rows of the slide, counted as they pass (`Slide.rows`)."""
-        from leukopy.slides.record import tally
-
-        for predictions in self._slide.rows():
-            self._tally.update(tally(predictions.cells.lazy()))
-            self._appearance.add(predictions.appearance)
-            yield predictions
-
-    def record(self) -> SlideRecord:
-        """Record of the pictures, once all rows have passed."""
-        from leukopy.slides.laboratory_check import nearest_laboratory
-        from leukopy.slides.record import SlideRecord
-
-        distance = nearest_laboratory(self._appearance, self._card.slide_check)
-        return SlideRecord.tallied(self._tally, len(self._cells), distance, self._slide.survey.facts())
 
 
 @contextmanager

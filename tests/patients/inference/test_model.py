@@ -14,11 +14,13 @@ from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.inference.rows import CellInput
 from leukopy.patients.card import Bag, CellNetwork, ClinicalBounds, FeatureReference
 from leukopy.patients.inference.cells import GRID, CellReader, cover
-from leukopy.patients.inference.flags import input_flags, too_few_lymphocytes
+from leukopy.patients.inference.flags import input_flags, no_decision
 from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES
 from leukopy.patients.inference.model import PatientModel, rectified
 from leukopy.patients.store import open_patient_bundle, write_patient_bundle
 from leukopy.slides.classifier import Classifier
+from leukopy.slides.record import SlideRecord
+from leukopy.synthesis import draw_cell
 
 DIRECTIONS = np.array([[1.0, 2.0], [-1.5, -0.5], [0.5, 0.0]], np.float32)
 FOCUS = np.array([0.3, -0.8, 0.5], np.float32)
@@ -129,7 +131,7 @@ def test_a_value_beyond_the_training_is_told_with_the_value_it_counts_as(model, 
     ],
 )
 def test_a_decision_needs_two_fifths_of_lymphocytes(classes, decision):
-    refusal = too_few_lymphocytes(classes)
+    refusal = no_decision(classes, SlideRecord(pictures=len(classes), failures=0))
     assert (refusal is None) is decision
     if refusal:
         assert f"calls {classes.count('LY')} of the {len(classes)} pictures lymphocytes" in refusal.message
@@ -384,7 +386,8 @@ def colour_model_bytes(colour_model):
 
 def test_images_are_read_and_classified_in_one_pass(model, colour_model, tmp_path):
     inputs = [
-        CellInput(f"P1/{code}", str(colour_model.draw(tmp_path / f"{code}.png", code))) for code in ("LY", "SNE", "LY")
+        CellInput(f"P1/{number}", str(colour_model.draw(tmp_path / f"{number}.png", code)))
+        for number, code in enumerate(("LY", "SNE", "LY"))
     ]
     (tmp_path / "broken.png").write_text("no picture")
     inputs.insert(1, CellInput("P1/broken", str(tmp_path / "broken.png")))
@@ -419,11 +422,9 @@ def test_a_cell_network_of_its_own_is_read_and_the_default_names_the_cells(model
     own = write_patient_bundle(
         tmp_path / "own", card, model.bundle.model_path.read_bytes(), colour_model_bytes(colour_model)
     )
-    inputs = [
-        CellInput(code, str(colour_model.draw(tmp_path / f"{code}.png", code, width=200, height=200)))
-        for code in ("LY", "EO")
-    ]
-    inputs.insert(1, CellInput("absent", str(tmp_path / "absent.png")))
+    inputs = [CellInput(code, str(tmp_path / f"{code}.png")) for code in ("LY", "absent", "EO")]
+    for cell in (inputs[0], inputs[2]):
+        Image.fromarray(draw_cell(cell.cell_id, seed=1, size=200).image).save(cell.path)
     reader = CellReader(open_patient_bundle(own.path))
     found = reader.read(inputs)
     np.testing.assert_array_equal(found.values, CellReader(model.bundle).read(inputs).values)

@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
 
 from leukopy.core.errors import InputError, OutputError, SettingsError, TrainingError
+from leukopy.inference.rows import CellInput
 from leukopy.patients.data import open_cohort
 from leukopy.patients.inference.bags import cell_features, describe_network, make_bags
 from leukopy.patients.training import networks as training
@@ -106,7 +107,10 @@ def test_each_setting_has_a_curve_on_each_fold(settings, tmp_path):
 def test_a_curve_is_that_of_a_fit_by_hand(settings, tmp_path):
     ablate(settings, tmp_path / "out")
     cohort = open_cohort(settings.path)
-    values = cell_features(describe_network(settings.model), cohort.cells["path"].to_list()).values
+    owned = cohort.cells.partition_by("patient_id", maintain_order=True)
+    inputs = [[CellInput(*row) for row in own.select("cell_id", "path").iter_rows()] for own in owned]
+    found = cell_features(describe_network(settings.model), inputs)
+    values = np.concatenate([features.values for features in found])
     bags = make_bags(cohort.patients, cohort.cells, values)[:8]
     labels = [bag.label for bag in bags]
     for name, net in settings.grid().items():

@@ -104,11 +104,11 @@ def test_the_figures_are_those_of_the_model(judged):
 
 def test_flags_say_what_must_be_known(judged):
     flags = dict(judged.patients.select("patient_id", "flags").iter_rows())
-    assert flags["P2"] == []
-    assert flags["P10"] == ["clinical_missing"]
+    assert flags["P2"] == ["few_pictures"]
+    assert flags["P10"] == ["clinical_missing", "few_pictures"]
     assert {"outside_training", "few_cells"} <= set(flags["P11"])
     assert flags["P12"] == ["no_cell_read"]
-    assert flags["P14"] == ["too_few_lymphocytes"]
+    assert flags["P14"] == ["too_few_lymphocytes", "few_pictures"]
 
 
 def test_a_patient_of_other_cells_gets_no_decision_but_the_reason(judged):

@@ -140,6 +140,6 @@ class TestRefusals:
 
 def test_features_are_computed_once(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crossval(settings(cohort, permutations=0), tmp_path / "first")
-    monkeypatch.setattr("leukopy.patients.inference.bags.Engine", None)  # nothing is left to be computed
+    monkeypatch.setattr("leukopy.patients.inference.bags.SlideReader", None)  # nothing is left to be computed
     crossval(settings(cohort, permutations=0), tmp_path / "second")
     assert crossval_module.COMMAND in (tmp_path / "second" / "run.json").read_text()

@@ -30,8 +30,8 @@ def predict(
     """Judge patients: probability of tumoral with its interval, decision, and the cells that weighed most.
 
     The cohort is laid out as `leukopy patients scan` reads it. The exit code is 3 where that command finds a problem
-    (`problems.csv`), where an image cannot be read, and where a patient gets no decision, since none of the images can
-    be read or they do not show lymphocytes (`failures.csv`). Examples:
+    (`problems.csv`), where an image cannot be read or shows no single cell, and where a patient gets no decision, since
+    none of the images can be read or they do not show lymphocytes (`failures.csv`). Examples:
 
         leukopy patients predict ward/ --out results/ward
 

@@ -96,5 +96,5 @@ def _print(result: CrossvalResult) -> None:
 
 def _end(result: CrossvalResult) -> None:
     if len(result.failures):
-        say(f"{len(result.failures):,} images could not be read and were left out: see failures.csv")
+        say(f"{len(result.failures):,} images are in no bag: failures.csv says why")
         raise typer.Exit(EXIT_FAILURES)

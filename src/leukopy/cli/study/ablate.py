@@ -35,8 +35,8 @@ def ablate(
     """Try optimisers, learning rates and decays on the folds of a cohort: balanced accuracy after each epoch.
 
     No setting is chosen by this: an epoch picked on the patients it is scored on gives optimistic figures, and the
-    table says by how much. Images that cannot be read are listed in `failures.csv` and make the exit code 3. A recipe's
-    cohort lies below `LEUKOPY_DATA`. Examples:
+    table says by how much. Images that cannot be read, that show no single cell or that are copies are listed in
+    `failures.csv` and make the exit code 3. A recipe's cohort lies below `LEUKOPY_DATA`. Examples:
 
         leukopy study ablate ward/ --out runs/grid --set net.epochs=2
 
@@ -61,7 +61,7 @@ def ablate(
     Console().print(_table(result))
     say(f"Table: {out / 'ablation.md'}; figure: {out / 'ablation.png'}")
     if len(result.failures):
-        say(f"{len(result.failures):,} images could not be read and were left out: {out / 'failures.csv'}")
+        say(f"{len(result.failures):,} images are in no bag: {out / 'failures.csv'}")
         raise typer.Exit(EXIT_FAILURES)
 
 

@@ -2,7 +2,7 @@
 
 from leukopy.patients.data.cards import CHALLENGE_DATE, COHORTS, CohortCard
 from leukopy.patients.data.cohort import PATIENT_CELL_SCHEMA, PATIENT_SCHEMA, PROBLEM_SCHEMA, Cohort, open_cohort
-from leukopy.patients.data.copies import without_copies
+from leukopy.patients.data.copies import find_copies, with_digests
 from leukopy.patients.data.values import PROBLEM_REASONS
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "PROBLEM_SCHEMA",
     "Cohort",
     "CohortCard",
+    "find_copies",
     "open_cohort",
-    "without_copies",
+    "with_digests",
 ]

@@ -1,27 +1,29 @@
-"""The cells of patients as a patient's model takes them, and what the cell model calls them, in one pass."""
+"""The cells of patients as a patient's model takes them, and what the cell model calls them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import repeat
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from leukopy.bundle import Bundle, open_bundle
+from leukopy.bundle import open_bundle
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.core.progress import Progress, silent
-from leukopy.imaging.decode import read_cell
-from leukopy.inference.engine import BATCH, Batch, Engine
-from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, printable
-from leukopy.network.probabilities import calibrated
+from leukopy.imaging.decode import prepare
+from leukopy.inference.engine import BATCH, Engine
+from leukopy.inference.pictures import Pictures
+from leukopy.inference.rows import CellInput
 from leukopy.patients.inference.bags import open_network
 from leukopy.patients.inference.measures import MORPHOLOGY_FEATURES, cell_measures
+from leukopy.patients.inference.slides import SlideReader
 from leukopy.patients.store import PatientBundle
-from leukopy.taxonomy import COARSE, coarse_matrix
+from leukopy.slides.record import SlideRecord
 
 CLASSIFIER = "default"
 """The cell model that names the cells where the patient model's own cell network cannot."""
@@ -35,14 +37,21 @@ GRID = 5
 
 @dataclass(frozen=True, eq=False)
 class CellReading:
-    """What a cell model says of some images; each is a row of one of the two tables."""
+    """What becomes of the pictures of a patient."""
 
     cells: pl.DataFrame
-    """cell_id, path, coarse (coarse class), confidence (its calibrated probability) of the N that were read."""
+    """cell_id, path, coarse (coarse class), confidence (its calibrated probability) of the N cells of the bag: copies
+    and pictures without a single cell are left out."""
     values: NDArray[np.float32]
     """Their features, (N, D)."""
     failures: pl.DataFrame
-    """Rows of ``FAILURE_SCHEMA``."""
+    """Rows of ``FAILURE_SCHEMA``: pictures that were not read, and those that show no single cell."""
+    digests: pl.DataFrame
+    """cell_id and digest of all pictures that were read."""
+    record: SlideRecord
+    """How many pictures became what, and what is known of the slide."""
+    pictures: Pictures
+    """The decoded pictures, as far as memory is given to them."""
 
 
 class CellReader:
@@ -60,14 +69,10 @@ class CellReader:
         """
         self._network = bundle.card.network
         own = bundle.cells_path is not None
-        self._cells = open_bundle(CLASSIFIER) if own else open_network(self._network)
-        self._source: Bundle | PatientBundle = bundle if own else self._cells
-        judging = self._cells.card.calibration.outputs
-        extra = () if own else judging
-        self._engine = Engine(self._source.network, threads, tuple(dict.fromkeys((*self._network.outputs, *extra))))
-        self._classifier = Engine(self._cells.network, threads, judging) if own else None
-        features = sum(_width(self._engine, name) for name in self._network.outputs)
-        features += len(MORPHOLOGY_FEATURES) if self._network.measures else 0
+        cells = open_bundle(CLASSIFIER) if own else open_network(self._network)
+        self._slides = SlideReader(cells, self._network.outputs, bundle.network if own else None, threads)
+        self._engine = self._slides.engine
+        features = self._slides.width + (len(MORPHOLOGY_FEATURES) if self._network.measures else 0)
         if features != bundle.card.model.features:
             raise BundleError(
                 f"{bundle.path}: takes {bundle.card.model.features} features of a cell, but its cell network "
@@ -89,58 +94,68 @@ class CellReader:
     def read(
         self, cells: Sequence[CellInput], measured: Mapping[str, NDArray[np.float32]] | None = None
     ) -> CellReading:
-        """Read some images, with the network's worker threads.
+        """Read the pictures of one patient as a slide, with the network's worker threads.
 
         Args:
-            cells: the images.
+            cells: all pictures of the patient.
             measured: what `measure` gave for them; None: they are measured now, while the network runs.
 
         Raises:
             BundleError: the network fails on an image.
         """
-        with ThreadPoolExecutor(1) as beside:
-            measuring = beside.submit(self.measure, [cell.path for cell in cells]) if measured is None else None
-            batches = list(self._engine.run(cells))
-        read = [cell for batch in batches for cell in batch.cells]
-        failed = [failure for batch in batches for failure in batch.failures]
-        parts = [_joined(self._engine, batches, name) for name in self._network.outputs]
-        if self._network.measures:
-            known = measuring.result() if measuring else measured or {}
-            parts.append(
-                np.array([known[cell.path] for cell in read], np.float32).reshape(-1, len(MORPHOLOGY_FEATURES))
-            )
-        values = np.concatenate(parts, axis=1)
-        if self._classifier is not None:
-            batches = list(self._classifier.run(read))
-            failed += [failure for batch in batches for failure in batch.failures]  # gone since it was read
-            still = {cell for batch in batches for cell in batch.cells}
-            values = values[[cell in still for cell in read]]
-            read = [cell for cell in read if cell in still]
-        codes, confidence = self._classes(batches)
+        with self._measuring([cell.path for cell in cells], measured) as known:
+            found = self._slides.read(cells)
+        paths = {cell.cell_id: cell.path for cell in cells}
         return CellReading(
-            pl.DataFrame(
-                {
-                    "cell_id": [cell.cell_id for cell in read],
-                    "path": [printable(cell.path) for cell in read],
-                    "coarse": codes,
-                    "confidence": confidence,
-                },
-                schema={"cell_id": pl.String, "path": pl.String, "coarse": pl.String, "confidence": pl.Float32},
-            ),
-            values,
-            pl.DataFrame(
-                [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failed],
-                schema=FAILURE_SCHEMA,
-                orient="row",
-            ),
+            found.cells.select("cell_id", "path", "coarse", "confidence"),
+            self._with_measures(found.values, [paths[cell_id] for cell_id in found.cells["cell_id"]], known()),
+            pl.concat([found.failures, found.without_class]),
+            found.rows.select("cell_id", "digest"),
+            found.record,
+            found.pictures,
         )
 
-    def maps(self, cell: CellInput, values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def features(self, cells: Sequence[CellInput]) -> tuple[list[CellInput], NDArray[np.float32]]:
+        """The features of single pictures, whatever their slide is: those that were read, and (N, D).
+
+        Raises:
+            BundleError: the network fails on an image.
+        """
+        with self._measuring([cell.path for cell in cells]) as known:
+            values, failures = self._slides.features(cells)
+        failed = set(failures["cell_id"])
+        read = [cell for cell in cells if cell.cell_id not in failed]
+        values = values[[cell.cell_id not in failed for cell in cells]]
+        return read, self._with_measures(values, [cell.path for cell in read], known())
+
+    @contextmanager
+    def _measuring(
+        self, paths: Sequence[str], measured: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> Iterator[Callable[[], Mapping[str, NDArray[np.float32]]]]:
+        """Measure in a thread of its own, unless that was done."""
+        if measured is not None:
+            yield lambda: measured
+            return
+        with ThreadPoolExecutor(1) as beside:
+            yield beside.submit(self.measure, paths).result
+
+    def _with_measures(
+        self, values: NDArray[np.float32], paths: Sequence[str], known: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        if not self._network.measures:
+            return values
+        measures = np.array([known[path] for path in paths], np.float32).reshape(-1, len(MORPHOLOGY_FEATURES))
+        return np.concatenate([values, measures], axis=1)
+
+    def maps(
+        self, cell: CellInput, values: NDArray[np.float32], pictures: Pictures | None = None
+    ) -> NDArray[np.float32] | None:
         """The features of a cell before their mean over the positions is taken, (D, h, w).
 
         Args:
             cell: an image that was read.
             values: its features (D,), as `read` gave them.
+            pictures: those that are decoded already.
 
         Returns:
             None where a feature is no such mean, so that no place of the picture can be told from another.
@@ -150,12 +165,13 @@ class CellReader:
         """
         if self._mapped is None:
             return None
-        pixels = read_cell(Path(cell.path), self._network.preprocess).pixels
-        found = self._mapped.compute(pixels[None])
+        found = self._mapped.compute(self._pixels(cell, pictures)[None])
         maps = np.concatenate([found[MAPS[name]][0] for name in self._network.outputs])
         return maps if np.allclose(maps.mean(axis=(1, 2)), values, rtol=1e-3, atol=1e-3) else None
 
-    def covered(self, cells: Sequence[CellInput], values: NDArray[np.float32]) -> list[NDArray[np.float32] | None]:
+    def covered(
+        self, cells: Sequence[CellInput], values: NDArray[np.float32], pictures: Pictures | None = None
+    ) -> list[NDArray[np.float32] | None]:
         """The features of cells of which one place after the other is covered, with the network's worker threads.
 
         Size, shape and stain are held as they were measured: a measure of a covered cell is one of another cell.
@@ -163,6 +179,7 @@ class CellReader:
         Args:
             cells: K images that were read.
             values: their features (K, D), as `read` gave them.
+            pictures: those that are decoded already.
 
         Returns:
             K times (GRID, GRID, D); None where the image is gone since it was read.
@@ -171,17 +188,22 @@ class CellReader:
             BundleError: the network fails on a picture.
         """
         with ThreadPoolExecutor(self._engine.threads, thread_name_prefix="leukopy") as pool:
-            return list(pool.map(self._covered, cells, values))
+            return list(pool.map(self._covered, cells, values, repeat(pictures)))
 
-    def _covered(self, cell: CellInput, values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def _pixels(self, cell: CellInput, pictures: Pictures | None) -> NDArray[np.uint8]:
+        spec = self._network.preprocess
+        return prepare((pictures or Pictures(0)).keep(cell, spec.short_side), spec).pixels
+
+    def _covered(
+        self, cell: CellInput, values: NDArray[np.float32], pictures: Pictures | None
+    ) -> NDArray[np.float32] | None:
         try:
-            pictures = cover(read_cell(Path(cell.path), self._network.preprocess).pixels)
+            covered = cover(self._pixels(cell, pictures))
         except ImageError:
             return None
-        features = np.tile(values, (len(pictures), 1))
-        for start in range(0, len(pictures), BATCH):
-            found = self._engine.compute(pictures[start : start + BATCH])
-            part = np.concatenate([found[name].reshape(len(found[name]), -1) for name in self._network.outputs], 1)
+        features = np.tile(values, (len(covered), 1))
+        for start in range(0, len(covered), BATCH):
+            part = self._slides.joined(self._engine.compute(covered[start : start + BATCH]))
             features[start : start + BATCH, : part.shape[1]] = part
         return features.reshape(GRID, GRID, -1)
 
@@ -189,16 +211,9 @@ class CellReader:
         """What gives the maps of the features; None where not every feature has one."""
         names = [MAPS.get(name) for name in self._network.outputs] + [None] * self._network.measures
         try:
-            return Engine(self._source.network, 1, [name for name in names if name]) if all(names) else None
+            return Engine(self._slides.network, 1, [name for name in names if name]) if all(names) else None
         except BundleError:  # the network is whole, as `_engine` found: it only lacks such an output
             return None
-
-    def _classes(self, batches: Sequence[Batch]) -> tuple[list[str], NDArray[np.float32]]:
-        """Coarse class and calibrated probability of the N cells of some batches."""
-        calibration, engine = self._cells.card.calibration, self._classifier or self._engine
-        outputs = {name: _joined(engine, batches, name) for name in calibration.outputs}
-        coarse = (calibrated(calibration, outputs) @ coarse_matrix()).clip(max=1)
-        return [COARSE[index].code for index in coarse.argmax(axis=1)], coarse.max(axis=1)
 
 
 def cover(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -214,15 +229,3 @@ def cover(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         row, column = divmod(place, GRID)
         copy[edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = np.median(border, axis=0)
     return copies
-
-
-def _width(engine: Engine, name: str) -> int:
-    """Numbers that an output has for each cell."""
-    return int(np.prod(engine.shape(name)))
-
-
-def _joined(engine: Engine, batches: Sequence[Batch], name: str) -> NDArray[np.float32]:
-    """An output of all batches, one row a cell."""
-    width = _width(engine, name)
-    empty = np.empty((0, width), np.float32)
-    return np.concatenate([empty, *(batch.outputs[name].reshape(-1, width) for batch in batches)])

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from leukopy.patients.card import Bag, OperatingPoint, PatientCard
+from leukopy.slides import notes
+from leukopy.slides.laboratory_check import ENOUGH_CELLS
+from leukopy.slides.record import SlideRecord
 
 LYMPHOCYTE = "LY"
 
@@ -19,12 +22,14 @@ FEW_CELLS = 10
 LEAST_LYMPHOCYTES = 0.4
 """Least share of a patient's readable pictures that the cell model must call lymphocytes for a decision.
 
-The share is .59 or more in each of the 163 lymphocytosis patients, .51 or more on slides of lymphocytes of six other
-laboratories, .19 or less on whole fields, and .04 or less on slides of other cells of four laboratories, whose patients
+The share is .62 or more in each of the 163 lymphocytosis patients, .86 or more on slides of lymphocytes of six other
+laboratories, .21 or less on whole fields, and .13 or less on slides of other cells of five laboratories, whose patients
 have no leukaemia (``benchmarks/results/lymphocyte_share.json``)."""
 
 FEW_LYMPHOCYTES = 0.5
 """Least share below which a patient is flagged all the same."""
+
+_NO_DECISION = "the patient gets no decision"
 
 DISAGREEING = 0.1
 """Share of the ensemble's members with another decision, above which a patient is flagged."""
@@ -36,32 +41,53 @@ class Flag:
 
     word: str
     """``clinical_missing``, ``outside_training``, ``few_cells``, ``not_lymphocytes`` or ``close_to_threshold``; of a
-    patient without a decision ``no_cell_read`` or ``too_few_lymphocytes``."""
+    patient without a decision ``no_cell_read``, ``no_single_cell``, ``fields_of_view`` or ``too_few_lymphocytes``; of
+    the slide ``foreign_slide``, ``left_out``, ``duplicates`` or ``few_pictures``."""
     message: str
     """One sentence."""
 
 
-def no_cell_read(failed: int) -> Flag:
-    """The reason why a patient of whom no image could be read gets no decision."""
-    images = "Its only image" if failed == 1 else f"None of its {failed} images"
-    return Flag("no_cell_read", f"{images} could {'not ' if failed == 1 else ''}be read: the patient gets no decision.")
-
-
-def too_few_lymphocytes(classes: Sequence[str]) -> Flag | None:
-    """The reason why a patient whose pictures are not of lymphocytes gets no decision; None where they are.
+def no_decision(classes: Sequence[str], record: SlideRecord) -> Flag | None:
+    """The reason why a patient gets no decision; None where one can be made.
 
     Args:
-        classes: coarse class of each picture that was read.
+        classes: coarse class of each cell of the bag.
+        record: what became of the pictures.
     """
+    if record.failures == record.pictures:
+        images = "Its only image" if record.pictures == 1 else f"None of its {record.pictures} images"
+        negated = "not " if record.pictures == 1 else ""
+        return Flag("no_cell_read", f"{images} could {negated}be read: {_NO_DECISION}.")
+    if record.survey.get("fields"):
+        return Flag(
+            "fields_of_view",
+            f"The pictures are fields of view, not cells: {_NO_DECISION}. Give pictures of single lymphocytes.",
+        )
+    if not classes:
+        return Flag("no_single_cell", f"None of its pictures shows a single cell: {_NO_DECISION}.")
     count = sum(code == LYMPHOCYTE for code in classes)
     if count >= LEAST_LYMPHOCYTES * len(classes):
         return None
     return Flag(
         "too_few_lymphocytes",
         f"The cell model calls {count} of the {len(classes)} pictures lymphocytes, and a decision needs "
-        f"{LEAST_LYMPHOCYTES:.0%} of them: the patient gets no decision. Give pictures of single lymphocytes, at the "
+        f"{LEAST_LYMPHOCYTES:.0%} of them: {_NO_DECISION}. Give pictures of single lymphocytes, at the "
         "magnification of the model.".replace("%", " %"),
     )
+
+
+def slide_flags(record: SlideRecord) -> Iterator[Flag]:
+    """What a reader must know of a patient's slide.
+
+    Re-estimated class means are left out: most patients with lymphocytosis have them, and no feature depends on them.
+    """
+    said = {
+        "foreign_slide": notes.foreign_slide(record.distance) if record.distance else "",
+        "left_out": notes.without_class(record.no_cell, record.several_cells, record.pictures),
+        "duplicates": notes.copies(record.duplicates),
+        "few_pictures": notes.few_cells(record.classified, ENOUGH_CELLS),
+    }
+    yield from (Flag(word, message) for word, message in said.items() if message)
 
 
 def input_flags(bag: Bag, card: PatientCard, others: float | None) -> Iterator[Flag]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.patients.card import FeatureReference
-from leukopy.patients.inference.flags import LYMPHOCYTE, Flag
+from leukopy.patients.inference.flags import LYMPHOCYTE, Flag, slide_flags
 from leukopy.patients.inference.model import PatientResult
+from leukopy.slides.record import SlideRecord
 
 DECISIONS = ("reactive", "tumoral")
 
@@ -32,7 +33,8 @@ JUDGED_SCHEMA: dict[str, pl.DataType] = {
     "cells_effect": pl.Float64(),
     "spread": pl.Float64(),  # standard deviation of the log-odds of the ensemble's members
     "cells": pl.Int32(),  # that were read and used
-    "cells_failed": pl.Int32(),
+    "cells_failed": pl.Int32(),  # pictures that could not be read
+    "cells_left_out": pl.Int32(),  # pictures that show no single cell, and copies of others
     "other_cells": pl.Float64(),  # share of the cells that the cell model calls no lymphocyte
     "flags": pl.List(pl.String()),  # words of Flag
     "remarks": pl.List(pl.String()),  # the sentences of the flags
@@ -67,13 +69,13 @@ _NOTHING = 1e-5
 """Log-odds: smaller influences are float32's last digit."""
 
 
-def judged(patient: Mapping[str, Any], result: PatientResult, failed: int) -> dict[str, Any]:
+def judged(patient: Mapping[str, Any], result: PatientResult, record: SlideRecord) -> dict[str, Any]:
     """The row of a patient that was judged.
 
     Args:
         patient: a row of ``datasets.PATIENT_SCHEMA``.
         result: what the model says.
-        failed: images of the patient that were not read.
+        record: what became of the pictures.
     """
     return {
         **_known(patient),
@@ -87,32 +89,26 @@ def judged(patient: Mapping[str, Any], result: PatientResult, failed: int) -> di
         "clinical_effect": result.clinical_effect,
         "cells_effect": result.cells_effect,
         "spread": result.spread,
-        "cells": len(result.weights),
-        "cells_failed": failed,
+        **_pictures(record, len(result.weights)),
         "other_cells": result.other_cells,
-        "flags": [flag.word for flag in result.flags],
-        "remarks": [flag.message for flag in result.flags],
+        **_flags([*result.flags, *slide_flags(record)]),
     }
 
 
-def not_judged(
-    patient: Mapping[str, Any], reason: Flag, *, classes: Sequence[str] = (), failed: int = 0
-) -> dict[str, Any]:
+def not_judged(patient: Mapping[str, Any], reason: Flag, classes: Sequence[str], record: SlideRecord) -> dict[str, Any]:
     """The row of a patient without a decision.
 
     Args:
         patient: a row of ``datasets.PATIENT_SCHEMA``.
         reason: why.
-        classes: coarse class of each image that was read.
-        failed: images of the patient that were not read.
+        classes: coarse class of each cell of the bag.
+        record: what became of the pictures.
     """
     return {
         **_known(patient),
-        "cells": len(classes),
-        "cells_failed": failed,
+        **_pictures(record, len(classes)),
         "other_cells": sum(code != LYMPHOCYTE for code in classes) / len(classes) if classes else None,
-        "flags": [reason.word],
-        "remarks": [reason.message],
+        **_flags([reason, *slide_flags(record)]),
     }
 
 
@@ -170,3 +166,15 @@ def weighed_most(influence: NDArray[np.float64], count: int) -> tuple[list[int],
 
 def _known(patient: Mapping[str, Any]) -> dict[str, Any]:
     return {name: patient[name] for name in ("patient_id", "label", "age", "lymphocytes")}
+
+
+def _pictures(record: SlideRecord, cells: int) -> dict[str, int]:
+    return {
+        "cells": cells,
+        "cells_failed": record.failures,
+        "cells_left_out": record.no_cell + record.several_cells + record.duplicates,
+    }
+
+
+def _flags(flags: Sequence[Flag]) -> dict[str, list[str]]:
+    return {"flags": [flag.word for flag in flags], "remarks": [flag.message for flag in flags]}

@@ -147,6 +147,7 @@ def write_patients(
         judged=judged.height,
         cells=int(patients["cells"].sum()),
         failed=int(patients["cells_failed"].sum()),
+        left_out=int(patients["cells_left_out"].sum()),
         flagged=judged.filter(pl.col("flags").list.len() > 0).height,
         problems=problems.select("patient_id", "reason", "message").rows(),
         **_shared(run),

@@ -44,7 +44,7 @@ class Bags:
     cohort: Cohort
     bags: list[Bag]
     failures: pl.DataFrame
-    """cell_id, reason, message of the images that could not be read."""
+    """cell_id, reason, message of the images that are in no bag."""
 
 
 def open_labelled(settings: CohortSettings) -> Cohort:
@@ -92,45 +92,77 @@ def read_bags(cohort: Cohort, network: CellNetwork | None, progress: Progress) -
     from leukopy.patients.inference.bags import make_bags
 
     if network is None:
-        values, failed = np.zeros((len(cohort.cells), 1), np.float32), {}
+        values, left_out = np.zeros((len(cohort.cells), 1), np.float32), {}
     else:
-        found = _cached(network, cohort.cells["path"].to_list(), progress)
-        values, failed = found.values, found.failures
+        found = _cached(network, cohort.cells, progress)
+        values, left_out = found.values, found.left_out
     ids = cohort.cells["cell_id"].to_list()
     failures = pl.DataFrame(
         [(ids[row], reason, message.removeprefix(f"{cohort.cells['path'][row]}: "))
-         for row, (reason, message) in failed.items()],
+         for row, (reason, message) in left_out.items()],
         schema={"cell_id": pl.String, "reason": pl.String, "message": pl.String},
         orient="row",
     )  # fmt: skip
-    return Bags(cohort, make_bags(cohort.patients, cohort.cells, values, failed), failures)
+    return Bags(cohort, make_bags(cohort.patients, cohort.cells, values, left_out), failures)
 
 
-def _cached(network: CellNetwork, paths: list[str], progress: Progress) -> CellFeatures:
-    """The features of files, by what is in them: made once, then read from the cache."""
-    import hashlib
-
+def _cached(network: CellNetwork, cells: pl.DataFrame, progress: Progress) -> CellFeatures:
+    """The features of the cells of patients, by what is in their files: made once, then read from the cache."""
     import numpy as np
 
-    from leukopy.core.files import atomic_path, file_digest, read_json, write_json
+    from leukopy.core.files import atomic_path, read_json, write_json
     from leukopy.core.paths import cache_folder
-    from leukopy.imaging import measures, morphology, segmentation, stains
+    from leukopy.inference.rows import CellInput
     from leukopy.patients.inference.bags import CellFeatures, cell_features
 
-    digest = hashlib.sha256(network.model_dump_json().encode())
+    folder, made_by = cache_folder() / "patients", _maker(network)
+    owned = cells.with_row_index().partition_by("patient_id", maintain_order=True)
+    places = [folder / f"features-{_key(made_by, own['path'])}" for own in owned]
+    waiting = [(place, own) for place, own in zip(places, owned, strict=True) if not _values(place).exists()]
+    inputs = [[CellInput(*row) for row in own.select("cell_id", "path").iter_rows()] for _, own in waiting]
+    made = cell_features(network, inputs, progress) if waiting else ()
+    for (place, _), found in zip(waiting, made, strict=True):
+        write_json(place.with_suffix(".json"), found.left_out)
+        with atomic_path(_values(place)) as temporary, temporary.open("wb") as stream:
+            np.save(stream, found.values)
+    parts = [np.load(_values(place)) for place in places]
+    values = np.empty((cells.height, parts[0].shape[1]), np.float32)
+    left_out: dict[int, tuple[str, str]] = {}
+    for own, place, part in zip(owned, places, parts, strict=True):
+        values[own["index"].to_numpy()] = part
+        kept = read_json(place.with_suffix(".json"))
+        left_out |= {own["index"][int(row)]: (reason, message) for row, (reason, message) in kept.items()}
+    return CellFeatures(values, left_out)
+
+
+def _values(place: Path) -> Path:
+    return place.with_suffix(".npy")
+
+
+def _maker(network: CellNetwork) -> bytes:
+    """What the features depend on beside the files: network, card of the cell model, and the code of the measures."""
+    import hashlib
+
+    from leukopy.imaging import measures, morphology, segmentation, stains
+    from leukopy.patients.inference.bags import open_network
+
+    card = open_network(network).card
+    digest = hashlib.sha256((network.model_dump_json() + card.model_dump_json()).encode())
     for module in (measures, morphology, segmentation, stains) if network.measures else ():
         digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.digest()
+
+
+def _key(made_by: bytes, paths: pl.Series) -> str:
+    """Of the pictures of a patient, in their order: which of two copies counts, and the survey, depend on it."""
+    import hashlib
+
+    from leukopy.core.files import file_digest
+
+    digest = hashlib.sha256(made_by)
     for path in paths:
         try:
             digest.update(file_digest(Path(path)).encode())
         except OSError:  # reading it says what is wrong
             digest.update(path.encode())
-    key = digest.hexdigest()[:16]
-    values, reasons = (cache_folder() / "patients" / f"features-{key}{suffix}" for suffix in (".npy", ".json"))
-    if not values.exists():
-        found = cell_features(network, paths, progress)
-        write_json(reasons, found.failures)
-        with atomic_path(values) as temporary, temporary.open("wb") as stream:
-            np.save(stream, found.values)
-    kept = {int(row): (reason, message) for row, (reason, message) in read_json(reasons).items()}
-    return CellFeatures(np.load(values), kept)
+    return digest.hexdigest()[:16]

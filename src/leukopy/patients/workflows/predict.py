@@ -77,6 +77,8 @@ class _Found:
     cells: list[pl.DataFrame] = field(default_factory=list)
     features: list[pl.DataFrame] = field(default_factory=list)
     failures: list[pl.DataFrame] = field(default_factory=list)
+    digests: list[pl.DataFrame] = field(default_factory=list)
+    """cell_id and digest of all pictures that were read."""
 
 
 def predict_patients(
@@ -84,8 +86,9 @@ def predict_patients(
 ) -> PredictPatientsResult:
     """Judge every patient of a cohort who has an image of a lymphocyte.
 
-    Problems of the cohort are those of `scan_patients`. A patient without a readable image, or whose pictures are not
-    of lymphocytes, is a row with the reason, without a probability and a decision.
+    All pictures of a patient are one slide: copies and pictures without a single cell are in no bag. Problems of the
+    cohort are those of `scan_patients`, copies of unreadable files excepted. A patient without a readable image, or
+    whose pictures are not of lymphocytes, is a row with the reason, without a probability and a decision.
 
     A run is not resumed: a hundred patients take a minute.
 
@@ -103,7 +106,7 @@ def predict_patients(
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.patients.data import open_cohort, without_copies
+    from leukopy.patients.data import open_cohort
     from leukopy.patients.inference.cells import CellReader
     from leukopy.patients.inference.model import PatientModel
     from leukopy.patients.store import open_patient_bundle
@@ -112,8 +115,7 @@ def predict_patients(
     bundle = open_patient_bundle(settings.model)
     tools = _Tools(PatientModel(bundle, settings.threads), CellReader(bundle, settings.threads), settings)
     tools.model.point(settings.operating_point)
-    opened = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
-    cohort = without_copies(opened, progress)
+    cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
     model = {"name": bundle.card.name, "sha256": bundle.card.model.sha256}
     run = record(COMMAND, settings, model=model, cohort={"name": cohort.name, "ages": cohort.ages})
     begin(out, run, overwrite=overwrite)
@@ -152,15 +154,16 @@ def _judge(
 
     from leukopy.inference.rows import CellInput
     from leukopy.patients.inference.bags import make_bags
-    from leukopy.patients.inference.flags import no_cell_read, too_few_lymphocytes
+    from leukopy.patients.inference.flags import no_decision
     from leukopy.patients.inference.rows import bag_cells, feature_rows, judged, not_judged
 
     patient_id = patient["patient_id"]
     reading = tools.reader.read([CellInput(*row) for row in cells.select("cell_id", "path").iter_rows()], measured)
-    failed, classes = reading.failures.height, reading.cells["coarse"].to_list()
+    classes = reading.cells["coarse"].to_list()
     found.failures.append(reading.failures.with_columns(pl.lit(patient_id).alias("patient_id")))
-    if reason := too_few_lymphocytes(classes) if classes else no_cell_read(failed):
-        found.patients.append(not_judged(patient, reason, classes=classes, failed=failed))
+    found.digests.append(reading.digests)
+    if reason := no_decision(classes, reading.record):
+        found.patients.append(not_judged(patient, reason, classes, reading.record))
         found.cells.append(bag_cells(patient_id, reading.cells, None))
         failure = {"patient_id": patient_id, "reason": reason.word, "message": reason.message}
         found.failures.append(pl.DataFrame([failure], schema=dict.fromkeys(failure, pl.String)))
@@ -168,7 +171,7 @@ def _judge(
     owned = reading.cells.with_columns(pl.lit(patient_id).alias("patient_id"))
     (bag,) = make_bags(pl.DataFrame([patient]), owned, reading.values)
     result = tools.model.predict(bag, tools.settings.operating_point, classes)
-    found.patients.append(judged(patient, result, failed))
+    found.patients.append(judged(patient, result, reading.record))
     rows = bag_cells(patient_id, reading.cells, result)
     found.cells.append(rows.with_columns(*_heat(tools, bag, reading, result)))
     found.features.append(feature_rows(patient_id, tools.model.card.features, *tools.model.feature_effects(bag)))
@@ -190,7 +193,7 @@ def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) 
     unmapped = []
     for row, cell in cells.items():
         try:
-            features = tools.reader.maps(cell, bag.cells[row])
+            features = tools.reader.maps(cell, bag.cells[row], reading.pictures)
         except ImageError:  # gone since it was read: it counts, as it was read, and has no map
             continue
         if features is None:
@@ -198,7 +201,7 @@ def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) 
         else:
             maps[row] = rectified(tools.model.evidence(bag, row, features), tumoral=row in tumoral).tolist()
             methods[row] = "grad_cam"
-    covered = tools.reader.covered([cells[row] for row in unmapped], bag.cells[unmapped])
+    covered = tools.reader.covered([cells[row] for row in unmapped], bag.cells[unmapped], reading.pictures)
     for row, places in zip(unmapped, covered, strict=True):
         if places is not None:
             maps[row] = rectified(tools.model.occlusion(bag, row, places), tumoral=row in tumoral).tolist()
@@ -209,6 +212,7 @@ def _heat(tools: _Tools, bag: Bag, reading: CellReading, result: PatientResult) 
 def _write_tables(found: _Found, cohort: Cohort, out: Path) -> PredictPatientsResult:
     import polars as pl
 
+    from leukopy.patients.data import find_copies
     from leukopy.patients.inference.rows import (
         BAG_CELL_SCHEMA,
         FEATURE_SCHEMA,
@@ -226,8 +230,12 @@ def _write_tables(found: _Found, cohort: Cohort, out: Path) -> PredictPatientsRe
     _write_parquet(out / FEATURES_FILE, pl.concat([pl.DataFrame(schema=FEATURE_SCHEMA), *found.features]))
     write_text(out / SUBMISSION_FILE, submission(patients).write_csv())
     write_text(out / FAILURES_FILE, failures.write_csv())
-    write_text(out / PROBLEMS_FILE, cohort.problems.write_csv())
-    return PredictPatientsResult(out, patients, failures, cohort.problems, None)
+    digests = pl.concat(found.digests)
+    problems = pl.concat(
+        [cohort.problems, find_copies(cohort.cells.join(digests, on="cell_id", maintain_order="left"))]
+    )
+    write_text(out / PROBLEMS_FILE, problems.write_csv())
+    return PredictPatientsResult(out, patients, failures, problems, None)
 
 
 def _write_parquet(path: Path, table: pl.DataFrame) -> None:
@@ -331,12 +339,13 @@ def _read_tables(out: Path) -> tuple[PredictPatientsResult, pl.DataFrame, pl.Dat
 
     from leukopy.core.errors import InputError
     from leukopy.patients.data import PROBLEM_SCHEMA
-    from leukopy.patients.inference.rows import PATIENT_FAILURE_SCHEMA
+    from leukopy.patients.inference.rows import JUDGED_SCHEMA, PATIENT_FAILURE_SCHEMA
 
     try:
         patients, cells, features = (pl.read_parquet(out / name) for name in (PATIENTS_FILE, CELLS_FILE, FEATURES_FILE))
         failures = pl.read_csv(out / FAILURES_FILE, schema=PATIENT_FAILURE_SCHEMA)
         problems = pl.read_csv(out / PROBLEMS_FILE, schema=PROBLEM_SCHEMA)
+        patients = patients.select(list(JUDGED_SCHEMA))  # an earlier version wrote fewer columns
         return PredictPatientsResult(out, patients, failures, problems, None), cells, features
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,14 @@ def scan_patients(
     """
     import polars as pl
 
-    from leukopy.patients.data import open_cohort, without_copies
+    from leukopy.patients.data import find_copies, open_cohort, with_digests
 
     opened = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
-    cohort = without_copies(opened, progress)
-    problems = cohort.problems
+    cells = with_digests(opened.cells, progress)
+    problems = pl.concat([opened.problems, find_copies(cells)])
+    once = pl.coalesce("digest", "cell_id")
+    cells = cells.unique(["patient_id", once], keep="first", maintain_order=True).drop("digest")
+    cohort = replace(opened, cells=cells, problems=problems)
     if settings.check:
         problems = pl.concat([problems, _check_images(cohort, progress)])
     if out:
