@@ -69,7 +69,7 @@ def test_the_pages_of_a_stack(kind: str) -> None:
         writer.write(stack, truncate=kind == "truncated", **options)  # type: ignore[arg-type]
     data = stream.getvalue()
     assert pages(data) == 30
-    with pytest.raises(ImageError, match=r"image: holds several pages \(30 pages\)\. Split it into one file per cell"):
+    with pytest.raises(ImageError, match=r"image: holds several pages \(30 pages\)\. Split it into one file per page"):
         read_image(data)
     with pytest.raises(ImageError) as caught:
         check_image(data, "stack.tif")

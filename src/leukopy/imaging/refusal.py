@@ -18,7 +18,7 @@ REASONS: dict[str, str] = {
     "not_an_image": "not an image. Remove it from the input, or replace it.",
     "unsupported_format": "a kind of image that is not read. Convert it to 8-bit RGB PNG.",
     "needs_extra": "needs leukopy's 'heic' extra. Install it (pip install 'leukopy[heic]'), or convert it to PNG.",
-    "several_pages": "holds several pages. Split it into one file per cell, or name the page.",
+    "several_pages": "holds several pages. Split it into one file per page, and keep those with one cell each.",
     "no_such_page": "has no such page. Correct the page; the first is 1.",
     "too_large": "too large to be one cell. Give a crop of the cell.",
     "too_small": f"too small to hold a cell (short side below {MIN_SIDE} px). Give a larger crop.",

@@ -30,6 +30,7 @@ EXTRAS = {
     "study": "exploration, shallow models, label errors",
     "app": "the review station",
     "adapt": "leukopy adapt",
+    "heic": "HEIC pictures of telephones",
     "openvino": "another engine: LEUKOPY_RUNTIME=openvino",
 }
 VARIABLES = {
