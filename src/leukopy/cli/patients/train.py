@@ -96,5 +96,5 @@ def _print(result: CrossvalResult) -> None:
 
 def _end(result: CrossvalResult) -> None:
     if len(result.failures):
-        say(f"{len(result.failures):,} images are in no bag: failures.csv says why")
+        say(f"{len(result.failures):,} images were left out: failures.csv says why")
         raise typer.Exit(EXIT_FAILURES)

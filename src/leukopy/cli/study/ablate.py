@@ -61,7 +61,7 @@ def ablate(
     Console().print(_table(result))
     say(f"Table: {out / 'ablation.md'}; figure: {out / 'ablation.png'}")
     if len(result.failures):
-        say(f"{len(result.failures):,} images are in no bag: {out / 'failures.csv'}")
+        say(f"{len(result.failures):,} images were left out: {out / 'failures.csv'}")
         raise typer.Exit(EXIT_FAILURES)
 
 
