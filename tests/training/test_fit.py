@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,11 +73,14 @@ def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path, laborat
     """Validation cells are labelled wrong, so that the longer it learns the higher is their loss."""
     manifest = tmp_path / "manifest.csv"
     files = sorted(path for code in ("LY", "EO") for path in (laboratory / "lab" / code).glob("*.png"))
+    again = [tmp_path / f"again-{path.parent.name}-{path.name}" for path in files]
+    for path, other in zip(files, again, strict=True):
+        shutil.copy(path, other)
     right = [path.parent.name for path in files]
     wrong = [{"LY": "EO", "EO": "LY"}[code] for code in right]
     table = {
         "cell_id": [str(number) for number in range(2 * len(files))],
-        "path": [str(path) for path in files] * 2,
+        "path": [str(path) for path in (*files, *again)],
         "label": right + wrong,
     }
     pl.DataFrame(table | {"split": ["train"] * len(files) + ["val"] * len(files)}).write_csv(manifest)

@@ -209,7 +209,7 @@ class TestTrainingRun:
             assert found.sanity is not None
             assert found.sanity.value is not None
             assert -1 <= found.sanity.value <= 1
-        assert "near 0, the maps show what was learned" in (tmp_path / "out" / "summary.md").read_text()
+        assert "near 0, the maps depend on the training" in (tmp_path / "out" / "summary.md").read_text()
 
     def test_a_dense_head_has_no_class_activation(self, trained: Path, cells: Path, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="Use --method grad-cam or score-cam"):
@@ -311,7 +311,7 @@ def test_interrupted(cells: Path, model: Path, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     settings = ExplainSettings(inputs=(cells,), model=str(model), steps=0)
-    with pytest.raises(KeyboardInterrupt, match=r"overlays of 1 maps are kept .* --overwrite"):
+    with pytest.raises(KeyboardInterrupt, match=r"overlays of 1 maps are saved .* --overwrite"):
         explain(settings, tmp_path / "out", progress=stop)
     assert not (tmp_path / "out" / "heat.npz").exists()
     assert explain(settings, tmp_path / "out", overwrite=True).cells == 3

@@ -24,7 +24,7 @@ from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.fit_slide_check import FitSlideCheckSettings, fit_slide_check
 from leukopy.workflows.predict import PredictSettings, predict
 
-NOTE = "Stain or scanner unlike any that the model learnt from"
+NOTE = "This slide looks unlike the training data"
 
 
 def draw(folder: Path, colour_model, count: int, light: float = 1.0, classes: int = 11) -> list[str]:
@@ -89,7 +89,7 @@ def test_the_card_says_how_the_laboratory_looks_and_the_network_stays(laboratory
     assert (result.bundle / "neighbours.npz").read_bytes() == b"an index"
     assert result.failures == 1
     assert pl.read_csv(result.bundle.parent / "failures.csv")["cell_id"][0].endswith("005.png")
-    assert "Slides that look unlike its laboratories" in model_card(result.card)
+    assert "Out-of-distribution slides" in model_card(result.card)
 
 
 def test_classes_and_probabilities_are_as_before(laboratory, slides) -> None:
@@ -107,11 +107,12 @@ def test_classes_and_probabilities_are_as_before(laboratory, slides) -> None:
 
 def test_an_unusual_slide_is_told_in_every_result(laboratory, slides, tmp_path) -> None:
     result = analysed(slides, "dim", laboratory, tmp_path / "out")
-    assert result.slide is not None
-    assert result.slide.distance > 1
-    assert result.slide.nearest == "Your own table of images"
+    assert result.record.distance is not None
+    assert result.record.distance.distance > 1
+    assert result.record.distance.nearest == "Your own table of images"
     run = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert run["slide"] == {"distance": result.slide.distance, "nearest": result.slide.nearest, "cells": 45}
+    distance = result.record.distance
+    assert run["slide"]["distance"] == {"distance": distance.distance, "nearest": distance.nearest, "cells": 45}
     assert json.loads((tmp_path / "out" / "differential.json").read_text())["notes"][0].startswith(NOTE)
     assert NOTE in result.report.read_text()
     assert not set(APPEARANCE_SCHEMA) & set(pl.read_parquet(tmp_path / "out" / "cells.parquet").columns)
@@ -122,16 +123,16 @@ def test_an_unusual_slide_is_told_in_every_result(laboratory, slides, tmp_path) 
 @pytest.mark.parametrize("name", ["usual", "one_class"])
 def test_a_usual_slide_is_not_remarked_on_whatever_its_classes(laboratory, slides, tmp_path, name) -> None:
     result = analysed(slides, name, laboratory, tmp_path / "out")
-    assert result.slide is not None
-    assert result.slide.distance < 1
+    assert result.record.distance is not None
+    assert result.record.distance.distance < 1
     assert NOTE not in result.report.read_text()
 
 
 def test_of_few_cells_or_by_an_older_bundle_nothing_is_said(laboratory, slides, tmp_path) -> None:
-    assert analysed(slides, "few", laboratory, tmp_path / "few").slide is None
+    assert analysed(slides, "few", laboratory, tmp_path / "few").record.distance is None
     older = analyze(AnalyzeSettings(input=slides / "dim", model=str(laboratory[1])), tmp_path / "older")
-    assert older.slide is None
-    assert json.loads((tmp_path / "older" / "run.json").read_text())["slide"] is None
+    assert older.record.distance is None
+    assert json.loads((tmp_path / "older" / "run.json").read_text())["slide"]["distance"] is None
 
 
 def test_an_interrupted_run_says_the_same(laboratory, slides, tmp_path, monkeypatch) -> None:
@@ -147,14 +148,14 @@ def test_an_interrupted_run_says_the_same(laboratory, slides, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         analyze(settings, tmp_path / "out", progress=stop)
     result = analyze(settings, tmp_path / "out", resume=True)
-    assert result.slide == whole.slide
+    assert result.record == whole.record
     assert result.differential == whole.differential
 
 
 def test_predict_says_it_too(laboratory, slides, tmp_path) -> None:
     bundle = str(laboratory[2].bundle)
     found = predict(PredictSettings(input=slides / "dim", model=bundle), tmp_path / "rows.csv")
-    assert found.slide == analysed(slides, "dim", laboratory, tmp_path / "out").slide
+    assert found.slides[""] == analysed(slides, "dim", laboratory, tmp_path / "out").record
     assert not set(APPEARANCE_SCHEMA) & set(pl.read_csv(tmp_path / "rows.csv").columns)
     shown = CliRunner().invoke(app, ["predict", str(slides / "dim"), "--model", bundle])
     assert NOTE in shown.stderr
@@ -164,11 +165,13 @@ def test_predict_says_it_too(laboratory, slides, tmp_path) -> None:
 
 def test_a_model_adapted_to_a_laboratory_knows_its_slides(laboratory, colour_model, slides, tmp_path) -> None:
     codes = draw(tmp_path / "cells", colour_model, 46, light=0.6)
-    rows = [f"cells/{number:03d}.png,{code},slide {number // 11}" for number, code in enumerate(codes)]
-    (tmp_path / "corrected.csv").write_text("\n".join(["path,code,group", *rows]))
+    lines = [f"cells/{number:03d}.png,{code},slide {number // 11}" for number, code in enumerate(codes)]
+    (tmp_path / "corrected.csv").write_text("\n".join(["path,code,group", *lines]))
     settings = AdaptSettings(labels=tmp_path / "corrected.csv", model=str(laboratory[2].bundle), variants=0)
     adapted = adapt(settings, tmp_path / "adapted").bundle
-    found = predict(PredictSettings(input=slides / "dim", model=str(adapted)), tmp_path / "rows.csv").slide
+    found = (
+        predict(PredictSettings(input=slides / "dim", model=str(adapted)), tmp_path / "rows.csv").slides[""].distance
+    )
     assert found is not None
     assert found.nearest == "the laboratory of corrected.csv"
     assert found.distance < 1

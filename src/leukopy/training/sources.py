@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import DatasetUse
 from leukopy.core.errors import TrainingError
-from leukopy.datasets import DATASETS, open_dataset
+from leukopy.datasets import DATASETS, MANIFEST_SCHEMA, open_dataset
 from leukopy.taxonomy import COARSE, FINE, find, fine_members
 from leukopy.training.settings import Recipe, Source, TrainSettings
 
@@ -102,12 +102,10 @@ def _drawn(source: Source, seed: int) -> pl.DataFrame:
     """Rows of cells that are yet to be drawn: ``path`` is ``drawn:<code>:<seed>``. All train, none validates."""
     codes = [FINE[index % len(FINE)].code for index in range(source.images)]
     names = [f"{DRAWN}:{code}:{seed * 1_000_000 + index}" for index, code in enumerate(codes)]
-    empty = pl.lit(None, pl.String)
-    return pl.DataFrame({"cell_id": names, "path": names, "code": codes}).select(
-        "cell_id", "path", pl.lit(DRAWN).alias("source"), pl.col("code").alias("label"), "code",
-        empty.alias("group"), pl.lit("train").alias("split"),
-        pl.lit(None, pl.Int32).alias("width"), pl.lit(None, pl.Int32).alias("height"), empty.alias("digest"),
-    )  # fmt: skip
+    known = {"cell_id": names, "path": names, "label": codes, "code": codes}
+    known |= {"source": [DRAWN] * len(names), "split": ["train"] * len(names)}
+    unknown = [None] * len(names)
+    return pl.DataFrame({name: known.get(name, unknown) for name in MANIFEST_SCHEMA}, schema=MANIFEST_SCHEMA)
 
 
 def member_matrix(codes: pl.Series) -> NDArray[np.bool_]:
