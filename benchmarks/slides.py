@@ -132,9 +132,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "other formats": lambda folder: [path.rename(path.with_suffix(".czi")) for path in list(folder.iterdir())] and None,
     "dark frames": lambda folder: each(folder, noise(6)),
     "blank frames": lambda folder: each(folder, noise(236)),
-    "half dark": lambda folder: (
-        [noise(6)(Image.open(path)).save(path) for path in sorted(folder.iterdir())[::2]] and None
-    ),
+    "half dark": half_dark,
     "three cells": lambda folder: keep(folder, 3),
     "fifteen cells": lambda folder: keep(folder, 15),
     "all truncated": lambda folder: [truncate(path) for path in folder.iterdir()] and None,

@@ -123,12 +123,13 @@ def _row(row: SlideRow) -> dict[str, Any]:
     if isinstance(row.result, str):
         return {**shared, "status": "failed", "attention": 1000, "message": row.result, "notes": row.result}
     record, count = row.result.record, row.result.differential
+    counted = record.trusted and not count.refused
     lines = {line.code: line for line in (*count.lines, *count.beside)}
     return {
         **shared,
-        "status": "refused" if count.refused else "analysed",
+        "status": "analysed" if counted else "refused",
         "attention": _attention(record, count),
-        "message": count.refused,
+        "message": "" if counted else count.notes[0],
         "failures": record.failures,
         "duplicates": record.duplicates,
         "no_cell": record.no_cell,
@@ -161,7 +162,7 @@ def _attention(record: SlideRecord, count: Differential) -> int:
     error."""
     without_class = record.no_cell + record.several_cells + record.unidentified
     return (
-        500 * bool(count.refused)
+        500 * (not record.trusted or bool(count.refused))
         + 100 * bool(record.failures)
         + 100 * bool(record.distance and record.distance.foreign)
         + 50 * (10 * without_class > record.pictures)
