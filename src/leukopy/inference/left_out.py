@@ -50,6 +50,8 @@ def mark(rows: pl.DataFrame, found: Sequence[Content], digests: Digests) -> pl.D
     kinds = pl.Series("kind", [None if one.kind == "cell" else one.kind for one in found], pl.String)
     causes = pl.Series("content", [one.cause or None for one in found], pl.String)
     copies = pl.Series("copy", digests.copies(rows["digest"]), pl.Boolean)
+    if not copies.any() and kinds.null_count() == len(rows):
+        return rows  # the usual case
     told = rows.with_columns(causes, kind=kinds, copy=copies)
     of_a_class = [name for name in rows.columns if name not in _KEPT]
     own = pl.col("flags").str.split(";")

@@ -32,7 +32,7 @@ from leukopy.slides.laboratory_check import ENOUGH_CELLS, class_free
 from leukopy.slides.magnification import SAMPLE
 from leukopy.slides.survey import SlideSurvey, find_crop, ood_scores, sample_of, survey_slide
 
-ROWS = 128
+ROWS = 256
 """Rows per table of `Slide.rows`, about half a second of work, so that progress advances steadily."""
 
 
