@@ -15,6 +15,7 @@ from leukopy.imaging import decode
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
 from leukopy.slides.laboratory_check import ENOUGH_CELLS
+from leukopy.slides.record import tally
 from leukopy.synthesis import draw_cell
 
 
@@ -111,3 +112,15 @@ def test_a_cell_may_be_a_box_of_a_picture(tmp_path: Path) -> None:
     outside = CellInput("outside", str(tmp_path / "field.png"), box=(500, 50, 240, 240))
     (failed,) = next(leukopy.load().slide([outside]).rows()).failures["message"]
     assert "holds no such box (500, 50, 240 x 240 px in 600 x 400)" in failed
+
+
+def test_the_record_and_the_count_tell_a_copy_without_a_cell_alike(tmp_path: Path) -> None:
+    """Content comes before copies, as in `inference.rows.LEFT_OUT`."""
+    cells = draw(tmp_path, 2)
+    for name in ("dark.png", "dark (1).png"):
+        Image.fromarray(np.full((240, 240, 3), 5, np.uint8)).save(tmp_path / name)
+        cells.append(CellInput(name, str(tmp_path / name)))
+    rows = pl.concat([part.cells for part in leukopy.load().slide(cells).rows()])
+    found = tally(rows.lazy())
+    assert (found["read"], found["no_cell"], found["duplicates"]) == (4, 2, 0)
+    assert found["trusted"] + found["unidentified"] == 2

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from leukopy.imaging.content import NO_CELL, SEVERAL_CELLS
-from leukopy.inference.rows import DUPLICATE, UNIDENTIFIED, has_flag
+from leukopy.inference.rows import DUPLICATE, UNIDENTIFIED, has_flag, left_out_flag
 from leukopy.slides import notes
 from leukopy.slides.differential import no_differential
 from leukopy.slides.laboratory_check import ENOUGH_CELLS, SlideDistance
@@ -20,15 +20,14 @@ _TALLIED = ("duplicates", "no_cell", "several_cells", "unidentified", "trusted")
 
 def tally(cells: pl.LazyFrame) -> Counter[str]:
     """Number of rows of ``CELL_SCHEMA`` that are ``read``, and of each kind counted in a `SlideRecord`."""
-    copy, empty, several = (has_flag(name) for name in (DUPLICATE, NO_CELL, SEVERAL_CELLS))
-    unidentified = has_flag(UNIDENTIFIED)
+    left_out, unidentified = left_out_flag(), has_flag(UNIDENTIFIED)
     counts = cells.select(
         read=pl.len(),
-        duplicates=copy.sum(),
-        no_cell=(empty & ~copy).sum(),
-        several_cells=(several & ~copy).sum(),
-        unidentified=(unidentified & ~copy & ~empty & ~several).sum(),
-        trusted=(~copy & ~empty & ~several & ~unidentified).sum(),
+        duplicates=(left_out == DUPLICATE).sum(),
+        no_cell=(left_out == NO_CELL).sum(),
+        several_cells=(left_out == SEVERAL_CELLS).sum(),
+        unidentified=(left_out.is_null() & unidentified).sum(),
+        trusted=(left_out.is_null() & ~unidentified).sum(),
     ).collect(engine="streaming")
     return Counter({name: int(count) for name, count in counts.row(0, named=True).items()})
 
