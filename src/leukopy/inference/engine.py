@@ -42,7 +42,7 @@ exceeded from 32 on. The results are the same bit for bit in any batch."""
 VIEW = 192
 """Short side, in pixels, of the picture of a cell for people and for its reasons."""
 
-_ORT_ERRORS = (
+ORT_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -51,6 +51,7 @@ _ORT_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
+"""Errors of ONNX Runtime on a network that it cannot load or run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,7 @@ class Engine:
         side = self._spec.size
         try:
             found = self._network.run([output], {"images": np.zeros((1, side, side, 3), np.uint8)})[0]
-        except (ValueError, *_ORT_ERRORS) as error:
+        except (ValueError, *ORT_ERRORS) as error:
             raise BundleError(f"{self._path}: gives no {output}. Export the bundle again.") from error
         return np.asarray(found, np.float32)
 
@@ -209,7 +210,7 @@ class Engine:
         names = list(self._empty)
         try:
             values: list[NDArray[np.float32]] = self._session.run(names, {"images": pixels})
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise BundleError(f"{self._path}: the network fails to run. Export the bundle again.") from error
         if not all(np.isfinite(value).all() for value in values):
             raise BundleError(f"{self._path}: the network gives numbers that are not finite. Train it again.")
@@ -225,7 +226,7 @@ def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (part of the cache's
     options.log_severity_level = 4  # errors are raised; nothing is printed
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as error:
+    except ORT_ERRORS as error:
         raise BundleError(f"{path}: not a network that can be run. Export the bundle again.") from error
 
 

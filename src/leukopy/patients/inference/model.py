@@ -16,10 +16,10 @@ import numpy as np
 import onnxruntime
 from joblib import cpu_count
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from scipy.special import expit, logit
 
 from leukopy.core.errors import BundleError, InputError, SettingsError
+from leukopy.inference.engine import ORT_ERRORS
 from leukopy.patients.card import Bag, OperatingPoint, PatientCard
 from leukopy.patients.inference.flags import LYMPHOCYTE, Flag, doubts, input_flags
 from leukopy.patients.store import PatientBundle, open_patient_bundle
@@ -28,16 +28,6 @@ RESAMPLES = 100
 
 _STEP = 0.05
 """Of the numerical derivative, as a share of the cell's features: far above float32's last digit, still straight."""
-
-_ORT_ERRORS = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +160,7 @@ class PatientModel:
         where = self.bundle.model_path
         try:
             found = self._session.run(["logits", "weights"], {"cells": cells, "clinical": clinical})
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise BundleError(f"{where}: the network fails to run. Export the bundle again.") from error
         if not all(np.isfinite(values).all() for values in found):
             raise BundleError(f"{where}: the network gives numbers that are not finite. Train it again.")
@@ -304,7 +294,7 @@ def _open(path: Path) -> Any:
     options.log_severity_level = 4  # what goes wrong is raised; nothing is printed
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as error:
+    except ORT_ERRORS as error:
         raise BundleError(f"{path}: not a network that can be run. Export the bundle again.") from error
 
 
