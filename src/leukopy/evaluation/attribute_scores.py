@@ -34,7 +34,7 @@ class AttributeScores:
 
 
 def attribute_scores(truth: NDArray[np.intp], found: NDArray[np.intp], *, replicates: int = 1000) -> AttributeScores:
-    """Score found against true attributes, with 95 % intervals, bootstrapped by cell.
+    """Score predicted against true attributes, with 95 % intervals, bootstrapped by cell.
 
     Args:
         truth: shape (N, A), the index of each attribute's value, in the order of ``taxonomy.ATTRIBUTES``.

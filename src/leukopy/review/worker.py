@@ -1,7 +1,7 @@
 """The analysis in the background: a thread that takes jobs from the store, one after the other.
 
-A job belongs to whoever claims it. A process that is killed stops telling that it lives, so that its job is claimed
-again; what it wrote stays, and only the images that still wait are classified.
+A job belongs to the worker that claims it. A killed process sends no more heartbeats, so another worker claims its job.
+The stored results stay, and only the remaining images are classified.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def signed_csv(
 
 
 def _safe(value: Cell) -> Cell:
-    """Text that cannot be taken for a formula; numbers as they are, negative ones too."""
+    """Text that no spreadsheet reads as a formula; numbers, negative ones too, stay as they are."""
     return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_DANGEROUS) else value
 
 
