@@ -1,0 +1,52 @@
+"""A field of view: its pixels, its origin and its scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ScaleSource = Literal["file", "table", "red cells"]
+"""Origin of the micrometres per pixel, in the order of preference."""
+
+
+class Region(NamedTuple):
+    """A rectangle of a whole slide, in pixels of its full resolution."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class FieldInput:
+    """One field to read."""
+
+    field_id: str
+    """Unique within the run: the path below the input, with ``#page=3`` or ``#x=1024,y=2048`` for a part of a file."""
+    path: str
+    slide: str = ""
+    """Name of its slide; empty where the fields are of one slide without a name."""
+    page: int | None = None
+    """Page of a file with several pages, from 0."""
+    region: Region | None = None
+    """Part of a whole slide; None: the whole picture."""
+    um_per_px: float | None = None
+    """Micrometres per pixel from a table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One decoded field of view."""
+
+    source: FieldInput
+    pixels: NDArray[np.uint8]
+    """Shape (height, width, 3), RGB, upright."""
+    digest: str
+    """SHA-256 of the file's bytes; with a page or region, of these too."""
+    um_per_px: float | None = None
+    """Micrometres per pixel from the file or a table; None: unknown until red cells are measured."""
+    scale_source: ScaleSource | None = None
