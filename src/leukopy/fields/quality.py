@@ -1,0 +1,89 @@
+"""Quality of a field: focus, crowding and light."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from leukopy.fields.detections import Detections
+from leukopy.taxonomy.objects import RED_CELL
+
+_RED_CELL = 24.0
+"""Diameter, in pixels, to which the red cells are scaled before the focus is measured."""
+_PATCHES = 4
+"""Parts of each side in which the background is measured."""
+
+
+class FieldQuality(NamedTuple):
+    """Quality of one field."""
+
+    focus: float
+    """Detail of 1 pixel against detail of 1 to 4 pixels, where a red cell measures 24 pixels: .1 out of focus, .3 sharp.
+    Not-a-number where the size of the red cells is unknown."""
+    crowding: float
+    """Share of the red cells whose box overlaps another red cell, 0 to 1; not-a-number without red cells."""
+    light: float
+    """Level of the background: the 95th percentile of green, 0 to 255."""
+    light_range: float
+    """Largest less smallest level of the background among 16 parts of the field, in units of ``light``."""
+
+
+def overlapping(boxes: NDArray[np.float32], share: float = 0.0) -> NDArray[np.bool_]:
+    """Boxes (n, 4: left, top, width, height) that overlap another one, (n,).
+
+    Args:
+        boxes: in pixels.
+        share: of the smaller box's area that must be exceeded.
+    """
+    found = np.zeros(len(boxes), bool)
+    areas = boxes[:, 2] * boxes[:, 3]
+    order = np.argsort(boxes[:, 0])
+    rights = boxes[:, 0] + boxes[:, 2]
+    for place, first in enumerate(order):
+        rest = order[place + 1 :]
+        rest = rest[: np.searchsorted(boxes[rest, 0], rights[first])]
+        wide = np.minimum(rights[rest], rights[first]) - boxes[rest, 0]
+        top = np.maximum(boxes[rest, 1], boxes[first, 1])
+        high = np.minimum(boxes[rest, 1] + boxes[rest, 3], boxes[first, 1] + boxes[first, 3]) - top
+        over = wide.clip(min=0) * high.clip(min=0) > share * np.minimum(areas[rest], areas[first])
+        found[rest[over]] = True
+        found[first] |= bool(over.any())
+    return found
+
+
+def measure_quality(pixels: NDArray[np.uint8], found: Detections) -> FieldQuality:
+    """Measure a field.
+
+    Args:
+        pixels: (height, width, 3), RGB.
+        found: its objects.
+    """
+    picture = Image.fromarray(pixels)
+    small = picture.reduce(max(1, min(picture.size) // 128))
+    levels = np.asarray(small)[..., 1]
+    parts = [part for rows in np.array_split(levels, _PATCHES) for part in np.array_split(rows, _PATCHES, axis=1)]
+    backgrounds = [float(np.percentile(part, 90)) for part in parts if part.size]
+    light = float(np.percentile(levels, 95))
+    red = found.of(RED_CELL).boxes
+    return FieldQuality(
+        focus=_focus(picture, found.red_cell_px),
+        crowding=float(overlapping(red, 0.05).mean()) if len(red) else float("nan"),
+        light=light,
+        light_range=(max(backgrounds) - min(backgrounds)) / max(light, 1.0),
+    )
+
+
+def _focus(picture: Image.Image, red_cell_px: float | None) -> float:
+    """Sharpness as in `inference.reasons`, at the scale of the red cells."""
+    if red_cell_px is None:
+        return float("nan")
+    scale = _RED_CELL / red_cell_px
+    size = (max(8, round(picture.width * scale)), max(8, round(picture.height * scale)))
+    grey = np.asarray(picture.convert("L").resize(size, Image.Resampling.BILINEAR), np.float32)
+    soft = ndimage.gaussian_filter(grey, 1)
+    coarse = soft - ndimage.gaussian_filter(grey, 4)
+    return float((grey - soft).std() / (coarse.std() + 1e-6))
