@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -34,6 +34,8 @@ from leukopy.inference import openvino
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
 from leukopy.taxonomy import FINE
+
+T = TypeVar("T")
 
 BATCH = 16
 """Images per run of the network. In 8-bit integers 16 cost 4 % less per image than 8; in floating point the cache is
@@ -72,6 +74,48 @@ class Batch:
     """RGB pictures, reduced to a short side of ``VIEW`` to 2 ``VIEW`` pixels; empty where not requested."""
     contents: list[Content]
     """Content of each picture; ``cell`` for all where not requested."""
+
+    def __len__(self) -> int:
+        """Number of inputs, readable or not."""
+        return len(self.cells) + len(self.failures)
+
+    def singles(self) -> Iterator[tuple[CellInput, Batch]]:
+        """Each input with its own results."""
+        for row, cell in enumerate(self.cells):
+            outputs = {name: values[row : row + 1] for name, values in self.outputs.items()}
+            appearance, view = self.appearance[row : row + 1], self.views[row : row + 1]
+            one = [self.sizes[row]], [self.digests[row]], outputs
+            yield cell, Batch([cell], *one, [], appearance, view, [self.contents[row]])
+        none = {name: values[:0] for name, values in self.outputs.items()}
+        for failure in self.failures:
+            yield failure[0], Batch([], [], [], none, [failure], self.appearance[:0], [], [])
+
+
+def join(batches: Sequence[Batch], order: Sequence[CellInput]) -> Batch:
+    """The results of several batches as one, in the order of their inputs.
+
+    Args:
+        batches: one or more.
+        order: the inputs of all of them, each once.
+    """
+    place = {cell: index for index, cell in enumerate(order)}
+    cells = [cell for batch in batches for cell in batch.cells]
+    rows = sorted(range(len(cells)), key=lambda row: place[cells[row]])
+
+    def ordered(lists: Iterable[list[T]]) -> list[T]:
+        values = [value for each in lists for value in each]
+        return [values[row] for row in rows] if values else []
+
+    return Batch(
+        cells=ordered(batch.cells for batch in batches),
+        sizes=ordered(batch.sizes for batch in batches),
+        digests=ordered(batch.digests for batch in batches),
+        outputs={name: np.concatenate([batch.outputs[name] for batch in batches])[rows] for name in batches[0].outputs},
+        failures=sorted((one for batch in batches for one in batch.failures), key=lambda one: place[one[0]]),
+        appearance=np.concatenate([batch.appearance for batch in batches])[rows],
+        views=ordered(batch.views for batch in batches),
+        contents=ordered(batch.contents for batch in batches),
+    )
 
 
 class Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 
@@ -54,6 +55,11 @@ class Pictures:
         if known is None or (isinstance(known, Picture) and not known.serves(short_side)):
             return read_picture(Path(cell.path), short_side, box=cell.box)
         return _raised(known)
+
+    def forget(self, cells: Iterable[CellInput]) -> None:
+        """Remove the pictures of cells from the cache."""
+        for cell in cells:
+            self._kept.pop((cell.path, cell.box), None)
 
 
 def _raised(found: Picture | ImageError) -> Picture:

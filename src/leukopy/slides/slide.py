@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Card
-from leukopy.imaging.content import Content
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.attribute_columns import attribute_columns
-from leukopy.inference.engine import Batch, Engine
+from leukopy.inference.engine import Batch, Engine, join
 from leukopy.inference.left_out import Digests, mark
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import (
@@ -63,14 +63,20 @@ class Slide:
         self.cells = cells
         self._engine, self._card, self._given = engine, card, tuple(outputs)
         self._schema = cell_schema(card)
-        self._pictures = pictures or Pictures()
-        self._read = self._pictures.take if pictures is None else self._pictures.keep
+        self._pictures, self._own_pictures = pictures or Pictures(), pictures is None
+        self._read = self._pictures.take if self._own_pictures else self._pictures.keep
         self._digests = Digests()
+        self._surveyed: dict[CellInput, Batch] = {}
+        """Results of sampled cells, until their rows are made."""
 
     @cached_property
     def survey(self) -> SlideSurvey:
         """Survey of the slide from up to 128 of its cells."""
-        return survey_slide(self._engine, self._card, self.cells, self._pictures)
+        survey, batches = survey_slide(self._engine, self._card, self.cells, self._pictures)
+        self._surveyed = {cell: one for batch in batches for cell, one in batch.singles()}
+        if self._own_pictures:
+            self._pictures.forget(self._surveyed)
+        return survey
 
     @cached_property
     def preprocess(self) -> Preprocess:
@@ -100,47 +106,71 @@ class Slide:
             BundleError: the network fails on an image.
         """
         self._digests.add(counted)
-        waiting: list[Batch] = []
-        crop = self.survey.crop
-        for batch in self._engine.run(self.cells if cells is None else cells, crop, self._read):
-            waiting.append(batch)
-            if sum(len(one.cells) + len(one.failures) for one in waiting) >= ROWS:
-                yield self._table(waiting)
-                waiting = []
-        if waiting:
-            yield self._table(waiting)
+        batches: list[Batch] = []
+        order: list[CellInput] = []
+        for one, finished in self._finished(self.cells if cells is None else cells):
+            batches += one
+            order += finished
+            if len(order) >= ROWS:
+                yield self._table(join(batches, order))
+                batches, order = [], []
+        if order:
+            yield self._table(join(batches, order))
 
-    def _table(self, batches: Sequence[Batch]) -> Predictions:
-        cells = [cell for batch in batches for cell in batch.cells]
-        views = [view for batch in batches for view in batch.views]
-        outputs = {name: np.concatenate([batch.outputs[name] for batch in batches]) for name in batches[0].outputs}
-        columns = self._classes(outputs, np.array([size for batch in batches for size in batch.sizes], np.int32))
-        card, schema = self._card, self._schema
+    def _finished(self, cells: Iterable[CellInput]) -> Iterator[tuple[list[Batch], list[CellInput]]]:
+        """The results of the next inputs, and these inputs in their order: surveyed cells are not run again."""
+        crop, surveyed = self.survey.crop, self._surveyed
+        begun: deque[tuple[CellInput, Batch | None]] = deque()
+
+        def unknown() -> Iterator[CellInput]:
+            for cell in cells:
+                known = surveyed.pop(cell, None)
+                begun.append((cell, known))
+                if known is None:
+                    yield cell
+
+        for batch in self._engine.run(unknown(), crop, self._read):
+            batches, finished, run = [batch], [], len(batch)
+            while begun and (run or begun[0][1]):
+                cell, known = begun.popleft()
+                finished.append(cell)
+                if known is None:
+                    run -= 1
+                else:
+                    batches.append(known)
+            yield batches, finished
+        yield [known for _, known in begun if known], [cell for cell, _ in begun]
+
+    def _table(self, batch: Batch) -> Predictions:
+        card, schema, outputs = self._card, self._schema, batch.outputs
+        columns = self._classes(outputs, np.array(batch.sizes, np.int32))
         columns |= {
-            "cell_id": [cell.cell_id for cell in cells],
-            "path": [printable(cell.path) for cell in cells],
-            "slide": [cell.slide or None for cell in cells],
-            "digest": [digest for batch in batches for digest in batch.digests],
+            "cell_id": [cell.cell_id for cell in batch.cells],
+            "path": [printable(cell.path) for cell in batch.cells],
+            "slide": [cell.slide or None for cell in batch.cells],
+            "digest": batch.digests,
         }
-        held = [content for batch in batches for content in batch.contents]
+        is_cell = np.array([content.kind == "cell" for content in batch.contents], bool)
         if card.attributes:
             columns |= attribute_columns(outputs["attributes"], columns["coarse"], card.attributes)
         if card.open_set:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: adds half to the start-up time)
 
             columns["ood_score"] = score = ood_scores(card, outputs, self.survey.shift)
-            unidentified = (score > 1) & np.array([content.kind == "cell" for content in held], bool)
+            unidentified = (score > 1) & is_cell
             columns["flags"] = with_flag(UNIDENTIFIED, unidentified, columns["flags"])
-            strange = [view if above else None for view, above in zip(views, unidentified, strict=True)]
+            strange = [view if above else None for view, above in zip(batch.views, unidentified, strict=True)]
             columns["unidentified_reason"] = reasons(strange, self._engine.threads)
-        columns["content"] = [None] * len(cells)
-        failures = [failure for batch in batches for failure in batch.failures]
-        failed = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failures]
+        columns["content"] = [None] * len(batch.cells)
+        failed = [
+            (cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in batch.failures
+        ]
+        rows = pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
         return Predictions(
-            mark(pl.DataFrame({name: columns[name] for name in schema}, schema=schema), held, self._digests),
+            mark(rows, batch.contents, self._digests),
             pl.DataFrame(failed, schema=FAILURE_SCHEMA, orient="row"),
-            self._appearance(batches, columns["coarse"], held),
-            views,
+            self._appearance(batch, columns["coarse"], is_cell),
+            batch.views,
             {name: outputs[name] for name in self._given},
         )
 
@@ -156,13 +186,10 @@ class Slide:
         columns = class_columns(calibrated(calibration, outputs), sizes, card)
         return {**columns, "width": sizes[:, 0], "height": sizes[:, 1]}
 
-    def _appearance(
-        self, batches: Sequence[Batch], classes: Sequence[str], held: Sequence[Content]
-    ) -> pl.DataFrame | None:
+    def _appearance(self, batch: Batch, classes: Sequence[str], is_cell: NDArray[np.bool_]) -> pl.DataFrame | None:
         """Appearance of the cells; null for pictures without a cell."""
         check = self._card.slide_check
         if check is None:
             return None
-        found = class_free(np.concatenate([batch.appearance for batch in batches]), classes, check)
-        is_cell = pl.Series([content.kind == "cell" for content in held], dtype=pl.Boolean)
-        return found.select(pl.when(is_cell).then(pl.all()))
+        found = class_free(batch.appearance, classes, check)
+        return found.select(pl.when(pl.Series(is_cell)).then(pl.all()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from leukopy.bundle import Card
 from leukopy.core.errors import ImageError
-from leukopy.imaging.content import CELL, SlideContent, contents, slide_content
-from leukopy.imaging.overview import overview
-from leukopy.inference.engine import Engine
+from leukopy.imaging.content import SlideContent, slide_content
+from leukopy.inference.engine import Batch, Engine, join
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
 from leukopy.network.probabilities import calibrated, softmax
@@ -85,32 +84,45 @@ def sample_of(slide: Sequence[T], size: int = SAMPLE) -> list[T]:
     return [slide[place] for place in places]
 
 
-def survey_slide(engine: Engine, card: Card, cells: Sequence[CellInput], pictures: Pictures) -> SlideSurvey:
+def survey_slide(
+    engine: Engine, card: Card, cells: Sequence[CellInput], pictures: Pictures
+) -> tuple[SlideSurvey, list[Batch]]:
     """Survey a slide by an evenly spread sample of its cells.
 
     Args:
-        engine: runs the network; it must give the outputs that the card's corrections read.
+        engine: runs the network; it must give the outputs that the card's corrections read, and the content.
         card: of the model.
         cells: all cells of the slide, in a fixed order.
         pictures: keeps the decoded pictures of the sample.
 
     Returns:
         The survey. With fewer than ``ENOUGH_CELLS`` trusted cells: the content of their pictures and a rough shift.
+        And the results of sampled cells at the survey's crop: the slide's rows need no second run of the network.
     """
     measured, sample = sample_of(cells, magnification.SAMPLE), sample_of(cells)
-    trusted, content = _trusted(engine, card, list(dict.fromkeys((*measured, *sample))), pictures)
+    batches = list(engine.run(dict.fromkeys((*measured, *sample)), read=pictures.keep))
+    trusted, content = _trusted(batches)
     measured, sample = ([cell for cell in some if cell in trusted] for some in (measured, sample))
     if not sample:
-        return SlideSurvey(content=content)
-    crop = find_crop(engine, card, measured, pictures) if len(sample) >= ENOUGH_CELLS else None
-    outputs = _outputs(engine, sample, crop, pictures)
+        return SlideSurvey(content=content), batches
+    crop = None
+    if len(sample) >= ENOUGH_CELLS and card.cell_sizes is not None:
+        crop = _crop(engine, card, _chosen(batches, measured), pictures)
+        if crop != card.preprocess.crop:
+            batches = list(engine.run(sample, crop, pictures.keep))
+    found = _survey(engine, card, _chosen(batches, sample).outputs)
+    return replace(found, crop=crop, content=content), batches
+
+
+def _survey(engine: Engine, card: Card, outputs: Outputs) -> SlideSurvey:
+    """The part of the survey that rests on the outputs of the network for trusted cells."""
     shift = _shift(card, outputs)
     known = ood_scores(card, outputs, shift) <= 1
     if known.sum() < ENOUGH_CELLS:
-        return SlideSurvey(crop, shift, content=content)
+        return SlideSurvey(shift=shift)
     outputs = {name: values[known] for name, values in outputs.items()}
     foreign = float(outputs["foreign_probability"].mean()) if "foreign_probability" in outputs else 0.0
-    return SlideSurvey(crop, shift, _class_means(engine, card, outputs), foreign, content)
+    return SlideSurvey(shift=shift, classes=_class_means(engine, card, outputs), foreign_probability=foreign)
 
 
 def find_crop(engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures) -> float | None:
@@ -119,14 +131,23 @@ def find_crop(engine: Engine, card: Card, sample: Sequence[CellInput], pictures:
     Returns:
         None where the card states no cell sizes: its own crop holds.
     """
-    if card.cell_sizes is None:
+    if card.cell_sizes is None or not sample:
         return None
-    batches = list(engine.run(sample, read=pictures.keep))
-    classes = [code for batch in batches for code in coarse_codes(card, batch.outputs)]
-    cells = [cell for batch in batches for cell in batch.cells]
+    return _crop(engine, card, _chosen(list(engine.run(sample, read=pictures.keep)), sample), pictures)
+
+
+def _crop(engine: Engine, card: Card, measured: Batch, pictures: Pictures) -> float:
+    """`find_crop` from the results at the card's crop."""
     with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
-        found = np.array(list(pool.map(lambda cell: _diameter(cell, card, pictures), cells)), dtype=np.float64)
-    return magnification.crop_for(found, classes, card.cell_sizes, card.preprocess.crop)
+        found = np.array(list(pool.map(lambda cell: _diameter(cell, card, pictures), measured.cells)), np.float64)
+    classes = coarse_codes(card, measured.outputs)
+    return magnification.crop_for(found, classes, card.cell_sizes or {}, card.preprocess.crop)
+
+
+def _chosen(batches: Sequence[Batch], cells: Sequence[CellInput]) -> Batch:
+    """The results of some cells, in their order."""
+    found = {cell: one for batch in batches for cell, one in batch.singles()}
+    return join([found[cell] for cell in cells], cells)
 
 
 def ood_scores(card: Card, outputs: Outputs, shift: Shift) -> NDArray[np.float32]:
@@ -145,30 +166,15 @@ def coarse_codes(card: Card, outputs: Outputs) -> list[str]:
     return [COARSE[index].code for index in best]
 
 
-def _trusted(
-    engine: Engine, card: Card, sample: Sequence[CellInput], pictures: Pictures
-) -> tuple[set[CellInput], SlideContent]:
+def _trusted(batches: Sequence[Batch]) -> tuple[set[CellInput], SlideContent]:
     """The distinct pictures of one cell, and the content of all."""
-
-    def read(cell: CellInput) -> tuple[str, NDArray[np.uint8], tuple[int, int]] | None:
-        try:
-            picture = pictures.keep(cell, card.preprocess.short_side)
-        except ImageError:  # classification reports the failure
-            return None
-        return picture.digest, overview(picture.image), (picture.width, picture.height)
-
-    with ThreadPoolExecutor(engine.threads, thread_name_prefix="leukopy") as pool:
-        found = {one[0]: (cell, *one[1:]) for cell, one in zip(sample, pool.map(read, sample), strict=True) if one}
-    if not found:
-        return set(), slide_content(())
-    cells, overviews, sizes = zip(*found.values(), strict=True)
-    held = contents(np.stack(overviews), np.array(sizes)) if card.romanowsky else [CELL] * len(cells)
-    return {cell for cell, content in zip(cells, held, strict=True) if content.kind == "cell"}, slide_content(held)
-
-
-def _outputs(engine: Engine, sample: Sequence[CellInput], crop: float | None, pictures: Pictures) -> Outputs:
-    batches = [batch.outputs for batch in engine.run(sample, crop, pictures.keep)]
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    found = {
+        digest: (cell, content)
+        for batch in batches
+        for cell, digest, content in zip(batch.cells, batch.digests, batch.contents, strict=True)
+    }
+    trusted = {cell for cell, content in found.values() if content.kind == "cell"}
+    return trusted, slide_content(content for _, content in found.values())
 
 
 def _diameter(cell: CellInput, card: Card, pictures: Pictures) -> float:
