@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import polars as pl
-from PIL import Image, ImageOps
+from PIL import Image
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
@@ -57,8 +57,8 @@ class Thumbnails:
 
     def __init__(self, per_class: int = PER_CLASS) -> None:
         self._per_class = per_class
-        self._kept: dict[str, list[tuple[float, str, bytes]]] = {}
-        """By class: (confidence, cell id, JPEG), sorted, at most ``per_class``."""
+        self._kept: dict[str, list[tuple[float, str, Image.Image]]] = {}
+        """By class: (confidence, cell id, centred square), sorted, at most ``per_class``."""
 
     def add(self, predictions: Predictions) -> None:
         """Consider cells whose small pictures came with their rows."""
@@ -66,7 +66,7 @@ class Thumbnails:
         for view, (code, confidence, cell_id) in zip(predictions.views, rows, strict=False):
             kept = self._kept.setdefault(code, [])
             if len(kept) < self._per_class or (kept and (confidence, cell_id) < kept[-1][:2]):
-                insort(kept, (confidence, cell_id, _jpeg(view)))
+                insort(kept, (confidence, cell_id, _square(view)), key=lambda one: one[:2])
                 del kept[self._per_class :]
 
     def of(self, rows: pl.DataFrame) -> dict[str, bytes]:
@@ -78,16 +78,24 @@ class Thumbnails:
         Args:
             rows: of ``CELL_SCHEMA``, as `choose` returns them.
         """
-        found = {cell_id: jpeg for kept in self._kept.values() for _, cell_id, jpeg in kept}
+        found = {cell_id: _jpeg(square) for kept in self._kept.values() for _, cell_id, square in kept}
         for cell_id, path in rows.filter(~pl.col("cell_id").is_in(list(found))).select("cell_id", "path").iter_rows():
             try:
-                found[cell_id] = _jpeg(Image.fromarray(read_image(Path(path), short_side=THUMBNAIL)))
+                found[cell_id] = _jpeg(_square(Image.fromarray(read_image(Path(path), short_side=THUMBNAIL))))
             except ImageError:
                 continue
         return found
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def _square(picture: Image.Image) -> Image.Image:
+    """The centred square as a thumbnail, 110 kB."""
+    side = min(picture.size)
+    left, upper = (picture.width - side) / 2, (picture.height - side) / 2
+    box = (left, upper, left + side, upper + side)
+    return picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, box=box)
+
+
+def _jpeg(square: Image.Image) -> bytes:
     stream = BytesIO()
-    ImageOps.fit(picture, (THUMBNAIL, THUMBNAIL)).save(stream, "JPEG", quality=82, optimize=True)
+    square.save(stream, "JPEG", quality=82)
     return stream.getvalue()
