@@ -9,7 +9,6 @@ A file of several pages (a TIFF stack, an animation) is refused, unless the page
 from __future__ import annotations
 
 import hashlib
-import stat
 import struct
 import warnings
 import zlib
@@ -34,19 +33,22 @@ from leukopy.imaging import levels
 from leukopy.imaging.formats import FORMATS, kind_of
 from leukopy.imaging.png import DEPTH_AT, read_deep_png
 from leukopy.imaging.preprocess import Preprocess
-from leukopy.imaging.refusal import MAX_BYTES, MAX_PIXELS, MIN_SIDE, REASONS, check_size, chosen, refusal
+from leukopy.imaging.read_file import open_file, read_file
+from leukopy.imaging.refusal import CELL, FIELD, REASONS, Limits, check_size, chosen, refusal
 
 __all__ = [
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "MIN_SIDE",
+    "CELL",
+    "FIELD",
     "REASONS",
     "WHITE",
     "Box",
     "CellImage",
     "ImageFacts",
+    "Limits",
     "Picture",
     "check_image",
+    "decode",
+    "focus_stacks",
     "pages",
     "prepare",
     "read_cell",
@@ -154,7 +156,7 @@ def read_picture(source: Path | bytes, short_side: int, *, page: int | None = No
         ImageError: it cannot be read, or ``box`` does not lie in it; ``reason`` is one of :data:`REASONS`.
     """
     data, where = (source, "image") if isinstance(source, bytes) else (read_file(source), str(source))
-    image, (width, height) = _decode(data, where, short_side if box is None else None, page)
+    image, (width, height) = _decode(data, where, short_side if box is None else None, page, CELL)
     digest = hashlib.sha256(data)
     if box is not None:
         image, digest = _part(image, box, where), hashlib.sha256(digest.digest() + repr(box).encode())
@@ -177,7 +179,7 @@ def prepare(picture: Picture, spec: Preprocess) -> CellImage:
 
 def _part(image: Image.Image, box: Box, where: str) -> Image.Image:
     left, upper, width, height = box
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < CELL.side:
         raise refusal("too_small", where, f"box of {width} x {height} px")
     if left < 0 or upper < 0 or left + width > image.width or upper + height > image.height:
         raise refusal("outside", where, f"{left}, {upper}, {width} x {height} px in {image.width} x {image.height}")
@@ -217,7 +219,23 @@ def read_image(source: Path | bytes, *, short_side: int | None = None, page: int
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
     data, where = (source, "image") if isinstance(source, bytes) else (read_file(source), str(source))
-    picture, _ = _decode(data, where, short_side, page)
+    picture, _ = _decode(data, where, short_side, page, CELL)
+    return np.array(picture)
+
+
+def decode(data: bytes, where: str, limits: Limits, page: int | None = None) -> NDArray[np.uint8]:
+    """Decode a picture of any kind of input as `read_image` does.
+
+    Args:
+        data: the file's bytes.
+        where: its name in messages.
+        limits: sizes of the kind of input.
+        page: number of the page in a file of several, from 1.
+
+    Raises:
+        ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
+    """
+    picture, _ = _decode(data, where, None, page, limits)
     return np.array(picture)
 
 
@@ -242,7 +260,7 @@ def check_image(data: bytes, where: str) -> ImageFacts:
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    _, (width, height) = _decode(data, where, None, None)
+    _, (width, height) = _decode(data, where, None, None, CELL)
     return ImageFacts(width, height, FORMATS[kind_of(data, where)].media_type)
 
 
@@ -263,11 +281,11 @@ def read_header(data: bytes, where: str) -> ImageFacts:
 
             size = read_size(data, where)
         else:
-            size = _opened(kind, data, where, None).size
+            size = _opened(kind, data, where, None, CELL).size
     return ImageFacts(*size, FORMATS[kind].media_type)
 
 
-def pages(source: Path | bytes) -> int:
+def pages(source: Path | bytes, limits: Limits = CELL) -> int:
     """The number of pictures in a file: pages of a TIFF, frames of an animation.
 
     Thumbnails, pyramid levels and the channels of one picture are not pages. Only the directories of a TIFF on disk are
@@ -276,58 +294,24 @@ def pages(source: Path | bytes) -> int:
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    if isinstance(source, bytes):
-        return _pages(BytesIO(source), "image")
-    with _file_errors(source):
-        _check_file(source)
-        stream = source.open("rb")
-    with stream:
-        return _pages(stream, str(source))
+    return sum(map(len, focus_stacks(source, limits)))
 
 
-def _pages(stream: BinaryIO, where: str) -> int:
-    with _decoder_errors(where):
-        kind = kind_of(stream.read(256), where)
-        stream.seek(0)
-        if kind == "TIFF":
-            from leukopy.imaging.tiff import count_pages  # noqa: PLC0415
-
-            return count_pages(stream, where)
-        return _frames(_reader(kind, where)(stream))
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a regular file within the size limit.
+def focus_stacks(source: Path | bytes, limits: Limits = CELL) -> list[tuple[int, ...]]:
+    """The pages of each picture of a file, from 1: one page, or the focus planes that an OME-TIFF names.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    with _file_errors(path):
-        _check_file(path)
-        return path.read_bytes()
+    where = "image" if isinstance(source, bytes) else str(source)
+    with BytesIO(source) if isinstance(source, bytes) else open_file(source, limits) as stream, _decoder_errors(where):
+        kind = kind_of(stream.read(256), where)
+        stream.seek(0)
+        if kind == "TIFF":
+            from leukopy.imaging.tiff import list_stacks  # noqa: PLC0415
 
-
-def _check_file(path: Path) -> None:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        next(path.iterdir(), None)  # a folder without permission raises here
-        raise refusal("is_a_folder", str(path))
-    if not stat.S_ISREG(status.st_mode):
-        raise refusal("unreadable", str(path))
-    if status.st_size > MAX_BYTES:
-        raise refusal("too_large", str(path), f"{status.st_size / 1e6:.0f} MB, the limit is {MAX_BYTES / 1e6:.0f}")
-
-
-@contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise refusal("not_found", str(path)) from error
-    except PermissionError as error:
-        raise refusal("no_permission", str(path)) from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise refusal("unreadable", str(path), str(getattr(error, "strerror", None) or error)) from error
+            return list_stacks(stream, where)
+        return [(page,) for page in range(1, 1 + _frames(_reader(kind, where)(stream)))]
 
 
 @contextmanager
@@ -341,7 +325,9 @@ def _decoder_errors(where: str) -> Iterator[None]:
         raise refusal(reason, where) from error
 
 
-def _decode(data: bytes, where: str, short_side: int | None, page: int | None) -> tuple[Image.Image, tuple[int, int]]:
+def _decode(
+    data: bytes, where: str, short_side: int | None, page: int | None, limits: Limits
+) -> tuple[Image.Image, tuple[int, int]]:
     """The upright RGB picture, possibly reduced, and the width and height stated in the file."""
     kind = kind_of(data, where)
     with _decoder_errors(where):
@@ -349,9 +335,9 @@ def _decode(data: bytes, where: str, short_side: int | None, page: int | None) -
         if kind == "TIFF":
             from leukopy.imaging.tiff import read_tiff  # noqa: PLC0415
 
-            picture, orientation, stored = read_tiff(data, where, page)
+            picture, orientation, stored = read_tiff(data, where, page, limits)
             return _turned(picture, orientation), stored
-        picture = _opened(kind, data, where, page)
+        picture = _opened(kind, data, where, page, limits)
         stored = picture.size
         if short_side is not None:
             picture.draft(None, (short_side, short_side))
@@ -373,10 +359,10 @@ def _reader(kind: str, where: str) -> Callable[[BinaryIO], ImageFile.ImageFile]:
     return cast(Callable[[BinaryIO], ImageFile.ImageFile], HeifImageFile)
 
 
-def _opened(kind: str, data: bytes, where: str, page: int | None) -> ImageFile.ImageFile:
+def _opened(kind: str, data: bytes, where: str, page: int | None, limits: Limits) -> ImageFile.ImageFile:
     """The picture at the requested page, with a valid header."""
     picture = _reader(kind, where)(BytesIO(data))
-    check_size(picture.size, where)
+    check_size(picture.size, where, limits)
     if frame := chosen(page, _frames(picture), where):
         picture.seek(frame)
     return picture

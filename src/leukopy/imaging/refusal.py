@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from leukopy.core.errors import ImageError
 
-MAX_BYTES = 200_000_000
-MAX_PIXELS = 64_000_000
-MIN_SIDE = 16
-"""Pixels. A cell in a smaller picture cannot be named."""
+
+class Limits(NamedTuple):
+    """Sizes of the pictures of one kind of input."""
+
+    pixels: int
+    """At most; width times height."""
+    file_bytes: int
+    """At most."""
+    side: int
+    """At least; pixels of the short side."""
+    large: str
+    """Reason of a larger picture, a key of :data:`REASONS`."""
+    small: str
+    """Reason of a smaller picture, likewise."""
+
+
+CELL = Limits(64_000_000, 200_000_000, 16, "too_large", "too_small")
+"""A picture of one cell; in a smaller picture it cannot be named."""
+FIELD = Limits(200_000_000, 1_600_000_000, 64, "field_too_large", "field_too_small")
+"""A photograph of a field of view."""
 
 REASONS: dict[str, str] = {
     "not_found": "there is no such file. Correct the path.",
@@ -21,7 +39,9 @@ REASONS: dict[str, str] = {
     "several_pages": "holds several pages. Split it into one file per page, and keep those with one cell each.",
     "no_such_page": "has no such page. Correct the page; the first is 1.",
     "too_large": "too large to be one cell. Give a crop of the cell.",
-    "too_small": f"too small to hold a cell (short side below {MIN_SIDE} px). Give a larger crop.",
+    "too_small": f"too small to hold a cell (short side below {CELL.side} px). Give a larger crop.",
+    "field_too_large": "too large to be one field of view. Read it as a whole slide (--as slide).",
+    "field_too_small": f"too small to be a field of view (short side below {FIELD.side} px). Give the photograph.",
     "outside": "holds no such box. Correct its position.",
     "truncated": "cut off before its end. Copy it again.",
     "damaged": "damaged. Copy it again.",
@@ -35,17 +55,18 @@ def refusal(reason: str, where: str, detail: str = "") -> ImageError:
     return ImageError(reason, f"{where}: {what}{f' ({detail})' if detail else ''}. {to_do}")
 
 
-def check_size(size: tuple[int, int], where: str) -> None:
+def check_size(size: tuple[int, int], where: str, limits: Limits = CELL) -> None:
     """Refuse a picture by the width and height of its header, before a pixel is decoded.
 
     Raises:
-        ImageError: ``too_large`` or ``too_small``.
+        ImageError: ``limits.large`` or ``limits.small``.
     """
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise refusal("too_large", where, f"{width} x {height} px, the limit is {MAX_PIXELS // 10**6} million pixels")
-    if min(size) < MIN_SIDE:
-        raise refusal("too_small", where, f"{width} x {height} px")
+    if width * height > limits.pixels:
+        limit = f"the limit is {limits.pixels // 10**6} million pixels"
+        raise refusal(limits.large, where, f"{width} x {height} px, {limit}")
+    if min(size) < limits.side:
+        raise refusal(limits.small, where, f"{width} x {height} px")
 
 
 def chosen(page: int | None, count: int, where: str) -> int:

@@ -20,7 +20,7 @@ from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from leukopy.imaging import levels
-from leukopy.imaging.refusal import chosen, refusal
+from leukopy.imaging.refusal import CELL, Limits, chosen, refusal
 from leukopy.imaging.tiff_directories import MAX_PAGES, check_directories
 from leukopy.imaging.tiff_planes import Plane, check_numbers, check_plane, is_whole, read_samples, read_whole
 
@@ -34,15 +34,20 @@ _UNSPECIFIED, _PREMULTIPLIED = 0, 1  # kinds of extra sample; 2: alpha that is n
 _PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE_VALUE, _METAMORPH_PLANES = 262, 274, 281, 33629
 
 
-def count_pages(stream: BinaryIO, where: str) -> int:
-    """The number of pictures in a TIFF.
+def list_stacks(stream: BinaryIO, where: str) -> list[tuple[int, ...]]:
+    """The pages of each picture of a TIFF, from 1; several are focus planes, as OME names them.
 
     Raises:
         ImageError: its channels are not RGB. Damaged files raise whatever the libraries raise.
     """
     check_directories(stream, where)
     with TiffFile(stream) as tif:
-        return len(_pictures(tif, where))
+        count = len(_pictures(tif, where))
+        depth, apart = _focus_planes(tif)
+    if depth < 2 or count % (depth * apart):
+        return [(page,) for page in range(1, count + 1)]
+    starts = (start for block in range(0, count, depth * apart) for start in range(block, block + apart))
+    return [tuple(start + plane * apart + 1 for plane in range(depth)) for start in starts]
 
 
 def read_size(data: bytes, where: str) -> tuple[int, int]:
@@ -54,17 +59,18 @@ def read_size(data: bytes, where: str) -> tuple[int, int]:
     stream = BytesIO(data)
     check_directories(stream, where)
     with TiffFile(stream) as tif:
-        page = _chosen(tif, where, None)[0].page
+        page = _chosen(tif, where, None, CELL)[0].page
     return page.imagewidth, page.imagelength
 
 
-def read_tiff(data: bytes, where: str, page: int | None) -> tuple[Image.Image, object, tuple[int, int]]:
+def read_tiff(data: bytes, where: str, page: int | None, limits: Limits) -> tuple[Image.Image, object, tuple[int, int]]:
     """Read one picture.
 
     Args:
         data: the file's bytes.
         where: its name in messages.
         page: counted from 1; None: the only one.
+        limits: sizes of the kind of input.
 
     Returns:
         RGB; its remaining orientation (as in EXIF); width and height stated in the file.
@@ -75,23 +81,23 @@ def read_tiff(data: bytes, where: str, page: int | None) -> tuple[Image.Image, o
     stream = BytesIO(data)
     check_directories(stream, where)
     with TiffFile(stream) as tif:
-        planes = _chosen(tif, where, page)
+        planes = _chosen(tif, where, page, limits)
         first = planes[0].page
         size = (first.imagewidth, first.imagelength)
         if is_whole(first):
             whole = [read_whole(data, plane, where) for plane in planes]
             picture = whole[0] if len(whole) == 1 else Image.merge("RGB", [each.convert("L") for each in whole])
             return picture, None, size
-        values = np.concatenate([read_samples(data, plane, where) for plane in planes], axis=2)
+        values = np.concatenate([read_samples(data, plane, where, limits) for plane in planes], axis=2)
         return _coloured(values, tif, planes, where), first.tags.valueof(_ORIENTATION), size
 
 
-def _chosen(tif: TiffFile, where: str, page: int | None) -> tuple[Plane, ...]:
+def _chosen(tif: TiffFile, where: str, page: int | None, limits: Limits) -> tuple[Plane, ...]:
     """The planes of one picture, with valid headers."""
     pictures = _pictures(tif, where)
     planes = pictures[chosen(page, len(pictures), where)]
     for plane in planes:
-        check_plane(plane.page, where)
+        check_plane(plane.page, where, limits)
     if len({(plane.page.shape, plane.page.dtype, is_whole(plane.page)) for plane in planes}) > 1:
         raise refusal("unsupported_format", where, "channels that differ in size or kind")
     return planes
@@ -148,6 +154,15 @@ def _channels(tif: TiffFile, page: TiffPage) -> tuple[int, int]:
     if tif.is_imagej and page.samplesperpixel == 1:
         return int((tif.imagej_metadata or {}).get("channels", 1)), 1
     return 1, 1
+
+
+def _focus_planes(tif: TiffFile) -> tuple[int, int]:
+    """The number of pictures that OME names as focus planes of one field, and the number of pictures to the next."""
+    if not tif.is_ome:
+        return 1, 1
+    pixels = _ome_pixels(tif)
+    before = pixels.get("DimensionOrder", "XYCZT").partition("Z")[0]
+    return int(pixels.get("SizeZ", 1)), int(pixels.get("SizeT", 1)) if "T" in before else 1
 
 
 def _ome_pixels(tif: TiffFile) -> dict[str, str]:

@@ -18,14 +18,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from tifffile import TiffPage
 
 from leukopy.imaging import levels
-from leukopy.imaging.refusal import MAX_PIXELS, check_size, refusal
+from leukopy.imaging.refusal import Limits, check_size, refusal
 
 _CMYK, _YCBCR = 5, 6
 _UNCOMPRESSED, _FLOAT_PREDICTOR = 1, 3
 _BYTE_CODECS = frozenset({_UNCOMPRESSED, 5, 8, 32773, 32946, 34925, 50000})  # LZW, deflate, PackBits, LZMA, zstd
 _IMAGE_CODECS = frozenset({2, 3, 4, 6, 7, 50001})  # CCITT, JPEG, WebP
-_MAX_DECODED = 8 * MAX_PIXELS
-"""Bytes."""
+_PIXEL_BYTES = 8
+"""Bytes of a decoded pixel, at most: four samples of 16 bits."""
 
 
 class Plane(NamedTuple):
@@ -52,19 +52,19 @@ def check_numbers(page: TiffPage, where: str) -> None:
         raise refusal("damaged", where)
 
 
-def check_plane(page: TiffPage, where: str) -> None:
+def check_plane(page: TiffPage, where: str, limits: Limits) -> None:
     """Refuse by the header, before a pixel is decoded.
 
     Raises:
         ImageError: too large, too small, or of a kind that leukopy does not read.
     """
-    check_size((page.imagewidth, page.imagelength), where)
+    check_size((page.imagewidth, page.imagelength), where, limits)
     if page.compression not in _BYTE_CODECS | _IMAGE_CODECS:
         raise refusal("unsupported_format", where, f"compression {getattr(page.compression, 'name', page.compression)}")
     if page.imagedepth != 1 or page.tiledepth != 1 or page.dtype is None or not isinstance(page.bitspersample, int):
         raise refusal("unsupported_format", where, "pixels of an unknown kind")
-    if page.nbytes > _MAX_DECODED:
-        raise refusal("too_large", where, f"{page.nbytes / 1e6:.0f} MB decoded")
+    if page.nbytes > _PIXEL_BYTES * limits.pixels:
+        raise refusal(limits.large, where, f"{page.nbytes / 1e6:.0f} MB decoded")
 
 
 def is_whole(page: TiffPage) -> bool:
@@ -100,7 +100,7 @@ def read_whole(data: bytes, plane: Plane, where: str) -> Image.Image:
     return levels.to_rgb(values.astype(values.dtype.newbyteorder("=")), where, inverted=page.photometric == 0)
 
 
-def read_samples(data: bytes, plane: Plane, where: str) -> NDArray[np.generic]:
+def read_samples(data: bytes, plane: Plane, where: str, limits: Limits) -> NDArray[np.generic]:
     """The values stored in a plane, shape (height, width, samples).
 
     Raises:
@@ -113,20 +113,20 @@ def read_samples(data: bytes, plane: Plane, where: str) -> NDArray[np.generic]:
         stored = np.frombuffer(data, dtype, math.prod(page.shaped), plane.offset)
         values = stored.astype(page.dtype).reshape(page.shaped)
     else:
-        values = _assembled(data, page, where)
+        values = _assembled(data, page, where, limits)
     separate, _, height, width, together = page.shaped
     return np.moveaxis(values[:, 0], 0, 2).reshape(height, width, separate * together)
 
 
-def _assembled(data: bytes, page: TiffPage, where: str) -> NDArray[np.generic]:
+def _assembled(data: bytes, page: TiffPage, where: str, limits: Limits) -> NDArray[np.generic]:
     """All strips or tiles of a directory, shape ``page.shaped``."""
     separate, _, height, width, together = page.shaped
     rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (min(page.rowsperstrip, height), width)
     down, across = math.ceil(height / rows), math.ceil(width / columns)
     row_bytes = math.ceil(columns * together * page.bitspersample / 8)
     count = separate * down * across
-    if count * rows * row_bytes > 2 * _MAX_DECODED:
-        raise refusal("too_large", where, f"{count} tiles of {columns} x {rows} px")
+    if count * rows * row_bytes > 2 * _PIXEL_BYTES * limits.pixels:
+        raise refusal(limits.large, where, f"{count} tiles of {columns} x {rows} px")
     if min(len(page.dataoffsets), len(page.databytecounts)) < count:
         raise refusal("truncated", where)
     compression = int(page.compression)
