@@ -119,12 +119,12 @@ def test_service_files_are_counted_by_kind_and_named(tmp_path):
     )  # fmt: skip
     found = list_inputs(tmp_path)
     assert [cell.cell_id for cell in found.cells] == ["a.png", "b.PNG"]
-    assert found.service_files == {
+    assert found.others.service_files == {
         "Thumbs.db": 2, "desktop.ini": 1, ".DS_Store": 1, "._*": 1, "hidden": 1, "@eaDir": 3, ".@__thumb": 1,
         "__MACOSX": 1, "#recycle": 1, "$RECYCLE.BIN": 1, "lock files": 1,
     }  # fmt: skip
-    assert found.not_read == {}
-    assert found.note.startswith("passed over, made by operating systems and storage boxes: 14 files (@eaDir, ")
+    assert found.others.not_read == {}
+    assert found.others.note.startswith("passed over, made by operating systems and storage boxes: 14 files (@eaDir, ")
 
 
 def test_names_that_resemble_service_files_are_cells(tmp_path):
@@ -132,14 +132,14 @@ def test_names_that_resemble_service_files_are_cells(tmp_path):
     touch(*(tmp_path / name for name in names))
     found = list_inputs(tmp_path)
     assert sorted(cell.cell_id for cell in found.cells) == sorted(names)
-    assert found.note == ""
+    assert found.others.note == ""
 
 
 def test_every_other_file_is_named_by_its_suffix(tmp_path):
     touch(*(tmp_path / name for name in ("a.png", "b.czi", "c.CZI", "d.nd2", "b.csv", "readme", "notes.PDF")))
     found = list_inputs(tmp_path)
-    assert found.not_read == {".czi": 2, ".nd2": 1, ".csv": 1, "": 1, ".pdf": 1}
-    assert found.note == "not read: 4 files (.czi, .nd2, without suffix); tables and notes: 2 files (.csv, .pdf)"
+    assert found.others.not_read == {".czi": 2, ".nd2": 1, ".csv": 1, "": 1, ".pdf": 1}
+    assert found.others.note == "not read: 4 files (.czi, .nd2, without suffix); tables and notes: 2 files (.csv, .pdf)"
 
 
 def test_a_folder_without_an_image_names_what_it_holds(tmp_path):

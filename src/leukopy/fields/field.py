@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leukopy.imaging.focus import Focus
+
 ScaleSource = Literal["file", "table", "red cells"]
 """Origin of the micrometres per pixel, in the order of preference."""
 
@@ -31,7 +33,11 @@ class FieldInput:
     slide: str = ""
     """Name of its slide; empty where the fields are of one slide without a name."""
     page: int | None = None
-    """Page of a file with several pages, from 0."""
+    """Page of a file with several pages, from 1; None: the only page, or ``planes``."""
+    planes: tuple[int, ...] = ()
+    """Pages that are focus planes of this field."""
+    focus: Focus = "sharpest"
+    """How the focus planes become one picture."""
     region: Region | None = None
     """Part of a whole slide; None: the whole picture."""
     um_per_px: float | None = None
@@ -50,3 +56,5 @@ class Field:
     um_per_px: float | None = None
     """Micrometres per pixel from the file or a table; None: unknown until red cells are measured."""
     scale_source: ScaleSource | None = None
+    scale_note: str = ""
+    """Reason why a scale that the file states is not used, in words; empty without one."""

@@ -22,8 +22,8 @@ class FieldQuality(NamedTuple):
     """Quality of one field."""
 
     focus: float
-    """Detail of 1 pixel against detail of 1 to 4 pixels, where a red cell measures 24 pixels: .1 out of focus, .3 sharp.
-    Not-a-number where the size of the red cells is unknown."""
+    """Detail of 1 pixel against detail of 1 to 4 pixels, where a red cell measures 24 pixels: .1 out of focus, .3
+    sharp. Not-a-number where the size of the red cells is unknown."""
     crowding: float
     """Share of the red cells whose box overlaps another red cell, 0 to 1; not-a-number without red cells."""
     light: float

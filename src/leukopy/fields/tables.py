@@ -50,7 +50,7 @@ FIELD_SCHEMA: dict[str, pl.DataType] = {
     "slide": pl.String(),
     "field": pl.String(),  # `FieldInput.field_id`, unique within the run
     "path": pl.String(),  # of its file
-    "page": pl.Int32(),  # of a file with several pages, from 0; null for the only page
+    "page": pl.Int32(),  # of a file with several pages, from 1; null for the only page
     "slide_x": pl.Int32(),  # left edge on the whole slide, px of its full resolution; null for a photograph
     "slide_y": pl.Int32(),
     "width": pl.Int32(),  # px

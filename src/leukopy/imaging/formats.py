@@ -31,6 +31,9 @@ FORMATS: dict[str, Format] = {
 READ_SUFFIXES = frozenset(suffix for each in FORMATS.values() for suffix in each.suffixes)
 """Lower case, with the dot."""
 
+PAGED_SUFFIXES = READ_SUFFIXES - {*FORMATS["JPEG"].suffixes, *FORMATS["BMP"].suffixes}
+"""Files that may hold several pictures: pages, or frames of an animation."""
+
 REFUSED_SUFFIXES = frozenset({
     ".gif", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jxl", ".jxr", ".wdp", ".psd", ".psb", ".dcm", ".dicom", ".pgm",
     ".ppm", ".pbm", ".pnm", ".pcx", ".tga",

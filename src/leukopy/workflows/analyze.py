@@ -98,6 +98,6 @@ def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges) -> 
         settings=settings,
         per_class=settings.per_class,
         ranges=ranges,
-        notes=tuple(filter(None, (one, inputs.note))),
-        facts={"note": inputs.note} if inputs.note else {},
+        notes=tuple(filter(None, (one, inputs.others.note))),
+        facts={"note": inputs.others.note} if inputs.others.note else {},
     )

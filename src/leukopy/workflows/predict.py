@@ -103,7 +103,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
                     progress("classifying", done, len(inputs.cells))
             records[name] = tracked.record()
     failed = pl.concat(failures)
-    return PredictResult(done - len(failed), failed, records, inputs.note)
+    return PredictResult(done - len(failed), failed, records, inputs.others.note)
 
 
 @contextmanager

@@ -1,0 +1,170 @@
+"""Files that a user points at: a folder, or a list of paths."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from leukopy.core.errors import InputError
+from leukopy.core.file_names import FileNames
+from leukopy.core.service_files import service_kind
+from leukopy.core.text import read_text, split_lines
+from leukopy.imaging.formats import IMAGE_SUFFIXES
+from leukopy.inference.rows import printable
+
+LIST_SUFFIX = ".txt"
+
+DOCUMENT_SUFFIXES = frozenset({
+    ".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".doc", ".docx", ".odt", ".pdf", ".ppt",
+    ".pptx", ".htm", ".html", ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log", ".py", ".r", ".ipynb", ".sh",
+})  # fmt: skip
+"""Suffixes of tables and notes, which are not pictures."""
+
+
+class ListedFile(NamedTuple):
+    """One file to read."""
+
+    name: str
+    """Path below the folder, or as the list writes it; fit for a table."""
+    path: str
+    """Path from the operating system, even where it is not valid UTF-8."""
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Files that are not read."""
+
+    service_files: Mapping[str, int] = field(default_factory=dict)
+    """Skipped files of operating systems and storage boxes, by kind (`core.service_files`)."""
+    not_read: Mapping[str, int] = field(default_factory=dict)
+    """Other files, not pictures, by suffix in lower case; "" without one."""
+
+    @property
+    def note(self) -> str:
+        """One line that names every file that is not read; empty without one."""
+        pictures = {suffix: count for suffix, count in self.not_read.items() if suffix not in DOCUMENT_SUFFIXES}
+        documents = {suffix: count for suffix, count in self.not_read.items() if suffix in DOCUMENT_SUFFIXES}
+        return "; ".join(
+            f"{title}: {_files(found)}"
+            for title, found in (
+                ("not read", pictures),
+                ("tables and notes", documents),
+                ("passed over, made by operating systems and storage boxes", self.service_files),
+            )
+            if found
+        )
+
+
+NOTHING_LEFT = Leftovers()
+
+
+def _files(found: Mapping[str, int]) -> str:
+    """``5 files (.czi, .nd2)``, the most frequent first."""
+    count = sum(found.values())
+    names = ", ".join(
+        name or "without suffix" for name in sorted(found, key=lambda name: (-found[name], not name, name))
+    )
+    return f"{count} file{'s' if count > 1 else ''} ({names})"
+
+
+def list_folder(top: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> tuple[list[ListedFile], Leftovers]:
+    """The pictures in a folder and its sub-folders, by name, and its other files.
+
+    Links to folders are followed, each folder once. A sub-folder that cannot be read is listed: reading it as a picture
+    fails with its reason, so its loss is reported.
+
+    Args:
+        top: the folder.
+        suffixes: of pictures, in lower case.
+
+    Raises:
+        OSError: the folder itself cannot be read.
+    """
+    os.scandir(top).close()
+    listed: list[ListedFile] = []
+    service: Counter[str] = Counter()
+    not_read: Counter[str] = Counter()
+    for path in _files_below(str(top), listed):
+        kind = service_kind(Path(path).relative_to(top).parts)
+        suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+        if kind is not None:
+            service[kind] += 1
+        elif suffix in suffixes:
+            listed.append(_below(top, path))
+        else:
+            not_read[printable(suffix)] += 1
+    return sorted(listed), Leftovers(service, not_read)
+
+
+def read_list(path: Path) -> list[ListedFile]:
+    """The files that a list names, one on each line.
+
+    Raises:
+        InputError: it names a file twice.
+        ManifestError: it cannot be read, or names a path of a Windows drive.
+    """
+    names = FileNames(path)
+    listed = []
+    for number, written in enumerate(split_lines(read_text(path)), start=1):
+        if not written.strip():
+            continue
+        line = written if names.exists(written) else written.strip().strip('"')  # as Windows copies a path
+        name = names.find(line, f"{path}, line {number}")
+        if earlier := names.earlier(name, f"line {number}"):
+            raise InputError(
+                f"{path}, line {number}: {line!r} is already on {earlier}. "
+                "A picture is counted once: remove one of the lines."
+            )
+        listed.append(ListedFile(printable(line), names.path(name)))
+    return listed
+
+
+def refuse_beside_slides(path: Path, listed: Collection[ListedFile]) -> None:
+    """Refuse pictures that lie beside the folders of the slides.
+
+    Raises:
+        InputError: names the first.
+    """
+    loose = [file.name for file in listed if os.sep not in file.name]
+    if loose:
+        raise InputError(
+            f"{path}: {len(loose)} images lie beside the folders of the slides, the first is {loose[0]}. Move "
+            "them into the folder of their slide, or leave out --slides."
+        )
+
+
+def slide_of(file: ListedFile) -> str:
+    """The first sub-folder of a file: the name of its slide."""
+    return file.name.split(os.sep, 1)[0]
+
+
+def empty_slides(path: Path, named: Collection[str]) -> list[str]:
+    """The sub-folders of a folder without a listed picture, beside the slides that are ``named``."""
+    folders = sorted(printable(entry.name) for entry in os.scandir(path) if entry.is_dir())
+    return [name for name in folders if name not in named and service_kind([name]) is None]
+
+
+def _files_below(top: str, unreadable: list[ListedFile]) -> Iterator[str]:
+    """The files of a folder and its sub-folders; ``unreadable`` receives each sub-folder that cannot be read."""
+    seen: set[tuple[int, int]] = set()
+    errors: list[OSError] = []
+    for folder, below, names in os.walk(top, followlinks=True, onerror=errors.append):
+        status = os.stat(folder)  # noqa: PTH116
+        if (status.st_dev, status.st_ino) in seen:  # visited before, through a link
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        below.sort()  # so that of two links one is first
+        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
+    for error in errors:
+        folder = str(error.filename)
+        if service_kind(Path(folder).relative_to(top).parts) is None:
+            unreadable.append(_below(Path(top), folder))
+
+
+def _below(top: Path, path: str) -> ListedFile:
+    return ListedFile(printable(os.path.relpath(path, top)), path)
