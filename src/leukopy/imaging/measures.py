@@ -55,6 +55,8 @@ _REC709 = np.array([0.2126, 0.7152, 0.0722])
 _SRGB = np.arange(256) / 255
 _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
 """Light of each of the 256 levels of sRGB (IEC 61966-2-1), 0 to 1."""
+_LIGHT = _REC709[:, None] * _LINEAR
+"""Share of each channel's levels (3, 256) in the luminance."""
 
 
 def measure_cell(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -70,11 +72,16 @@ def measure_cell(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     found = {
         "luminance": 100 * float(light.mean()),
         "brightness": float(lightness(light).mean()),
-        **dict(zip(COLOURS, pixels.mean(axis=(0, 1)), strict=True)),
-        **dict(zip(STAINS, deconvolve(pixels).mean(axis=(0, 1)), strict=True)),
+        **dict(zip(COLOURS, _means(pixels), strict=True)),
+        **dict(zip(STAINS, _means(deconvolve(pixels)), strict=True)),
         **_shape(pixels),
     }
     return np.array([found[feature.name] for feature in FEATURES], dtype=np.float32)
+
+
+def _means(planes: NDArray[np.generic]) -> list[float]:
+    """Mean of each channel of (H, W, 3)."""
+    return [float(np.ascontiguousarray(planes[..., channel]).mean()) for channel in range(3)]
 
 
 def _shape(pixels: NDArray[np.uint8]) -> dict[str, float]:
@@ -95,8 +102,8 @@ def named(names: Sequence[str]) -> list[Feature]:
 
 def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """CIE 1931 relative luminance Y of sRGB pixels (..., 3), 0 (black) to 1 (white), with Rec. 709 weights."""
-    light: NDArray[np.float64] = _LINEAR[pixels] @ _REC709
-    return light
+    red, green, blue = (np.take(_LIGHT[channel], pixels[..., channel]) for channel in range(3))
+    return np.asarray(red + green + blue)
 
 
 def lightness(light: NDArray[np.float64]) -> NDArray[np.float64]:

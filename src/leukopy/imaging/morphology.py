@@ -8,7 +8,8 @@ from math import nan, pi
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import find_contours, regionprops
+from skimage.measure import find_contours
+from skimage.morphology import convex_hull_image
 
 from leukopy.core.errors import InputError
 from leukopy.imaging.segmentation import Masks, box
@@ -80,8 +81,8 @@ def _roundness(mask: NDArray[np.bool_]) -> float:
 def _solidity(mask: NDArray[np.bool_]) -> float:
     if not mask.any():
         return nan
-    region = regionprops(mask.astype(np.uint8))[0]  # type: ignore[no-untyped-call]
-    return float(region.solidity)
+    hull = convex_hull_image(mask[box(mask)])  # type: ignore[no-untyped-call]
+    return float(mask.sum() / hull.sum())
 
 
 def lobes(nucleus: NDArray[np.bool_]) -> int:
@@ -96,6 +97,8 @@ def lobes(nucleus: NDArray[np.bool_]) -> int:
     most = 1
     for taken in np.linspace(0, 0.6, 7) * depth.max():
         parts, count = ndimage.label(depth > taken)
+        if count <= most:  # no more lobes than parts
+            continue
         thickness = ndimage.maximum(depth, parts, np.arange(1, count + 1))
         most = max(most, int(np.sum((thickness >= 1.5 * taken) & (thickness >= 0.25 * depth.max()))))
     return most

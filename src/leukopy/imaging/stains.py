@@ -37,15 +37,22 @@ training images: segmented nuclei for the first, the cytoplasm of eosinophils fo
 
 _LEVELS = np.arange(256)
 _DENSITY = -np.log10((_LEVELS + 1.0) / 256.0)  # plus one: black has a finite density
-_LOG_FLOOR = 6.0  # separate_stains measures density in units of -log10(1e-6)
 
 
 def glass(picture: Picture) -> NDArray[np.float64]:
     """Colour of the empty glass, shape (3,), 0 to 255: the median of the brightest quarter of the pixels."""
-    brightness = picture.reshape(-1, 3).sum(axis=1, dtype=np.int64)
-    bright = picture.reshape(-1, 3)[brightness >= np.percentile(brightness, 75)]
-    colour: NDArray[np.float64] = np.median(bright, axis=0)
-    return colour
+    pixels = picture.reshape(-1, 3)
+    brightness = pixels[:, 0].astype(np.uint16) + pixels[:, 1] + pixels[:, 2]
+    bright = pixels[brightness >= _quantile(np.bincount(brightness), 0.75)]
+    return np.array([_quantile(np.bincount(levels), 0.5) for levels in np.ascontiguousarray(bright.T)])
+
+
+def _quantile(counts: NDArray[np.intp], share: float) -> float:
+    """A quantile of integers of which there are so many of 0, 1, 2 …, as `numpy.quantile` gives it."""
+    below = np.cumsum(counts)
+    place = share * (below[-1] - 1)
+    lower, upper = np.searchsorted(below, [np.floor(place), np.ceil(place)], side="right")
+    return float(lower + (upper - lower) * (place % 1))
 
 
 def density_against_glass(picture: Picture) -> NDArray[np.float32]:
@@ -53,8 +60,8 @@ def density_against_glass(picture: Picture) -> NDArray[np.float32]:
 
     The glass is the brightest quarter of the picture; brighter pixels have a density below 0.
     """
-    against = _DENSITY + np.log10((glass(picture) + 1) / 256)[:, None]  # (3, 256)
-    return np.stack([against[channel][picture[..., channel]] for channel in range(3)], axis=-1).astype(np.float32)
+    against = (_DENSITY + np.log10((glass(picture) + 1) / 256)[:, None]).astype(np.float32)  # (3, 256)
+    return np.stack([np.take(against[channel], picture[..., channel]) for channel in range(3)], axis=-1)
 
 
 def deconvolve(picture: Picture, stains: Literal["giemsa", "mgg"] = "mgg") -> NDArray[np.float32]:
@@ -72,9 +79,10 @@ def deconvolve(picture: Picture, stains: Literal["giemsa", "mgg"] = "mgg") -> ND
     nuclear, eosin = (np.array(vector) / np.linalg.norm(vector) for vector in STAIN_VECTORS[stains])
     residual = np.cross(nuclear, eosin)
     matrix = np.linalg.inv([nuclear, eosin, residual / np.linalg.norm(residual)])
-    neutral = np.clip((picture + 1.0) / (glass(picture) + 1.0), 0, 1)
-    amounts: NDArray[np.float32] = skimage.color.separate_stains(neutral, matrix).astype(np.float32)
-    return amounts * np.float32(_LOG_FLOOR)
+    table = np.maximum(-np.log10((_LEVELS + 1.0) / (glass(picture)[:, None] + 1.0)), 0).astype(np.float32)  # (3, 256)
+    density = np.stack([np.take(table[channel], picture[..., channel]) for channel in range(3)], axis=-1)
+    amounts: NDArray[np.float32] = np.maximum(density @ matrix.astype(np.float32), 0)
+    return amounts
 
 
 class Reinhard(Settings):

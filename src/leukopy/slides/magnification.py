@@ -78,10 +78,10 @@ def typical_sizes(found: NDArray[np.float64], classes: Sequence[str], crop: floa
 
 def diameter(picture: NDArray[np.uint8]) -> float:
     """Diameter of the disc of the cell's area, in short sides of the picture (H, W, 3); NaN where no cell is found."""
-    from leukopy.imaging.segmentation import segment  # noqa: PLC0415 (scikit-image: adds half to the start-up time)
+    from leukopy.imaging.segmentation import find_cell  # noqa: PLC0415 (scikit-image: adds half to the start-up time)
 
     step = min(picture.shape[:2]) // _SIDE
-    cell = segment(np.asarray(Image.fromarray(picture).reduce(step)) if step > 1 else picture).cell
+    cell = find_cell(np.asarray(Image.fromarray(picture).reduce(step)) if step > 1 else picture)
     return float(2 * np.sqrt(cell.sum() / np.pi) / min(cell.shape)) if cell.any() else float("nan")
 
 
