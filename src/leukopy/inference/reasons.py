@@ -40,10 +40,12 @@ _SECOND = 0.33
 
 def reasons(pictures: Sequence[Image.Image | None], threads: int) -> list[str | None]:
     """The reason for each RGB picture, on several threads; None for None."""
-    if not any(pictures):
-        return [None] * len(pictures)
+    found: list[str | None] = [None] * len(pictures)
+    given = [(row, picture) for row, picture in enumerate(pictures) if picture is not None]
     with ThreadPoolExecutor(threads, thread_name_prefix="leukopy") as pool:
-        return list(pool.map(lambda picture: None if picture is None else reason(np.asarray(picture)), pictures))
+        for row, said in pool.map(lambda one: (one[0], reason(np.asarray(one[1]))), given):
+            found[row] = said
+    return found
 
 
 def reason(picture: NDArray[np.uint8]) -> str:

@@ -21,6 +21,9 @@ PER_CLASS = 24
 THUMBNAIL = 192
 """Side of a thumbnail in pixels: shown at half that, and enlarged on a click."""
 
+_LARGEST = 256
+"""Side of a considered picture, in pixels, from which it is reduced at once."""
+
 
 def totals(cells: pl.LazyFrame) -> dict[str, int]:
     """Number of cells in each counted class, fine or unidentified, in display order."""
@@ -88,14 +91,15 @@ class Thumbnails:
 
 
 def _square(picture: Image.Image) -> Image.Image:
-    """The centred square as a thumbnail, 110 kB."""
+    """The centred square, of at most 200 kB: many are considered, and few are shown."""
     side = min(picture.size)
-    left, upper = (picture.width - side) / 2, (picture.height - side) / 2
-    box = (left, upper, left + side, upper + side)
-    return picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, box=box)
+    left, upper = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, upper, left + side, upper + side))
+    return square if side <= _LARGEST else square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)
 
 
 def _jpeg(square: Image.Image) -> bytes:
+    """A thumbnail of a square picture."""
     stream = BytesIO()
-    square.save(stream, "JPEG", quality=82)
+    square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR).save(stream, "JPEG", quality=82)
     return stream.getvalue()

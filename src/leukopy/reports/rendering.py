@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -16,6 +17,12 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 
 def render(template: str, *, package: str = "leukopy.reports", **values: Any) -> str:
     """Fill in a template of ``package`` or of this one. Values are escaped; a missing value is an error."""
+    return _environment(package).get_template(template).render(notice=RESEARCH_USE_ONLY, **values)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    """The templates of a package, each compiled once."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("leukopy.reports")]),
         autoescape=True,
@@ -24,7 +31,7 @@ def render(template: str, *, package: str = "leukopy.reports", **values: Any) ->
         lstrip_blocks=True,
     )
     environment.filters.update(number=_number, one=_one, chance=chance, three=_three)
-    return environment.get_template(template).render(notice=RESEARCH_USE_ONLY, **values)
+    return environment
 
 
 def embedded(picture: bytes) -> str:
