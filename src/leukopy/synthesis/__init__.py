@@ -1,8 +1,10 @@
 """Drawn blood cells with exact truth: every class, whole fields, the appearance of any laboratory."""
 
 from leukopy.synthesis.appearance import PBC_LIKE, Appearance, random_appearance
+from leukopy.synthesis.canvas import ObjectTruth
 from leukopy.synthesis.cell import DrawnCell, draw_cell
-from leukopy.synthesis.field import DrawnField, draw_field
+from leukopy.synthesis.field import DrawnField, draw_field, draw_random_field
+from leukopy.synthesis.scene import Scene, random_scene
 from leukopy.synthesis.sheet import contact_sheet
 from leukopy.synthesis.slide import Truth
 
@@ -11,9 +13,13 @@ __all__ = [
     "Appearance",
     "DrawnCell",
     "DrawnField",
+    "ObjectTruth",
+    "Scene",
     "Truth",
     "contact_sheet",
     "draw_cell",
     "draw_field",
+    "draw_random_field",
     "random_appearance",
+    "random_scene",
 ]

@@ -9,12 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.core.errors import SettingsError
-from leukopy.synthesis.appearance import PBC_LIKE, Appearance, expose
-from leukopy.synthesis.paint import paint_cell
-from leukopy.synthesis.redcells import RedCells
-from leukopy.synthesis.slide import Slide, Truth
+from leukopy.synthesis.appearance import PBC_LIKE, Appearance, random_appearance
+from leukopy.synthesis.artefacts import lay_artefacts
+from leukopy.synthesis.camera import photograph
+from leukopy.synthesis.canvas import DISTRACTOR, Canvas, ObjectTruth
+from leukopy.synthesis.layout import FreePlaces, place_red_cells, scatter
+from leukopy.synthesis.paint import Painted, paint_cell
+from leukopy.synthesis.platelets import paint_clump
+from leukopy.synthesis.redcells import RED_CELL_UM
+from leukopy.synthesis.redshapes import RedStyle, paint_shape
+from leukopy.synthesis.scene import Scene, random_scene
+from leukopy.synthesis.slide import Truth
+from leukopy.taxonomy import FINE
+from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
 
-_TRIES = 2000
+_PLATELET = "PLT"
 
 
 @dataclass(frozen=True)
@@ -24,47 +33,152 @@ class DrawnField:
     image: NDArray[np.uint8]
     """(height, width, 3), RGB."""
     cells: list[Truth]
-    """Every leukocyte, erythroblast and platelet, each wholly inside. Red cells are not listed."""
+    """Every leukocyte, erythroblast and platelet outside a clump, with masks."""
+    objects: list[ObjectTruth]
+    """Every leukocyte, red cell, platelet and platelet clump of which a pixel lies on the field."""
+    distractors: list[ObjectTruth]
+    """Stained matter that is none of these: smudge cells, bare nuclei, precipitate, fibres, drops."""
     um_per_px: float
 
 
 def draw_field(
-    counts: Mapping[str, int], *, seed: int, appearance: Appearance | None = None, size: tuple[int, int] = (1200, 1600)
+    counts: Mapping[str, int],
+    *,
+    seed: int,
+    appearance: Appearance | None = None,
+    size: tuple[int, int] = (1200, 1600),
+    scene: Scene | None = None,
 ) -> DrawnField:
     """Draw a field at the camera's own scale.
 
     Args:
-        counts: fine class code -> number of cells. They do not touch; red cells lie round them.
-        seed: the same seed, counts, appearance and size give the same pixels.
+        counts: fine class code -> number of cells; the scene's platelets come in addition.
+        seed: the same seed, counts, appearance, size and scene give the same pixels.
         appearance: the laboratory; PBC Barcelona's by default.
         size: height and width in pixels.
+        scene: the place on the smear, and how it was photographed. By default a clean monolayer in good focus, in
+            which leukocytes and platelets lie apart and wholly inside, and no platelets beside those of ``counts``.
 
     Raises:
         SettingsError: a code is not a fine class, or the field has no room for all cells.
     """
-    look = appearance or PBC_LIKE
+    field = _draw(counts, seed, appearance or PBC_LIKE, size, scene or Scene(cut=False, platelets=0))
+    if len(field.cells) < sum(counts.values()):
+        raise SettingsError(
+            f"a field of {size[0]} x {size[1]} pixels has no room for {sum(counts.values())} cells: "
+            "ask for fewer cells, or for a larger field."
+        )
+    return field
+
+
+def draw_random_field(
+    seed: int,
+    *,
+    size: tuple[int, int] = (480, 640),
+    um_per_px: float | None = None,
+    appearance: Appearance | None = None,
+    scene: Scene | None = None,
+) -> DrawnField:
+    """Draw a field of any laboratory, magnification and condition, to train a detector.
+
+    Args:
+        seed: it determines all that is not given; the same arguments give the same pixels.
+        size: height and width in pixels.
+        um_per_px: micrometres per pixel; 0.08 to 0.35 by default.
+        appearance: the laboratory; a random one by default.
+        scene: the place on the smear, and how it was photographed; at random by default.
+    """
+    rng = np.random.default_rng([seed, 15485863])
+    scale = um_per_px or float(np.exp(rng.uniform(np.log(0.08), np.log(0.35))))
+    look = (appearance or random_appearance(seed)).model_copy(update={"um_per_px": scale})
+    area = size[0] * size[1] * scale**2
+    number = min(int(rng.poisson(area / 900 * rng.beta(1, 2))), 40)
+    codes = [cell.code for cell in FINE if cell.code != _PLATELET]
+    drawn = rng.multinomial(number, np.full(len(codes), 1 / len(codes)))
+    counts = {code: int(count) for code, count in zip(codes, drawn, strict=True)}
+    return _draw(counts, seed, look, size, scene or random_scene(seed))
+
+
+def _draw(counts: Mapping[str, int], seed: int, look: Appearance, size: tuple[int, int], scene: Scene) -> DrawnField:
+    """Draw what there is room for."""
     rng = np.random.default_rng(seed)
-    slide = Slide(*size, look.um_per_px)
-    cells = [(code, paint_cell(code, slide.um_per_px, rng)) for code, count in counts.items() for _ in range(count)]
-    cells.sort(key=lambda cell: -cell[1].reach_px)  # large ones first, while there is room
-    reaches = np.array([painted.reach_px for _, painted in cells])
-    for (code, painted), (row, column) in zip(cells, _places(reaches, size, rng), strict=True):
-        slide.lay(code, painted, row, column)
-    amounts = slide.amounts(RedCells.random(look.pallor, rng), rng)
-    return DrawnField(expose(amounts, look, look.um_per_px, rng), slide.truth(), look.um_per_px)
+    canvas = Canvas(*size, look.um_per_px)
+    cells = _cells(counts, canvas, scene, rng)
+    _lay_red_cells(canvas, cells, scene, look.pallor, rng)
+    lay_artefacts(canvas, scene, rng)
+    for kind, code, painted, row, column in reversed(cells):
+        canvas.lay(kind, code, painted, row, column)
+    image = photograph(canvas.amounts, look, scene, look.um_per_px, rng)
+    truth = canvas.truth()
+    objects = [each for each in truth if each.kind != DISTRACTOR]
+    distractors = [each for each in truth if each.kind == DISTRACTOR]
+    return DrawnField(image, _masks(canvas, cells), objects, distractors, look.um_per_px)
 
 
-def _places(reaches: NDArray[np.float64], size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Centres, (n, 2) rows and columns, at which discs of these radii in pixels are disjoint and inside."""
-    places = np.empty((len(reaches), 2), dtype=np.int64)
-    for number, reach in enumerate(reaches):
-        darts = np.rint(rng.uniform(reach, np.maximum(np.array(size) - reach, reach), (_TRIES, 2))).astype(np.int64)
-        apart = np.hypot(*(darts[:, None] - places[None, :number]).transpose(2, 0, 1))
-        free = (apart > reach + reaches[:number]).all(axis=1) & (2 * reach <= min(size))
-        if not free.any():
-            raise SettingsError(
-                f"a field of {size[0]} x {size[1]} pixels has no room for {len(reaches)} cells: "
-                "ask for fewer cells, or for a larger field."
-            )
-        places[number] = darts[free.argmax()]
-    return places
+_Placed = tuple[str, str, Painted, int, int]
+"""Kind, code, cell, row and column."""
+
+
+def _cells(counts: Mapping[str, int], canvas: Canvas, scene: Scene, rng: np.random.Generator) -> list[_Placed]:
+    """Leukocytes, platelets and clumps at their places; those without room are left out."""
+    um_per_px, size = canvas.um_per_px, (canvas.height, canvas.width)
+    area_um2 = size[0] * size[1] * um_per_px**2
+    platelets = int(rng.poisson(scene.platelets * 0.5 * area_um2 / (np.pi / 4 * RED_CELL_UM**2)))
+    codes = [code for code, count in counts.items() for _ in range(count)] + [_PLATELET] * platelets
+    cells = [(PLATELET if code == _PLATELET else LEUKOCYTE, code, paint_cell(code, um_per_px, rng)) for code in codes]
+    cells += [(PLATELET_CLUMP, "", paint_clump(um_per_px, rng)) for _ in range(scene.clumps)]
+    cells.sort(key=lambda cell: -cell[2].reach_px)  # large ones first, while there is room
+    reaches = np.array([painted.reach_px for _, _, painted in cells])
+    places = scatter(reaches, size, rng, cut=scene.cut, touching=scene.touching)
+    return [(*cell, int(row), int(column)) for cell, (row, column) in zip(cells, places, strict=True) if row >= 0]
+
+
+def _lay_red_cells(canvas: Canvas, cells: list[_Placed], scene: Scene, pallor: float, rng: np.random.Generator) -> None:
+    scale = canvas.um_per_px
+    size_um = (canvas.height * scale, canvas.width * scale)
+    margin = RED_CELL_UM / 2
+    style = RedStyle(
+        amount=rng.uniform(0.82, 1.15),
+        pallor=pallor * rng.uniform(0.1, 1.3),
+        pale_width=scene.pale_width,
+        waviness=scene.waviness,
+        size=scene.red_size,
+        spread=scene.red_spread,
+        rim=scene.rim,
+    )
+    places = FreePlaces(size_um, margin)
+    places.thin_out(scene.gaps, rng)
+    for kind, _, painted, row, column in cells:
+        if kind == LEUKOCYTE:
+            places.take(row * scale, column * scale, painted.mean_radius_px * scale + 0.9 * margin * scene.red_size)
+    area = (size_um[0] + 2 * margin) * (size_um[1] + 2 * margin)
+    wanted = round(scene.coverage * area / (np.pi * (margin * scene.red_size) ** 2))
+    apart = scene.apart * RED_CELL_UM * scene.red_size
+    centres = place_red_cells(places, wanted, apart_um=apart, rouleaux=scene.rouleaux, rng=rng)
+    names = list(scene.shapes)
+    weights = np.array([scene.shapes[name] for name in names])
+    for (row_um, column_um), shape in zip(
+        centres, rng.choice(names, len(centres), p=weights / weights.sum()), strict=True
+    ):
+        patch = paint_shape(str(shape), style, scale, rng)
+        canvas.lay_red_cell(str(shape), patch, round(row_um / scale), round(column_um / scale), RED_CELL)
+
+
+def _masks(canvas: Canvas, cells: list[_Placed]) -> list[Truth]:
+    """Leukocytes and platelets with the masks of their parts on the picture."""
+    found = []
+    for kind, code, painted, row, column in cells:
+        if kind == PLATELET_CLUMP:
+            continue
+        half = len(painted.cell) // 2
+        (rows, columns), part = canvas.windows(row - half, column - half, painted.cell.shape)
+        cell = painted.cell[part] > 0.5
+        if not cell.any():
+            continue
+        high, wide = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
+        inner = (slice(high[0], high[-1] + 1), slice(wide[0], wide[-1] + 1))
+        left, top = columns.start + int(wide[0]), rows.start + int(high[0])
+        box = (left, top, left + cell[inner].shape[1], top + cell[inner].shape[0])
+        nucleus = (painted.nucleus[part] > 0.5)[inner] & cell[inner]
+        found.append(Truth(code, box, cell[inner], nucleus, canvas.um_per_px))
+    return found
