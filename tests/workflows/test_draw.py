@@ -59,13 +59,18 @@ def test_names_and_order_do_not_tell_the_class(slide):
     assert all(path.stem.startswith("cell_") for path in (slide / "cells").iterdir())
 
 
-def test_fields_are_listed_cell_by_cell(slide):
+def test_fields_are_listed_object_by_object(slide):
     table = pl.read_csv(slide / "fields.csv")
-    assert table["path"].value_counts().sort("path").rows() == [
-        ("fields/field_0001.png", 4),
-        ("fields/field_0002.png", 4),
-    ]
+    assert table["field"].unique().sort().to_list() == ["field_0001.png", "field_0002.png"]
     assert pixels(slide / "fields" / "field_0002.png").shape == (400, 500, 3)
+    cells = table.filter(pl.col("class").is_in(CODES))
+    assert cells.group_by("field").len().sort("field")["len"].to_list() == [4, 4]
+    red_cells = table.filter(pl.col("kind") == "red_cell")
+    assert red_cells.group_by("field").len()["len"].min() > 10
+    assert red_cells.filter(~pl.col("cut"))["diameter_um"].median() == pytest.approx(7.5, rel=0.1)
+    assert (table["left"] >= 0).all()
+    assert (table["left"] + table["width"] <= 500).all()
+    assert (table["top"] + table["height"] <= 400).all()
 
 
 def test_default_mix_is_an_adults():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -78,7 +78,7 @@ def draw(
 
     Written: ``cells/cell_0001.png`` …, whose names and order do not tell the class; ``truth.csv``, one row per cell
     (``cell_id`` is the name that analysing the folder ``cells`` gives it); ``sheet.png``, some cells of each class;
-    where fields are asked for, ``fields/field_0001.png`` … and ``fields.csv``, one row per cell in a field;
+    where fields are asked for, ``fields/field_0001.png`` … and ``fields.csv``, one row per object on a field;
     ``run.json``. The same settings give the same pixels.
 
     Args:
@@ -118,11 +118,19 @@ def _row(cell_id: str, path: str, group: str, cell: DrawnCell | Truth) -> tuple[
     return (cell_id, path, cell.code, group, *cell.box, *areas, cell.um_per_px)
 
 
-def _write_table(path: Path, rows: list[tuple[str | int | float, ...]]) -> None:
+FIELD_COLUMNS = (
+    "field", "kind", "class", "left", "top", "width", "height", "diameter_um", "cut", "overlapping", "visible",
+    "um_per_px",
+)  # fmt: skip
+"""One row per object: its field by the name that analysing the folder ``fields`` gives it, then `ObjectTruth`."""
+
+
+def _write_table(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str | int | float, ...]]) -> None:
     import polars as pl
 
     with atomic_path(path) as temporary:
-        pl.DataFrame(rows, schema=_COLUMNS, orient="row").write_csv(temporary, float_precision=4)
+        table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+        table.write_csv(temporary, float_precision=4)
 
 
 def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None) -> None:
@@ -184,7 +192,7 @@ def _draw_cells(
         if len(shown[cell.code]) < _ON_SHEET:
             shown[cell.code].append(cell.image)
         progress("drawing cells", number, total)
-    _write_table(out / TRUTH_FILE, rows)
+    _write_table(out / TRUTH_FILE, _COLUMNS, rows)
     if rows:
         _write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
 
@@ -212,10 +220,10 @@ def _draw_fields(settings: DrawSettings, appearance: Appearance, out: Path, prog
     rows = []
     progress("drawing fields", 0, settings.fields)
     for number in range(1, settings.fields + 1):
-        name = f"fields/field_{number:04d}.png"
+        name = f"field_{number:04d}.png"
         counts = dict(zip(codes, rng.multinomial(settings.field_cells, shares).tolist(), strict=True))
         field = draw_field(counts, seed=int(rng.integers(2**32)), appearance=appearance, size=settings.field_size)
-        _write_png(out / name, field.image)
-        rows += [_row(f"{name}#{index}", name, name, cell) for index, cell in enumerate(field.cells, start=1)]
+        _write_png(out / "fields" / name, field.image)
+        rows += [(name, *each, field.um_per_px) for each in (*field.objects, *field.distractors)]
         progress("drawing fields", number, settings.fields)
-    _write_table(out / FIELDS_FILE, rows)
+    _write_table(out / FIELDS_FILE, FIELD_COLUMNS, rows)
