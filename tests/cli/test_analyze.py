@@ -39,7 +39,8 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
     (tmp_path / "ranges.yaml").write_text("name: Here\nranges: {LY: [0, 5]}\n")
     result = run(
         tmp_path / "slide", "--out", tmp_path / "out", "--model", colour_model.path, "--title", "Slide 3",
-        "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--processes", 2, "--no-slides",
+        "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--device", "cpu", "--processes", 2,
+        "--no-slides",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     saved = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
@@ -48,6 +49,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "model": str(colour_model.path),
         "slides": False,
         "threads": 1,
+        "device": "cpu",
         "processes": 2,
         "title": "Slide 3",
         "per_class": 2,

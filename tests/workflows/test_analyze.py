@@ -138,7 +138,7 @@ def test_a_finished_run_is_resumed_without_work(settings, whole):
 
 
 def test_a_run_is_not_resumed_on_another_runtime(settings, whole, monkeypatch):
-    monkeypatch.setattr(openvino, "runtime", lambda: "openvino 2026.4")
+    monkeypatch.setattr(openvino, "runtime", lambda device: "openvino 2026.4")
     with pytest.raises(OutputError, match=r"has runtime 'onnxruntime [\d.]+' \(now 'openvino 2026.4'\)"):
         analyze(settings, whole.folder, resume=True)
 

@@ -8,22 +8,19 @@ hand-over between threads is needed, and small batches stay in the processor's c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
-import onnxruntime
 from joblib import cpu_count
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from PIL import Image
 
 from leukopy.bundle import NetworkFile
+from leukopy.core.devices import Device
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.appearance import measure_appearance
 from leukopy.imaging.content import CELL, Content, contents
@@ -33,6 +30,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
+from leukopy.inference.sessions import ORT_ERRORS, open_on_device, open_session
 from leukopy.taxonomy import FINE
 
 T = TypeVar("T")
@@ -43,17 +41,6 @@ exceeded from 32 on. The results are the same bit for bit in any batch."""
 
 VIEW = 192
 """Short side, in pixels, of the picture of a cell for people and for its reasons."""
-
-ORT_ERRORS = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-"""Errors of ONNX Runtime on a network that it cannot load or run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +105,9 @@ def join(batches: Sequence[Batch], order: Sequence[CellInput]) -> Batch:
     )
 
 
+Beside = Literal["appearance", "views", "content"]
+
+
 class Engine:
     """The loaded network of a bundle's cells."""
 
@@ -127,9 +117,8 @@ class Engine:
         threads: int | None = None,
         outputs: Sequence[str] = ("logits",),
         *,
-        appearance: bool = False,
-        views: bool = False,
-        content: bool = False,
+        beside: Collection[Beside] = (),
+        device: Device = "cpu",
     ) -> None:
         """Load the network.
 
@@ -137,28 +126,29 @@ class Engine:
             network: the network of an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
             outputs: outputs to read from the network, named as in `Bundle.model_path`.
-            appearance: measure the appearance of the pictures too.
-            views: return small pictures of the cells too.
-            content: detect the content of each picture (Romanowsky stains only).
+            beside: further results of a `Batch`: the appearance of the pictures, small views of them, their content
+                (Romanowsky stains only).
+            device: runs the network; `Engine.device` tells the one in use.
 
         Raises:
             BundleError: the network cannot be loaded, violates the contract of a bundle's network, or lacks one of
                 ``outputs``.
-            SettingsError: the environment asks for an unknown runtime.
+            SettingsError: the environment asks for an unknown runtime, or for OpenVINO beside an accelerator.
             MissingExtraError: the environment asks for a runtime that is not installed.
         """
         self.threads = threads or cpu_count()
-        self._appearance, self._views, self._content = appearance, views, content
+        self._appearance, self._views, self._content = (name in beside for name in get_args(Beside))
         self._path, self._spec = network.path, network.preprocess
-        self._session = self._network = _open(self._path, network.sha256)
-        _check_contract(self._session, network)
-        shapes = {node.name: node.shape[1:] for node in self._session.get_outputs()}
+        self._network = open_session(self._path, network.sha256)
+        _check_contract(self._network, network)
+        shapes = {node.name: node.shape[1:] for node in self._network.get_outputs()}
         if absent := [name for name in outputs if name not in shapes]:
             raise BundleError(
                 f"{self._path}: gives no {' and no '.join(absent)}, only {', '.join(shapes)}. "
                 "Use a bundle that does, or export this one again."
             )
         self._empty = {name: np.empty((0, *shapes[name]), np.float32) for name in outputs}
+        self._session, self.device = open_on_device(self._path, network.sha256, device)
         if openvino.asked_for():
             self._session = openvino.open_network(self._path, network.sha256, tuple(outputs), BATCH, self.threads)
 
@@ -259,19 +249,6 @@ class Engine:
         if not all(np.isfinite(value).all() for value in values):
             raise BundleError(f"{self._path}: the network gives numbers that are not finite. Train it again.")
         return dict(zip(names, values, strict=True))
-
-
-@lru_cache(maxsize=4)
-def _open(path: Path, sha256: str) -> Any:  # noqa: ARG001  (part of the cache's key: a replaced file is opened again)
-    """The network of a file, loaded once: threads may share a session."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # the workers are the threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; nothing is printed
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except ORT_ERRORS as error:
-        raise BundleError(f"{path}: not a network that can be run. Export the bundle again.") from error
 
 
 def _view(picture: Image.Image) -> Image.Image:

@@ -36,15 +36,18 @@ def asked_for() -> bool:
     return runtime == "openvino"
 
 
-def runtime() -> str:
-    """Name and version of the runtime, for a run's record: ``onnxruntime 1.31.0``.
+def runtime(device: str = "cpu") -> str:
+    """Name and version of the runtime, for a run's record: ``onnxruntime 1.31.0``, ``onnxruntime 1.31.0 on cuda``.
+
+    Args:
+        device: in use.
 
     Raises:
         SettingsError: as `asked_for`.
         MissingExtraError: OpenVINO is selected and not installed.
     """
     module: Any = _openvino() if asked_for() else importlib.import_module("onnxruntime")
-    return f"{module.__name__} {module.__version__}"
+    return f"{module.__name__} {module.__version__}" + (f" on {device}" if device != "cpu" else "")
 
 
 def _openvino() -> Any:

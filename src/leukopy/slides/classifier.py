@@ -9,10 +9,12 @@ from typing import Self
 import polars as pl
 
 from leukopy.bundle import Bundle, Card, open_bundle
+from leukopy.core.devices import Device
 from leukopy.core.progress import Progress, silent
-from leukopy.inference.engine import Engine
+from leukopy.inference.engine import Beside, Engine
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema, printable
+from leukopy.inference.sessions import DeviceUse
 from leukopy.slides.class_means import TRAITS
 from leukopy.slides.slide import Slide
 from leukopy.slides.survey import FAR
@@ -21,16 +23,20 @@ from leukopy.slides.survey import FAR
 class Classifier:
     """A loaded model. Open one with `leukopy.load`; several threads may share it."""
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int | None = None, outputs: Sequence[str] = (), device: Device = "auto"
+    ) -> None:
         """Load the network of a bundle.
 
         Args:
             bundle: an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
             outputs: further outputs of the network for `Predictions.outputs`.
+            device: runs the network.
 
         Raises:
             BundleError: the network cannot be loaded, or lacks an output.
+            SettingsError: an accelerator beside OpenVINO.
         """
         card = bundle.card
         read = {
@@ -40,30 +46,41 @@ class Classifier:
             FAR: bool(card.open_set and card.open_set.baseline),
             TRAITS: bool(card.slide_classes),
         }
-        self.bundle = bundle
+        beside: dict[Beside, bool] = {
+            "appearance": card.slide_check is not None,
+            "views": True,
+            "content": card.romanowsky,
+        }
+        self.bundle, self.asked_device = bundle, device
         self.schema = cell_schema(card)
         self.outputs = tuple(outputs)
         self.engine = Engine(
             bundle.network,
             threads,
             [name for name, wanted in read.items() if wanted],
-            appearance=card.slide_check is not None,
-            views=True,
-            content=card.romanowsky,
+            beside=[name for name, wanted in beside.items() if wanted],
+            device=device,
         )
 
     @classmethod
-    def open(cls, model: str | Path = "default", threads: int | None = None) -> Self:
+    def open(cls, model: str | Path = "default", threads: int | None = None, device: Device = "auto") -> Self:
         """Open a bundled model by its name, or a bundle folder by its path.
 
         Args:
             model: name or folder.
             threads: worker threads; by default one for each core that this process may use.
+            device: runs the network.
 
         Raises:
+            SettingsError: an accelerator beside OpenVINO.
             BundleError: no such model, or the bundle is broken or made for another taxonomy.
         """
-        return cls(open_bundle(model), threads)
+        return cls(open_bundle(model), threads, device=device)
+
+    @property
+    def device(self) -> DeviceUse:
+        """Device in use, and a sentence about it where it is not simply the CPU."""
+        return self.engine.device
 
     @property
     def card(self) -> Card:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
+from leukopy.core.devices import Device
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings, Shown
 from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
@@ -28,6 +29,8 @@ class AnalyzeSettings(Settings):
     """A bundled model, or a bundle folder."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
+    device: Device = "auto"
+    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
     processes: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Slides that are analysed at the same time. The results do not depend on it."""
     title: Annotated[str | None, Shown("name of the input")] = None
@@ -80,8 +83,8 @@ def analyze(
     # Check every input before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
     inputs = list_inputs(settings.input, slides=settings.slides)
-    classifier = Classifier.open(settings.model, settings.threads)
-    job = _job(settings, inputs, ranges)
+    classifier = Classifier.open(settings.model, settings.threads, settings.device)
+    job = _job(settings, inputs, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
     if inputs.slides:
         return run_slides(job, inputs.by_slide(), classifier, out, settings.processes, **how, progress=progress)
@@ -90,7 +93,7 @@ def analyze(
     return run_slide(job, classifier, out, resume=resume or retry_failed, overwrite=overwrite, progress=progress)
 
 
-def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges) -> SlideJob:
+def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges, device: str) -> SlideJob:
     one = "" if inputs.slides or len(inputs.cells) == 1 else f"{len(inputs.cells):,} pictures are taken as one slide."
     return SlideJob(
         cells=inputs.cells,
@@ -98,6 +101,6 @@ def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges) -> 
         settings=settings,
         per_class=settings.per_class,
         ranges=ranges,
-        notes=tuple(filter(None, (one, inputs.others.note))),
+        notes=tuple(filter(None, (one, inputs.others.note, device))),
         facts={"note": inputs.others.note} if inputs.others.note else {},
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from leukopy.core.devices import Device
 from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.paths import data_folder
@@ -49,6 +50,8 @@ class EvaluateSettings(Settings):
     """Bootstrap replicates of each interval."""
     examples: int = Field(default=6, ge=0, le=100)
     """Pictures of each confusion in the page; 0: a page without pictures, which may be shared."""
+    device: Device = "auto"
+    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
 
     @property
     def command(self) -> str:
@@ -117,7 +120,8 @@ def evaluate(
     settings, notes = _with_split(settings, images)
     listed = select_split(images, settings.split, settings.data)
     labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}")
-    classifier = Classifier.open(settings.model)
+    classifier = Classifier.open(settings.model, device=settings.device)
+    notes = (*notes, *filter(None, (classifier.device.note,)))
     relation = _relation(settings, classifier.card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
@@ -184,7 +188,7 @@ def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, ove
         "evaluate",
         settings,
         model={"name": classifier.card.name, "sha256": classifier.card.model.sha256},
-        runtime=runtime(),
+        runtime=runtime(classifier.device.name),
     )
     run["provenance"] = {"command": settings.command, **run["provenance"]}
     begin(out, run, overwrite=overwrite)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from pydantic import Field
 
+from leukopy.core.devices import Device
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
 from leukopy.core.progress import Progress, silent
@@ -35,6 +36,8 @@ class PredictSettings(Settings):
     """A bundled model, or a bundle folder."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
+    device: Device = "auto"
+    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class PredictResult:
     slides: dict[str, SlideRecord]
     """Record of each slide's pictures by its name; "" for a single slide without a name."""
     note: str = ""
-    """Note on further files beside the cells."""
+    """Note on further files beside the cells, and on the device."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -89,7 +92,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
     inputs = list_inputs(settings.input, slides=settings.slides)
-    classifier = Classifier.open(settings.model, settings.threads)
+    classifier = Classifier.open(settings.model, settings.threads, settings.device)
     done, failures = 0, [pl.DataFrame(schema=FAILURE_SCHEMA)]
     records: dict[str, SlideRecord] = {}
     with _writer(out) as write:
@@ -102,8 +105,9 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
                     done += len(predictions)
                     progress("classifying", done, len(inputs.cells))
             records[name] = tracked.record()
+    note = " ".join(filter(None, (inputs.others.note, classifier.device.note)))
     failed = pl.concat(failures)
-    return PredictResult(done - len(failed), failed, records, inputs.others.note)
+    return PredictResult(done - len(failed), failed, records, note)
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
         "analyze",
         job.settings,
         model={"name": card.name, "sha256": card.model.sha256, "card": _card_digest(card)},
-        runtime=runtime(),
+        runtime=runtime(classifier.device.name),
         inputs={"count": len(job.cells), "digest": inputs_digest(job.cells), **job.facts},
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
@@ -150,7 +150,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
             "run: its network or its card differs. Put back that bundle, add --overwrite to begin anew with this one, "
             "or choose another output folder."
         )
-    check_same(out, earlier, run, free=frozenset({"threads", "processes"}))
+    check_same(out, earlier, run, free=frozenset({"threads", "processes", "device"}))
     return earlier
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from leukopy.bundle import Bundle
+    from leukopy.core.devices import Device
     from leukopy.inference.rows import CellInput
     from leukopy.slides.classifier import Classifier
 
@@ -140,7 +141,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, res
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
     if earlier is not None:
-        check_same(out, earlier, run, free=frozenset({"threads", "processes"}))
+        check_same(out, earlier, run, free=frozenset({"threads", "processes", "device"}))
     return run
 
 
@@ -160,7 +161,9 @@ def _in_parallel(
     pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2 * n_jobs")
     work = delayed(_in_worker)
     try:
-        yield from pool(work(place, job, folder, classifier.bundle) for place, (job, folder) in tasks)
+        yield from pool(
+            work(place, job, folder, classifier.bundle, classifier.asked_device) for place, (job, folder) in tasks
+        )
     except TerminatedWorkerError as error:
         raise InputError(
             "a process that analysed slides was killed (out of memory?). Finished slides are saved: run the same "
@@ -168,11 +171,13 @@ def _in_parallel(
         ) from error
 
 
-def _in_worker(place: int, job: SlideJob, folder: Path, bundle: Bundle) -> tuple[int, SlideResult | str]:
+def _in_worker(
+    place: int, job: SlideJob, folder: Path, bundle: Bundle, device: Device
+) -> tuple[int, SlideResult | str]:
     """Run `_attempt` in a process that uses one core."""
     from leukopy.slides.classifier import Classifier
 
-    return place, _attempt(job, folder, Classifier(bundle, threads=1))
+    return place, _attempt(job, folder, Classifier(bundle, threads=1, device=device))
 
 
 def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult | str:

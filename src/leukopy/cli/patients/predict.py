@@ -68,6 +68,8 @@ def report(out: Annotated[Path, typer.Argument(help="The folder of a finished ru
 
 def _end(result: PredictPatientsResult) -> None:
     """Say where things lie, and exit with a code that tells of failures."""
+    if result.note:
+        say(result.note)
     say(f"Report: {result.report}" if result.report else f"Tables: {result.folder}")
     if len(result.problems):
         for message in result.problems["message"][:_SHOWN_PROBLEMS]:

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import open_bundle
+from leukopy.core.devices import Device
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.core.progress import Progress, silent
 from leukopy.imaging.decode import prepare
@@ -57,12 +58,13 @@ class CellReading:
 class CellReader:
     """The cell network that a patient's bundle reads, loaded."""
 
-    def __init__(self, bundle: PatientBundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: PatientBundle, threads: int | None = None, device: Device = "auto") -> None:
         """Load the network.
 
         Args:
             bundle: an opened bundle.
             threads: worker threads; by default one for each core that this process may use.
+            device: runs the network.
 
         Raises:
             BundleError: the cell model is absent, not the one of the training, cannot be loaded, or lacks an output.
@@ -70,8 +72,9 @@ class CellReader:
         self._network = bundle.card.network
         own = bundle.cells_path is not None
         cells = open_bundle(CLASSIFIER) if own else open_network(self._network)
-        self._slides = SlideReader(cells, self._network.outputs, bundle.network if own else None, threads)
+        self._slides = SlideReader(cells, self._network.outputs, bundle.network if own else None, threads, device)
         self._engine = self._slides.engine
+        self.device = self._engine.device
         features = self._slides.width + (len(MORPHOLOGY_FEATURES) if self._network.measures else 0)
         if features != bundle.card.model.features:
             raise BundleError(

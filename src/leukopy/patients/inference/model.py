@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from leukopy.core.errors import BundleError, InputError, SettingsError
-from leukopy.inference.engine import ORT_ERRORS
+from leukopy.inference.sessions import ORT_ERRORS
 from leukopy.patients.card import Bag, OperatingPoint, PatientCard
 from leukopy.patients.inference.flags import LYMPHOCYTE, Flag, doubts, input_flags
 from leukopy.patients.store import PatientBundle, open_patient_bundle

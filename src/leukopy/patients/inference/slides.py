@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, NetworkFile
+from leukopy.core.devices import Device
 from leukopy.inference.engine import Engine
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import (
@@ -65,7 +66,12 @@ class SlideReader:
     """A cell model and the network that makes a patient's features, loaded."""
 
     def __init__(
-        self, model: Bundle, outputs: Sequence[str], own: NetworkFile | None = None, threads: int | None = None
+        self,
+        model: Bundle,
+        outputs: Sequence[str],
+        own: NetworkFile | None = None,
+        threads: int | None = None,
+        device: Device = "auto",
     ) -> None:
         """Load the networks.
 
@@ -74,14 +80,15 @@ class SlideReader:
             outputs: of the network that makes the features; they are joined.
             own: the network that makes the features; None: that of ``model``.
             threads: worker threads; by default one for each core that this process may use.
+            device: runs the networks.
 
         Raises:
             BundleError: a network cannot be loaded or lacks an output.
         """
-        self._classifier = Classifier(model, threads, () if own else outputs)
+        self._classifier = Classifier(model, threads, () if own else outputs, device)
         self._own, self._outputs = own is not None, tuple(outputs)
         self.network = own or model.network
-        self.engine = Engine(self.network, threads, outputs)
+        self.engine = Engine(self.network, threads, outputs, device=device)
 
     @property
     def width(self) -> int:

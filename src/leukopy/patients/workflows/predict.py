@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from leukopy.core.devices import Device
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, finish, record
@@ -45,6 +46,8 @@ class PredictPatientsSettings(CohortSettings):
     """Write a page per patient and one of the cohort; `leukopy patients report` writes them later."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
+    device: Device = "auto"
+    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class PredictPatientsResult:
     """Rows of ``datasets.PROBLEM_SCHEMA``."""
     report: Path | None
     """The page of the cohort; None where no pages were asked for."""
+    note: str = ""
+    """Note on the device."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def predict_patients(
         BundleError: the patient model, or the cell model that it reads, is absent, broken or foreign.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
+    from leukopy.inference.openvino import runtime
     from leukopy.patients.data import open_cohort
     from leukopy.patients.inference.cells import CellReader
     from leukopy.patients.inference.model import PatientModel
@@ -113,18 +119,20 @@ def predict_patients(
 
     # All that can be wrong is found before the first file is written, and before --overwrite deletes one.
     bundle = open_patient_bundle(settings.model)
-    tools = _Tools(PatientModel(bundle, settings.threads), CellReader(bundle, settings.threads), settings)
+    reader = CellReader(bundle, settings.threads, settings.device)
+    tools = _Tools(PatientModel(bundle, settings.threads), reader, settings)
     tools.model.point(settings.operating_point)
     cohort = open_cohort(settings.path, cells=settings.cells, reference_date=settings.reference_date)
     model = {"name": bundle.card.name, "sha256": bundle.card.model.sha256}
-    run = record(COMMAND, settings, model=model, cohort={"name": cohort.name, "ages": cohort.ages})
+    facts = {"cohort": {"name": cohort.name, "ages": cohort.ages}, "runtime": runtime(reader.device.name)}
+    run = record(COMMAND, settings, model=model, device=reader.device._asdict(), **facts)
     begin(out, run, overwrite=overwrite)
     found = _Found()
     try:
         _judge_all(tools, cohort, found, progress)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("no patient was written; run again with --overwrite.") from interrupt
-    result = _write_tables(found, cohort, out)
+    result = replace(_write_tables(found, cohort, out), note=reader.device.note)
     finish(out, run, counts=_counts(result))
     if not settings.pages:
         return result
@@ -318,7 +326,7 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
     links = {patient_id: f"patients/{name}" for patient_id, name in names.items()}
     report = out / "report.html"
     write_patients(report, judgement, result.patients, links, problems=result.problems)
-    return PredictPatientsResult(out, result.patients, result.failures, result.problems, report)
+    return replace(result, report=report, note=run.get("device", {}).get("note", ""))
 
 
 def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
