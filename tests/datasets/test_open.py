@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leukopy.core.errors import InputError, ManifestError, SettingsError, UnknownLabelError
-from leukopy.datasets import open_dataset, write_manifest
+from leukopy.datasets import leftovers, open_dataset, write_manifest
 
 FalseCopy = Callable[[str], Path]
 
@@ -191,3 +191,20 @@ def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path) -> None:
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(InputError, match="a file name is not UTF-8"):
         open_dataset("images", tmp_path)
+
+
+def test_other_files_are_named_and_service_files_are_no_cells(tmp_path: Path) -> None:
+    folder = tmp_path / "neutrophil"
+    for name in ("a.czi", "b.nd2", "notes.txt", "Thumbs.db", "@eaDir/SYNOPHOTO_THUMB_M.jpg", "@eaDir/c.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    with pytest.raises(
+        InputError, match=r"no image found \(not read: 2 files \(.czi, .nd2\); tables and notes: 1 file"
+    ):
+        open_dataset("folders", tmp_path)
+    (folder / "cell.png").write_bytes(b"x")
+    assert open_dataset("folders", tmp_path)["cell_id"].to_list() == ["folders/neutrophil/cell.png"]
+    found = leftovers(tmp_path)
+    assert found.not_read == {".czi": 1, ".nd2": 1, ".txt": 1}
+    assert sum(found.service_files.values()) == 3
+    assert found.pictures_note == "not read: 2 files (.czi, .nd2)"

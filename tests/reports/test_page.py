@@ -41,6 +41,8 @@ def content(slide, card):
         differential=count_cells(cells),
         failures=_failures(2),
         failures_total=2,
+        left_out=gallery.choose_left_out(cells),
+        left_out_total=0,
         card=card,
         provenance={"created": "2026-03-01T10:00:00+00:00", "commit": None, "packages": {"numpy": "2.4"}},
     )

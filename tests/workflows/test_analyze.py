@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from leukopy.bundle import LaboratoryAppearance, Metric, SlideCheck, Thresholds, add_metrics, open_bundle, write_bundle
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
@@ -66,6 +67,19 @@ def test_every_cell_is_a_row_with_its_class(whole, slide):
     assert Path(cells["path"][0]) == folder / "c00000.png"
     assert pl.read_csv(whole.folder / "cells.csv")["cell_id"].to_list() == cells["cell_id"].to_list()
     assert (whole.record.pictures, whole.cells, whole.failures) == (CELLS, CELLS - 3, 3)
+
+
+def test_a_refused_slide_shows_the_pictures_that_were_read(tmp_path):
+    folder = tmp_path / "dark"
+    folder.mkdir()
+    for index in range(5):
+        Image.fromarray(np.full((240, 240, 3), 5 + index, np.uint8)).save(folder / f"d{index}.png")
+    result = analyze(AnalyzeSettings(input=folder, per_class=3), tmp_path / "out")
+    assert result.differential.refused
+    page = result.report.read_text()
+    assert "5 pictures have no class and are not counted; 3 are shown." in page
+    assert page.count("data:image/jpeg;base64,") == 3
+    assert page.count("Dark: the lamp was off") == 3
 
 
 def test_failed_images_are_rows_with_their_reason(whole):

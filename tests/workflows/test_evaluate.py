@@ -139,6 +139,11 @@ def test_a_folder_of_classes_without_splits_is_evaluated_whole(manifest, colour_
         colour_model.draw(manifest.parent / "own" / cell.code / "0.png", cell.code)
     result = run_evaluation(manifest, colour_model, data="folders", root=manifest.parent / "own")
     assert (result.evaluation.split, result.evaluation.counts["scored"]) == ("all", len(FINE))
+    assert not any("not read" in note for note in result.evaluation.notes)
+    (manifest.parent / "own" / "LY" / "1.czi").write_bytes(b"x")
+    shutil.rmtree(result.out)
+    again = run_evaluation(manifest, colour_model, data="folders", root=manifest.parent / "own")
+    assert "not read: 1 file (.czi)" in again.evaluation.notes
 
 
 def test_a_public_data_set_keeps_its_split(manifest, colour_model):

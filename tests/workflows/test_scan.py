@@ -55,6 +55,11 @@ def test_every_image_is_in_exactly_one_table(cells: Path, tmp_path: Path) -> Non
     assert pl.read_csv(out / "failures.csv")["reason"].to_list() == result.failures["reason"].to_list()
 
 
+def test_files_that_are_not_read_are_named(cells: Path, tmp_path: Path) -> None:
+    (cells / "EO" / "stack.czi").write_bytes(b"x")
+    assert scan(settings(cells), tmp_path / "out").note == "not read: 1 file (.czi)"
+
+
 def test_without_check_only_headers_are_read(cells: Path, tmp_path: Path) -> None:
     result = scan(settings(cells), tmp_path / "out")
     assert "folders/SNE/half.png" in result.manifest["cell_id"].to_list()

@@ -6,6 +6,7 @@ from leukopy.datasets.duplicates import clusters, find_duplicates
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
 from leukopy.datasets.open import open_dataset
 from leukopy.datasets.probe import FileProbe, probe_file
+from leukopy.datasets.readers import leftovers
 from leukopy.datasets.splits import check_fractions, split
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "count_classes",
     "describe_duplicates",
     "find_duplicates",
+    "leftovers",
     "open_dataset",
     "probe_file",
     "read_manifest",

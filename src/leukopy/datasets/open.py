@@ -9,7 +9,7 @@ import polars as pl
 from leukopy.core.errors import InputError, ManifestError
 from leukopy.datasets.cards import DATASETS
 from leukopy.datasets.manifest import MANIFEST_SCHEMA, find_code, read_manifest
-from leukopy.datasets.readers import Record
+from leukopy.datasets.readers import Record, leftovers
 from leukopy.taxonomy import label_map
 
 
@@ -45,7 +45,10 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
         expected = f"Expected for {name!r}: {dataset.card.layout}."
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror}). {expected}") from error
     if not records:
-        raise InputError(f"{root}: no image found. Expected for {name!r}: {dataset.card.layout}.")
+        others = leftovers(root).note
+        raise InputError(
+            f"{root}: no image found{f' ({others})' if others else ''}. Expected for {name!r}: {dataset.card.layout}."
+        )
     codes = [record.label and find_code(known, record.label, where=str(root / record.file)) for record in records]
     try:
         manifest = _manifest(records, root, source, codes)

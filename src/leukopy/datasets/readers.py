@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from typing import TextIO
 
 from leukopy.core.errors import ManifestError
 from leukopy.core.file_names import FileNames
+from leukopy.core.leftovers import Leftovers
+from leukopy.core.service_files import service_kind
 from leukopy.core.tables import read_table
 from leukopy.datasets.manifest import read_split
 from leukopy.imaging.formats import IMAGE_SUFFIXES
@@ -47,11 +50,18 @@ Reader = Callable[[Path], Iterator[Record]]
 
 
 def image_files(root: Path) -> Iterator[PurePosixPath]:
-    """Images below ``root``, by suffix, sorted, relative to it; hidden files and folders are ignored.
+    """Images below ``root``, by suffix, sorted, relative to it; `leftovers` tells of the other files.
 
     Raises:
-        OSError: a folder cannot be listed. (``os.walk`` alone would skip it silently.)
+        OSError: a folder cannot be listed.
     """
+    for file in _files(root):
+        if file.suffix.lower() in IMAGE_SUFFIXES and service_kind(file.parts) is None:
+            yield file
+
+
+def _files(root: Path) -> Iterator[PurePosixPath]:
+    """All files below ``root`` outside hidden folders, sorted. ``os.walk`` alone would skip a folder silently."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -59,9 +69,24 @@ def image_files(root: Path) -> Iterator[PurePosixPath]:
     for folder, folders, files in os.walk(root, onerror=stop):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        for name in sorted(files):
-            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield below / name
+        yield from (below / name for name in sorted(files))
+
+
+def leftovers(root: Path) -> Leftovers:
+    """The files below ``root`` that `image_files` does not list.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    service: Counter[str] = Counter()
+    not_read: Counter[str] = Counter()
+    for file in _files(root):
+        kind = service_kind(file.parts)
+        if kind is not None:
+            service[kind] += 1
+        elif file.suffix.lower() not in IMAGE_SUFFIXES:
+            not_read[file.suffix.lower()] += 1
+    return Leftovers(service, not_read)
 
 
 def unlabelled(root: Path) -> Iterator[Record]:

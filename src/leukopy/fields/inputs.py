@@ -11,6 +11,7 @@ from typing import Literal
 
 from leukopy.core.errors import ImageError, InputError, ManifestError
 from leukopy.core.file_names import FileNames
+from leukopy.core.leftovers import NOTHING_LEFT, Leftovers
 from leukopy.core.tables import TABLE_SUFFIXES, Row, has_column, read_table
 from leukopy.core.text import WORKBOOK_SUFFIXES
 from leukopy.fields.field import FieldInput
@@ -20,8 +21,6 @@ from leukopy.imaging.formats import IMAGE_SUFFIXES, PAGED_SUFFIXES
 from leukopy.imaging.scale import LARGEST, SMALLEST
 from leukopy.inference.listing import (
     LIST_SUFFIX,
-    NOTHING_LEFT,
-    Leftovers,
     ListedFile,
     empty_slides,
     list_folder,

@@ -10,14 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from leukopy.core.errors import InputError, ManifestError
+from leukopy.core.leftovers import NOTHING_LEFT, Leftovers
 from leukopy.core.tables import TABLE_SUFFIXES, has_column
 from leukopy.core.text import WORKBOOK_SUFFIXES
 from leukopy.datasets.manifest import read_manifest
 from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.inference.listing import (
     LIST_SUFFIX,
-    NOTHING_LEFT,
-    Leftovers,
     ListedFile,
     empty_slides,
     list_folder,

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from leukopy.core.errors import InputError
 from leukopy.core.file_names import FileNames
+from leukopy.core.leftovers import Leftovers
 from leukopy.core.service_files import service_kind
 from leukopy.core.text import read_text, split_lines
 from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.inference.rows import printable
 
 LIST_SUFFIX = ".txt"
-
-DOCUMENT_SUFFIXES = frozenset({
-    ".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".doc", ".docx", ".odt", ".pdf", ".ppt",
-    ".pptx", ".htm", ".html", ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log", ".py", ".r", ".ipynb", ".sh",
-})  # fmt: skip
-"""Suffixes of tables and notes, which are not pictures."""
 
 
 class ListedFile(NamedTuple):
@@ -32,43 +26,6 @@ class ListedFile(NamedTuple):
     """Path below the folder, or as the list writes it; fit for a table."""
     path: str
     """Path from the operating system, even where it is not valid UTF-8."""
-
-
-@dataclass(frozen=True)
-class Leftovers:
-    """Files that are not read."""
-
-    service_files: Mapping[str, int] = field(default_factory=dict)
-    """Skipped files of operating systems and storage boxes, by kind (`core.service_files`)."""
-    not_read: Mapping[str, int] = field(default_factory=dict)
-    """Other files, not pictures, by suffix in lower case; "" without one."""
-
-    @property
-    def note(self) -> str:
-        """One line that names every file that is not read; empty without one."""
-        pictures = {suffix: count for suffix, count in self.not_read.items() if suffix not in DOCUMENT_SUFFIXES}
-        documents = {suffix: count for suffix, count in self.not_read.items() if suffix in DOCUMENT_SUFFIXES}
-        return "; ".join(
-            f"{title}: {_files(found)}"
-            for title, found in (
-                ("not read", pictures),
-                ("tables and notes", documents),
-                ("passed over, made by operating systems and storage boxes", self.service_files),
-            )
-            if found
-        )
-
-
-NOTHING_LEFT = Leftovers()
-
-
-def _files(found: Mapping[str, int]) -> str:
-    """``5 files (.czi, .nd2)``, the most frequent first."""
-    count = sum(found.values())
-    names = ", ".join(
-        name or "without suffix" for name in sorted(found, key=lambda name: (-found[name], not name, name))
-    )
-    return f"{count} file{'s' if count > 1 else ''} ({names})"
 
 
 def list_folder(top: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> tuple[list[ListedFile], Leftovers]:

@@ -52,6 +52,17 @@ def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:
     return pl.concat(shown) if shown else cells.head(0).collect()
 
 
+def choose_left_out(cells: pl.LazyFrame, most: int = PER_CLASS) -> pl.DataFrame:
+    """The first pictures without a single cell, by ``cell_id``: some columns of ``CELL_SCHEMA``.
+
+    Args:
+        cells: rows of ``CELL_SCHEMA``.
+        most: largest number of them.
+    """
+    left_out = cells.filter(pl.col("fine").is_null()).select("cell_id", "path", "content", "flags")
+    return left_out.bottom_k(most, by="cell_id").collect(engine="streaming").sort("cell_id")
+
+
 class Thumbnails:
     """Thumbnails of the least certain cells of each class, made while their pictures are at hand.
 
@@ -60,12 +71,14 @@ class Thumbnails:
 
     def __init__(self, per_class: int = PER_CLASS) -> None:
         self._per_class = per_class
-        self._kept: dict[str, list[tuple[float, str, Image.Image]]] = {}
-        """By class: (confidence, cell id, centred square), sorted, at most ``per_class``."""
+        self._kept: dict[str | None, list[tuple[float, str, Image.Image]]] = {}
+        """By class: (confidence, cell id, centred square), sorted, at most ``per_class``. The class None: counts exclude
+        them."""
 
     def add(self, predictions: Predictions) -> None:
         """Consider cells whose small pictures came with their rows."""
-        rows = predictions.cells.select(counted_code(), pl.col("fine_confidence").fill_null(0), "cell_id").iter_rows()
+        confidence = pl.col("fine_confidence").fill_null(0)  # pictures without a cell come before copies
+        rows = predictions.cells.select(counted_code(), confidence, "cell_id").iter_rows()
         for view, (code, confidence, cell_id) in zip(predictions.views, rows, strict=False):
             kept = self._kept.setdefault(code, [])
             if len(kept) < self._per_class or (kept and (confidence, cell_id) < kept[-1][:2]):
@@ -79,7 +92,7 @@ class Thumbnails:
         the page says so in its place.
 
         Args:
-            rows: of ``CELL_SCHEMA``, as `choose` returns them.
+            rows: ``cell_id`` and ``path`` of cells, as `choose` and `choose_left_out` return them.
         """
         found = {cell_id: _jpeg(square) for kept in self._kept.values() for _, cell_id, square in kept}
         for cell_id, path in rows.filter(~pl.col("cell_id").is_in(list(found))).select("cell_id", "path").iter_rows():

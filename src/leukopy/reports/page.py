@@ -38,6 +38,9 @@ class ReportContent:
     """Rows of ``FAILURE_SCHEMA``: the first of them suffice."""
     failures_total: int
     card: Card
+    left_out: pl.DataFrame
+    """Pictures without a single cell, as `gallery.choose_left_out` returns them."""
+    left_out_total: int
     provenance: Mapping[str, Any]
     """Provenance of the result, from `core.provenance.provenance`; mappings may be nested."""
 
@@ -82,6 +85,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         count=content.differential,
         date=str(content.provenance.get("created", ""))[:10],
         shelves=tuple(_shelves(content)),
+        left_out=tuple(_left_out(content)),
         failures=failure_lines(content.failures),
         provenance=tuple(flat(content.provenance)),
         find=find,
@@ -94,6 +98,13 @@ def _shelves(content: ReportContent) -> Iterator[Shelf]:
     for code, total in content.totals.items():
         rows = content.cells.filter(counted_code() == code)
         yield Shelf(find(code), total, tuple(_tile(row, content.thumbnails) for row in rows.iter_rows(named=True)))
+
+
+def _left_out(content: ReportContent) -> Iterator[tuple[str, str | None, str]]:
+    """Id, Base64 of the JPEG, and cause of each picture without a single cell."""
+    for cell_id, cause in content.left_out.select("cell_id", "content").iter_rows():
+        jpeg = content.thumbnails.get(cell_id)
+        yield cell_id, embedded(jpeg) if jpeg else None, cause
 
 
 def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:

@@ -17,9 +17,9 @@ from typing import BinaryIO, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from leukopy.core.errors import ImageError
+from leukopy.core.leftovers import DOCUMENT_SUFFIXES
 from leukopy.core.service_files import service_kind
 from leukopy.imaging.decode import check_image
-from leukopy.inference.listing import DOCUMENT_SUFFIXES
 from leukopy.review.records import Refused, UploadResult, User
 from leukopy.review.settings import Limits
 from leukopy.review.store import NewImage, Store

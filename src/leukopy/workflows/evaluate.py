@@ -121,7 +121,7 @@ def evaluate(
     listed = select_split(images, settings.split, settings.data)
     labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}")
     classifier = Classifier.open(settings.model, device=settings.device)
-    notes = (*notes, *filter(None, (classifier.device.note,)))
+    notes = (*notes, *filter(None, (_unread(settings.root), classifier.device.note)))
     relation = _relation(settings, classifier.card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
@@ -178,6 +178,13 @@ def _into_card(evaluation: Evaluation, bundle: Bundle, relation: str, command: s
             if found.value is not None
         ],
     )  # fmt: skip
+
+
+def _unread(root: Path | None) -> str:
+    """Note on files of a data set's folder that may hold pictures and are not read."""
+    from leukopy.datasets import leftovers
+
+    return leftovers(root).pictures_note if root is not None and root.is_dir() else ""
 
 
 def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, overwrite: bool) -> Record:

@@ -56,6 +56,8 @@ class ScanResult:
     failures: pl.DataFrame
     """``FAILURE_SCHEMA``; also in ``failures.csv``."""
     audit: Audit | None
+    note: str = ""
+    """Note on further files beside the images; empty for a manifest."""
 
 
 def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress: Progress = silent) -> ScanResult:
@@ -78,6 +80,7 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
         audit,
         check_fractions,
         describe_duplicates,
+        leftovers,
         open_dataset,
         split,
         write_audit,
@@ -107,7 +110,8 @@ def scan(settings: ScanSettings, out: Path, *, overwrite: bool = False, progress
         write_audit(out, result, pairs)
     write_manifest(out / MANIFEST_FILE, manifest)
     finish(out, run, images=len(manifest), failures=len(failures))
-    return ScanResult(out, manifest, failures, result)
+    note = leftovers(settings.root).note if settings.root.is_dir() else ""
+    return ScanResult(out, manifest, failures, result, note)
 
 
 def _look_at_all(paths: list[str], pixels: bool, progress: Progress) -> list[FileProbe | ImageError]:

@@ -202,20 +202,22 @@ def _report(job: SlideJob, result: SlideResult, card: Card, thumbnails: Thumbnai
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.reports.gallery import choose, totals
+    from leukopy.reports.gallery import choose, choose_left_out, totals
     from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
     from leukopy.slides.differential_files import write_differential
 
     cells = _cells(result.folder)
-    shown = choose(cells, job.per_class)
+    shown, left_out = choose(cells, job.per_class), choose_left_out(cells, job.per_class)
     content = ReportContent(
         title=job.title,
         cells=shown,
-        thumbnails=thumbnails.of(shown),
+        thumbnails=thumbnails.of(pl.concat([one.select("cell_id", "path") for one in (shown, left_out)])),
         totals=totals(cells),
         differential=result.differential,
         failures=pl.read_csv(result.folder / FAILURES_FILE, schema=FAILURE_SCHEMA, n_rows=FAILURES_SHOWN),
         failures_total=result.failures,
+        left_out=left_out,
+        left_out_total=result.record.no_cell + result.record.several_cells,
         card=card,
         provenance={**run["provenance"], **{name: run[name] for name in ("model", "runtime", "inputs")}},
     )

@@ -78,6 +78,17 @@ def test_a_manifest_in_place_of_folders(tmp_path: Path) -> None:
     assert open_cohort(table, cells=tmp_path / "lists" / "cells.parquet").cells.equals(cohort.cells)
 
 
+def test_files_that_are_not_read_are_named_by_patient(tmp_path: Path) -> None:
+    write(images(tmp_path, P1=1, P2=1, P3=0) / "p.csv", "patient_id,age,lymphocytes", "P1,50,5", "P2,60,6", "P3,60,6")
+    for name in ("P1/a.czi", "P1/deep/b.nd2", "P1/c.czi", "P2/notes.txt", "P2/Thumbs.db", "P3/archive.zip"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    cohort = open_cohort(tmp_path)
+    assert reasons(cohort) == [("P1", "not_read"), ("P3", "not_read"), ("P3", "no_images")]
+    told = cohort.problems.filter(reason="not_read")["message"].to_list()
+    assert told == ["patient P1: not read: 3 files (.czi, .nd2).", "patient P3: not read: 1 file (.zip)."]
+
+
 @pytest.mark.parametrize(
     ("lines", "told"),
     [

@@ -96,6 +96,8 @@ def scan(
     if result.audit:
         console.print(_findings(result))
     say(f"Manifest: {out / 'manifest.parquet'}")
+    if result.note:
+        say(result.note)
     if len(result.failures):
         say(f"Images that cannot be read: {len(result.failures)}, listed in {out / 'failures.csv'}.")
         raise typer.Exit(EXIT_FAILURES)

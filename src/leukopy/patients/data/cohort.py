@@ -15,7 +15,7 @@ import polars as pl
 from leukopy.core.errors import InputError, ManifestError, SettingsError
 from leukopy.core.tables import Row, Table, column_name, read_header
 from leukopy.patients.data.cards import CHALLENGE_DATE
-from leukopy.patients.data.images import PatientImage, images_in_folders, images_listed, stray_images
+from leukopy.patients.data.images import PatientImage, images_in_folders, images_listed, stray_images, unread_files
 from leukopy.patients.data.plausibility import in_future
 from leukopy.patients.data.tables import find_tables, find_workbooks, read_table
 from leukopy.patients.data.values import Problem, Reading, read_patients
@@ -126,6 +126,8 @@ def open_cohort(path: Path, *, cells: Path | None = None, reference_date: date |
         roots = [root, *(root / part for part in layout.parts if (root / part).is_dir())]
         images = images_in_folders(roots, passed_over=frozenset(layout.parts))
         problems += [_stray(each, count) for each in roots if (count := stray_images(each))]
+        notes = unread_files(roots)
+        problems += [Problem(each, "not_read", f"patient {each}: {notes[each]}.") for each in patients if each in notes]
     else:
         images = images_listed(cells)
     bags: dict[str, list[PatientImage]] = defaultdict(list)

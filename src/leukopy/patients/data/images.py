@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from leukopy.core.errors import InputError, ManifestError
 from leukopy.core.file_names import FileNames
-from leukopy.datasets.readers import image_files
+from leukopy.datasets.readers import image_files, leftovers
 from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.patients.data.tables import read_table
 
@@ -52,6 +52,27 @@ def images_in_folders(roots: Sequence[Path], *, passed_over: frozenset[str] = fr
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Check its permissions.") from error
     return images
+
+
+def unread_files(roots: Sequence[Path]) -> dict[str, str]:
+    """A note on the files in ``<root>/<patient_id>/`` that may be pictures of a kind that is not read.
+
+    Returns:
+        By patient_id, only where there are some.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+    try:
+        notes = {
+            unicodedata.normalize("NFC", folder.name): leftovers(folder).pictures_note
+            for root in roots
+            for folder in sorted(root.iterdir())
+            if folder.is_dir() and not folder.name.startswith(".")
+        }
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Check its permissions.") from error
+    return {patient_id: note for patient_id, note in notes.items() if note}
 
 
 def stray_images(root: Path) -> int:

@@ -42,6 +42,7 @@ PROBLEM_REASONS: dict[str, str] = {
     "similar_id": "another patient's id differs only in capitals, blanks or leading zeros",
     "no_images": "the patient has no image, and is left out",
     "no_patient": "images of a patient whom the table does not hold; they are left out",
+    "not_read": "files beside the images of the patient that may be pictures of a kind that is not read",
     "same_image": "a file that equals another of the cohort, byte for byte; it counts once for a patient",
 }
 """The fixed words of ``PROBLEM_SCHEMA``'s ``reason``, and what they stand for."""
