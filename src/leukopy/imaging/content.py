@@ -156,7 +156,7 @@ def slide_content(found: Iterable[Content]) -> SlideContent:
 def _contents(overviews: Picture, sizes: NDArray[np.integer]) -> list[Content]:
     """Implementation of `contents`: the first cause that applies."""
     shown, padded = _without_bars(overviews)
-    levels = _halved(shown.transpose(0, 3, 1, 2).astype(np.float32))  # (N, 3, S / 2, S / 2)
+    levels = _halved_levels(shown)  # (N, 3, S / 2, S / 2)
     small = _LOG[levels.astype(np.uint8)]
     dye = small[:, 2] - small[:, 1]
     brightest = _halved(levels[:, 0] + levels[:, 1] + levels[:, 2]).reshape(len(levels), -1).max(axis=1) / 3
@@ -191,6 +191,14 @@ def _halved(planes: Planes) -> Planes:
     """(…, 2H, 2W) to (…, H, W): means of four pixels."""
     rows = planes[..., ::2, :] + planes[..., 1::2, :]
     return np.asarray((rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25))
+
+
+def _halved_levels(overviews: Picture) -> Planes:
+    """(N, S, S, 3) to (N, 3, S / 2, S / 2): means of four pixels, summed as integers."""
+    rows = overviews[:, ::2].astype(np.uint16)
+    rows += overviews[:, 1::2]
+    sums = rows[:, :, ::2] + rows[:, :, 1::2]
+    return np.ascontiguousarray(sums.transpose(0, 3, 1, 2)).astype(np.float32) * np.float32(0.25)
 
 
 def _without_bars(overviews: Picture) -> tuple[Picture, NDArray[np.floating]]:

@@ -45,15 +45,17 @@ def list_folder(top: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> tuple[
     listed: list[ListedFile] = []
     service: Counter[str] = Counter()
     not_read: Counter[str] = Counter()
-    for path in _files_below(str(top), listed):
-        kind = service_kind(Path(path).relative_to(top).parts)
-        suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
-        if kind is not None:
-            service[kind] += 1
-        elif suffix in suffixes:
-            listed.append(_below(top, path))
-        else:
-            not_read[printable(suffix)] += 1
+    for folder, names in _folders_below(str(top), listed):
+        below = os.path.relpath(folder, top)
+        parts, start = ([], "") if below == "." else (below.split(os.sep), below + os.sep)
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
+            if (kind := service_kind((*parts, name))) is not None:
+                service[kind] += 1
+            elif suffix in suffixes:
+                listed.append(ListedFile(printable(start + name), os.path.join(folder, name)))  # noqa: PTH118
+            else:
+                not_read[printable(suffix)] += 1
     return sorted(listed), Leftovers(service, not_read)
 
 
@@ -105,8 +107,9 @@ def empty_slides(path: Path, named: Collection[str]) -> list[str]:
     return [name for name in folders if name not in named and service_kind([name]) is None]
 
 
-def _files_below(top: str, unreadable: list[ListedFile]) -> Iterator[str]:
-    """The files of a folder and its sub-folders; ``unreadable`` receives each sub-folder that cannot be read."""
+def _folders_below(top: str, unreadable: list[ListedFile]) -> Iterator[tuple[str, list[str]]]:
+    """A folder and its sub-folders, each with the names of its files; ``unreadable`` receives each that cannot be
+    read."""
     seen: set[tuple[int, int]] = set()
     errors: list[OSError] = []
     for folder, below, names in os.walk(top, followlinks=True, onerror=errors.append):
@@ -116,12 +119,8 @@ def _files_below(top: str, unreadable: list[ListedFile]) -> Iterator[str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         below.sort()  # so that of two links one is first
-        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
+        yield folder, names
     for error in errors:
         folder = str(error.filename)
         if service_kind(Path(folder).relative_to(top).parts) is None:
-            unreadable.append(_below(Path(top), folder))
-
-
-def _below(top: Path, path: str) -> ListedFile:
-    return ListedFile(printable(os.path.relpath(path, top)), path)
+            unreadable.append(ListedFile(printable(os.path.relpath(folder, top)), folder))

@@ -72,8 +72,7 @@ class Thumbnails:
     def __init__(self, per_class: int = PER_CLASS) -> None:
         self._per_class = per_class
         self._kept: dict[str | None, list[tuple[float, str, Image.Image]]] = {}
-        """By class: (confidence, cell id, centred square), sorted, at most ``per_class``. The class None: counts exclude
-        them."""
+        """By class: (confidence, cell id, centred square), sorted, at most ``per_class``. Class None: not counted."""
 
     def add(self, predictions: Predictions) -> None:
         """Consider cells whose small pictures came with their rows."""
