@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from leukopy import taxonomy
+from leukopy.imaging import segmentation
 from leukopy.imaging.decode import read_image
-from leukopy.imaging.segmentation import dyed_middle, remove_background, segment
+from leukopy.imaging.segmentation import dyed_middle, find_cell, remove_background, segment
 from leukopy.synthesis import DrawnCell, draw_cell, random_appearance
 
 LEUKOCYTES = [cell.code for cell in taxonomy.FINE if cell.code != "PLT"]
@@ -143,3 +144,21 @@ def test_hand_drawn_masks(dataset: str, part: str, floor: float, real_data: Path
         truth = mask >= 200 if part == "nucleus" else mask >= 100
         scores.append(dice(getattr(segment(read_image(root / row["file"])), part), truth))
     assert np.mean(scores) > floor
+
+
+@pytest.mark.parametrize("code", ["SNE", "PLT"])
+def test_the_cell_alone_is_the_same_mask(code: str) -> None:
+    picture = draw_cell(code, seed=3, size=200).image
+    assert np.array_equal(find_cell(picture), segment(picture).cell)
+    assert not find_cell(np.full((90, 100, 3), 230, np.uint8)).any()
+
+
+def test_quick_morphology_is_that_of_scipy() -> None:
+    generator = np.random.default_rng(0)
+    for share in (0.05, 0.4, 0.6, 0.95, 1.0):
+        mask = generator.random((40, 50)) < share
+        assert np.array_equal(segmentation._filled(mask), ndimage.binary_fill_holes(mask))
+        for rounds in (1, 2, 3):
+            blobs = ndimage.gaussian_filter(generator.random((40, 50)), 2) > 0.5
+            expected = ndimage.binary_opening(blobs, iterations=rounds)
+            assert np.array_equal(segmentation._without_threads(blobs, rounds), expected)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import lab2rgb, rgb2lab, separate_stains
 
 from leukopy.core.errors import InputError, SettingsError
-from leukopy.imaging.stains import STAIN_NAMES, STAIN_VECTORS, Macenko, Reinhard, deconvolve, density_against_glass
+from leukopy.imaging.stains import (
+    STAIN_NAMES,
+    STAIN_VECTORS,
+    Macenko,
+    Reinhard,
+    deconvolve,
+    density_against_glass,
+    glass,
+)
 from leukopy.synthesis import draw_cell, random_appearance
 
 Picture = NDArray[np.uint8]
@@ -153,3 +161,20 @@ def test_a_look_needs_a_picture(kind: type[Reinhard] | type[Macenko]) -> None:
 def test_macenko_needs_something_stained() -> None:
     with pytest.raises(InputError, match="stained"):
         Macenko.fit([FLAT["white"]])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_glass_is_the_median_of_the_brightest_quarter(seed: int) -> None:
+    picture = np.random.default_rng(seed).integers(0, 256, (17 + seed, 23, 3), dtype=np.uint8)
+    brightness = picture.sum(axis=2, dtype=np.int64)
+    expected = np.median(picture[brightness >= np.percentile(brightness, 75)], axis=0)
+    np.testing.assert_array_equal(glass(picture), expected)
+
+
+@pytest.mark.parametrize("stains", sorted(STAIN_VECTORS))
+def test_deconvolution_is_that_of_scikit_image(cell: Picture, stains: str) -> None:
+    nuclear, eosin = (np.array(vector) / np.linalg.norm(vector) for vector in STAIN_VECTORS[stains])
+    residual = np.cross(nuclear, eosin)
+    matrix = np.linalg.inv([nuclear, eosin, residual / np.linalg.norm(residual)])
+    neutral = np.clip((cell + 1.0) / (glass(cell) + 1.0), 0, 1)
+    np.testing.assert_allclose(deconvolve(cell, stains), 6 * separate_stains(neutral, matrix), atol=1e-5)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import leukopy
@@ -52,6 +53,30 @@ def test_each_file_is_read_once(tmp_path: Path, reads: Counter[str]) -> None:
     assert sum(map(len, rows)) == len(cells)
     assert set(reads.values()) == {1}
     assert len(reads) == len(cells)
+
+
+def test_the_network_runs_once_for_each_cell_at_the_usual_magnification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = draw(tmp_path, 150)
+    classifier = leukopy.load()
+    slide = classifier.slide(cells)
+    expected = [one.cells for one in classifier.slide(cells).rows()]
+    run: list[int] = []
+    compute = classifier.engine.compute
+
+    def counting(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        run.append(len(pixels))
+        return compute(pixels)
+
+    monkeypatch.setattr(classifier.engine, "compute", counting)
+    assert slide.survey.crop == classifier.card.preprocess.crop
+    surveyed = sum(run)
+    assert 128 <= surveyed < 150
+    rows = pl.concat([part.cells for part in slide.rows()])
+    assert sum(run) == len(cells)
+    assert rows.equals(pl.concat(expected))
+    assert rows["cell_id"].to_list() == [cell.cell_id for cell in cells]
 
 
 def test_rows_do_not_depend_on_which_pictures_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

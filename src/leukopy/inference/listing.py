@@ -47,7 +47,7 @@ def list_folder(top: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> tuple[
     not_read: Counter[str] = Counter()
     for folder, names in _folders_below(str(top), listed):
         below = os.path.relpath(folder, top)
-        parts, start = ([], "") if below == "." else (below.split(os.sep), below + os.sep)
+        parts, start = ((), "") if below == "." else (Path(below).parts, below + os.sep)
         for name in names:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
             if (kind := service_kind((*parts, name))) is not None:

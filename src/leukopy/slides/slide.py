@@ -68,12 +68,20 @@ class Slide:
         self._digests = Digests()
         self._surveyed: dict[CellInput, Batch] = {}
         """Results of sampled cells, until their rows are made."""
+        self.at_card_crop: dict[CellInput, dict[str, NDArray[np.float32]]] = {}
+        """Requested outputs, one row each, of the cells that the survey ran at the crop of the card."""
 
     @cached_property
     def survey(self) -> SlideSurvey:
         """Survey of the slide from up to 128 of its cells."""
-        survey, batches = survey_slide(self._engine, self._card, self.cells, self._pictures)
+        survey, batches, first = survey_slide(self._engine, self._card, self.cells, self._pictures)
         self._surveyed = {cell: one for batch in batches for cell, one in batch.singles()}
+        self.at_card_crop = {
+            cell: {name: one.outputs[name] for name in self._given}
+            for batch in (first if self._given else ())
+            for cell, one in batch.singles()
+            if one.cells
+        }
         if self._own_pictures:
             self._pictures.forget(self._surveyed)
         return survey

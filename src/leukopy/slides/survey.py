@@ -86,7 +86,7 @@ def sample_of(slide: Sequence[T], size: int = SAMPLE) -> list[T]:
 
 def survey_slide(
     engine: Engine, card: Card, cells: Sequence[CellInput], pictures: Pictures
-) -> tuple[SlideSurvey, list[Batch]]:
+) -> tuple[SlideSurvey, list[Batch], list[Batch]]:
     """Survey a slide by an evenly spread sample of its cells.
 
     Args:
@@ -97,21 +97,22 @@ def survey_slide(
 
     Returns:
         The survey. With fewer than ``ENOUGH_CELLS`` trusted cells: the content of their pictures and a rough shift.
-        And the results of sampled cells at the survey's crop: the slide's rows need no second run of the network.
+        And the results of sampled cells at the survey's crop and at the card's: no second run of the network needs
+        them.
     """
     measured, sample = sample_of(cells, magnification.SAMPLE), sample_of(cells)
-    batches = list(engine.run(dict.fromkeys((*measured, *sample)), read=pictures.keep))
+    batches = at_card_crop = list(engine.run(dict.fromkeys((*measured, *sample)), read=pictures.keep))
     trusted, content = _trusted(batches)
     measured, sample = ([cell for cell in some if cell in trusted] for some in (measured, sample))
     if not sample:
-        return SlideSurvey(content=content), batches
+        return SlideSurvey(content=content), batches, batches
     crop = None
     if len(sample) >= ENOUGH_CELLS and card.cell_sizes is not None:
         crop = _crop(engine, card, _chosen(batches, measured), pictures)
         if crop != card.preprocess.crop:
             batches = list(engine.run(sample, crop, pictures.keep))
     found = _survey(engine, card, _chosen(batches, sample).outputs)
-    return replace(found, crop=crop, content=content), batches
+    return replace(found, crop=crop, content=content), batches, at_card_crop
 
 
 def _survey(engine: Engine, card: Card, outputs: Outputs) -> SlideSurvey:

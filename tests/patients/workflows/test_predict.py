@@ -228,7 +228,9 @@ def test_the_operating_point_is_the_one_asked_for(settings, tmp_path):
     assert "“Triage”" in (tmp_path / "out" / "patients" / "P2.html").read_text()
 
 
-def test_pages_can_be_written_afterwards(settings, judged, tmp_path):
+@pytest.mark.parametrize("many", [1, 1000])
+def test_pages_can_be_written_afterwards_in_processes_or_not(settings, judged, tmp_path, monkeypatch, many):
+    monkeypatch.setattr("leukopy.patients.workflows.predict._MANY", many)
     tables = predict_patients(settings.model_copy(update={"pages": False}), tmp_path / "out")
     assert tables.report is None
     assert {path.name for path in tables.folder.iterdir()} == FILES - {"report.html", "patients"}

@@ -114,20 +114,24 @@ class SlideReader:
         else:
             inputs = {cell.cell_id: cell for cell in cells}
             chosen = [inputs[cell_id] for cell_id in found.cells["cell_id"].gather(counted)]
-            values, gone = self.features(chosen, pictures)
+            values, gone = self.features(chosen, pictures, tracked.slide.at_card_crop)
             failures = pl.concat([failures, gone])
             still = ~found.cells["cell_id"].gather(counted).is_in(gone["cell_id"].implode()).to_numpy()
             counted, values = counted[still], values[still]
         return SlideReading(found.cells, counted, values, failures, tracked.record(), pictures)
 
     def features(
-        self, cells: Sequence[CellInput], pictures: Pictures | None = None
+        self,
+        cells: Sequence[CellInput],
+        pictures: Pictures | None = None,
+        known: Mapping[CellInput, Mapping[str, NDArray[np.float32]]] | None = None,
     ) -> tuple[NDArray[np.float32], pl.DataFrame]:
         """The features of single pictures, whatever their slide is.
 
         Args:
             cells: N pictures.
             pictures: those that are decoded already.
+            known: outputs of the network at its card's crop, for some of the cells.
 
         Returns:
             (N, D), not-a-number where a picture was not read; and rows of ``FAILURE_SCHEMA``.
@@ -135,13 +139,15 @@ class SlideReader:
         Raises:
             BundleError: the network fails on a picture.
         """
-        parts, failed = [np.empty((0, self.width), np.float32)], []
-        for batch in self.engine.run(cells, read=(pictures or Pictures(0)).keep):
-            parts.append(self.joined(batch.outputs))
+        found = {cell: self.joined(outputs)[0] for cell, outputs in (known or {}).items()}
+        failed = []
+        for batch in self.engine.run(
+            [cell for cell in cells if cell not in found], read=(pictures or Pictures(0)).keep
+        ):
+            found |= zip(batch.cells, self.joined(batch.outputs), strict=True)
             failed += batch.failures
-        values = np.full((len(cells), self.width), np.nan, np.float32)
-        absent = {cell for cell, _ in failed}
-        values[[cell not in absent for cell in cells]] = np.concatenate(parts)
+        absent = np.full(self.width, np.nan, np.float32)
+        values = np.array([found.get(cell, absent) for cell in cells], np.float32).reshape(-1, self.width)
         rows = [(cell.cell_id, printable(cell.path), error.reason, printable(str(error))) for cell, error in failed]
         return values, pl.DataFrame(rows, schema=FAILURE_SCHEMA, orient="row")
 

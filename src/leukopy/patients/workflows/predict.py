@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from leukopy.patients.data import Cohort
     from leukopy.patients.inference.cells import CellReader, CellReading
     from leukopy.patients.inference.model import PatientModel, PatientResult
+    from leukopy.patients.reports.patient import Judgement
 
 COMMAND = "patients predict"
+_MANY = 12
+"""Patients from which pages are written by several processes."""
 PATIENTS_FILE = "patients.parquet"
 CELLS_FILE = "cells.parquet"
 FEATURES_FILE = "features.parquet"
@@ -310,7 +313,7 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
     """
     import polars as pl
 
-    from leukopy.patients.reports.patient import page_name, write_patient, write_patients
+    from leukopy.patients.reports.patient import page_name, write_patients
 
     settings = PredictPatientsSettings.build(run["settings"], where=str(out))
     judgement = _judgement(settings, run)
@@ -318,15 +321,32 @@ def write_pages(out: Path, run: Record, *, progress: Progress = silent) -> Predi
     images = result.failures.filter(pl.col("cell_id").is_not_null())
     taken: set[str] = set()
     names = {patient_id: page_name(patient_id, taken) for patient_id in result.patients["patient_id"]}
-    for done, row in enumerate(result.patients.iter_rows(named=True), start=1):
-        own = pl.col("patient_id") == row["patient_id"]
-        page = out / "patients" / names[row["patient_id"]]
-        write_patient(page, judgement, row, cells.filter(own), features.filter(own), images.filter(own))
-        progress("writing pages", done, len(names))
+
+    def tables() -> Iterator[tuple[Path, Judgement, Mapping[str, Any], pl.DataFrame, pl.DataFrame, pl.DataFrame]]:
+        for row in result.patients.iter_rows(named=True):
+            own = pl.col("patient_id") == row["patient_id"]
+            page = out / "patients" / names[row["patient_id"]]
+            yield page, judgement, row, cells.filter(own), features.filter(own), images.filter(own)
+
+    _write_all(tables(), len(names), progress)
     links = {patient_id: f"patients/{name}" for patient_id, name in names.items()}
     report = out / "report.html"
     write_patients(report, judgement, result.patients, links, problems=result.problems)
     return replace(result, report=report, note=run.get("device", {}).get("note", ""))
+
+
+def _write_all(tables: Iterable[tuple[Any, ...]], count: int, progress: Progress) -> None:
+    """Write the page of each patient: of many patients in processes, which start slowly."""
+    from leukopy.inference.workers import in_processes
+    from leukopy.patients.reports.patient import write_patient
+
+    if count >= _MANY:
+        for done, _ in enumerate(in_processes(write_patient, tables, count), start=1):
+            progress("writing pages", done, count)
+        return
+    for done, one in enumerate(tables, start=1):
+        write_patient(*one)
+        progress("writing pages", done, count)
 
 
 def _judgement(settings: PredictPatientsSettings, run: Record) -> Any:
