@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import binomtest
 
-from leukopy.evaluation.intervals import Estimate, bootstrap, clopper_pearson
+from leukopy.evaluation.intervals import Estimate, bootstrap, clopper_pearson, jackknife, poisson
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,56 @@ def test_no_cell_says_nothing():
 def test_impossible_count_is_refused():
     with pytest.raises(ValueError, match="7 of 5"):
         clopper_pearson(7, 5)
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.390), (100, 81.364, 121.627)]
+)
+def test_limits_of_a_count_are_those_of_the_printed_table(count, low, high):
+    assert poisson(count) == pytest.approx((low, high), abs=5e-4)
+
+
+@given(st.integers(0, 5000))
+def test_limits_of_a_count_are_its_tails_of_2_5_per_cent(count):
+    low, high = poisson(count)
+    assert low <= count < high
+    assert stats.poisson.cdf(count, high) == pytest.approx(0.025, abs=1e-9)
+    if count:
+        assert stats.poisson.sf(count - 1, low) == pytest.approx(0.025, abs=1e-9)
+
+
+def test_a_negative_count_is_refused():
+    with pytest.raises(ValueError, match="-1"):
+        poisson(-1)
+
+
+def test_jackknife_of_a_mean_is_students_interval():
+    values = np.random.default_rng(2).normal(30, 4, 7)
+    low, high = jackknife(np.stack([values, np.ones(7)], axis=1), _share)
+    expected = stats.t.interval(0.95, 6, values.mean(), stats.sem(values))
+    assert (low[0], high[0]) == pytest.approx(expected)
+
+
+def test_jackknife_of_a_ratio_leaves_out_one_unit_after_another():
+    sums = np.random.default_rng(4).poisson((9, 200), (6, 2))
+    without = [(total := np.delete(sums, unit, axis=0).sum(axis=0))[0] / total[1] for unit in range(6)]
+    error = np.sqrt(5 / 6 * sum((one - np.mean(without)) ** 2 for one in without))
+    value, reach = sums[:, 0].sum() / sums[:, 1].sum(), stats.t.ppf(0.975, 5) * error
+    assert [limit[0] for limit in jackknife(sums, _share)] == pytest.approx([value - reach, value + reach])
+
+
+def test_jackknife_holds_the_truth_with_five_units():
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(1000):
+        level = rng.gamma(20, 1 / 20, 5)  # fields differ in more than chance
+        low, high = jackknife(np.stack([rng.poisson(40 * level), np.ones(5)], axis=1), _share)
+        held += low[0] <= 40 <= high[0]
+    assert 930 <= held <= 970
+
+
+def test_one_unit_has_no_limits():
+    assert np.isnan(jackknife(np.array([[3.0, 1.0]]), _share)).all()
 
 
 def _share(sums):

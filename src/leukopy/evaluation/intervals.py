@@ -1,4 +1,4 @@
-"""Confidence intervals: exact limits of a counted share, bootstrap limits of a measured score."""
+"""Confidence intervals: exact limits of counts and shares, bootstrap and jackknife limits of measured scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
+from scipy.special import betaincinv, gammaincinv, stdtrit
 
 LEVEL = 0.95
 """The confidence level of every interval in leukopy."""
@@ -42,6 +42,46 @@ def clopper_pearson(count: int, total: int) -> tuple[float, float]:
     low = betaincinv(count, total - count + 1, tail) if count else 0.0
     high = betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
     return float(low), float(high)
+
+
+def poisson(count: int) -> tuple[float, float]:
+    """Exact 95 % limits of the mean of a Poisson variable that was ``count`` once.
+
+    Garwood, Biometrika 28 (1936). The limits of a concentration are these, divided by the volume or area.
+    """
+    if count < 0:
+        raise ValueError(f"a count is 0 or more, not {count}")
+    tail = (1 - LEVEL) / 2
+    low = gammaincinv(count, tail) if count else 0.0
+    return float(low), float(gammaincinv(count + 1, 1 - tail))
+
+
+def jackknife(
+    contributions: NDArray[np.generic], metric: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % limits of scores that depend on sums over few units, such as fields of view.
+
+    The variance is that of the jackknife over units, the quantile Student's with ``N - 1`` degrees of freedom (Tukey,
+    Annals of Mathematical Statistics 29, 1958; Efron and Tibshirani, 1993, chapter 11). For a mean over units they are
+    the limits of the t-test. Unlike `bootstrap`, they hold with fewer than ten units.
+
+    Args:
+        contributions: shape (N, K), contribution of each unit to the K sums.
+        metric: sums of shape (R, K) to scores of shape (R, M); not-a-number where undefined.
+
+    Returns:
+        Lower and upper limits, each of shape (M,); not-a-number with fewer than two units, or where the score without
+        one of them is undefined.
+    """
+    units = np.asarray(contributions, np.float64)
+    count, total = len(units), units.sum(axis=0, keepdims=True)
+    value = metric(total)[0]
+    if count < 2:
+        return np.full(len(value), np.nan), np.full(len(value), np.nan)
+    without = metric(total - units)
+    error = np.sqrt((count - 1) / count * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    reach = stdtrit(count - 1, (1 + LEVEL) / 2) * error
+    return value - reach, value + reach
 
 
 def bootstrap(
