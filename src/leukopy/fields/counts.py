@@ -1,0 +1,285 @@
+"""Counts of the objects on a slide's fields, each with 95 % limits.
+
+A field that was left out is in no count. The other limits are the wider of two: exact ones, for objects that lie at
+random (Garwood 1936; Clopper and Pearson 1934), and those of the jackknife over fields, for objects that do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from leukopy.core.settings import Settings
+from leukopy.evaluation.intervals import Estimate, clopper_pearson, jackknife, poisson
+from leukopy.imaging.content import NO_CELL
+from leukopy.inference.rows import has_flag
+from leukopy.taxonomy import COARSE, FINE, OUTSIDE, Place
+from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
+
+COUNTING_RULE = (
+    "An object is counted where its centre lies inside the field, and once where fields overlap. Objects cut by the "
+    "border follow this rule; they are neither measured nor graded."
+)
+
+USUAL_OIL_FIELDS = 10
+"""Oil fields of the usual platelet estimate."""
+
+_NO_LEUKOCYTE = [cell.code for cell in (*FINE, *COARSE, *OUTSIDE) if cell.place is not Place.DIFFERENTIAL]
+_UNKNOWN = Estimate(None, None, None)
+_BIN = 0.5
+"""Width of a bin of diameters, µm."""
+_Metric = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+class CountSettings(Settings):
+    """The laboratory's own platelet estimate."""
+
+    platelet_factor: float = Field(default=15_000, gt=0)
+    """Platelets per µL of blood for each platelet of an oil field."""
+    oil_field_um: float = Field(default=200, gt=0)
+    """Diameter of the oil field that the factor was found with, in µm: the eyepiece's field number by the objective's
+    magnification, 20 mm / 100 by default."""
+
+    @property
+    def oil_field_area(self) -> float:
+        """Area of the oil field, µm²."""
+        return math.pi / 4 * self.oil_field_um**2
+
+
+@dataclass(frozen=True)
+class RedCells:
+    """Red cells of a slide."""
+
+    count: int
+    per_field: Estimate
+    per_leukocyte: Estimate
+    overlapping: int
+    """Counted red cells whose box overlaps another one: neither measured nor, unless separated, graded."""
+    measured: int
+    """Whole red cells that touch no other."""
+    diameter_um: Estimate
+    """Mean diameter; unknown where the scale itself was measured on the red cells."""
+    diameter_cv: Estimate
+    """Coefficient of variation of the diameter, %."""
+    histogram: tuple[tuple[float, int], ...]
+    """Lower edge of each bin of 0.5 µm, and its red cells."""
+    assumed_scale: bool
+    """True where the scale of a field in use was measured on its red cells, which are taken as 7.5 µm wide."""
+
+
+@dataclass(frozen=True)
+class Platelets:
+    """Platelets of a slide."""
+
+    count: int
+    clumps: int
+    per_field: Estimate
+    per_1000_red_cells: Estimate
+    estimate: Estimate
+    """10⁹ per litre of blood."""
+    oil_fields: float | None
+    """Area of the fields in oil fields; None where the scale is unknown."""
+    refused: str
+    """Reason for missing numbers; empty where there are some."""
+    settings: CountSettings
+
+
+@dataclass(frozen=True)
+class FieldCounts:
+    """All counts of a slide's fields."""
+
+    fields: int
+    """Fields in use."""
+    left_out: dict[str, int]
+    """Fields left out, by reason."""
+    leukocytes: int
+    """Located nucleated cells without erythroblasts; unidentified cells are among them."""
+    leukocytes_per_1000_red_cells: Estimate
+    red_cells: RedCells
+    platelets: Platelets
+    notes: tuple[str, ...]
+    """Warnings for the reader of the counts."""
+
+
+def count_objects(
+    fields: pl.DataFrame,
+    objects: pl.DataFrame,
+    cells: pl.DataFrame | None = None,
+    settings: CountSettings | None = None,
+) -> FieldCounts:
+    """Count the objects of one slide.
+
+    Args:
+        fields: rows of ``FIELD_SCHEMA``.
+        objects: rows of ``OBJECT_SCHEMA``.
+        cells: classified cells, with ``cell_id``, ``fine`` and ``flags``: erythroblasts, platelets and pictures without
+            a cell among the located leukocytes are then no leukocytes. None: every located one is.
+        settings: of the laboratory.
+    """
+    settings = settings or CountSettings()
+    used = fields.filter(pl.col("left_out").is_null())
+    own = objects.filter(pl.col("field").is_in(used["field"].to_list()) & pl.col("counted"))
+    if cells is not None:
+        foreign = cells.filter(pl.col("fine").is_in(_NO_LEUKOCYTE) | has_flag(NO_CELL))["cell_id"]
+        own = own.filter((pl.col("kind") != LEUKOCYTE) | ~pl.col("cell_id").is_in(foreign.to_list()).fill_null(False))
+    table = _per_field(used, own)
+    leukocytes, red = int(table[LEUKOCYTE].sum()), int(table[RED_CELL].sum())
+    found = FieldCounts(
+        fields=len(used),
+        left_out=dict(_reasons(fields)),
+        leukocytes=leukocytes,
+        leukocytes_per_1000_red_cells=_ratio(table, LEUKOCYTE, RED_CELL, 1000),
+        red_cells=_red_cells(used, own, table),
+        platelets=_platelets(table, settings),
+        notes=(),
+    )
+    return FieldCounts(**{**found.__dict__, "notes": tuple(_notes(found, red))})
+
+
+def _reasons(fields: pl.DataFrame) -> list[tuple[str, int]]:
+    reasons = fields["left_out"].drop_nulls().value_counts().sort(["count", "left_out"], descending=[True, False])
+    return [(str(reason), int(count)) for reason, count in reasons.iter_rows()]
+
+
+def _per_field(used: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """One row per field in use: objects of each kind, area in µm², ``alone`` where no earlier field shows a part."""
+    counts = own.group_by("field").agg(
+        (pl.col("kind") == kind).sum().cast(pl.Int64).alias(kind)
+        for kind in (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP)
+    )
+    area = pl.col("width").cast(pl.Float64) * pl.col("height") * pl.col("um_per_px") ** 2
+    places = used.select("field", area=area, alone=pl.col("overlaps").is_null())
+    return places.join(counts, on="field", how="left", maintain_order="left").with_columns(
+        pl.col(LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP).fill_null(0)
+    )
+
+
+def _red_cells(used: pl.DataFrame, own: pl.DataFrame, table: pl.DataFrame) -> RedCells:
+    red = own.filter(pl.col("kind") == RED_CELL)
+    single = red.filter(~pl.col("cut") & ~pl.col("touching") & pl.col("diameter_um").is_not_null())
+    by_cells = used.filter(pl.col("scale_source") == "red cells")["field"].to_list()
+    absolute = single.filter(~pl.col("field").is_in(by_cells))
+    return RedCells(
+        count=len(red),
+        per_field=_mean(table, RED_CELL),
+        per_leukocyte=_ratio(table, RED_CELL, LEUKOCYTE, 1),
+        overlapping=int(red["touching"].sum()),
+        measured=len(single),
+        diameter_um=_diameter(absolute, lambda sums: sums[:, 1:2] / sums[:, :1]),
+        diameter_cv=_diameter(single, _cv),
+        histogram=_histogram(single["diameter_um"].to_numpy()),
+        assumed_scale=bool(by_cells),
+    )
+
+
+def _cv(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficient of variation in % from sums (R, 3) of 1, diameter and its square."""
+    count, total, squares = sums.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares - count * mean**2, 0) / (count - 1))
+        return np.asarray(100 * deviation / mean)[:, None]
+
+
+def _diameter(cells: pl.DataFrame, metric: _Metric) -> Estimate:
+    """A score of the diameters; its limits are over fields, over cells where there is one field."""
+    diameter = pl.col("diameter_um").cast(pl.Float64)
+    rows = cells.select("field", count=pl.lit(1.0), total=diameter, square=diameter**2)
+    if len(rows) < 2:
+        return _UNKNOWN
+    if rows["field"].n_unique() > 1:
+        rows = rows.group_by("field", maintain_order=True).sum()
+    sums = rows.drop("field").to_numpy()
+    value = metric(sums.sum(axis=0, keepdims=True))[0, 0]
+    low, high = jackknife(sums, metric)
+    return Estimate.of(value, max(low[0], 0.0), high[0])
+
+
+def _histogram(diameters: NDArray[np.float32]) -> tuple[tuple[float, int], ...]:
+    if not len(diameters):
+        return ()
+    bins, counts = np.unique(np.floor(diameters / _BIN).astype(int), return_counts=True)
+    found = dict(zip(bins.tolist(), counts.tolist(), strict=True))
+    return tuple((_BIN * place, found.get(place, 0)) for place in range(min(found), max(found) + 1))
+
+
+def _platelets(table: pl.DataFrame, settings: CountSettings) -> Platelets:
+    count, clumps = int(table[PLATELET].sum()), int(table[PLATELET_CLUMP].sum())
+    scaled = table.filter(pl.col("alone") & pl.col("area").is_not_null())
+    oil_fields = float(scaled["area"].sum()) / settings.oil_field_area if len(scaled) else None
+    refused = ""
+    if clumps:
+        seen = "1 platelet clump is" if clumps == 1 else f"{clumps} platelet clumps are"
+        refused = f"{seen} on the fields: any number would be too low. Take a new sample, in citrate where EDTA clumps."
+    given = not refused
+    return Platelets(
+        count=count,
+        clumps=clumps,
+        per_field=_mean(table, PLATELET) if given else _UNKNOWN,
+        per_1000_red_cells=_ratio(table, PLATELET, RED_CELL, 1000) if given else _UNKNOWN,
+        estimate=_concentration(scaled, settings) if given else _UNKNOWN,
+        oil_fields=oil_fields,
+        refused=refused,
+        settings=settings,
+    )
+
+
+def _concentration(scaled: pl.DataFrame, settings: CountSettings) -> Estimate:
+    """Platelets in 10⁹/L from the area that the fields cover."""
+    if not len(scaled):
+        return _UNKNOWN
+    units = scaled.select(pl.col(PLATELET).cast(pl.Float64), area=pl.col("area") / settings.oil_field_area).to_numpy()
+    count, area = units.sum(axis=0)
+    exact = tuple(limit / area for limit in poisson(int(count)))
+    factor = settings.platelet_factor / 1000
+    return _wider(count / area, exact, units, factor)
+
+
+def _mean(table: pl.DataFrame, kind: str) -> Estimate:
+    """Objects per field; a field that shows a part of an earlier one is left aside."""
+    counts = table.filter("alone")[kind].to_numpy().astype(np.float64)
+    if not len(counts):
+        return _UNKNOWN
+    exact = tuple(limit / len(counts) for limit in poisson(int(counts.sum())))
+    return _wider(float(counts.mean()), exact, np.stack([counts, np.ones(len(counts))], axis=1))
+
+
+def _ratio(table: pl.DataFrame, kind: str, to: str, scale: float) -> Estimate:
+    """``scale`` times the objects of one kind per object of another."""
+    units = table.select(pl.col(kind, to).cast(pl.Float64)).to_numpy()
+    count, total = units.sum(axis=0) if len(units) else (0, 0)
+    if not total:
+        return _UNKNOWN
+    exact = tuple(share / (1 - share) for share in clopper_pearson(int(count), int(count + total)))
+    return _wider(count / total, exact, units, scale)
+
+
+def _wider(value: float, exact: Sequence[float], units: NDArray[np.float64], scale: float = 1) -> Estimate:
+    """The wider of exact limits and those of the jackknife over ``units``, (N, 2): parts and wholes."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        over = jackknife(units, lambda sums: sums[:, :1] / sums[:, 1:])
+    low, high = (float(limit[0]) for limit in over)
+    wide = (low, high) if math.isfinite(low) and math.isfinite(high) else exact
+    return Estimate.of(scale * value, scale * max(0.0, min(exact[0], wide[0])), scale * max(exact[1], wide[1]))
+
+
+def _notes(found: FieldCounts, red: int) -> list[str]:
+    notes = []
+    left_out = sum(found.left_out.values())
+    if left_out:
+        why = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        notes.append(f"Of {found.fields + left_out} fields, {left_out} are left out of all counts: {why}.")
+    if found.fields and not red:
+        notes.append("No red cell was found on the fields: there are no ratios to red cells.")
+    platelets = found.platelets
+    if platelets.refused:
+        notes.append(f"No platelet estimate: {platelets.refused}")
+    elif found.fields and platelets.oil_fields is None:
+        notes.append("No platelet estimate: the micrometres per pixel are unknown. Give them in a table.")
+    return notes
