@@ -135,6 +135,11 @@ def test_a_field_that_shows_a_part_of_another_counts_in_ratios_alone():
     assert found.platelets.oil_fields == pytest.approx(1000 * 500 * 0.01 / _OIL)
 
 
+def test_the_margin_of_a_region_is_no_area():
+    whole, core = (count_objects(_fields(1, counted_share=share), _one(platelet=5)) for share in (None, 0.8))
+    assert core.platelets.estimate.value == pytest.approx(whole.platelets.estimate.value / 0.8)
+
+
 def test_diameter_and_its_variation_with_limits_over_fields():
     rng = np.random.default_rng(1)
     fields = _fields(5)

@@ -154,6 +154,7 @@ def _per_field(used: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
         for kind in (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP)
     )
     area = pl.col("width").cast(pl.Float64) * pl.col("height") * pl.col("um_per_px") ** 2
+    area *= pl.col("counted_share").fill_null(1)
     places = used.select("field", area=area, alone=pl.col("overlaps").is_null())
     return places.join(counts, on="field", how="left", maintain_order="left").with_columns(
         pl.col(LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP).fill_null(0)
@@ -274,7 +275,8 @@ def _notes(found: FieldCounts, red: int) -> list[str]:
     left_out = sum(found.left_out.values())
     if left_out:
         why = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
-        notes.append(f"Of {found.fields + left_out} fields, {left_out} are left out of all counts: {why}.")
+        verb = "is" if left_out == 1 else "are"
+        notes.append(f"Of {found.fields + left_out} fields, {left_out} {verb} left out of all counts: {why}.")
     if found.fields and not red:
         notes.append("No red cell was found on the fields: there are no ratios to red cells.")
     platelets = found.platelets

@@ -53,8 +53,11 @@ FIELD_SCHEMA: dict[str, pl.DataType] = {
     "page": pl.Int32(),  # of a file with several pages, from 1; null for the only page
     "slide_x": pl.Int32(),  # left edge on the whole slide, px of its full resolution; null for a photograph
     "slide_y": pl.Int32(),
+    "slide_width": pl.Int32(),  # of the region, px of the full resolution; null for a photograph
+    "slide_height": pl.Int32(),
     "width": pl.Int32(),  # px
     "height": pl.Int32(),
+    "counted_share": pl.Float32(),  # of the area, where objects are counted (`FieldInput.core`); null for the whole
     "digest": pl.String(),  # `Field.digest`
     "um_per_px": pl.Float64(),  # null where unknown
     "scale_source": pl.String(),  # "file", "table" or "red cells"; null where unknown

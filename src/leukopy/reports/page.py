@@ -13,6 +13,7 @@ from leukopy.bundle.card import Card
 from leukopy.core.files import write_text
 from leukopy.inference.attribute_columns import words
 from leukopy.inference.rows import counted_code
+from leukopy.reports.fields_page import FieldsContent, field_values
 from leukopy.reports.rendering import embedded, flat, render
 from leukopy.slides.differential import Differential, Line
 from leukopy.taxonomy import FINE, CellClass, find
@@ -43,6 +44,8 @@ class ReportContent:
     left_out_total: int
     provenance: Mapping[str, Any]
     """Provenance of the result, from `core.provenance.provenance`; mappings may be nested."""
+    fields: FieldsContent | None = None
+    """Its fields of view; None where the input was cells."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         failures=failure_lines(content.failures),
         provenance=tuple(flat(content.provenance)),
         find=find,
+        fields=field_values(content.fields) if content.fields else None,
         scale=_scale(content.differential),
     )
     write_text(path, page)

@@ -30,7 +30,7 @@ def _environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, one=_one, chance=chance, three=_three)
+    environment.filters.update(number=_number, one=_one, chance=chance, three=_three, figure=_figure)
     return environment
 
 
@@ -60,6 +60,13 @@ def _number(value: int) -> str:
 
 def _one(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def _figure(value: float | None) -> str:
+    """To three significant digits."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _three(value: float | None) -> str:

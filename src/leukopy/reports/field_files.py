@@ -1,0 +1,161 @@
+"""Counts and boxes of fields as files: tables, COCO JSON for detectors, GeoJSON for QuPath."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leukopy.core.files import atomic_path, write_json, write_text
+from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.fields.counts import COUNTING_RULE, FieldCounts
+from leukopy.fields.counts_table import counts_table
+from leukopy.reports.object_labels import BY_CODE, LABELS, label_objects
+from leukopy.taxonomy.objects import LEUKOCYTE
+
+COUNTS_FILE, COCO_FILE, QUPATH_FOLDER = "counts.csv", "boxes.coco.json", "qupath"
+
+_IDS = {label.code: number for number, label in enumerate(LABELS, start=1)}
+_NAMESPACE = uuid.UUID("6f4c1c1e-0f5c-5f0e-9d53-7b8a3f0f2a11")
+_UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
+
+
+def write_field_results(
+    folder: Path, fields: pl.DataFrame, objects: pl.DataFrame, cells: pl.DataFrame | None, counts: FieldCounts
+) -> None:
+    """Write ``fields.csv``, ``counts.csv``, ``counts.json``, ``boxes.coco.json`` and the folder ``qupath``.
+
+    Args:
+        folder: of the results of one slide.
+        fields: rows of ``FIELD_SCHEMA``.
+        objects: rows of ``OBJECT_SCHEMA``.
+        cells: its classified cells.
+        counts: as `fields.counts.count_objects` returns them.
+
+    Raises:
+        OutputError: the disk is full, or not permitted.
+    """
+    write_text(folder / "fields.csv", fields.write_csv(float_precision=6))
+    write_text(folder / COUNTS_FILE, counts_table(counts).write_csv(float_precision=4))
+    write_json(folder / "counts.json", {"notice": RESEARCH_USE_ONLY, "rule": COUNTING_RULE, **_plain(asdict(counts))})
+    labelled = label_objects(objects, cells)
+    write_coco(folder / COCO_FILE, fields, labelled)
+    write_geojson(folder / QUPATH_FOLDER, fields, labelled)
+
+
+def _plain(counts: dict[str, Any]) -> dict[str, Any]:
+    counts["platelets"]["settings"] = counts["platelets"]["settings"].model_dump()
+    return counts
+
+
+def write_coco(path: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None:
+    """Write boxes in the format of COCO's detection task (cocodataset.org).
+
+    ``file_name`` is the field's id. Boxes end at the border of their field. Beside COCO's own keys an annotation has
+    ``score``, and ``counted`` as in ``OBJECT_SCHEMA``.
+    """
+    kinds = {LEUKOCYTE, "red_cell", "platelet", "platelet_clump"}
+    categories = [
+        {"id": _IDS[label.code], "name": label.name, "code": label.code,
+         "supercategory": "blood" if label.code in kinds else LEUKOCYTE}
+        for label in LABELS
+    ]  # fmt: skip
+    places = fields.select("field", "width", "height").with_row_index("image", offset=1)
+    images = places.select("image", "field", "width", "height").iter_rows()
+    rows = labelled.join(places, on="field", maintain_order="left").with_columns(
+        left=pl.col("box_x").clip(0, pl.col("width")),
+        top=pl.col("box_y").clip(0, pl.col("height")),
+        right=(pl.col("box_x") + pl.col("box_width")).clip(0, pl.col("width")),
+        bottom=(pl.col("box_y") + pl.col("box_height")).clip(0, pl.col("height")),
+    )
+    columns = ("image", "label", "left", "top", "right", "bottom", "probability", "counted")
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        head = {
+            "info": {"description": f"Boxes found by leukopy. {RESEARCH_USE_ONLY}"},
+            "licenses": [],
+            "categories": categories,
+            "images": [{"id": number, "file_name": name, "width": width, "height": height}
+                       for number, name, width, height in images],
+        }  # fmt: skip
+        stream.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
+        for number, row in enumerate(rows.select(columns).iter_rows(), start=1):
+            stream.write((",\n" if number > 1 else "\n") + json.dumps(_annotation(number, *row)))
+        stream.write("\n]}\n")
+
+
+def _annotation(number: int, *row: Any) -> dict[str, Any]:
+    image, label, left, top, right, bottom, probability, counted = row
+    width, height = right - left, bottom - top
+    return {
+        "id": number, "image_id": image, "category_id": _IDS[label],
+        "bbox": [round(value, 2) for value in (left, top, width, height)], "area": round(width * height, 2),
+        "iscrowd": 0, "segmentation": [], "score": round(probability, 4), "counted": counted,
+    }  # fmt: skip
+
+
+def write_geojson(folder: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None:
+    """Write boxes as detections for QuPath: one file per picture, in pixels of the picture.
+
+    The regions of a whole slide share one file, in pixels of its full resolution; it holds counted objects alone.
+    """
+    rows = labelled.drop("slide").join(fields, on="field", maintain_order="left")
+    rows = rows.filter(pl.col("counted") | pl.col("slide_x").is_null())
+    taken: set[str] = set()
+    for own in rows.partition_by("path", "page", maintain_order=True):
+        first = own.row(0, named=True)
+        name = first["field"] if first["slide_x"] is None else Path(first["path"]).name
+        file = folder / f"{_free(name, first['page'], taken)}.geojson"
+        with atomic_path(file) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            stream.write('{"type": "FeatureCollection", "features": [')
+            for number, feature in enumerate(_features(own)):
+                stream.write((",\n" if number else "\n") + json.dumps(feature, ensure_ascii=False))
+            stream.write("\n]}\n")
+
+
+def _free(name: str, page: int | None, taken: set[str]) -> str:
+    """A file name for a picture that no other has."""
+    base = _UNSAFE.sub("_", name).strip(" .")[-120:] or "picture"
+    if page is not None and f"page={page}" not in base:
+        base = f"{base} page {page}"
+    free, number = base, 2
+    while free.lower() in taken:
+        free, number = f"{base} ({number})", number + 1
+    taken.add(free.lower())
+    return free
+
+
+def _features(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    across = (pl.col("slide_width") / pl.col("width")).fill_null(1)
+    down = (pl.col("slide_height") / pl.col("height")).fill_null(1)
+    left = pl.col("slide_x").fill_null(0) + pl.col("box_x") * across
+    top = pl.col("slide_y").fill_null(0) + pl.col("box_y") * down
+    corners = rows.select(
+        "field", "label", "probability", left.alias("left"), top.alias("top"),
+        (left + pl.col("box_width") * across).alias("right"), (top + pl.col("box_height") * down).alias("bottom"),
+        "diameter_um",
+    )  # fmt: skip
+    for number, row in enumerate(corners.iter_rows()):
+        field, code, probability, *sides, diameter = row
+        x, y, right, bottom = (round(side, 2) for side in sides)
+        ring = [[x, y], [right, y], [right, bottom], [x, bottom], [x, y]]
+        label = BY_CODE[code]
+        measures = {"probability": probability, "diameter µm": diameter}
+        yield {
+            "type": "Feature",
+            "id": str(uuid.uuid5(_NAMESPACE, f"{field} {number}")),
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "properties": {
+                "objectType": "detection",
+                "classification": {
+                    "name": label.name.capitalize(),
+                    "color": [int(label.colour[start : start + 2], 16) for start in (1, 3, 5)],
+                },
+                "measurements": {name: round(value, 4) for name, value in measures.items() if value is not None},
+            },
+        }
