@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from leukopy.patients.reports.patient import Judgement
 
 COMMAND = "patients predict"
-_MANY = 12
-"""Patients from which pages are written by several processes."""
+_MANY = 60
+"""Patients from which pages are written by several processes: starting them costs as much as the pages of 40."""
 PATIENTS_FILE = "patients.parquet"
 CELLS_FILE = "cells.parquet"
 FEATURES_FILE = "features.parquet"
