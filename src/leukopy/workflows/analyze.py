@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from leukopy.core.devices import Device
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings, Shown
+from leukopy.workflows.exports import export
 from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
 from leukopy.workflows.slides_run import SlidesResult, run_slides
 
@@ -37,6 +38,10 @@ class AnalyzeSettings(Settings):
     """Name of the slide in the report."""
     per_class: int = Field(default=24, ge=0, le=500)
     """Cells of each class shown in the report."""
+    xlsx: bool = False
+    """Write `results.xlsx` too: all tables in one workbook."""
+    zip: bool = False
+    """Write `results.zip` too: all files of OUT."""
     reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
     """The laboratory's reference ranges, in % of the leukocytes."""
 
@@ -61,6 +66,7 @@ def analyze(
     One slide: ``out`` receives ``cells.parquet``, ``cells.csv``, ``failures.csv``, ``differential.csv``,
     ``differential.json``, ``report.html`` and ``run.json``. Several slides: each receives these in a folder of its own
     below ``out/slides``, and ``out`` receives ``slides.csv``, ``slides.parquet``, ``slides.html`` and ``run.json``.
+    Where asked for, each folder receives ``results.xlsx``, and ``out`` receives ``results.zip``.
 
     Args:
         settings: the settings.
@@ -86,11 +92,16 @@ def analyze(
     classifier = Classifier.open(settings.model, settings.threads, settings.device)
     job = _job(settings, inputs, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
+    result: SlideResult | SlidesResult
     if inputs.slides:
-        return run_slides(job, inputs.by_slide(), classifier, out, settings.processes, **how, progress=progress)
-    if retry_failed:
-        forget_failed([out])
-    return run_slide(job, classifier, out, resume=resume or retry_failed, overwrite=overwrite, progress=progress)
+        result = run_slides(job, inputs.by_slide(), classifier, out, settings.processes, **how, progress=progress)
+    else:
+        if retry_failed:
+            forget_failed([out])
+        again = resume or retry_failed
+        result = run_slide(job, classifier, out, resume=again, overwrite=overwrite, progress=progress)
+    export(out, workbook=settings.xlsx, archive=settings.zip)
+    return result
 
 
 def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges, device: str) -> SlideJob:

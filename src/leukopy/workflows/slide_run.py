@@ -31,6 +31,9 @@ CELLS_FILE = "cells.parquet"
 FAILURES_FILE = "failures.csv"
 REPORT_FILE = "report.html"
 
+FREE_SETTINGS = frozenset({"threads", "processes", "device", "xlsx", "zip"})
+"""Settings that change no result: a resumed run may have others."""
+
 
 @dataclass(frozen=True)
 class SlideJob:
@@ -150,7 +153,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
             "run: its network or its card differs. Put back that bundle, add --overwrite to begin anew with this one, "
             "or choose another output folder."
         )
-    check_same(out, earlier, run, free=frozenset({"threads", "processes", "device"}))
+    check_same(out, earlier, run, free=FREE_SETTINGS)
     return earlier
 
 

@@ -13,7 +13,7 @@ from leukopy.core.errors import InputError, LeukopyError
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, check_same, finish, record
-from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
+from leukopy.workflows.slide_run import FREE_SETTINGS, SlideJob, SlideResult, forget_failed, run_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -141,7 +141,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, res
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
     if earlier is not None:
-        check_same(out, earlier, run, free=frozenset({"threads", "processes", "device"}))
+        check_same(out, earlier, run, free=FREE_SETTINGS)
     return run
 
 
