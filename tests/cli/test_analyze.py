@@ -40,7 +40,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
     result = run(
         tmp_path / "slide", "--out", tmp_path / "out", "--model", colour_model.path, "--title", "Slide 3",
         "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--device", "cpu", "--processes", 2,
-        "--no-slides",
+        "--no-slides", "--xlsx", "--zip",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     saved = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
@@ -48,6 +48,8 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "input": str(tmp_path / "slide"),
         "model": str(colour_model.path),
         "slides": False,
+        "xlsx": True,
+        "zip": True,
         "threads": 1,
         "device": "cpu",
         "processes": 2,
@@ -56,6 +58,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "reference": {"name": "Here", "ranges": {"LY": [0, 5]}},
     }
     assert "0 to 5" in result.stdout
+    assert {"results.xlsx", "results.zip"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
 def test_config_repeats_a_run_and_options_change_it(run, colour_model, tmp_path):
