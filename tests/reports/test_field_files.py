@@ -127,7 +127,8 @@ def test_boxes_end_at_the_border(tmp_path):
 
 
 def test_nothing_found_makes_valid_files(tmp_path):
-    fields = table([{"field": "a", "path": "/a", "width": 30, "height": 35}], FIELD_SCHEMA)
+    rows = [{"field": "a", "path": "/a", "width": 30, "height": 35}, {"field": "unread", "left_out": "not an image"}]
+    fields = table(rows, FIELD_SCHEMA)
     empty = table([], OBJECT_SCHEMA)
     write_field_results(tmp_path, fields, empty, None, count_objects(fields, empty))
     content = json.loads((tmp_path / "boxes.coco.json").read_text())

@@ -66,7 +66,8 @@ def write_coco(path: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None
          "supercategory": "blood" if label.code in kinds else LEUKOCYTE}
         for label in LABELS
     ]  # fmt: skip
-    places = fields.select("field", "width", "height").with_row_index("image", offset=1)
+    read = fields.filter(pl.col("width").is_not_null())
+    places = read.select("field", "width", "height").with_row_index("image", offset=1)
     images = places.select("image", "field", "width", "height").iter_rows()
     rows = labelled.join(places, on="field", maintain_order="left").with_columns(
         left=pl.col("box_x").clip(0, pl.col("width")),
