@@ -40,7 +40,7 @@ REASONS: dict[str, str] = {
     "no_such_page": "has no such page. Correct the page; the first is 1.",
     "too_large": "too large to be one cell. Give a crop of the cell.",
     "too_small": f"too small to hold a cell (short side below {CELL.side} px). Give a larger crop.",
-    "field_too_large": "too large to be one field of view. Read it as a whole slide (--as slide).",
+    "field_too_large": "too large to be one field of view. Give a part of it.",
     "field_too_small": f"too small to be a field of view (short side below {FIELD.side} px). Give the photograph.",
     "outside": "holds no such box. Correct its position.",
     "truncated": "cut off before its end. Copy it again.",
