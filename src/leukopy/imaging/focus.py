@@ -51,7 +51,7 @@ def merge_planes(planes: Iterable[NDArray[np.uint8]], focus: Focus, where: str) 
             found, best = plane, sharp
             continue
         if plane.shape != found.shape:
-            raise InputError(f"{where}: its focus planes differ in size. Read its pages as fields (--pages fields).")
+            raise InputError(f"{where}: its focus planes differ in size. Read its pages as fields.")
         if focus == "sharpest":
             if sharp.mean() > best.mean():
                 found, best = plane, sharp
