@@ -71,6 +71,13 @@ def draw_field(
     return field
 
 
+def draw_filled_field(
+    counts: Mapping[str, int], *, seed: int, appearance: Appearance, size: tuple[int, int], scene: Scene
+) -> DrawnField:
+    """Draw a field as `draw_field` does, and leave out the cells for which there is no room."""
+    return _draw(counts, seed, appearance, size, scene)
+
+
 def draw_random_field(
     seed: int,
     *,
@@ -103,11 +110,10 @@ def _draw(counts: Mapping[str, int], seed: int, look: Appearance, size: tuple[in
     """Draw what there is room for."""
     rng = np.random.default_rng(seed)
     canvas = Canvas(*size, look.um_per_px)
-    cells = _cells(counts, canvas, scene, rng)
+    cells = paint_cells(counts, size, look.um_per_px, scene, rng)
     _lay_red_cells(canvas, cells, scene, look.pallor, rng)
     lay_artefacts(canvas, scene, rng)
-    for kind, code, painted, row, column in reversed(cells):
-        canvas.lay(kind, code, painted, row, column)
+    lay_cells(canvas, cells)
     image = photograph(canvas.amounts, look, scene, look.um_per_px, rng)
     truth = canvas.truth()
     objects = [each for each in truth if each.kind != DISTRACTOR]
@@ -115,13 +121,14 @@ def _draw(counts: Mapping[str, int], seed: int, look: Appearance, size: tuple[in
     return DrawnField(image, _masks(canvas, cells), objects, distractors, look.um_per_px)
 
 
-_Placed = tuple[str, str, Painted, int, int]
+PlacedCell = tuple[str, str, Painted, int, int]
 """Kind, code, cell, row and column."""
 
 
-def _cells(counts: Mapping[str, int], canvas: Canvas, scene: Scene, rng: np.random.Generator) -> list[_Placed]:
-    """Leukocytes, platelets and clumps at their places; those without room are left out."""
-    um_per_px, size = canvas.um_per_px, (canvas.height, canvas.width)
+def paint_cells(
+    counts: Mapping[str, int], size: tuple[int, int], um_per_px: float, scene: Scene, rng: np.random.Generator
+) -> list[PlacedCell]:
+    """Leukocytes, platelets and clumps at their places, the first on top; those without room are left out."""
     area_um2 = size[0] * size[1] * um_per_px**2
     platelets = int(rng.poisson(scene.platelets * 0.5 * area_um2 / (np.pi / 4 * RED_CELL_UM**2)))
     codes = [code for code, count in counts.items() for _ in range(count)] + [_PLATELET] * platelets
@@ -133,11 +140,15 @@ def _cells(counts: Mapping[str, int], canvas: Canvas, scene: Scene, rng: np.rand
     return [(*cell, int(row), int(column)) for cell, (row, column) in zip(cells, places, strict=True) if row >= 0]
 
 
-def _lay_red_cells(canvas: Canvas, cells: list[_Placed], scene: Scene, pallor: float, rng: np.random.Generator) -> None:
-    scale = canvas.um_per_px
-    size_um = (canvas.height * scale, canvas.width * scale)
-    margin = RED_CELL_UM / 2
-    style = RedStyle(
+def lay_cells(canvas: Canvas, cells: list[PlacedCell]) -> None:
+    """Lay cells, the first on top."""
+    for kind, code, painted, row, column in reversed(cells):
+        canvas.lay(kind, code, painted, row, column)
+
+
+def red_cell_style(scene: Scene, pallor: float, rng: np.random.Generator) -> RedStyle:
+    """Common properties of the red cells of a scene; ``pallor`` is the laboratory's."""
+    return RedStyle(
         amount=rng.uniform(0.82, 1.15),
         pallor=pallor * rng.uniform(0.1, 1.3),
         pale_width=scene.pale_width,
@@ -146,6 +157,15 @@ def _lay_red_cells(canvas: Canvas, cells: list[_Placed], scene: Scene, pallor: f
         spread=scene.red_spread,
         rim=scene.rim,
     )
+
+
+def _lay_red_cells(
+    canvas: Canvas, cells: list[PlacedCell], scene: Scene, pallor: float, rng: np.random.Generator
+) -> None:
+    scale = canvas.um_per_px
+    size_um = (canvas.height * scale, canvas.width * scale)
+    margin = RED_CELL_UM / 2
+    style = red_cell_style(scene, pallor, rng)
     places = FreePlaces(size_um, margin)
     places.thin_out(scene.gaps, rng)
     for kind, _, painted, row, column in cells:
@@ -164,7 +184,7 @@ def _lay_red_cells(canvas: Canvas, cells: list[_Placed], scene: Scene, pallor: f
         canvas.lay_red_cell(str(shape), patch, round(row_um / scale), round(column_um / scale), RED_CELL)
 
 
-def _masks(canvas: Canvas, cells: list[_Placed]) -> list[Truth]:
+def _masks(canvas: Canvas, cells: list[PlacedCell]) -> list[Truth]:
     """Leukocytes and platelets with the masks of their parts on the picture."""
     found = []
     for kind, code, painted, row, column in cells:

@@ -47,6 +47,13 @@ class FreePlaces:
         texture = noise((height, width), _PATCH_UM / _CELL_UM, rng)
         self.free &= texture > np.quantile(texture[::4, ::4], gaps)
 
+    def keep_inside(self, distance_um: float) -> None:
+        """Mark all places nearer than this to the border of the slide's part as taken."""
+        steps = int(np.ceil((distance_um + self.margin_um) / _CELL_UM))
+        inside = np.zeros_like(self.free)
+        inside[steps:-steps, steps:-steps] = True
+        self.free &= inside
+
     def is_free(self, row_um: float, column_um: float) -> bool:
         """Whether a centre may lie there; places off the raster are not free."""
         row, column = self._index(row_um), self._index(column_um)
