@@ -15,15 +15,13 @@ from leukopy.synthesis.camera import photograph
 from leukopy.synthesis.canvas import DISTRACTOR, Canvas, ObjectTruth
 from leukopy.synthesis.layout import FreePlaces, place_red_cells, scatter
 from leukopy.synthesis.paint import Painted, paint_cell
-from leukopy.synthesis.platelets import paint_clump
+from leukopy.synthesis.platelets import PLATELET_CODE, paint_clump, paint_platelet
 from leukopy.synthesis.redcells import RED_CELL_UM
 from leukopy.synthesis.redshapes import RedStyle, paint_shape
 from leukopy.synthesis.scene import Scene, random_scene
 from leukopy.synthesis.slide import Truth
 from leukopy.taxonomy import FINE
 from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
-
-_PLATELET = "PLT"
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def draw_random_field(
     look = (appearance or random_appearance(seed)).model_copy(update={"um_per_px": scale})
     area = size[0] * size[1] * scale**2
     number = min(int(rng.poisson(area / 900 * rng.beta(1, 2))), 40)
-    codes = [cell.code for cell in FINE if cell.code != _PLATELET]
+    codes = [cell.code for cell in FINE if cell.code != PLATELET_CODE]
     drawn = rng.multinomial(number, np.full(len(codes), 1 / len(codes)))
     counts = {code: int(count) for code, count in zip(codes, drawn, strict=True)}
     return _draw(counts, seed, look, size, scene or random_scene(seed))
@@ -131,8 +129,13 @@ def paint_cells(
     """Leukocytes, platelets and clumps at their places, the first on top; those without room are left out."""
     area_um2 = size[0] * size[1] * um_per_px**2
     platelets = int(rng.poisson(scene.platelets * 0.5 * area_um2 / (np.pi / 4 * RED_CELL_UM**2)))
-    codes = [code for code, count in counts.items() for _ in range(count)] + [_PLATELET] * platelets
-    cells = [(PLATELET if code == _PLATELET else LEUKOCYTE, code, paint_cell(code, um_per_px, rng)) for code in codes]
+    codes = [code for code, count in counts.items() for _ in range(count)] + [PLATELET_CODE] * platelets
+    cells = [
+        (PLATELET, code, paint_platelet(um_per_px, rng))
+        if code == PLATELET_CODE
+        else (LEUKOCYTE, code, paint_cell(code, um_per_px, rng))
+        for code in codes
+    ]
     cells += [(PLATELET_CLUMP, "", paint_clump(um_per_px, rng)) for _ in range(scene.clumps)]
     cells.sort(key=lambda cell: -cell[2].reach_px)  # large ones first, while there is room
     reaches = np.array([painted.reach_px for _, _, painted in cells])

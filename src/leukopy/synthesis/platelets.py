@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +11,22 @@ from leukopy.synthesis.appearance import STAINS
 from leukopy.synthesis.morphology import morphology
 from leukopy.synthesis.paint import Painted, paint_cell
 
+PLATELET_CODE = "PLT"
+
+
+def paint_platelet(um_per_px: float, rng: np.random.Generator) -> Painted:
+    """Paint a platelet of a field: smaller ones and paler ones than on the crops of PBC Barcelona are frequent."""
+    look = morphology(PLATELET_CODE)
+    size = rng.uniform(1.8, 4.6)
+    granules = tuple(replace(each, amount=each.amount * rng.uniform(0.35, 1.0)) for each in look.granules)
+    return paint_cell(PLATELET_CODE, um_per_px, rng, replace(look, diameter_um=(size, size), granules=granules))
+
 
 def paint_clump(um_per_px: float, rng: np.random.Generator) -> Painted:
     """Platelets that stick together: one object, its centre on the middle pixel of the patch."""
     count = int(rng.integers(4, 18))
-    parts = [paint_cell("PLT", um_per_px, rng) for _ in range(count)]
-    apart = morphology("PLT").diameter_um[0] * rng.uniform(0.55, 0.85) / um_per_px
+    parts = [paint_cell(PLATELET_CODE, um_per_px, rng) for _ in range(count)]
+    apart = morphology(PLATELET_CODE).diameter_um[0] * rng.uniform(0.55, 0.85) / um_per_px
     centres = _cluster(count, apart, rng)
     half = int(np.abs(centres).max()) + max(len(part.cell) // 2 for part in parts) + 1
     side = 2 * half + 1
