@@ -25,7 +25,7 @@ _MODEL = {
 _STUDY = {
     "datasets": Entry(f"{_CLI}.study.datasets:datasets", "List the data sets that leukopy reads, or show a card."),
     "scan": Entry(f"{_CLI}.study.datasets:scan", "List the images of a data set as a manifest; audit and split them."),
-    "draw": Entry(f"{_CLI}.study.draw:draw", "Draw a slide of cells with known classes."),
+    "draw": Entry(f"{_CLI}.draw.cells:draw", "Draw a slide of cells with known classes."),
     "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
     "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
     "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),

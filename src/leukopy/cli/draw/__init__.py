@@ -1,0 +1,1 @@
+"""Commands that draw cells, fields and slides with known truth."""
