@@ -1,4 +1,4 @@
-"""`leukopy study draw`: a slide on disk, and its truth."""
+"""`leukopy draw cells`: a slide on disk, and its truth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODES = [cell.code for cell in FINE]
 @pytest.fixture(scope="module")
 def slide(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("drawn") / "slide"
-    draw(DrawSettings(cells=24, seed=5, size=96, fields=2, field_cells=4, field_size=(400, 500)), out)
+    draw(DrawSettings(cells=24, seed=5, size=96), out)
     return out
 
 
@@ -57,20 +57,6 @@ def test_names_and_order_do_not_tell_the_class(slide):
     labels = pl.read_csv(slide / "truth.csv")["label"].to_list()
     assert labels != sorted(labels, key=CODES.index)
     assert all(path.stem.startswith("cell_") for path in (slide / "cells").iterdir())
-
-
-def test_fields_are_listed_object_by_object(slide):
-    table = pl.read_csv(slide / "fields.csv")
-    assert table["field"].unique().sort().to_list() == ["field_0001.png", "field_0002.png"]
-    assert pixels(slide / "fields" / "field_0002.png").shape == (400, 500, 3)
-    cells = table.filter(pl.col("class").is_in(CODES))
-    assert cells.group_by("field").len().sort("field")["len"].to_list() == [4, 4]
-    red_cells = table.filter(pl.col("kind") == "red_cell")
-    assert red_cells.group_by("field").len()["len"].min() > 10
-    assert red_cells.filter(~pl.col("cut"))["diameter_um"].median() == pytest.approx(7.5, rel=0.1)
-    assert (table["left"] >= 0).all()
-    assert (table["left"] + table["width"] <= 500).all()
-    assert (table["top"] + table["height"] <= 400).all()
 
 
 def test_default_mix_is_an_adults():
@@ -157,18 +143,18 @@ def test_results_of_another_command_are_left_alone(tmp_path):
 
 def test_command_line_says_what_it_drew_and_draws_it_again_from_its_run(tmp_path):
     first, again = tmp_path / "slide", tmp_path / "again"
-    result = CliRunner().invoke(app, ["study", "draw", "--out", str(first), "--cells", "3", "--seed", "2"])
+    result = CliRunner().invoke(app, ["draw", "cells", "--out", str(first), "--cells", "3", "--seed", "2"])
     assert result.exit_code == 0, result.output
     assert "leukopy analyze" in result.output
     assert len(pl.read_csv(first / "truth.csv")) == 3
-    result = CliRunner().invoke(app, ["study", "draw", "--out", str(again), "--config", str(first / "run.json")])
+    result = CliRunner().invoke(app, ["draw", "cells", "--out", str(again), "--config", str(first / "run.json")])
     assert result.exit_code == 0, result.output
     assert (again / "truth.csv").read_bytes() == (first / "truth.csv").read_bytes()
 
 
 @pytest.mark.parametrize("options", [["--cells", "-1"], ["--per-class", "0"], ["--seed", "-3"], ["--appearance", "x"]])
 def test_command_line_refuses_what_makes_no_sense(tmp_path, options):
-    result = CliRunner().invoke(app, ["study", "draw", "--out", str(tmp_path / "slide"), *options])
+    result = CliRunner().invoke(app, ["draw", "cells", "--out", str(tmp_path / "slide"), *options])
     assert result.exit_code == 2
     assert options[0] in result.output
     assert not (tmp_path / "slide").exists()

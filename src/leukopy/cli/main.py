@@ -25,7 +25,6 @@ _MODEL = {
 _STUDY = {
     "datasets": Entry(f"{_CLI}.study.datasets:datasets", "List the data sets that leukopy reads, or show a card."),
     "scan": Entry(f"{_CLI}.study.datasets:scan", "List the images of a data set as a manifest; audit and split them."),
-    "draw": Entry(f"{_CLI}.draw.cells:draw", "Draw a slide of cells with known classes."),
     "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
     "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
     "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),
@@ -33,6 +32,12 @@ _STUDY = {
         f"{_CLI}.study.leave_out:leave_out", "Train without one class; test whether its cells are found."
     ),
     "ablate": Entry(f"{_CLI}.study.ablate:ablate", "Try training settings on the folds of a cohort of patients."),
+}
+
+_DRAW = {
+    "cells": Entry(f"{_CLI}.draw.cells:cells", "Draw pictures of single cells with known classes."),
+    "fields": Entry(f"{_CLI}.draw.fields:fields", "Draw fields of view with known cells, red cells and platelets."),
+    "slide": Entry(f"{_CLI}.draw.slide:slide", "Draw a whole slide as a pyramidal TIFF, with its truth."),
 }
 
 _PATIENTS = {
@@ -51,6 +56,7 @@ _BEGIN, _SLIDES, _MODELS = "Begin", "Slides and patients", "Models and studies"
 MENU = {
     "demo": Entry(f"{_CLI}.demo:demo", "Draw a slide, classify it, and compare the counts with the truth.", _BEGIN),
     "doctor": Entry(f"{_CLI}.doctor:doctor", "Check this machine: speed, extras, missing parts.", _BEGIN),
+    "draw": Entry(_DRAW, "Draw cells, fields or a whole slide with known truth.", _BEGIN),
     "analyze": Entry(f"{_CLI}.analyze:analyze", "Cell images to differential count and report.", _SLIDES),
     "predict": Entry(f"{_CLI}.predict:predict", "Classify cell images, one row each.", _SLIDES),
     "explain": Entry(f"{_CLI}.explain:explain", "Show heat maps of the evidence in each cell.", _SLIDES),
@@ -62,16 +68,14 @@ MENU = {
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
     "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),
     "model": Entry(_MODEL, "Build models, fit their parts, list them and show their cards.", _MODELS),
-    "study": Entry(
-        _STUDY, "Data sets, drawn cells and experiments: draw, explore, compare, transfer, leave-out, ablate.", _MODELS
-    ),
+    "study": Entry(_STUDY, "Data sets and experiments: explore, compare, transfer, leave-out, ablate.", _MODELS),
 }
 
 _MOVED = {
     ("datasets", "list"): ("study", "datasets"),
     ("datasets", "show"): ("study", "datasets"),
     ("datasets", "scan"): ("study", "scan"),
-    ("draw",): ("study", "draw"),
+    ("study", "draw"): ("draw", "cells"),
     ("explore",): ("study", "explore"),
     ("compare",): ("study", "compare"),
     ("patients", "ablate"): ("study", "ablate"),
@@ -80,7 +84,7 @@ _MOVED = {
     ("fit-open-set",): ("model", "fit-ood"),
     ("fit-slide-check",): ("model", "fit-slide-check"),
 }
-"""Commands of 0.1.0, which still run."""
+"""Former names of commands, which still run."""
 
 
 class _Root(LazyGroup):
@@ -93,6 +97,8 @@ class _Root(LazyGroup):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] == "draw" and args[1:] and args[1].startswith("-") and args[1] != "--help":  # as 0.1.0 had it
+            args = ["study", *args]
         for old, new in _MOVED.items():
             if tuple(args[: len(old)]) == old:
                 say(f"leukopy: '{' '.join(old)}' is now '{' '.join(new)}'.")

@@ -1,11 +1,11 @@
-"""Draw a slide: cells of known class, and fields, for demonstrations and tests."""
+"""Draw a slide of single cells of known class, for demonstrations and tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from leukopy.synthesis import Appearance, DrawnCell, Truth
+    from leukopy.synthesis import Appearance, DrawnCell
 
 TRUTH_FILE = "truth.csv"
-FIELDS_FILE = "fields.csv"
 SHEET_FILE = "sheet.png"
 
 ADULT_MIX: dict[str, float] = {
@@ -32,11 +31,9 @@ ADULT_MIX: dict[str, float] = {
 
 _ON_SHEET = 6
 
-Pixels = Annotated[int, Field(ge=100, le=10_000)]
-
 
 class DrawSettings(Settings):
-    """Settings of `draw`."""
+    """Settings of `draw cells`."""
 
     cells: int = Field(default=200, ge=0, le=1_000_000)
     """Cells to draw, shared out as in an adult's blood."""
@@ -50,12 +47,6 @@ class DrawSettings(Settings):
     """Side of a cell's picture, in pixels."""
     appearance: Literal["pbc", "random"] = "pbc"
     """Laboratory: PBC Barcelona, or one at random (by the seed)."""
-    fields: int = Field(default=0, ge=0, le=10_000)
-    """Whole fields to draw as well."""
-    field_cells: int = Field(default=10, ge=0, le=200)
-    """Cells of each field."""
-    field_size: tuple[Pixels, Pixels] = (1200, 1600)
-    """Height and width of a field, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,6 @@ def draw(
 
     Written: ``cells/cell_0001.png`` …, whose names and order do not tell the class; ``truth.csv``, one row per cell
     (``cell_id`` is the name that analysing the folder ``cells`` gives it); ``sheet.png``, some cells of each class;
-    where fields are asked for, ``fields/field_0001.png`` … and ``fields.csv``, one row per object on a field;
     ``run.json``. The same settings give the same pixels.
 
     Args:
@@ -86,10 +76,10 @@ def draw(
         out: the slide's folder.
         resume: resume the interrupted slide in ``out``; existing pictures are not written again.
         overwrite: overwrite the results in ``out``.
-        progress: reports the cells and fields drawn.
+        progress: reports the cells drawn.
 
     Raises:
-        SettingsError: ``mix`` names no fine class or weighs nothing, or the fields have no room for their cells.
+        SettingsError: ``mix`` names no fine class or weighs nothing.
         OutputError: ``out`` holds something else or another slide, or cannot be written.
     """
     from leukopy.synthesis import PBC_LIKE, random_appearance
@@ -100,8 +90,6 @@ def draw(
         check_same(out, earlier, run)
     appearance = PBC_LIKE if settings.appearance == "pbc" else random_appearance(settings.seed)
     _draw_cells(settings, counts, appearance, out, progress)
-    if settings.fields:
-        _draw_fields(settings, appearance, out, progress)
     finish(out, run, counts=counts)
     return DrawResult(out, out / "cells", out / TRUTH_FILE, counts)
 
@@ -112,20 +100,14 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(cell_id: str, path: str, group: str, cell: DrawnCell | Truth) -> tuple[str | int | float, ...]:
+def _row(cell_id: str, path: str, group: str, cell: DrawnCell) -> tuple[str | int | float, ...]:
     """Truth of one cell, in the order of ``_COLUMNS``."""
     areas = (float(mask.sum()) * cell.um_per_px**2 for mask in (cell.cell_mask, cell.nucleus_mask))
     return (cell_id, path, cell.code, group, *cell.box, *areas, cell.um_per_px)
 
 
-FIELD_COLUMNS = (
-    "field", "kind", "class", "left", "top", "width", "height", "diameter_um", "cut", "overlapping", "visible",
-    "um_per_px",
-)  # fmt: skip
-"""One row per object: its field by the name that analysing the folder ``fields`` gives it, then `ObjectTruth`."""
-
-
-def _write_table(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str | int | float, ...]]) -> None:
+def write_table(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str | int | float, ...]]) -> None:
+    """Write rows as CSV."""
     import polars as pl
 
     with atomic_path(path) as temporary:
@@ -133,7 +115,7 @@ def _write_table(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str 
         table.write_csv(temporary, float_precision=4)
 
 
-def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None) -> None:
+def write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None) -> None:
     """Write RGB pixels unless they are there; with ``colours`` the file is smaller and holds that many shades."""
     if path.exists():  # only where a slide is resumed: a file with its final name is complete
         return
@@ -146,7 +128,7 @@ def _write_png(path: Path, image: NDArray[np.uint8], colours: int | None = None)
         picture.save(temporary, format="PNG", compress_level=9 if colours else 1)
 
 
-def _weights(mix: dict[str, float]) -> tuple[list[str], NDArray[np.float64]]:
+def class_weights(mix: dict[str, float]) -> tuple[list[str], NDArray[np.float64]]:
     """Fine codes in the order of the taxonomy, and their shares, which sum to 1."""
     import numpy as np
 
@@ -166,7 +148,7 @@ def _counts(settings: DrawSettings) -> dict[str, int]:
     """Fine class code -> cells; the remainders of ``mix`` go to the largest (Hare quota)."""
     import numpy as np
 
-    codes, shares = _weights(settings.mix)
+    codes, shares = class_weights(settings.mix)
     if settings.per_class is not None:
         return dict.fromkeys(codes, settings.per_class)
     exact = shares * settings.cells
@@ -187,14 +169,14 @@ def _draw_cells(
     progress("drawing cells", 0, total)
     for number, cell in enumerate(_cells(settings, counts, appearance), start=1):
         name = f"cell_{number:04d}.png"
-        _write_png(out / "cells" / name, cell.image)
+        write_png(out / "cells" / name, cell.image)
         rows.append(_row(name, f"cells/{name}", f"drawn-{settings.seed}", cell))
         if len(shown[cell.code]) < _ON_SHEET:
             shown[cell.code].append(cell.image)
         progress("drawing cells", number, total)
-    _write_table(out / TRUTH_FILE, _COLUMNS, rows)
+    write_table(out / TRUTH_FILE, _COLUMNS, rows)
     if rows:
-        _write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
+        write_png(out / SHEET_FILE, contact_sheet(shown), colours=256)
 
 
 def _cells(settings: DrawSettings, counts: dict[str, int], appearance: Appearance) -> Iterator[DrawnCell]:
@@ -208,22 +190,3 @@ def _cells(settings: DrawSettings, counts: dict[str, int], appearance: Appearanc
     seeds = np.random.SeedSequence(settings.seed).generate_state(len(codes))
     for code, seed in zip(codes, seeds, strict=True):
         yield draw_cell(code, seed=int(seed), appearance=appearance, size=settings.size)
-
-
-def _draw_fields(settings: DrawSettings, appearance: Appearance, out: Path, progress: Progress) -> None:
-    import numpy as np
-
-    from leukopy.synthesis import draw_field
-
-    codes, shares = _weights(settings.mix)
-    rng = np.random.default_rng([settings.seed, 1])
-    rows = []
-    progress("drawing fields", 0, settings.fields)
-    for number in range(1, settings.fields + 1):
-        name = f"field_{number:04d}.png"
-        counts = dict(zip(codes, rng.multinomial(settings.field_cells, shares).tolist(), strict=True))
-        field = draw_field(counts, seed=int(rng.integers(2**32)), appearance=appearance, size=settings.field_size)
-        _write_png(out / "fields" / name, field.image)
-        rows += [(name, *each, field.um_per_px) for each in (*field.objects, *field.distractors)]
-        progress("drawing fields", number, settings.fields)
-    _write_table(out / FIELDS_FILE, FIELD_COLUMNS, rows)

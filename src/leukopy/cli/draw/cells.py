@@ -1,4 +1,4 @@
-"""``leukopy study draw``."""
+"""``leukopy draw cells``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leukopy.workflows.draw import DrawSettings
 
 
 @options(DrawSettings, apart=(("cells", "per_class"),))
-def draw(
+def cells(
     out: Annotated[Path, typer.Option(help="Folder for the drawn slide.")],
     given: Given[DrawSettings],
     resume: Resume = False,
@@ -23,19 +23,16 @@ def draw(
 
     The cells lie in OUT/cells, their classes, boxes and areas in OUT/truth.csv. Examples:
 
-        leukopy study draw --out slide
+        leukopy draw cells --out slide
 
-        leukopy study draw --out slide --per-class 20 --seed 7 --appearance random
+        leukopy draw cells --out slide --per-class 20 --seed 7 --appearance random
 
-        leukopy study draw --out slide --cells 0 --fields 10
-
-        leukopy study draw --out again --config slide/run.json
+        leukopy draw cells --out again --config slide/run.json
     """
     from leukopy.workflows.draw import draw
 
-    settings = given.build()
     with progress_bar() as progress:
-        result = draw(settings, out, resume=resume, overwrite=overwrite, progress=progress)
+        result = draw(given.build(), out, resume=resume, overwrite=overwrite, progress=progress)
     drawn = ", ".join(f"{count} {code}" for code, count in result.counts.items() if count)
-    say(f"Drawn: {drawn or 'no single cells'}; whole fields: {settings.fields}.")
+    say(f"Drawn: {drawn or 'nothing'}.")
     say(f"Truth: {result.truth}. Next: leukopy analyze {result.cells} --out results")
