@@ -58,7 +58,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,heic,dev]'
+	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,heic,slides,dev]'
 	touch $@
 
 .venv-serve/ready: pyproject.toml constraints.txt

@@ -40,6 +40,9 @@ class FieldInput:
     """How the focus planes become one picture."""
     region: Region | None = None
     """Part of a whole slide; None: the whole picture."""
+    core: Region | None = None
+    """Part of ``region`` whose objects count here: those with their centre inside. The cores of a slide do not overlap,
+    and a region reaches beyond its core by a cell's diameter. None: the whole region."""
     um_per_px: float | None = None
     """Micrometres per pixel from a table."""
 

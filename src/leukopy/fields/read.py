@@ -1,4 +1,4 @@
-"""Reading of fields: photographs and pages of files."""
+"""Reading of fields: photographs, pages of files and regions of whole slides."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.core.errors import ImageError, InputError
-from leukopy.fields.field import Field, FieldInput
+from leukopy.fields.field import Field, FieldInput, Region
+from leukopy.fields.whole_slide import opened
 from leukopy.imaging.decode import FIELD, decode, read_file
 from leukopy.imaging.focus import merge_planes
-from leukopy.imaging.scale import read_scale
+from leukopy.imaging.scale import Scale, read_scale
 
 
 def read_field(source: FieldInput) -> Field:
@@ -20,18 +21,37 @@ def read_field(source: FieldInput) -> Field:
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of `imaging.refusal.REASONS`.
+        MissingExtraError: a region of a slide that needs the extra ``slides``.
     """
+    if source.region is not None:
+        return _read_region(source, source.region)
     data = read_file(Path(source.path), FIELD)
     pixels = _pixels(data, source)
     digest = hashlib.sha256(data)
     if source.page is not None or source.planes:
         part = f"{source.page} {source.planes} {source.focus}"
         digest = hashlib.sha256(digest.digest() + part.encode())
-    stated = read_scale(data, source.path)
+    return _scaled(source, pixels, digest.hexdigest(), read_scale(data, source.path))
+
+
+def _scaled(source: FieldInput, pixels: NDArray[np.uint8], digest: str, stated: Scale) -> Field:
+    """A field with the scale of its file, else of a table."""
     if stated.um_per_px is not None:
-        return Field(source, pixels, digest.hexdigest(), stated.um_per_px, "file")
+        return Field(source, pixels, digest, stated.um_per_px, "file")
     table = source.um_per_px
-    return Field(source, pixels, digest.hexdigest(), table, None if table is None else "table", stated.note)
+    return Field(source, pixels, digest, table, None if table is None else "table", stated.note)
+
+
+def _read_region(source: FieldInput, region: Region) -> Field:
+    """A region of a whole slide. ``digest`` is that of `fields.whole_slide.WholeSlide.digest`."""
+    try:
+        slide = opened(Path(source.path))
+        pixels, digest = slide.read(region), slide.digest(region)
+    except ImageError:
+        raise
+    except InputError as error:
+        raise ImageError("unreadable", str(error)) from error
+    return _scaled(source, pixels, digest, Scale(slide.um_per_px, slide.scale_note))
 
 
 def _pixels(data: bytes, source: FieldInput) -> NDArray[np.uint8]:

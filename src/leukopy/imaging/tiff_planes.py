@@ -21,8 +21,8 @@ from leukopy.imaging import levels
 from leukopy.imaging.refusal import Limits, check_size, refusal
 
 _CMYK, _YCBCR = 5, 6
-_UNCOMPRESSED, _FLOAT_PREDICTOR = 1, 3
-_BYTE_CODECS = frozenset({_UNCOMPRESSED, 5, 8, 32773, 32946, 34925, 50000})  # LZW, deflate, PackBits, LZMA, zstd
+UNCOMPRESSED, _FLOAT_PREDICTOR = 1, 3
+BYTE_CODECS = frozenset({UNCOMPRESSED, 5, 8, 32773, 32946, 34925, 50000})  # LZW, deflate, PackBits, LZMA, zstd
 _IMAGE_CODECS = frozenset({2, 3, 4, 6, 7, 50001})  # CCITT, JPEG, WebP
 _PIXEL_BYTES = 8
 """Bytes of a decoded pixel, at most: four samples of 16 bits."""
@@ -59,7 +59,7 @@ def check_plane(page: TiffPage, where: str, limits: Limits) -> None:
         ImageError: too large, too small, or of a kind that leukopy does not read.
     """
     check_size((page.imagewidth, page.imagelength), where, limits)
-    if page.compression not in _BYTE_CODECS | _IMAGE_CODECS:
+    if page.compression not in BYTE_CODECS | _IMAGE_CODECS:
         raise refusal("unsupported_format", where, f"compression {getattr(page.compression, 'name', page.compression)}")
     if page.imagedepth != 1 or page.tiledepth != 1 or page.dtype is None or not isinstance(page.bitspersample, int):
         raise refusal("unsupported_format", where, "pixels of an unknown kind")
@@ -74,7 +74,7 @@ def is_whole(page: TiffPage) -> bool:
         or page.photometric in (_CMYK, _YCBCR)
         or page.predictor == _FLOAT_PREDICTOR
         or page.bitspersample not in (1, 8, 16, 32, 64)
-        or (page.fillorder == 2 and page.compression != _UNCOMPRESSED)
+        or (page.fillorder == 2 and page.compression != UNCOMPRESSED)
     )
 
 
@@ -130,7 +130,7 @@ def _assembled(data: bytes, page: TiffPage, where: str, limits: Limits) -> NDArr
     if min(len(page.dataoffsets), len(page.databytecounts)) < count:
         raise refusal("truncated", where)
     compression = int(page.compression)
-    page.compression = _UNCOMPRESSED  # `decode` gets unpacked bytes
+    page.compression = UNCOMPRESSED  # `decode` gets unpacked bytes
     values = np.empty(page.shaped, page.dtype)
     for index in range(count):
         start, length = page.dataoffsets[index], page.databytecounts[index]
@@ -138,7 +138,7 @@ def _assembled(data: bytes, page: TiffPage, where: str, limits: Limits) -> NDArr
         if length == 0 or len(packed) < length:
             raise refusal("truncated", where)
         here = rows if page.is_tiled else min(rows, height - index % down * rows)
-        unpacked = packed if compression == _UNCOMPRESSED else _unpack(packed, compression, here, row_bytes)
+        unpacked = packed if compression == UNCOMPRESSED else unpack(packed, compression, here, row_bytes)
         segment, (plane, _, top, left, _), _ = page.decode(unpacked, index)
         assert segment is not None  # bytes were given
         target = values[plane, 0, top : top + rows, left : left + columns]
@@ -146,8 +146,8 @@ def _assembled(data: bytes, page: TiffPage, where: str, limits: Limits) -> NDArr
     return values
 
 
-def _unpack(packed: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
-    """Decompress one strip or tile by wrapping it as grey one-byte pixels in a TIFF of its own."""
+def unpack(packed: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
+    """Decompress one strip or tile, by wrapping it as grey one-byte pixels in a TIFF of its own."""
     tags = (
         (256, row_bytes), (257, rows), (258, 8), (259, compression), (262, 1), (273, 122), (277, 1), (278, rows),
         (279, len(packed)),

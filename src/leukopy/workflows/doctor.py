@@ -31,6 +31,7 @@ EXTRAS = {
     "app": "the review station",
     "adapt": "leukopy adapt",
     "heic": "HEIC pictures of telephones",
+    "slides": "whole slides of scanners",
     "openvino": "another engine: LEUKOPY_RUNTIME=openvino",
 }
 VARIABLES = {
