@@ -221,7 +221,8 @@ BOX_SOURCES: Registry[BoxSource] = Registry(
         ),
         "chula": BoxSource(
             title="Chulalongkorn white-cell fields",
-            citation="Naruenatthanaset K, et al. Chula WBC-12 dataset, Chulalongkorn University (2022).",
+            citation="White Blood Cells (WBC) samples. Embedded System and Integrated Circuit Design Laboratory, "
+            "Chulalongkorn University, Bangkok (2022). github.com/singgihbekti/WBC_Dataset",
             licence="MIT",
             complete=(LEUKOCYTE,),
             partial=(),
