@@ -1,0 +1,70 @@
+"""Pictures with boxes in memory, all at one scale: a red cell measures the same number of pixels."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from leukopy.core.errors import InputError, TrainingError
+from leukopy.core.progress import Progress, silent
+from leukopy.datasets.boxes import BOX_SOURCES
+from leukopy.datasets.field_split import pictures
+from leukopy.taxonomy.objects import OBJECTS
+from leukopy.training.detector.settings import BoxUse
+
+HEADROOM = 8 / 7
+"""Red cells in memory are this much larger than at the working scale, so that enlarged tiles stay sharp."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """One picture in memory."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3), RGB."""
+    boxes: NDArray[np.float32]
+    """(n, 4): left, top, width and height in its pixels; a point has width 0."""
+    kinds: NDArray[np.int64]
+    """(n,): index in ``OBJECTS``."""
+
+
+def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Progress = silent) -> list[Scaled]:
+    """Read the pictures of a source and split, scaled to red cells of ``red_cell_px * HEADROOM`` pixels.
+
+    Raises:
+        InputError: a picture cannot be read.
+        TrainingError: the split has none.
+    """
+    found = pictures(use.source, data, split)
+    if not found:
+        raise TrainingError(f"{use.source}: no pictures in its split {split}. Check LEUKOPY_DATA.")
+    if use.pictures and len(found) > use.pictures:
+        found = [found[int(place)] for place in np.linspace(0, len(found) - 1, use.pictures)]
+    share = BOX_SOURCES[use.source].red_cell
+    scaled = []
+    with ThreadPoolExecutor(2) as pool:
+        for pixels, factor in pool.map(lambda item: _read(data / item.file, red_cell_px * HEADROOM / share), found):
+            boxes = found[len(scaled)].boxes
+            sides = np.array([(box.left, box.top, box.width, box.height) for box in boxes], np.float32)
+            kinds = np.array([OBJECTS.index(box.kind) for box in boxes], np.int64)
+            scaled.append(Scaled(pixels, sides.reshape(-1, 4) * factor, kinds))
+            progress(f"read {use.source}, {split}", len(scaled), len(found))
+    return scaled
+
+
+def _read(path: Path, width: float) -> tuple[NDArray[np.uint8], float]:
+    """The picture, ``width`` pixels wide, and the factor of its size."""
+    try:
+        with Image.open(path) as picture:
+            own, _ = picture.size
+            whole = picture.convert("RGB")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}). Check LEUKOPY_DATA.") from error
+    factor = width / own
+    size = (max(1, round(width)), max(1, round(whole.height * factor)))
+    return np.asarray(whole.resize(size, Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC)), factor
