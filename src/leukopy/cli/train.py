@@ -11,6 +11,7 @@ from leukopy.cli.console import progress_bar, say
 from leukopy.cli.options import Changes, Overwrite, Resume, clash, read_changes
 
 if TYPE_CHECKING:
+    from leukopy.training.detector.settings import DetectorSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
 
@@ -26,7 +27,7 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a classifier from a recipe and export its bundle.
+    """Train a classifier, or the detector of cells on fields, from a recipe and export its bundle.
 
     A recipe of `kind: shallow` trains a classifier on features, is measured at once, and gives no bundle. The folders
     of a recipe lie below `LEUKOPY_DATA`. Examples:
@@ -40,6 +41,8 @@ def train(
         leukopy train configs/vgg16.yaml --out runs/vgg16 --weights vgg16-397923af.pth
 
         leukopy train configs/svm.yaml --out runs/svm
+
+        leukopy train configs/detector.yaml --out runs/detector --resume
     """
     from rich.console import Console
 
@@ -50,12 +53,16 @@ def train(
         raise clash("--resume", "--overwrite")
     start = {"backbone.pretrained": False, "backbone.run": None, "backbone.weights": str(weights)} if weights else {}
     settings = read(config, read_changes(changes) | start)
-    from leukopy.training.shallow_settings import ShallowSettings  # needs torch: read says so where it is missing
+    from leukopy.training.detector.settings import DetectorSettings  # needs torch: read says so where it is missing
+    from leukopy.training.shallow_settings import ShallowSettings
 
     if isinstance(settings, ShallowSettings):
         if resume:
             raise clash("--resume", "a recipe of kind shallow: it is quick, begin again with --overwrite")
         _train_shallow(settings, out, overwrite=overwrite)
+        return
+    if isinstance(settings, DetectorSettings):
+        _train_detector(settings, out, resume=resume, overwrite=overwrite)
         return
     start_from = settings.backbone.first_weights
     say(f"{settings.backbone.name}: " + (f"starts from {start_from}." if start_from else "trained from scratch."))
@@ -84,6 +91,14 @@ def _train_shallow(settings: ShallowSettings, out: Path, *, overwrite: bool) -> 
     if result.failures:
         say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
     say(f"Figures: {', '.join(str(out / split) for split in result.evaluations)}. Shallow models give no bundle.")
+
+
+def _train_detector(settings: DetectorSettings, out: Path, *, resume: bool, overwrite: bool) -> None:
+    from leukopy.workflows.train_detector import train_detector
+
+    with progress_bar() as progress:
+        bundle = train_detector(settings, out, resume=resume, overwrite=overwrite, progress=progress)
+    say(f"Bundle: {bundle}. Losses: {out / 'history.csv'}")
 
 
 def _print(title: str, figures: dict[str, float | None]) -> None:

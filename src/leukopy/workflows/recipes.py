@@ -1,4 +1,4 @@
-"""Read a recipe of either kind: a network, or a shallow model on features."""
+"""Read a recipe of any kind: a network, a shallow model on features, or a detector of cells on fields."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukopy.core.settings import apply_changes, read_mapping
-from leukopy.workflows.train import build_recipe
+from leukopy.workflows.train import build_recipe, require_torch
 
 if TYPE_CHECKING:
+    from leukopy.training.detector.settings import DetectorSettings
     from leukopy.training.settings import TrainSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
+    Recipe = TrainSettings | ShallowSettings | DetectorSettings
 
-def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> TrainSettings | ShallowSettings:
+
+def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> Recipe:
     """Read a recipe and apply ``changes`` (dotted name -> value).
 
     Args:
@@ -35,13 +38,15 @@ def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> Tr
     return build_any(apply_changes(values, changes), where=str(path)) if changes else plain
 
 
-def build_any(values: dict[str, Any], where: str) -> TrainSettings | ShallowSettings:
+def build_any(values: dict[str, Any], where: str) -> Recipe:
     """Check the values of a recipe, by its ``kind``; arguments and errors as ``build_recipe``."""
-    if values.get("kind") != "shallow":
+    if values.get("kind") not in ("shallow", "detector"):
         return build_recipe(values, where)
-    from leukopy.workflows.train import require_torch
-
     require_torch()
+    if values["kind"] == "detector":
+        from leukopy.training.detector.settings import DetectorSettings
+
+        return DetectorSettings.build(values, where=where)
     from leukopy.training.shallow_settings import ShallowSettings
 
     return ShallowSettings.build(values, where=where)

@@ -71,7 +71,9 @@ class Canvases(Dataset[tuple[Tile, NDArray[np.float32]]]):
             self._fill(canvas, targets, part, self.shares if mosaic else self.wide, rng)
         return canvas, targets.planes()
 
-    def _fill(self, canvas: Tile, targets: Targets, part: Part, shares: Mapping[str, float], rng: np.random.Generator) -> None:
+    def _fill(
+        self, canvas: Tile, targets: Targets, part: Part, shares: Mapping[str, float], rng: np.random.Generator
+    ) -> None:
         """Draw one picture on a part of the canvas, and its targets."""
         names, weights = list(shares), np.array(list(shares.values()))
         name = names[rng.choice(len(names), p=weights / weights.sum())]
@@ -96,9 +98,7 @@ def _parts(side: int, rng: np.random.Generator) -> list[Part]:
     return [(0, 0, x, y), (x, 0, side - x, y), (0, y, x, side - y), (x, y, side - x, side - y)]
 
 
-def cut(
-    picture: Scaled, size: tuple[int, int], factor: float, red_cell: float, rng: np.random.Generator
-) -> Piece:
+def cut(picture: Scaled, size: tuple[int, int], factor: float, red_cell: float, rng: np.random.Generator) -> Piece:
     """Cut a random window of a picture, turned and mirrored at random, at most ``size`` (width, height) when scaled.
 
     Args:

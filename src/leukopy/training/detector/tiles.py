@@ -44,6 +44,6 @@ def _restain(values: NDArray[np.float32], other: NDArray[np.float32], share: flo
 def _light(height: int, width: int, fall: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A gradient of light in a random direction, (height, width, 3), partly different in each channel."""
     angle = rng.uniform(0, 2 * np.pi)
-    down, across = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j]
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     ramp = (np.cos(angle) * (across - 0.5) + np.sin(angle) * (down - 0.5))[..., None]
     return np.asarray(1 + ramp * (rng.uniform(0, fall) + rng.uniform(-fall / 2, fall / 2, 3)), np.float32)
