@@ -59,7 +59,7 @@ def fit(settings: DetectorSettings, train: Sources, val: Sources, out: Path, pro
     since = 0
     for step, batch in enumerate(DataLoader(rest, how.batch_size, num_workers=1), start=begin + 1):
         found = _step(net.train(), batch, optimiser, _rate(step, how))
-        if not math.isfinite(float(found.total)):
+        if not math.isfinite(float(found.total.detach())):
             raise TrainingError(f"the training diverged at step {step}: choose a lower learning_rate.")
         _follow(average, net, min(how.average, step / (step + 10)))
         sums += torch.stack(found).detach()
