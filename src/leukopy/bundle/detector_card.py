@@ -18,8 +18,8 @@ class DetectorCard(Settings):
     title: str
     description: str
     model: ModelFile
-    """Its input ``images`` is uint8 (N, H, W, 3); its outputs are ``scores`` (N, K, h, w), 0 off the peaks, and ``sides``
-    (N, K, 4, h, w): pixels from the middle of a cell of the map to left, top, right and bottom."""
+    """Input ``images``: uint8 (N, H, W, 3); outputs ``scores``: (N, K, h, w), 0 off the peaks, and ``sides``:
+    (N, K, 4, h, w), pixels from the middle of a cell of the map to left, top, right and bottom."""
     kinds: tuple[str, ...] = Field(min_length=1)
     """In the order of the network's outputs."""
     red_cell_px: float = Field(gt=0)

@@ -43,7 +43,8 @@ def train_detector(
     from leukopy.training.detector.canvas import Canvases
     from leukopy.training.detector.export import export
     from leukopy.training.detector.fit import fit
-    from leukopy.training.detector.pictures import load
+    from leukopy.training.detector.pictures import draw, load
+    from leukopy.training.detector.settings import DRAWN, MOST_DRAWN
 
     run = record("train detector", settings)
     if earlier := begin(out, run, resume=resume, overwrite=overwrite):
@@ -54,6 +55,11 @@ def train_detector(
         {use.source: load(use, split, settings.red_cell_px, data, progress) for use in settings.sources}
         for split in ("train", "val")
     )
+    if settings.drawn:
+        seeds = [settings.seed * MOST_DRAWN + number for number in range(settings.drawn.fields)]
+        checked = len(seeds) // 10
+        train[DRAWN] = draw(seeds[checked:], settings.red_cell_px, progress)
+        val[DRAWN] = draw(seeds[:checked], settings.red_cell_px, progress)
     net = fit(settings, train, val, out, progress)
     checks = Canvases(settings, val, CHECKED_PICTURES, seed=settings.seed + 2)
     images = np.stack([checks[place][0] for place in range(CHECKED_PICTURES)])

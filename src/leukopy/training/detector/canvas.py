@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
-from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.taxonomy.objects import OBJECTS
 from leukopy.training.detector.pictures import HEADROOM, Scaled
 from leukopy.training.detector.settings import DetectorSettings
@@ -25,8 +24,8 @@ VISIBLE = 0.6
 """Share of a box that a tile must show, for the object to count as present; less is neither present nor absent."""
 BORDER = 0.6
 """Width, in red cells, of the border of a source's picture in which nothing counts as absent."""
-_WIDE = 0.2
-"""Sources whose red cells are a smaller share of the picture's width show whole fields."""
+_WIDE = 5
+"""Pictures at least this many red cells wide show whole fields."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +53,9 @@ class Canvases(Dataset[tuple[Tile, NDArray[np.float32]]]):
         self.sources = sources
         self.count = count
         self.seed = seed
-        shares = {use.source: use.share for use in settings.sources if use.source in sources}
-        wide = {name: share for name, share in shares.items() if BOX_SOURCES[name].red_cell < _WIDE}
+        shares = {name: share for name, share in settings.shares.items() if name in sources}
+        least = _WIDE * settings.red_cell_px * HEADROOM
+        wide = {name: share for name, share in shares.items() if sources[name][0].pixels.shape[1] >= least}
         self.shares, self.wide = shares, wide or shares
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class Canvases(Dataset[tuple[Tile, NDArray[np.float32]]]):
         left, top, width, height = part
         canvas[top : top + height, left : left + width] = pixels.mean((0, 1))
         canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-        place(targets, piece, (left, top), name, scale * self.settings.red_cell_px)
+        place(targets, piece, picture, (left, top), scale * self.settings.red_cell_px)
 
     def _any(self, name: str, rng: np.random.Generator) -> Scaled:
         return self.sources[name][rng.integers(len(self.sources[name]))]
@@ -140,28 +140,34 @@ def _turn(picture: Scaled, rng: np.random.Generator) -> tuple[Tile, NDArray[np.f
     return pixels, boxes
 
 
-def place(targets: Targets, piece: Piece, corner: tuple[int, int], source: str, red_cell: float) -> None:
-    """Add a tile's objects and its knowledge of absence to the targets of the canvas."""
+def place(targets: Targets, piece: Piece, picture: Scaled, corner: tuple[int, int], red_cell: float) -> None:
+    """Add a tile's objects and its knowledge of absence to the targets of the canvas.
+
+    Args:
+        targets: of the canvas.
+        piece: the tile.
+        picture: the picture of the tile.
+        corner: left and top of the tile on the canvas.
+        red_cell: diameter of a red cell on the tile.
+    """
     height, width = piece.pixels.shape[:2]
     left, top = corner
-    entry = BOX_SOURCES[source]
     west, north, east, south = piece.inner
     inner = (max(west, 0) + left, max(north, 0) + top, min(east, width) + left, min(south, height) + top)
-    for kind in entry.complete:
+    for kind in picture.complete:
         targets.absent(OBJECTS.index(kind), inner)
-    known = {OBJECTS.index(kind) for kind in (*entry.complete, *entry.partial)}
-    for (x, y, wide, high), kind in sorted(zip(piece.boxes.tolist(), piece.kinds.tolist(), strict=True), key=_area):
-        if kind not in known:
-            continue
-        sized = wide > 0
-        if not sized:
-            x, y, wide, high = x - red_cell / 2, y - red_cell / 2, red_cell, red_cell
+    known = {OBJECTS.index(kind) for kind in (*picture.complete, *picture.partial)}
+    for box, mark in sorted(zip(piece.boxes.tolist(), piece.kinds.tolist(), strict=True), key=_area):
+        kind = mark if mark >= 0 else -1 - mark
+        sized = box[2] > 0
+        x, y, wide, high = box if sized else (box[0] - red_cell / 2, box[1] - red_cell / 2, red_cell, red_cell)
         x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + wide, float(width)), min(y + high, float(height))
-        seen = (x1 - x0) * (y1 - y0) if x1 > x0 and y1 > y0 else 0.0
+        if kind not in known or x1 <= x0 or y1 <= y0:
+            continue
         shown = (x0 + left, y0 + top, x1 + left, y1 + top)
-        if seen > VISIBLE * wide * high:
+        if mark >= 0 and (x1 - x0) * (y1 - y0) > VISIBLE * wide * high:
             targets.present(kind, shown, sized=sized)
-        elif seen:
+        else:
             targets.unknown(kind, shown)
 
 

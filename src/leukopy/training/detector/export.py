@@ -20,7 +20,7 @@ from leukopy.models.backbones import BACKBONES
 from leukopy.models.detector import MULTIPLE, STRIDE, FieldNet, Peaks, ServedNet
 from leukopy.taxonomy.objects import OBJECTS
 from leukopy.training.detector.fit import Sources
-from leukopy.training.detector.settings import DetectorSettings
+from leukopy.training.detector.settings import DRAWN, DetectorSettings
 from leukopy.training.export import forget_sources
 
 TOLERANCE = 1e-3
@@ -109,5 +109,9 @@ def export(net: FieldNet, settings: DetectorSettings, train: Sources, images: ND
 
 
 def _use(name: str, count: int) -> DatasetUse:
+    if name == DRAWN:
+        return DatasetUse(
+            name="fields drawn by leukopy", licence="Apache-2.0", citation="leukopy.synthesis", images=count
+        )
     entry = BOX_SOURCES[name]
     return DatasetUse(name=entry.title, licence=entry.licence, citation=entry.citation, images=count)

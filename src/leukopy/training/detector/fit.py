@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from leukopy.core.errors import InputError, TrainingError
 from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress, silent
-from leukopy.models.detector import FieldNet
+from leukopy.models.detector import FieldNet, Maps
 from leukopy.training.detector.canvas import Canvases
 from leukopy.training.detector.pictures import Scaled
 from leukopy.training.detector.settings import DetectorOptimisation, DetectorSettings
@@ -75,7 +75,9 @@ def fit(settings: DetectorSettings, train: Sources, val: Sources, out: Path, pro
 def _step(net: FieldNet, batch: list[Tensor], optimiser: torch.optim.Optimizer, rate: float) -> Losses:
     for group in optimiser.param_groups:
         group["lr"] = rate
-    found = losses(net(batch[0]), batch[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = net(batch[0])
+    found = losses(Maps(*(plane.float() for plane in maps)), batch[1])
     optimiser.zero_grad(set_to_none=True)
     found.total.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(net.parameters(), _LARGEST_GRADIENT)

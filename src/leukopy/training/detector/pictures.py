@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,20 @@ from leukopy.core.errors import InputError, TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.datasets.field_split import pictures
-from leukopy.taxonomy.objects import OBJECTS
+from leukopy.synthesis.field import DrawnField, draw_random_field
+from leukopy.synthesis.redcells import RED_CELL_UM
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP
 from leukopy.training.detector.settings import BoxUse
 
 HEADROOM = 8 / 7
 """Red cells in memory are this much larger than at the working scale, so that enlarged tiles stay sharp."""
+
+
+_FINER = 1.5
+"""Fields are drawn with this many times the pixels, and then reduced, as a camera's are."""
+_SHOWN = 0.5
+"""Share of a drawn object that must be seen, for it to count as present."""
+_NUCLEI = ("smudge_cell", "bare_nucleus")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +40,11 @@ class Scaled:
     boxes: NDArray[np.float32]
     """(n, 4): left, top, width and height in its pixels; a point has width 0."""
     kinds: NDArray[np.int64]
-    """(n,): index in ``OBJECTS``."""
+    """(n,): index in ``OBJECTS``; -1 - index where an object of this kind may or may not lie in the box."""
+    complete: tuple[str, ...]
+    """Kinds whose objects are all marked."""
+    partial: tuple[str, ...]
+    """Kinds of which some objects are marked."""
 
 
 def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Progress = silent) -> list[Scaled]:
@@ -45,16 +59,49 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
         raise TrainingError(f"{use.source}: no pictures in its split {split}. Check LEUKOPY_DATA.")
     if use.pictures and len(found) > use.pictures:
         found = [found[int(place)] for place in np.linspace(0, len(found) - 1, use.pictures)]
-    share = BOX_SOURCES[use.source].red_cell
+    entry = BOX_SOURCES[use.source]
+    width = red_cell_px * HEADROOM / entry.red_cell
     scaled = []
     with ThreadPoolExecutor(2) as pool:
-        for pixels, factor in pool.map(lambda item: _read(data / item.file, red_cell_px * HEADROOM / share), found):
+        for pixels, factor in pool.map(lambda item: _read(data / item.file, width), found):
             boxes = found[len(scaled)].boxes
             sides = np.array([(box.left, box.top, box.width, box.height) for box in boxes], np.float32)
             kinds = np.array([OBJECTS.index(box.kind) for box in boxes], np.int64)
-            scaled.append(Scaled(pixels, sides.reshape(-1, 4) * factor, kinds))
+            scaled.append(Scaled(pixels, sides.reshape(-1, 4) * factor, kinds, entry.complete, entry.partial))
             progress(f"read {use.source}, {split}", len(scaled), len(found))
     return scaled
+
+
+def draw(fields: Sequence[int], red_cell_px: float, progress: Progress = silent) -> list[Scaled]:
+    """Draw random fields, one for each seed, scaled as `load` scales pictures.
+
+    Half-hidden objects, smudge cells and bare nuclei are neither present nor absent.
+    """
+    scale = red_cell_px * HEADROOM / RED_CELL_UM
+    scaled = []
+    for place, seed in enumerate(fields):
+        progress("draw fields", place, len(fields))
+        field = draw_random_field(seed, um_per_px=1 / (_FINER * scale))
+        high, wide = (round(side / _FINER) for side in field.image.shape[:2])
+        pixels = np.asarray(Image.fromarray(field.image).resize((wide, high), Image.Resampling.BOX))
+        marks = list(_marks(field))
+        boxes = np.array([box for box, _ in marks], np.float32).reshape(-1, 4) / _FINER
+        scaled.append(Scaled(pixels, boxes, np.array([kind for _, kind in marks], np.int64), OBJECTS, ()))
+    progress("draw fields", len(fields), len(fields))
+    return scaled
+
+
+def _marks(field: DrawnField) -> Iterator[tuple[tuple[int, int, int, int], int]]:
+    """Box and kind, as in `Scaled`, of the objects of a drawn field, and of matter that may be taken for them."""
+    for each in field.objects:
+        box = (each.left, each.top, each.width, each.height)
+        kind = OBJECTS.index(each.kind)
+        yield box, kind if each.visible >= _SHOWN else -1 - kind
+        if each.kind == PLATELET_CLUMP:
+            yield box, -1 - OBJECTS.index(PLATELET)
+    for each in field.distractors:
+        if each.code in _NUCLEI:
+            yield (each.left, each.top, each.width, each.height), -1 - OBJECTS.index(LEUKOCYTE)
 
 
 def _read(path: Path, width: float) -> tuple[NDArray[np.uint8], float]:

@@ -10,6 +10,10 @@ from leukopy.core.settings import Settings
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.models.detector import MULTIPLE
 
+DRAWN = "drawn"
+"""Name of the drawn fields among the sources."""
+MOST_DRAWN = 10_000
+
 
 class BoxUse(Settings):
     """One source of boxes."""
@@ -27,6 +31,15 @@ class BoxUse(Settings):
         if name not in BOX_SOURCES:
             raise ValueError(f"unknown: choose from {', '.join(BOX_SOURCES)}")
         return name
+
+
+class DrawnUse(Settings):
+    """Drawn fields, whose objects are all known."""
+
+    share: float = Field(gt=0)
+    """Share of the tiles, relative to the other sources."""
+    fields: int = Field(ge=10, le=MOST_DRAWN)
+    """Number of drawn fields; one in ten measures the validation loss."""
 
 
 class FieldAugmentation(Settings):
@@ -82,6 +95,8 @@ class DetectorSettings(Settings):
     title: str
     description: str
     sources: tuple[BoxUse, ...] = Field(min_length=1)
+    drawn: DrawnUse | None = None
+    """Drawn fields beside the sources; they alone mark platelet clumps."""
     red_cell_px: float = Field(default=28.0, gt=4)
     """Diameter of a red cell at the working scale, in pixels."""
     width: int = Field(default=64, ge=8)
@@ -98,3 +113,9 @@ class DetectorSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError("sources: name each source once")
         return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the tiles by source, the drawn fields included; not normed."""
+        drawn = {DRAWN: self.drawn.share} if self.drawn else {}
+        return {use.source: use.share for use in self.sources} | drawn
