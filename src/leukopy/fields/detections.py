@@ -24,6 +24,11 @@ class Detections:
     red_cell_px: float | None = None
     """Diameter of a red cell on this field, in pixels; None where too few red cells allow no measurement."""
 
+    @classmethod
+    def none(cls) -> Self:
+        """No objects."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32))
+
     def __len__(self) -> int:
         return len(self.boxes)
 

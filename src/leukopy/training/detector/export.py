@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from leukopy.bundle.card import DatasetUse, ModelFile
-from leukopy.bundle.detector_card import DetectorCard
+from leukopy.bundle.detector import DetectorCard
 from leukopy.core.errors import TrainingError
 from leukopy.core.files import atomic_path, file_digest, write_json
 from leukopy.core.provenance import provenance

@@ -1,0 +1,210 @@
+"""Finds leukocytes, red cells, platelets and platelet clumps on a field.
+
+The network sees red cells of one size. A field whose scale is unknown is first seen at several scales; the scale at
+which whole red cells of the expected size fill most of the picture is kept, and corrected by their median diameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from leukopy.bundle.detector import DetectorBundle, open_detector
+from leukopy.fields.detections import Detections
+from leukopy.fields.field import Field
+from leukopy.inference.sessions import open_session
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, RED_CELL
+
+RED_CELL_UM = 7.5
+"""Usual diameter of a red cell, in micrometres."""
+
+_TILE = 768
+"""Largest side of a picture that the network sees at once, in pixels at its scale."""
+_OVERLAP = 6
+"""Width of the strip that neighbouring tiles share, in red cells: twice the largest leukocyte."""
+_GUESSES = (14.0, 28.0, 56.0, 112.0, 224.0)
+"""Diameters of a red cell, in pixels of the field, that are tried where the scale is unknown."""
+_LOOK = 12
+"""Side of the middle of the field that is seen at each guess, in red cells."""
+_CONFIDENT = 0.4
+"""Least score of the red cells that measure the scale."""
+_LEAST_RED_CELLS = 3
+"""Fewer whole red cells measure no scale."""
+_NEAR = (0.8, 1.25)
+"""Ratio of the measured to the assumed diameter at which a field is not seen again."""
+_SAME = 0.5
+"""Overlap (IoU) of two boxes of one kind that are one object."""
+_INSIDE = 0.75
+"""Share of a smaller box inside a larger one of its kind from which it is a part of the same object."""
+
+_RED, _LEUKOCYTE = OBJECTS.index(RED_CELL), OBJECTS.index(LEUKOCYTE)
+
+
+class Detector:
+    """A detector on the CPU; threads may share it."""
+
+    def __init__(self, bundle: DetectorBundle, *, least: float | None = None) -> None:
+        """
+        Args:
+            bundle: opened.
+            least: least score of all kinds, to measure the detector; None: the card's thresholds.
+        """
+        self.card = bundle.card
+        self._session = open_session(bundle.model_path, bundle.card.model.sha256)
+        self._least = np.array([least or bundle.card.thresholds[kind] for kind in OBJECTS], np.float32)
+
+    @classmethod
+    def open(cls, name: str | Path = "default") -> Self:
+        """Open a detector that ships with the package, or a bundle's folder.
+
+        Raises:
+            BundleError: as `open_detector`, or it is no network that can be run.
+        """
+        return cls(open_detector(name))
+
+    def find(self, field: Field) -> Detections:
+        """Objects of a field.
+
+        Its scale is the field's own where it states one (a red cell is taken as ``RED_CELL_UM`` across), and measured
+        otherwise.
+        """
+        return self.find_on(field.pixels, RED_CELL_UM / field.um_per_px if field.um_per_px else None)
+
+    def find_on(self, pixels: NDArray[np.uint8], red_cell_px: float | None = None) -> Detections:
+        """Objects of a picture.
+
+        Args:
+            pixels: (height, width, 3), RGB.
+            red_cell_px: assumed diameter of a red cell, in pixels; None: measured.
+        """
+        assumed = red_cell_px or self.measure_scale(pixels)
+        if assumed is None:
+            return Detections.none()
+        found = self._find(pixels, assumed)
+        if red_cell_px is None and found.red_cell_px and not _NEAR[0] <= found.red_cell_px / assumed <= _NEAR[1]:
+            found = self._find(pixels, found.red_cell_px)
+        return found
+
+    def measure_scale(self, pixels: NDArray[np.uint8]) -> float | None:
+        """Diameter of a red cell in pixels, roughly, from the middle of a picture (height, width, 3); None without."""
+        best, diameter = 0.0, None
+        for guess in _GUESSES:
+            middle = _middle(pixels, _LOOK * guess)
+            if min(middle.shape[:2]) < guess:
+                continue
+            boxes, kinds, scores = self._see(middle, self.card.red_cell_px / guess)
+            sure = scores >= _CONFIDENT
+            sizes = _whole_sizes(boxes[sure & (kinds == _RED)], middle.shape)
+            area = float((boxes[sure, 2] * boxes[sure, 3] * scores[sure]).sum())
+            filled = area / (middle.shape[0] * middle.shape[1])
+            if filled > best and len(sizes):
+                best, diameter = filled, float(np.median(sizes))
+        return diameter
+
+    def _find(self, pixels: NDArray[np.uint8], assumed: float) -> Detections:
+        """Objects of a picture whose red cells measure about ``assumed`` pixels."""
+        parts = []
+        for left, top, right, bottom, core in _tiles(pixels, _TILE * assumed / self.card.red_cell_px, assumed):
+            boxes, kinds, scores = self._see(pixels[top:bottom, left:right], self.card.red_cell_px / assumed)
+            boxes = boxes + np.array([left, top, 0, 0], np.float32)
+            centres = boxes[:, :2] + boxes[:, 2:] / 2
+            inside = ((centres >= core[:2]) & (centres < core[2:])).all(axis=1) & (scores >= self._least[kinds])
+            parts.append((boxes[inside], kinds[inside], scores[inside]))
+        boxes, kinds, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.argsort(-scores, kind="stable")
+        sizes = _whole_sizes(boxes[(kinds == _RED) & (scores >= _CONFIDENT)], pixels.shape)
+        red_cell_px = float(np.median(sizes)) if len(sizes) >= _LEAST_RED_CELLS else None
+        return Detections(boxes[order], kinds[order], scores[order], red_cell_px)
+
+    def _see(
+        self, pixels: NDArray[np.uint8], scale: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+        """Boxes in pixels of the given picture, kinds and scores of its objects, each object once."""
+        height, width = pixels.shape[:2]
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = _scaled(pixels, size)
+        high, wide = (-(-side // self.card.multiple) * self.card.multiple for side in small.shape[:2])
+        high, wide = max(high, 2 * self.card.multiple), max(wide, 2 * self.card.multiple)
+        padded = np.pad(small, ((0, high - small.shape[0]), (0, wide - small.shape[1]), (0, 0)), mode="edge")
+        heat, sides = self._session.run(["scores", "sides"], {"images": padded[None]})
+        least = np.minimum(self._least, _CONFIDENT)[:, None, None]
+        kinds, rows, columns = np.nonzero(heat[0] >= least)
+        scores = heat[0, kinds, rows, columns]
+        left, top, right, bottom = sides[0, kinds, :, rows, columns].T
+        x, y = (columns + 0.5) * self.card.stride, (rows + 0.5) * self.card.stride
+        boxes = np.stack([x - left, y - top, left + right, top + bottom], axis=1).astype(np.float32)
+        boxes *= np.array([width / size[0], height / size[1]] * 2, np.float32)
+        boxes = _clipped(boxes, width, height)
+        inside = (x < size[0]) & (y < size[1]) & (boxes[:, 2:] > 0).all(axis=1)
+        boxes, kinds, scores = boxes[inside], kinds[inside], scores[inside]
+        kept = np.concatenate([_once(boxes, scores, np.flatnonzero(kinds == kind)) for kind in range(len(OBJECTS))])
+        return boxes[kept], kinds[kept], scores[kept]
+
+
+def _scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+def _middle(pixels: NDArray[np.uint8], side: float) -> NDArray[np.uint8]:
+    """The middle of a picture, at most ``side`` high and wide."""
+    height, width = pixels.shape[:2]
+    top, left = (max(0, round((length - side) / 2)) for length in (height, width))
+    return pixels[top : height - top, left : width - left]
+
+
+def _tiles(
+    pixels: NDArray[np.uint8], side: float, red_cell_px: float
+) -> Iterator[tuple[int, int, int, int, NDArray[np.float32]]]:
+    """Tiles (left, top, right, bottom) of a picture, and the core (4,) of each: the cores share no pixel."""
+    height, width = pixels.shape[:2]
+    edge = _OVERLAP * red_cell_px / 2
+    for top, bottom, north, south in _steps(height, side, edge):
+        for left, right, west, east in _steps(width, side, edge):
+            yield left, top, right, bottom, np.array([west, north, east, south], np.float32)
+
+
+def _steps(length: int, side: float, edge: float) -> Iterator[tuple[int, int, float, float]]:
+    """First and last pixel of tiles along one axis, and of their cores."""
+    count = 1 if length <= side else int(np.ceil((length - 2 * edge) / (side - 2 * edge)))
+    step = length / count
+    for place in range(count):
+        low = -np.inf if place == 0 else place * step
+        high = np.inf if place == count - 1 else (place + 1) * step
+        yield int(max(0, place * step - edge)), int(min(length, np.ceil((place + 1) * step + edge))), low, high
+
+
+def _clipped(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """The parts of boxes (n, 4) inside a picture."""
+    ends = np.array([width, height], np.float32)
+    first = boxes[:, :2].clip(0, ends)
+    return np.concatenate([first, (boxes[:, :2] + boxes[:, 2:]).clip(0, ends) - first], axis=1)
+
+
+def _whole_sizes(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Mean of width and height of the boxes (n, 4) that do not end at the border of a picture."""
+    ends = np.array([shape[1], shape[0]]) - 1.5
+    whole = (boxes[:, :2] > 1).all(axis=1) & (boxes[:, :2] + boxes[:, 2:] < ends).all(axis=1)
+    return np.asarray(boxes[whole, 2:].mean(axis=1))
+
+
+def _once(boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of one kind's boxes, without those that repeat a box of higher score."""
+    order = chosen[np.argsort(-scores[chosen], kind="stable")]
+    own = boxes[order]
+    areas = own[:, 2] * own[:, 3]
+    ends = own[:, :2] + own[:, 2:]
+    kept = np.ones(len(order), bool)
+    for place in range(len(order)):
+        if kept[place]:
+            rest = slice(place + 1, None)
+            common = (np.minimum(ends[rest], ends[place]) - np.maximum(own[rest, :2], own[place, :2])).clip(min=0)
+            shared = common[:, 0] * common[:, 1]
+            smaller = np.minimum(areas[rest], areas[place])
+            kept[rest] &= (shared <= _SAME * (areas[rest] + areas[place] - shared)) & (shared <= _INSIDE * smaller)
+    return order[kept]
