@@ -14,6 +14,9 @@ _CLI = "leukopy.cli"
 
 _MODEL = {
     "build": Entry(f"{_CLI}.model.build:build", "Make a complete model: train, fit its parts, index it."),
+    "evaluate-detector": Entry(
+        f"{_CLI}.model.detector:evaluate_detector", "Measure a detector on fields with marked cells."
+    ),
     "fit-attributes": Entry(f"{_CLI}.model.attributes:fit_attributes", "Add morphological attributes to a model."),
     "fit-ood": Entry(f"{_CLI}.model.ood:fit_ood", "Add an out-of-distribution score to a model."),
     "fit-slide-check": Entry(f"{_CLI}.model.slide_check:fit_slide_check", "Add the check of whole slides to a model."),

@@ -68,6 +68,8 @@ class BoxSource:
     notes: tuple[str, ...] = ()
 
 
+DRAWN = "drawn"
+"""Name of drawn fields among the sources; `synthesis.field` draws them."""
 _KINDS = {"wbc": LEUKOCYTE, "rbc": RED_CELL, "platelet": PLATELET, "platelets": PLATELET}
 _RAABIN_SLIDE = re.compile(r"(\d{8}|\d+-\d+-\d+-\d+)_")
 

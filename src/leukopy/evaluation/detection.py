@@ -9,6 +9,7 @@ open, are neither missed nor falsely found.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,8 @@ class Matched(NamedTuple):
     """Marked objects that are not open."""
 
 
-class Scores(NamedTuple):
+@dataclass(frozen=True)
+class Scores:
     """Scores of one kind over pictures, with 95 % intervals."""
 
     pictures: int

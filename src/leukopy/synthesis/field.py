@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,10 @@ from leukopy.synthesis.slide import Truth
 from leukopy.taxonomy import FINE
 from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
 
+_SHOWN = 0.5
+"""Share of an object that must be seen, for it to be found with certainty."""
+_NUCLEI = ("smudge_cell", "bare_nucleus")
+
 
 @dataclass(frozen=True)
 class DrawnField:
@@ -37,6 +41,18 @@ class DrawnField:
     distractors: list[ObjectTruth]
     """Stained matter that is none of these: smudge cells, bare nuclei, precipitate, fibres, drops."""
     um_per_px: float
+
+    def marks(self) -> Iterator[tuple[str, tuple[int, int, int, int], bool]]:
+        """Kind and box of every object, as in `ObjectTruth`, and whether it may be missed as well as found: it is half
+        hidden, a platelet of a clump, or a smudge cell or bare nucleus, which may be taken for a leukocyte."""
+        for each in self.objects:
+            box = (each.left, each.top, each.width, each.height)
+            yield each.kind, box, each.visible < _SHOWN
+            if each.kind == PLATELET_CLUMP:
+                yield PLATELET, box, True
+        for each in self.distractors:
+            if each.code in _NUCLEI:
+                yield LEUKOCYTE, (each.left, each.top, each.width, each.height), True
 
 
 def draw_field(

@@ -11,6 +11,9 @@ from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import RUN_FILE, begin, check_same, finish, record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from leukopy.training.detector.settings import DetectorSettings
 
 CHECKED_PICTURES = 8
@@ -40,11 +43,12 @@ def train_detector(
     """
     import numpy as np
 
+    from leukopy.datasets.boxes import DRAWN
     from leukopy.training.detector.canvas import Canvases
     from leukopy.training.detector.export import export
     from leukopy.training.detector.fit import fit
     from leukopy.training.detector.pictures import draw, load
-    from leukopy.training.detector.settings import DRAWN, MOST_DRAWN
+    from leukopy.training.detector.settings import MOST_DRAWN
 
     run = record("train detector", settings)
     if earlier := begin(out, run, resume=resume, overwrite=overwrite):
@@ -64,5 +68,35 @@ def train_detector(
     checks = Canvases(settings, val, CHECKED_PICTURES, seed=settings.seed + 2)
     images = np.stack([checks[place][0] for place in range(CHECKED_PICTURES)])
     export(net, settings, train, images, out / "bundle")
+    _choose_thresholds(settings, out / "bundle", progress)
     finish(out, run)
     return out / "bundle"
+
+
+def _choose_thresholds(settings: DetectorSettings, bundle: Path, progress: Progress) -> None:
+    """Write into the card the threshold of each kind with the best F1 on a hard set: validation pictures as they are,
+    the same changed in stain, light and focus, and drawn fields."""
+    import numpy as np
+
+    from leukopy.bundle.detector import open_detector
+    from leukopy.bundle.store import CARD_FILE
+    from leukopy.datasets.boxes import DRAWN
+    from leukopy.evaluation.detection import best_threshold
+    from leukopy.fields.detector import Detector
+    from leukopy.training.detector.tiles import change
+    from leukopy.workflows.evaluate_detector import LEAST_SCORE, marked_pictures, matches, see
+
+    opened = open_detector(bundle)
+    detector = Detector(opened, least=LEAST_SCORE)
+    pictures = [each for use in settings.sources for each in marked_pictures(use.source, "val", 0)]
+
+    def worse(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        rng = np.random.default_rng((settings.seed, int(pixels.sum())))
+        return change(pixels, pixels, settings.augmentation, rng)
+
+    seen = list(see(detector, pictures, known_scale=False, progress=progress))
+    seen += see(detector, pictures, known_scale=True, change=worse, progress=progress)
+    seen += see(detector, list(marked_pictures(DRAWN, None, 100)), known_scale=False, progress=progress)
+    thresholds = {kind: round(best_threshold(matches(seen, kind)), 3) for kind in opened.card.thresholds}
+    card = opened.card.model_copy(update={"thresholds": thresholds})
+    write_json(bundle / CARD_FILE, card.model_dump(mode="json"))

@@ -89,7 +89,7 @@ class Canvases(Dataset[tuple[Tile, NDArray[np.float32]]]):
         place(targets, piece, picture, (left, top), scale * self.settings.red_cell_px)
 
     def _any(self, name: str, rng: np.random.Generator) -> Scaled:
-        return self.sources[name][rng.integers(len(self.sources[name]))]
+        return self.sources[name][int(rng.integers(len(self.sources[name])))]
 
 
 def _parts(side: int, rng: np.random.Generator) -> list[Part]:

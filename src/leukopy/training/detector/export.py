@@ -15,12 +15,12 @@ from leukopy.bundle.detector import DetectorCard
 from leukopy.core.errors import TrainingError
 from leukopy.core.files import atomic_path, file_digest, write_json
 from leukopy.core.provenance import provenance
-from leukopy.datasets.boxes import BOX_SOURCES
+from leukopy.datasets.boxes import BOX_SOURCES, DRAWN
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.detector import MULTIPLE, STRIDE, FieldNet, Peaks, ServedNet
 from leukopy.taxonomy.objects import OBJECTS
 from leukopy.training.detector.fit import Sources
-from leukopy.training.detector.settings import DRAWN, DetectorSettings
+from leukopy.training.detector.settings import DetectorSettings
 from leukopy.training.export import forget_sources
 
 TOLERANCE = 1e-3
@@ -87,6 +87,7 @@ def export(net: FieldNet, settings: DetectorSettings, train: Sources, images: ND
     if not found <= TOLERANCE:
         raise TrainingError(f"ONNX and torch differ by {found:.2g} (allowed: {TOLERANCE}); no card is written.")
     card = DetectorCard(
+        kind="detector",
         name=settings.name,
         title=settings.title,
         description=settings.description,
@@ -100,6 +101,7 @@ def export(net: FieldNet, settings: DetectorSettings, train: Sources, images: ND
         red_cell_px=settings.red_cell_px,
         stride=STRIDE,
         multiple=MULTIPLE,
+        thresholds=dict.fromkeys(OBJECTS, 0.5),
         trained_on=tuple(_use(name, len(pictures)) for name, pictures in train.items()),
         limits=settings.limits,
         recipe=settings.model_dump(mode="json"),

@@ -47,7 +47,8 @@ def fit(settings: DetectorSettings, train: Sources, val: Sources, out: Path, pro
     """
     torch.manual_seed(settings.seed)
     how = settings.optimisation
-    net = FieldNet(width=settings.width, pretrained=settings.pretrained).to(memory_format=torch.channels_last)
+    net = FieldNet(width=settings.width, pretrained=settings.pretrained)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(net).eval()
     optimiser = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     rows: list[dict[str, Any]] = []

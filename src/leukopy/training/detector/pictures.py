@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ from leukopy.core.errors import InputError, TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.datasets.field_split import pictures
-from leukopy.synthesis.field import DrawnField, draw_random_field
+from leukopy.synthesis.field import draw_random_field
 from leukopy.synthesis.redcells import RED_CELL_UM
-from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP
+from leukopy.taxonomy.objects import OBJECTS
 from leukopy.training.detector.settings import BoxUse
 
 HEADROOM = 8 / 7
@@ -26,9 +26,6 @@ HEADROOM = 8 / 7
 
 _FINER = 1.5
 """Fields are drawn with this many times the pixels, and then reduced, as a camera's are."""
-_SHOWN = 0.5
-"""Share of a drawn object that must be seen, for it to count as present."""
-_NUCLEI = ("smudge_cell", "bare_nucleus")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +58,7 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
         found = [found[int(place)] for place in np.linspace(0, len(found) - 1, use.pictures)]
     entry = BOX_SOURCES[use.source]
     width = red_cell_px * HEADROOM / entry.red_cell
-    scaled = []
+    scaled: list[Scaled] = []
     with ThreadPoolExecutor(2) as pool:
         for pixels, factor in pool.map(lambda item: _read(data / item.file, width), found):
             boxes = found[len(scaled)].boxes
@@ -73,35 +70,20 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
 
 
 def draw(fields: Sequence[int], red_cell_px: float, progress: Progress = silent) -> list[Scaled]:
-    """Draw random fields, one for each seed, scaled as `load` scales pictures.
-
-    Half-hidden objects, smudge cells and bare nuclei are neither present nor absent.
-    """
+    """Draw random fields, one for each seed, scaled as `load` scales pictures."""
     scale = red_cell_px * HEADROOM / RED_CELL_UM
-    scaled = []
+    scaled: list[Scaled] = []
     for place, seed in enumerate(fields):
         progress("draw fields", place, len(fields))
         field = draw_random_field(seed, um_per_px=1 / (_FINER * scale))
         high, wide = (round(side / _FINER) for side in field.image.shape[:2])
         pixels = np.asarray(Image.fromarray(field.image).resize((wide, high), Image.Resampling.BOX))
-        marks = list(_marks(field))
-        boxes = np.array([box for box, _ in marks], np.float32).reshape(-1, 4) / _FINER
-        scaled.append(Scaled(pixels, boxes, np.array([kind for _, kind in marks], np.int64), OBJECTS, ()))
+        marks = list(field.marks())
+        boxes = np.array([box for _, box, _ in marks], np.float32).reshape(-1, 4) / _FINER
+        kinds = [-1 - OBJECTS.index(kind) if unsure else OBJECTS.index(kind) for kind, _, unsure in marks]
+        scaled.append(Scaled(pixels, boxes, np.array(kinds, np.int64), OBJECTS, ()))
     progress("draw fields", len(fields), len(fields))
     return scaled
-
-
-def _marks(field: DrawnField) -> Iterator[tuple[tuple[int, int, int, int], int]]:
-    """Box and kind, as in `Scaled`, of the objects of a drawn field, and of matter that may be taken for them."""
-    for each in field.objects:
-        box = (each.left, each.top, each.width, each.height)
-        kind = OBJECTS.index(each.kind)
-        yield box, kind if each.visible >= _SHOWN else -1 - kind
-        if each.kind == PLATELET_CLUMP:
-            yield box, -1 - OBJECTS.index(PLATELET)
-    for each in field.distractors:
-        if each.code in _NUCLEI:
-            yield (each.left, each.top, each.width, each.height), -1 - OBJECTS.index(LEUKOCYTE)
 
 
 def _read(path: Path, width: float) -> tuple[NDArray[np.uint8], float]:

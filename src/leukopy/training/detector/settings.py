@@ -7,11 +7,9 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from leukopy.core.settings import Settings
-from leukopy.datasets.boxes import BOX_SOURCES
+from leukopy.datasets.boxes import BOX_SOURCES, DRAWN
 from leukopy.models.detector import MULTIPLE
 
-DRAWN = "drawn"
-"""Name of the drawn fields among the sources."""
 MOST_DRAWN = 10_000
 
 

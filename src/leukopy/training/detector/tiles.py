@@ -27,7 +27,7 @@ def change(tile: Tile, other: Tile, how: FieldAugmentation, rng: np.random.Gener
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, how.blur)))
     values = np.asarray(picture, np.float32)
     if rng.random() < 0.5:
-        values = values + rng.normal(0, rng.uniform(0, how.noise), tile.shape)
+        values = values + rng.normal(0, rng.uniform(0, how.noise), tile.shape).astype(np.float32)
     return values.clip(0, 255).astype(np.uint8)
 
 
