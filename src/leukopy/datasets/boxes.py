@@ -171,7 +171,7 @@ _TXL_CITATION = (
     "(TXL-PBC). arXiv:2407.13214 (2024)."
 )
 _ALL = (LEUKOCYTE, RED_CELL, PLATELET)
-_MEDIAN = "median of the whole red cells' boxes in the training split"
+_MEDIAN = "median of the whole red cells' boxes"
 
 
 def _txl_source(name: str, folder: str, red_cell: float, licence: str) -> BoxSource:

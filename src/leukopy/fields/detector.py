@@ -18,7 +18,7 @@ from leukopy.bundle.detector import DetectorBundle, open_detector
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.inference.sessions import open_session
-from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, RED_CELL
+from leukopy.taxonomy.objects import OBJECTS, RED_CELL
 
 RED_CELL_UM = 7.5
 """Usual diameter of a red cell, in micrometres."""
@@ -38,11 +38,11 @@ _LEAST_RED_CELLS = 3
 _NEAR = (0.8, 1.25)
 """Ratio of the measured to the assumed diameter at which a field is not seen again."""
 _SAME = 0.5
-"""Overlap (IoU) of two boxes of one kind that are one object."""
+"""Overlap (IoU) of two boxes above which they are one object, whatever their kinds."""
 _INSIDE = 0.75
-"""Share of a smaller box inside a larger one of its kind from which it is a part of the same object."""
+"""Share of a smaller box inside a larger one of its kind above which it is a part of the same object."""
 
-_RED, _LEUKOCYTE = OBJECTS.index(RED_CELL), OBJECTS.index(LEUKOCYTE)
+_RED = OBJECTS.index(RED_CELL)
 
 
 class Detector:
@@ -142,7 +142,8 @@ class Detector:
         boxes = _clipped(boxes, width, height)
         inside = (x < size[0]) & (y < size[1]) & (boxes[:, 2:] > 0).all(axis=1)
         boxes, kinds, scores = boxes[inside], kinds[inside], scores[inside]
-        kept = np.concatenate([_once(boxes, scores, np.flatnonzero(kinds == kind)) for kind in range(len(OBJECTS))])
+        own = [_once(boxes, scores, np.flatnonzero(kinds == kind), _INSIDE) for kind in range(len(OBJECTS))]
+        kept = _once(boxes, scores, np.concatenate(own), np.inf)
         return boxes[kept], kinds[kept], scores[kept]
 
 
@@ -193,8 +194,11 @@ def _whole_sizes(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[
     return np.asarray(boxes[whole, 2:].mean(axis=1))
 
 
-def _once(boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices of one kind's boxes, without those that repeat a box of higher score."""
+def _once(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArray[np.int64], most_inside: float
+) -> NDArray[np.int64]:
+    """Indices of the chosen boxes, without those that repeat a box of higher score: more than ``_SAME`` in common, or
+    more than ``most_inside`` of the smaller one inside the other."""
     order = chosen[np.argsort(-scores[chosen], kind="stable")]
     own = boxes[order]
     areas = own[:, 2] * own[:, 3]
@@ -206,5 +210,5 @@ def _once(boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArr
             common = (np.minimum(ends[rest], ends[place]) - np.maximum(own[rest, :2], own[place, :2])).clip(min=0)
             shared = common[:, 0] * common[:, 1]
             smaller = np.minimum(areas[rest], areas[place])
-            kept[rest] &= (shared <= _SAME * (areas[rest] + areas[place] - shared)) & (shared <= _INSIDE * smaller)
+            kept[rest] &= (shared <= _SAME * (areas[rest] + areas[place] - shared)) & (shared <= most_inside * smaller)
     return order[kept]

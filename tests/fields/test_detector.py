@@ -1,0 +1,38 @@
+"""The detector on fields: tiles, doubles, scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from leukopy.bundle.detector import open_detector
+from leukopy.core.errors import BundleError
+from leukopy.fields.detector import _once, _steps
+
+
+@pytest.mark.parametrize("length", [10, 700, 768, 769, 3000, 14_000])
+@pytest.mark.parametrize("edge", [10.0, 84.0])
+def test_cores_of_tiles_share_no_pixel_and_leave_none_out(length, edge):
+    steps = list(_steps(length, 768.0, edge))
+    assert steps[0][2] == -np.inf
+    assert steps[-1][3] == np.inf
+    for (first, last, low, high), following in zip(steps, [*steps[1:], None], strict=True):
+        assert last - first <= 770
+        assert first <= max(low - edge, 0) + 1
+        assert last >= min(high + edge, length) - 1
+        assert following is None or following[2] == high
+
+
+def test_repeated_boxes_are_one_object():
+    boxes = np.array([(0, 0, 10, 10), (1, 1, 10, 10), (30, 0, 10, 10), (2, 2, 4, 4)], np.float32)
+    scores = np.array([0.5, 0.9, 0.3, 0.2], np.float32)
+    assert _once(boxes, scores, np.arange(4), 0.75).tolist() == [1, 2]
+    assert _once(boxes, scores, np.arange(4), np.inf).tolist() == [1, 2, 3]
+
+
+def test_an_unknown_detector_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="no detector of this name"):
+        open_detector("nobody")
+    (tmp_path / "card.json").write_text('{"kind": "patients"}', encoding="utf-8")
+    with pytest.raises(BundleError, match="not a detector"):
+        open_detector(tmp_path)
