@@ -105,7 +105,7 @@ def _deal(units: NDArray[np.int64], rows: Sequence[tuple[str, BoxedPicture]], te
     split that lacks most pictures of the unit's source; units in the order of their digests."""
     chosen: dict[int, str] = {}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    members = {int(unit): [rows[index] for index in np.flatnonzero(units == unit)] for unit in np.unique(units)}
+    members = {int(unit): [rows[int(index)] for index in np.flatnonzero(units == unit)] for unit in np.unique(units)}
     for unit in sorted(members, key=lambda unit: hashlib.sha256(members[unit][0][1].file.encode()).digest()):
         source, first = members[unit][0]
         if any(picture.file in test for _, picture in members[unit]):

@@ -44,6 +44,9 @@ class Maps(NamedTuple):
 class FieldNet(nn.Module):
     """EfficientNet-lite0 cut at stride 16, a light pyramid to stride 4, and three heads."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, *, width: int = 64, pretrained: bool = True) -> None:
         super().__init__()
         net = create("tf_efficientnet_lite0")
@@ -63,10 +66,8 @@ class FieldNet(nn.Module):
         kinds = len(OBJECTS)
         self.head = nn.Conv2d(2 * width, kinds * 6, 1)
         nn.init.normal_(self.head.weight, std=0.01)
-        with torch.no_grad():
-            self.head.bias[:kinds] = _PRIOR
-            self.head.bias[kinds : 5 * kinds] = 1.2  # softplus(1.2) * 8: half of a red cell
-            self.head.bias[5 * kinds :] = 0.0
+        # softplus(1.2) * 8: half of a red cell
+        self.head.bias = nn.Parameter(torch.tensor([_PRIOR] * kinds + [1.2] * 4 * kinds + [0.0] * kinds))
         self.register_buffer("mean", torch.tensor(LITE_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(LITE_STD).view(1, 3, 1, 1))
 
@@ -84,7 +85,7 @@ class FieldNet(nn.Module):
         maps = self.head(self.last(functional.relu6(fine + _double(middle))))
         kinds = len(OBJECTS)
         heat, sides, quality = maps.split((kinds, 4 * kinds, kinds), dim=1)
-        sides = 8 * functional.softplus(sides).unflatten(1, (kinds, 4))
+        sides = 8 * functional.softplus(sides).unflatten(1, (kinds, 4))  # type: ignore[no-untyped-call]
         return Maps(heat, sides, quality)
 
 

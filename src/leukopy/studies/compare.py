@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leukopy.training.settings import TrainSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
-    Recipe = TrainSettings | ShallowSettings
+    ClassifierRecipe = TrainSettings | ShallowSettings
 
 SPEED_FILE = "speed.json"
 TIMED = 64
@@ -34,7 +34,7 @@ class CompareSettings(Settings):
     """Settings of a comparison: recipes, images, speed test."""
 
     recipes: tuple[Path, ...] = Field(min_length=1)
-    """Recipes (configs/*.yaml) of networks and shallow models."""
+    """ClassifierRecipes (configs/*.yaml) of networks and shallow models."""
     changes: dict[str, Any] = Field(default_factory=dict)
     """Dotted names of settings -> other values, for every recipe that has the setting."""
     split: Literal["test", "val"] = "test"
@@ -101,10 +101,17 @@ def compare(
     return CompareResult(tuple(rows), out)
 
 
-def _read(settings: CompareSettings) -> list[Recipe]:
+def _read(settings: CompareSettings) -> list[ClassifierRecipe]:
+    from leukopy.training.settings import TrainSettings
+    from leukopy.training.shallow_settings import ShallowSettings
     from leukopy.workflows.recipes import read
 
-    recipes = [read(path, settings.changes, only_known=True) for path in settings.recipes]
+    recipes: list[ClassifierRecipe] = []
+    for path in settings.recipes:
+        recipe = read(path, settings.changes, only_known=True)
+        if not isinstance(recipe, TrainSettings | ShallowSettings):
+            raise SettingsError(f"{path}: trains a detector; classifiers alone are compared.")
+        recipes.append(recipe)
     for name in settings.changes:
         if not any(name.partition(".")[0] in type(recipe).model_fields for recipe in recipes):
             raise SettingsError(f"--set {name}: none of the recipes has such a setting.")
@@ -118,7 +125,9 @@ def _read(settings: CompareSettings) -> list[Recipe]:
     return recipes
 
 
-def _one(recipe: Recipe, split: str, folder: Path, overwrite: bool, shown: tuple[Progress, bool]) -> ComparisonRow:
+def _one(
+    recipe: ClassifierRecipe, split: str, folder: Path, overwrite: bool, shown: tuple[Progress, bool]
+) -> ComparisonRow:
     """Train and measure, or read the existing results."""
     from leukopy.training.settings import TrainSettings
 
@@ -128,7 +137,7 @@ def _one(recipe: Recipe, split: str, folder: Path, overwrite: bool, shown: tuple
     return _shallow(recipe, split, folder, state, shown[0])
 
 
-def _state(folder: Path, recipe: Recipe, overwrite: bool) -> Literal["absent", "begun", "finished", "other"]:
+def _state(folder: Path, recipe: ClassifierRecipe, overwrite: bool) -> Literal["absent", "begun", "finished", "other"]:
     """State of this recipe's run in ``folder``."""
     if not (folder / RUN_FILE).exists():
         return "absent"

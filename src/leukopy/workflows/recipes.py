@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from leukopy.training.settings import TrainSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
-    Recipe = TrainSettings | ShallowSettings | DetectorSettings
+    ClassifierRecipe = TrainSettings | ShallowSettings
+    Recipe = ClassifierRecipe | DetectorSettings
 
 
 def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> Recipe:
