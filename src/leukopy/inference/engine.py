@@ -23,7 +23,7 @@ from leukopy.bundle import NetworkFile
 from leukopy.core.devices import Device
 from leukopy.core.errors import BundleError, ImageError
 from leukopy.imaging.appearance import measure_appearance
-from leukopy.imaging.content import CELL, Content, contents
+from leukopy.imaging.content import CELL, SEVERAL_CELLS, Content, contents
 from leukopy.imaging.decode import CellImage, Picture, prepare
 from leukopy.imaging.overview import overview
 from leukopy.imaging.preprocess import Preprocess
@@ -230,7 +230,7 @@ class Engine:
             failures=failures,
             appearance=measure_appearance(pixels) if self._appearance else np.empty((len(images), 0), np.float32),
             views=views,
-            contents=contents(np.stack(overviews), np.array(sizes)) if overviews else [CELL] * len(cells),
+            contents=_contents(cells, overviews, sizes) if overviews else [CELL] * len(cells),
         )
 
     def compute(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -249,6 +249,14 @@ class Engine:
         if not all(np.isfinite(value).all() for value in values):
             raise BundleError(f"{self._path}: the network gives numbers that are not finite. Train it again.")
         return dict(zip(names, values, strict=True))
+
+
+def _contents(
+    cells: Sequence[CellInput], overviews: Sequence[NDArray[np.uint8]], sizes: Sequence[tuple[int, int]]
+) -> list[Content]:
+    """Content of each picture. A detector found each cell of a field: its neighbours make no field of its picture."""
+    found = contents(np.stack(overviews), np.array(sizes))
+    return [CELL if cell.field and one.kind == SEVERAL_CELLS else one for cell, one in zip(cells, found, strict=True)]
 
 
 def _view(picture: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Cache of decoded pictures, so that no file is read twice."""
+"""Cache of decoded pictures, so that no file is read twice, and pictures that have no file of their own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ BUDGET = 96_000_000
 """Bytes of cached pictures: a survey of 128 cells needs 13 MB as JPEG, 50 MB as PNG of 360 px."""
 
 
+_Key = tuple[str, str, Box | None]
+
+
 class Pictures:
-    """Cache of pictures by path and box, within a budget of memory. Threads may share it.
+    """Cache of pictures by path, field and box, within a budget of memory. Threads may share it.
 
     The error of an unreadable file is cached too, so that it is not tried again.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._kept: dict[tuple[str, Box | None], Picture | ImageError] = {}
+        self._kept: dict[_Key, Picture | ImageError] = {}
         self._lock = Lock()
 
     def keep(self, cell: CellInput, short_side: int) -> Picture:
@@ -31,7 +34,7 @@ class Pictures:
         Raises:
             ImageError: it cannot be read.
         """
-        known = self._kept.get((cell.path, cell.box))
+        known = self._kept.get(_key(cell))
         if known is not None and (isinstance(known, ImageError) or known.serves(short_side)):
             return _raised(known)
         try:
@@ -42,7 +45,7 @@ class Pictures:
             size = _size(found) - (_size(known) if known is not None else 0)
             if self._budget >= size:
                 self._budget -= size
-                self._kept[cell.path, cell.box] = found
+                self._kept[_key(cell)] = found
         return _raised(found)
 
     def take(self, cell: CellInput, short_side: int) -> Picture:
@@ -51,15 +54,23 @@ class Pictures:
         Raises:
             ImageError: it cannot be read.
         """
-        known = self._kept.pop((cell.path, cell.box), None)
+        known = self._kept.pop(_key(cell), None)
         if known is None or (isinstance(known, Picture) and not known.serves(short_side)):
             return read_picture(Path(cell.path), short_side, box=cell.box)
         return _raised(known)
 
+    def hold(self, found: Iterable[tuple[CellInput, Picture | ImageError]]) -> None:
+        """Add pictures of located cells, or the errors of their fields, whatever the budget."""
+        self._kept |= {_key(cell): picture for cell, picture in found}
+
     def forget(self, cells: Iterable[CellInput]) -> None:
         """Remove the pictures of cells from the cache."""
         for cell in cells:
-            self._kept.pop((cell.path, cell.box), None)
+            self._kept.pop(_key(cell), None)
+
+
+def _key(cell: CellInput) -> _Key:
+    return cell.path, cell.field, cell.box
 
 
 def _raised(found: Picture | ImageError) -> Picture:

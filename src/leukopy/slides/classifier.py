@@ -13,7 +13,14 @@ from leukopy.core.devices import Device
 from leukopy.core.progress import Progress, silent
 from leukopy.inference.engine import Beside, Engine
 from leukopy.inference.pictures import Pictures
-from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, cell_schema, printable
+from leukopy.inference.rows import (
+    APPEARANCE_SCHEMA,
+    FAILURE_SCHEMA,
+    CellInput,
+    Predictions,
+    cell_schema,
+    printable,
+)
 from leukopy.inference.sessions import DeviceUse
 from leukopy.slides.class_means import TRAITS
 from leukopy.slides.slide import Slide
@@ -90,7 +97,8 @@ class Classifier:
     @property
     def nothing(self) -> Predictions:
         """No rows, with the columns of this model."""
-        return Predictions(pl.DataFrame(schema=self.schema), pl.DataFrame(schema=FAILURE_SCHEMA))
+        appearance = pl.DataFrame(schema=APPEARANCE_SCHEMA) if self.card.slide_check else None
+        return Predictions(pl.DataFrame(schema=self.schema), pl.DataFrame(schema=FAILURE_SCHEMA), appearance)
 
     def slide(self, cells: Sequence[CellInput], pictures: Pictures | None = None) -> Slide:
         """Open the cells of one slide, to be surveyed and classified.

@@ -1,0 +1,150 @@
+"""The fields of one slide: searched, their leukocytes surveyed and classified as those of any slide."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from functools import cached_property
+from typing import NamedTuple
+
+import polars as pl
+
+from leukopy.fields.field import FieldInput
+from leukopy.fields.locate import Finder, Read
+from leukopy.fields.located import LocatedField
+from leukopy.fields.read import read_field
+from leukopy.fields.stream import Earlier, FieldStream, Seen
+from leukopy.fields.tables import CUT, LOCATION_SCHEMA, TOUCHING
+from leukopy.inference.pictures import Pictures
+from leukopy.inference.rows import Predictions
+from leukopy.slides.classifier import Classifier
+from leukopy.slides.slide import ROWS, Slide
+from leukopy.slides.survey import SAMPLE, SlideSurvey
+
+FIELDS_AT_ONCE = 32
+"""Most fields whose leukocytes are classified together."""
+
+
+class FieldRows(NamedTuple):
+    """Rows of some fields, whole fields alone."""
+
+    fields: pl.DataFrame
+    """Rows of ``FIELD_SCHEMA``."""
+    objects: pl.DataFrame
+    """Rows of ``OBJECT_SCHEMA``."""
+    cells: Predictions
+    """Their leukocytes, with the columns ``LOCATION_SCHEMA``; an unreadable field is a failure."""
+    scale_notes: tuple[str, ...]
+    """Reasons why stated scales are not used."""
+
+
+class FieldSlide:
+    """All fields of one slide, in constant memory.
+
+    A field is read, searched and its leukocytes are cut out once; their pictures stay in memory until they are
+    classified. The survey of the slide rests on the leukocytes of some fields, spread evenly.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        detector: Finder,
+        fields: Sequence[FieldInput],
+        *,
+        read: Read = read_field,
+        seen: Seen | None = None,
+    ) -> None:
+        """Open a slide.
+
+        Args:
+            classifier: the model of cells.
+            detector: finds the objects; several threads share it.
+            fields: all fields of the slide, in a fixed order.
+            read: reads a field.
+            seen: called with each field that is read, while its pixels are at hand.
+        """
+        self._classifier, self._pictures = classifier, Pictures(0)
+        short_side = classifier.card.preprocess.short_side
+        self._stream = FieldStream(fields, detector, short_side, classifier.engine.threads, read=read, seen=seen)
+
+    @cached_property
+    def _slide(self) -> Slide:
+        """The slide of the sampled leukocytes, surveyed."""
+        sample = [one for located in self._stream.sample(SAMPLE) for one in located.cells()]
+        cells = [cell for cell, _ in sample]
+        slide = self._classifier.slide(cells, self._pictures)
+        self._pictures.hold(sample)
+        _ = slide.survey
+        self._pictures.forget(cells)
+        return slide
+
+    @property
+    def survey(self) -> SlideSurvey:
+        """Survey of the slide from up to 128 of its leukocytes."""
+        return self._slide.survey
+
+    def rows(self, earlier: Earlier | None = None) -> Generator[FieldRows, None, None]:
+        """Search and classify the fields.
+
+        Args:
+            earlier: results of the first fields from an interrupted run; they are not yielded again.
+
+        Yields:
+            The next fields, with some 256 cells.
+
+        Raises:
+            BundleError: a network fails on a picture.
+        """
+        slide = self._slide
+        for located in _together(self._stream.run(earlier)):
+            inputs = [one for field in located for one in field.cells()]
+            cells = [cell for cell, _ in inputs]
+            self._pictures.hold(inputs)
+            with closing(slide.rows(cells)) as stream:
+                parts = list(stream)
+            self._pictures.forget(cells)
+            objects = pl.concat([field.objects() for field in located])
+            yield FieldRows(
+                pl.concat([field.field_row() for field in located]),
+                objects,
+                _with_location(_joined([self._classifier.nothing, *parts]), objects),
+                tuple(f"{one.source.field_id}: {one.scale_note}" for one in located if one.scale_note),
+            )
+
+
+def _together(stream: Iterator[LocatedField]) -> Iterator[list[LocatedField]]:
+    """Fields with some ``ROWS`` cells."""
+    waiting: list[LocatedField] = []
+    cells = 0
+    for located in stream:
+        waiting.append(located)
+        cells += len(located.rows)
+        if cells >= ROWS or len(waiting) >= FIELDS_AT_ONCE:
+            yield waiting
+            waiting, cells = [], 0
+    if waiting:
+        yield waiting
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """Rows of several parts, with their views."""
+    joined = Predictions.concat(parts)
+    views = [view for part in parts for view in part.views]
+    return Predictions(joined.cells, joined.failures, joined.appearance, views, joined.outputs)
+
+
+def _with_location(found: Predictions, objects: pl.DataFrame) -> Predictions:
+    """Cells with the columns ``LOCATION_SCHEMA`` and the flags of their boxes."""
+    places = objects.filter(pl.col("cell_id").is_not_null()).select("cell_id", *LOCATION_SCHEMA, "cut", "touching")
+    flags = pl.concat_list(
+        pl.when(pl.col("flags") != "").then(pl.col("flags")),
+        pl.when("cut").then(pl.lit(CUT)),
+        pl.when("touching").then(pl.lit(TOUCHING)),
+    ).list.drop_nulls()
+    cells = found.cells.join(places, on="cell_id", how="left", maintain_order="left").with_columns(
+        flags=flags.list.join(";")
+    )
+    return Predictions(
+        cells.select(*found.cells.columns, *LOCATION_SCHEMA), found.failures, found.appearance, found.views,
+        found.outputs,
+    )  # fmt: skip
