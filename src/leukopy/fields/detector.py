@@ -31,11 +31,13 @@ _GUESSES = (14.0, 28.0, 56.0, 112.0, 224.0)
 """Diameters of a red cell, in pixels of the field, that are tried where the scale is unknown."""
 _LOOK = 12
 """Side of the middle of the field that is seen at each guess, in red cells."""
-_CONFIDENT = 0.4
+_CONFIDENT = 0.5
 """Least score of the red cells that measure the scale."""
+_LIKELY = (0.7, 1.45)
+"""Ratio of a red cell's diameter to the guess, between which the guess is believed."""
 _LEAST_RED_CELLS = 3
 """Fewer whole red cells measure no scale."""
-_NEAR = (0.8, 1.25)
+_NEAR = (0.65, 1.5)
 """Ratio of the measured to the assumed diameter at which a field is not seen again."""
 _SAME = 0.5
 """Overlap (IoU) of two boxes above which they are one object, whatever their kinds."""
@@ -91,19 +93,24 @@ class Detector:
         return found
 
     def measure_scale(self, pixels: NDArray[np.uint8]) -> float | None:
-        """Diameter of a red cell in pixels, roughly, from the middle of a picture (height, width, 3); None without."""
-        best, diameter = 0.0, None
+        """Diameter of a red cell in pixels, roughly, from the middle of a picture (height, width, 3).
+
+        Without red cells it is the scale at which the other objects are found best; None without any object.
+        """
+        best, diameter = (0.0, 0.0), None
         for guess in _GUESSES:
             middle = _middle(pixels, _LOOK * guess)
             if min(middle.shape[:2]) < guess:
                 continue
             boxes, kinds, scores = self._see(middle, self.card.red_cell_px / guess)
-            sure = scores >= _CONFIDENT
-            sizes = _whole_sizes(boxes[sure & (kinds == _RED)], middle.shape)
-            area = float((boxes[sure, 2] * boxes[sure, 3] * scores[sure]).sum())
-            filled = area / (middle.shape[0] * middle.shape[1])
-            if filled > best and len(sizes):
-                best, diameter = filled, float(np.median(sizes))
+            ratios = boxes[:, 2:].mean(axis=1) / guess
+            red = (kinds == _RED) & (scores >= _CONFIDENT) & (ratios > _LIKELY[0]) & (ratios < _LIKELY[1])
+            others = (kinds != _RED) & (scores >= _CONFIDENT)
+            seen = boxes[:, 2:].prod(axis=1) * scores**4 / (middle.shape[0] * middle.shape[1])
+            filled = float(seen[red].sum()), float(seen[others].sum())
+            if filled > best:
+                sizes = _whole_sizes(boxes[red], middle.shape)
+                best, diameter = filled, float(np.median(sizes)) if len(sizes) else guess
         return diameter
 
     def _find(self, pixels: NDArray[np.uint8], assumed: float) -> Detections:
