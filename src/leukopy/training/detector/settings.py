@@ -51,6 +51,10 @@ class FieldAugmentation(Settings):
     """Share of the tiles that take the mean and deviation of another picture's optical density."""
     gain: float = Field(default=0.08, ge=0)
     """Standard deviation of the logarithm of each channel's gain; twice this of gamma."""
+    fade: float = Field(default=0.7, ge=0, le=1)
+    """Largest loss of colour, as a share."""
+    haze: float = Field(default=0.6, ge=0, le=1)
+    """Largest loss of contrast, as a share."""
     light: float = Field(default=0.25, ge=0, le=0.9)
     """Largest fall of the light across a tile; half of it differs between the channels."""
     blur: float = Field(default=1.5, ge=0)

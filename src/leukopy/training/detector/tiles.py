@@ -16,6 +16,12 @@ def change(tile: Tile, other: Tile, how: FieldAugmentation, rng: np.random.Gener
     values = tile.astype(np.float32)
     if rng.random() < how.stain:
         values = _restain(values, other.astype(np.float32), rng.uniform(0.4, 1))
+    if rng.random() < 0.4:
+        grey = values.mean(axis=2, keepdims=True)
+        values = grey + (values - grey) * rng.uniform(1 - how.fade, 1)
+    if rng.random() < 0.4:
+        mean = values.mean(axis=(0, 1))
+        values = mean + (values - mean) * rng.uniform(1 - how.haze, 1)
     values = 255 * (values / 255).clip(0, 1) ** np.exp(rng.normal(0, 2 * how.gain))
     values *= np.exp(rng.normal(0, how.gain, 3))
     if rng.random() < 0.5:
