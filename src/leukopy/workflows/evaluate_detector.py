@@ -179,7 +179,7 @@ def _read(picture: MarkedPicture) -> tuple[NDArray[np.uint8], dict[str, Marked],
         pixels, complete, diameter = field.image, OBJECTS, RED_CELL_UM / field.um_per_px
     else:
         pixels = read_field(FieldInput(picture.name, str(data_folder() / picture.name))).pixels
-        boxes = [(box.kind, (box.left, box.top, box.width, box.height), False) for box in picture.boxes]
+        boxes = [(box.kind, (box.left, box.top, box.width, box.height), box.unsure) for box in picture.boxes]
         entry = BOX_SOURCES[picture.source]
         complete, diameter = entry.complete, entry.red_cell * pixels.shape[1]
     marked = {}

@@ -63,7 +63,7 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
         for pixels, factor in pool.map(lambda item: _read(data / item.file, width), found):
             boxes = found[len(scaled)].boxes
             sides = np.array([(box.left, box.top, box.width, box.height) for box in boxes], np.float32)
-            kinds = np.array([OBJECTS.index(box.kind) for box in boxes], np.int64)
+            kinds = np.array([_mark(box.kind, box.unsure) for box in boxes], np.int64)
             scaled.append(Scaled(pixels, sides.reshape(-1, 4) * factor, kinds, entry.complete, entry.partial))
             progress(f"read {use.source}, {split}", len(scaled), len(found))
     return scaled
@@ -80,10 +80,16 @@ def draw(fields: Sequence[int], red_cell_px: float, progress: Progress = silent)
         pixels = np.asarray(Image.fromarray(field.image).resize((wide, high), Image.Resampling.BOX))
         marks = list(field.marks())
         boxes = np.array([box for _, box, _ in marks], np.float32).reshape(-1, 4) / _FINER
-        kinds = [-1 - OBJECTS.index(kind) if unsure else OBJECTS.index(kind) for kind, _, unsure in marks]
+        kinds = [_mark(kind, unsure) for kind, _, unsure in marks]
         scaled.append(Scaled(pixels, boxes, np.array(kinds, np.int64), OBJECTS, ()))
     progress("draw fields", len(fields), len(fields))
     return scaled
+
+
+def _mark(kind: str, unsure: bool) -> int:
+    """As in `Scaled.kinds`."""
+    index = OBJECTS.index(kind)
+    return -1 - index if unsure else index
 
 
 def _read(path: Path, width: float) -> tuple[NDArray[np.uint8], float]:
