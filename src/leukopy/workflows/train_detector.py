@@ -80,7 +80,7 @@ def _choose_thresholds(settings: DetectorSettings, bundle: Path, progress: Progr
 
     from leukopy.bundle.detector import open_detector
     from leukopy.bundle.store import CARD_FILE
-    from leukopy.datasets.boxes import DRAWN
+    from leukopy.datasets.boxes import BOX_SOURCES, DRAWN
     from leukopy.evaluation.detection import best_threshold
     from leukopy.fields.detector import Detector
     from leukopy.training.detector.tiles import change
@@ -88,7 +88,8 @@ def _choose_thresholds(settings: DetectorSettings, bundle: Path, progress: Progr
 
     opened = open_detector(bundle)
     detector = Detector(opened, least=LEAST_SCORE)
-    pictures = [each for use in settings.sources for each in marked_pictures(use.source, "val", 0)]
+    sources = [use.source for use in settings.sources if BOX_SOURCES[use.source].complete]
+    pictures = [each for source in sources for each in marked_pictures(source, "val", 0)]
 
     def worse(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         rng = np.random.default_rng((settings.seed, int(pixels.sum())))
