@@ -40,7 +40,8 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
     result = run(
         tmp_path / "slide", "--out", tmp_path / "out", "--model", colour_model.path, "--title", "Slide 3",
         "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--device", "cpu", "--processes", 2,
-        "--no-slides", "--xlsx", "--zip",
+        "--no-slides", "--xlsx", "--zip", "--as", "cells", "--detector", "mine", "--pages", "planes",
+        "--focus", "fused", "--fields-shown", 3, "--platelet-factor", 20_000, "--oil-field-um", 180,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     saved = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
@@ -55,6 +56,12 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "processes": 2,
         "title": "Slide 3",
         "per_class": 2,
+        "input_kind": "cells",
+        "detector": "mine",
+        "pages": "planes",
+        "focus": "fused",
+        "fields_shown": 3,
+        "counts": {"platelet_factor": 20_000, "oil_field_um": 180},
         "reference": {"name": "Here", "ranges": {"LY": [0, 5]}},
     }
     assert "0 to 5" in result.stdout

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from leukopy.fields.counts import CountSettings, count_objects
+from leukopy.fields.count_settings import CountSettings
+from leukopy.fields.counts import count_objects
 from leukopy.fields.tables import FIELD_SCHEMA, OBJECT_SCHEMA
 
 _OIL = math.pi * 100**2

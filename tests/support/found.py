@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -68,3 +70,14 @@ def save_pixels(path: Path, pixels: NDArray[np.uint8]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, compress_level=1)
     return path
+
+
+@pytest.fixture
+def known_finder(monkeypatch: pytest.MonkeyPatch) -> KnownFinder:
+    """A detector that knows drawn fields, in place of the one that ships."""
+    finder = KnownFinder()
+    card = SimpleNamespace(name="truth", model=SimpleNamespace(sha256="0" * 64), thresholds={})
+    monkeypatch.setattr("leukopy.bundle.detector.bundled_detectors", lambda: ["default"])
+    monkeypatch.setattr("leukopy.bundle.detector.open_detector", lambda name: SimpleNamespace(card=card))
+    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda name: finder)
+    return finder

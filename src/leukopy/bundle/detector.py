@@ -54,6 +54,15 @@ class DetectorBundle:
     card: DetectorCard
 
 
+def _assets() -> Path:
+    return Path(str(files("leukopy"))) / "assets" / "detectors"
+
+
+def bundled_detectors() -> list[str]:
+    """Names of the detectors that ship with the package."""
+    return sorted(card.parent.name for card in _assets().glob(f"*/{CARD_FILE}"))
+
+
 def open_detector(name: str | Path = "default") -> DetectorBundle:
     """Open a detector and check that it is complete.
 
@@ -63,13 +72,11 @@ def open_detector(name: str | Path = "default") -> DetectorBundle:
     Raises:
         BundleError: absent, broken, changed since it was written, or made for other kinds of objects.
     """
-    assets = Path(str(files("leukopy"))) / "assets" / "detectors"
-    folder = assets / str(name) if (assets / str(name) / CARD_FILE).is_file() else Path(name)
+    folder = _assets() / str(name) if str(name) in bundled_detectors() else Path(name)
     if not (folder / CARD_FILE).is_file():
-        known = ", ".join(sorted(card.parent.name for card in assets.glob(f"*/{CARD_FILE}"))) or "none"
         raise BundleError(
             f"{name}: no detector of this name and no bundle folder (card.json, model.onnx) of this path; "
-            f"bundled detectors: {known}."
+            f"bundled detectors: {', '.join(bundled_detectors()) or 'none'}."
         )
     try:
         card = DetectorCard.build(read_json(folder / CARD_FILE), where=str(folder / CARD_FILE))

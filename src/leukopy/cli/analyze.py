@@ -19,13 +19,19 @@ _SHOWN = 40
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from leukopy.fields.counts import FieldCounts
     from leukopy.slides.differential import Differential, Line
+    from leukopy.workflows.slide_run import SlideResult
     from leukopy.workflows.slides_run import SlidesResult
 
 
 @options(
     AnalyzeSettings,
-    {"input": argument("PATH"), "reference": Spelling(metavar="FILE", type=Path, read=read_mapping)},
+    {
+        "input": argument("PATH"),
+        "input_kind": Spelling(("--as",)),
+        "reference": Spelling(metavar="FILE", type=Path, read=read_mapping),
+    },
 )
 def analyze(
     out: Annotated[Path, typer.Option(help="Folder for rows, differential count and report.")],
@@ -37,9 +43,10 @@ def analyze(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a folder of cell images into a differential count and a report.
+    """Turn pictures of cells or photographs of fields into a differential count and a report.
 
-    Images that cannot be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
+    The pictures tell whether they show single cells or fields of view; --as decides. Images that cannot be read are
+    listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
     Examples:
 
         leukopy analyze slide3/ --out results/slide3
@@ -64,11 +71,27 @@ def analyze(
         _say_slides(result)
     else:
         Console().print(_table(result.differential))
+        if result.counts:
+            say(_counted(result.counts))
         say(f"Report: {result.report}")
         if result.failures:
-            say(f"{result.failures:,} of {result.record.pictures:,} images failed: {result.folder / 'failures.csv'}")
+            say(f"{_inputs(result)} failed: {result.folder / 'failures.csv'}")
     if not result.complete:
         raise typer.Exit(EXIT_FAILURES)
+
+
+def _inputs(result: SlideResult) -> str:
+    """``2 of 40 images``."""
+    counts = result.counts
+    if counts is None:
+        return f"{result.failures:,} of {result.record.pictures:,} images"
+    return f"{result.failures:,} of {counts.fields + sum(counts.left_out.values()):,} fields"
+
+
+def _counted(counts: FieldCounts) -> str:
+    """``12 fields: 110 leukocytes, 2,310 red cells, 85 platelets.``"""
+    found = f"{counts.leukocytes:,} leukocytes, {counts.red_cells.count:,} red cells, {counts.platelets.count:,}"
+    return f"{counts.fields:,} fields: {found} platelets."
 
 
 def _say_slides(result: SlidesResult) -> None:

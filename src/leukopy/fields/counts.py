@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field
 
-from leukopy.core.settings import Settings
 from leukopy.evaluation.intervals import Estimate, clopper_pearson, jackknife, poisson
+from leukopy.fields.count_settings import CountSettings
 from leukopy.imaging.content import NO_CELL
 from leukopy.inference.rows import has_flag
 from leukopy.taxonomy import COARSE, FINE, OUTSIDE, Place
@@ -35,21 +34,6 @@ _UNKNOWN = Estimate(None, None, None)
 _BIN = 0.5
 """Width of a bin of diameters, µm."""
 _Metric = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-
-class CountSettings(Settings):
-    """The laboratory's own platelet estimate."""
-
-    platelet_factor: float = Field(default=15_000, gt=0)
-    """Platelets per µL of blood for each platelet of an oil field."""
-    oil_field_um: float = Field(default=200, gt=0)
-    """Diameter of the oil field that the factor was found with, in µm: the eyepiece's field number by the objective's
-    magnification, 20 mm / 100 by default."""
-
-    @property
-    def oil_field_area(self) -> float:
-        """Area of the oil field, µm²."""
-        return math.pi / 4 * self.oil_field_um**2
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,19 @@ def _scale(seen: Field, red_cell_px: float | None) -> tuple[float | None, ScaleS
     return RED_CELL_UM / red_cell_px, "red cells", seen.scale_note
 
 
+def cut_again(pixels: NDArray[np.uint8], box: NDArray[np.float32], side: int) -> Image.Image:
+    """The picture of a located cell from its field.
+
+    Args:
+        pixels: (height, width, 3), RGB.
+        box: (4,), left, top, width and height in pixels of the field.
+        side: of the picture, in pixels of the field.
+    """
+    height, width = pixels.shape[:2]
+    centre = whole_centres(box[None], _sides(box[None], width, height))[0]
+    return cut_out(pixels, centre, side, side, background(pixels))
+
+
 def _unusable(pixels: NDArray[np.uint8], found: Detections) -> str:
     """Cause that nothing can be found on a field, such as the lamp that was off; empty for any other field."""
     if len(found):

@@ -114,6 +114,7 @@ class LocatedField:
             "digest": self.digest or None,
             "um_per_px": self.um_per_px,
             "scale_source": self.scale_source,
+            "scale_note": self.scale_note or None,
             "red_cell_px": self.found.red_cell_px,
             **{f"{kind}s": count for kind, count in zip(OBJECTS, kinds, strict=True)},
             "cells": len(self.rows),

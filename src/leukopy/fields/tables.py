@@ -61,6 +61,7 @@ FIELD_SCHEMA: dict[str, pl.DataType] = {
     "digest": pl.String(),  # `Field.digest`
     "um_per_px": pl.Float64(),  # null where unknown
     "scale_source": pl.String(),  # "file", "table" or "red cells"; null where unknown
+    "scale_note": pl.String(),  # reason why a stated scale is not used; null without one
     "red_cell_px": pl.Float32(),  # diameter of a red cell, px; null where too few allow no measurement
     **{f"{kind}s": pl.Int32() for kind in OBJECTS},  # counted objects of each kind
     "cells": pl.Int32(),  # rows of this field in the table of cells

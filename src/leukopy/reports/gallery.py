@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +23,10 @@ THUMBNAIL = 192
 
 _LARGEST = 256
 """Side of a considered picture, in pixels, from which it is reduced at once."""
+
+
+ReadCell = Callable[[str, str], Image.Image]
+"""Reads the picture of a cell by its ``cell_id`` and the path of its file; raises `ImageError`."""
 
 
 def totals(cells: pl.LazyFrame) -> dict[str, int]:
@@ -84,7 +88,7 @@ class Thumbnails:
                 insort(kept, (confidence, cell_id, _square(view)), key=lambda one: one[:2])
                 del kept[self._per_class :]
 
-    def of(self, rows: pl.DataFrame) -> dict[str, bytes]:
+    def of(self, rows: pl.DataFrame, read: ReadCell | None = None) -> dict[str, bytes]:
         """A JPEG of the centred square of each cell, by ``cell_id``.
 
         A picture that was classified before a resume is read again; one that can no longer be read is left out, and
@@ -92,14 +96,20 @@ class Thumbnails:
 
         Args:
             rows: ``cell_id`` and ``path`` of cells, as `choose` and `choose_left_out` return them.
+            read: reads the picture of a cell again by these two; by default from its file.
         """
+        read = read or _of_file
         found = {cell_id: _jpeg(square) for kept in self._kept.values() for _, cell_id, square in kept}
         for cell_id, path in rows.filter(~pl.col("cell_id").is_in(list(found))).select("cell_id", "path").iter_rows():
             try:
-                found[cell_id] = _jpeg(_square(Image.fromarray(read_image(Path(path), short_side=THUMBNAIL))))
+                found[cell_id] = _jpeg(_square(read(cell_id, path)))
             except ImageError:
                 continue
         return found
+
+
+def _of_file(_: str, path: str) -> Image.Image:
+    return Image.fromarray(read_image(Path(path), short_side=THUMBNAIL))
 
 
 def _square(picture: Image.Image) -> Image.Image:

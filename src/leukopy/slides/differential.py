@@ -104,21 +104,24 @@ TRUSTED = 20
 """Number of cells from which a slide has a differential, for any number of pictures without a cell."""
 
 
-def no_differential(trusted: int, left_out: LeftOut) -> str:
+def no_differential(trusted: int, left_out: LeftOut, *, located: bool = False) -> str:
     """Reason for a missing differential; empty where there is one.
 
     Args:
         trusted: cells whose class is counted.
         left_out: excluded pictures, including unidentified cells.
+        located: the cells were located on fields.
     """
     others = {(flag, why): count for (flag, why), count in left_out.items() if flag != DUPLICATE}
     pictures = sum(others.values())
     if trusted >= TRUSTED or pictures <= trusted:
         return ""
     flag, why = max(others, key=lambda key: others[key])
+    what = "located cells can be" if located else "pictures show a cell that can be"
+    remedy = "Photograph more fields" if located else "Take the slide's pictures again, one centred cell in each"
     return (
-        f"No differential: only {trusted} of {trusted + pictures} pictures show a cell that can be trusted. Most of "
-        f"the others are: {why or flag.replace('_', ' ')}. Take the slide's pictures again, one centred cell in each."
+        f"No differential: only {trusted} of {trusted + pictures} {what} trusted. Most of the others are: "
+        f"{why or flag.replace('_', ' ')}. {remedy}."
     )
 
 

@@ -64,7 +64,8 @@ def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, f
     counted = sum(by_code.values())
     unidentified = by_code.get("UNIDENTIFIED", 0)
     doubted = {**left_out, (UNIDENTIFIED, "unlike every class"): unidentified} if unidentified else left_out
-    if refused := fields or no_differential(counted - unidentified, doubted):
+    located = "box_x" in cells.collect_schema()
+    if refused := fields or no_differential(counted - unidentified, doubted, located=located):
         return refuse(refused, ranges, notes=_left_out_notes(counted, left_out))
     totals = (
         cells.filter(is_counted() & ~is_unidentified())

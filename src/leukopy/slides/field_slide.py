@@ -34,8 +34,6 @@ class FieldRows(NamedTuple):
     """Rows of ``OBJECT_SCHEMA``."""
     cells: Predictions
     """Their leukocytes, with the columns ``LOCATION_SCHEMA``; an unreadable field is a failure."""
-    scale_notes: tuple[str, ...]
-    """Reasons why stated scales are not used."""
 
 
 class FieldSlide:
@@ -108,7 +106,6 @@ class FieldSlide:
                 pl.concat([field.field_row() for field in located]),
                 objects,
                 _with_location(_joined([self._classifier.nothing, *parts]), objects),
-                tuple(f"{one.source.field_id}: {one.scale_note}" for one in located if one.scale_note),
             )
 
 

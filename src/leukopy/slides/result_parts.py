@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -18,12 +19,18 @@ from leukopy.slides.laboratory_check import AppearanceSum
 PART_ROWS = 2048
 """Rows per part: a few seconds of work, some hundred kilobytes."""
 
+_BESIDE = 16
+"""Rows of other tables that weigh as much as a cell's: a field has hundreds of red cells."""
+
+_NOTHING: Mapping[str, pl.DataFrame] = {}
+
 
 class ResultParts:
     """A folder of ``part-00000.parquet``, ``part-00001.parquet`` …, each whole or absent.
 
     A part holds the cells and the failures of one stretch of the inputs; a failure is a row with a ``reason``. The
-    appearance of the cells is stored beside them, for the slide check.
+    appearance of the cells is stored beside them, for the slide check. Further tables of the same stretch lie in
+    ``NAME-00000.parquet`` ….
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,21 +40,27 @@ class ResultParts:
             OutputError: the folder cannot be made or read.
         """
         self._folder = folder
-        self._waiting: list[pl.DataFrame] = []
+        self._waiting: list[tuple[pl.DataFrame, Mapping[str, pl.DataFrame]]] = []
         self._count = 0
         self.rows = 0
         """Number of finished inputs: classified or failed."""
         while self._path(self._count).exists():
             try:
-                found = pl.scan_parquet(self._path(self._count)).select(pl.len()).collect().item()
+                found = {path.stem: _length(path) for path in folder.glob(f"*-{self._count:05d}.parquet")}
             except pl.exceptions.PolarsError:
                 break
-            self._count, self.rows = self._count + 1, self.rows + int(found)
-        for stale in sorted(folder.glob("part-*.parquet"))[self._count :]:
-            stale.unlink()
+            self.rows += found[self._path(self._count).stem]
+            self._count += 1
+        for stale in folder.glob("*-*.parquet"):
+            if int(stale.stem.rpartition("-")[2]) >= self._count:
+                stale.unlink()
 
-    def add(self, predictions: Predictions) -> None:
+    def add(self, predictions: Predictions, beside: Mapping[str, pl.DataFrame] = _NOTHING) -> None:
         """Add rows; a part is written once enough have accumulated.
+
+        Args:
+            predictions: the next rows.
+            beside: rows of further tables of the same inputs, by name; always the same names.
 
         Raises:
             OutputError: the disk is full, or not permitted.
@@ -56,9 +69,10 @@ class ResultParts:
         rows = pl.concat(
             [cells if appearance is None else cells.hstack(appearance), predictions.failures], how="diagonal"
         )
-        self._waiting.append(rows)
+        self._waiting.append((rows, beside))
         self.rows += len(rows)
-        if sum(map(len, self._waiting)) >= PART_ROWS:
+        weight = sum(len(rows) + sum(map(len, tables.values())) / _BESIDE for rows, tables in self._waiting)
+        if weight >= PART_ROWS:
             self.flush()
 
     def flush(self) -> None:
@@ -69,10 +83,9 @@ class ResultParts:
         """
         if not self._waiting:
             return
-        stream = BytesIO()
-        pl.concat(self._waiting).write_parquet(stream)
-        with atomic_path(self._path(self._count)) as temporary:
-            temporary.write_bytes(stream.getvalue())
+        for name in self._waiting[0][1]:
+            _write(self._path(self._count, name), pl.concat([tables[name] for _, tables in self._waiting]))
+        _write(self._path(self._count), pl.concat([rows for rows, _ in self._waiting]))  # last: the part is whole
         self._waiting = []
         self._count += 1
 
@@ -92,6 +105,23 @@ class ResultParts:
             OutputError: the disk is full, or not permitted.
         """
         _sink(self._rows().filter(pl.col("reason").is_not_null()).select(list(FAILURE_SCHEMA)), path)
+
+    @property
+    def begun(self) -> bool:
+        """True where a part is written."""
+        return self._count > 0
+
+    def table(self, name: str) -> pl.LazyFrame:
+        """A further table of all written parts; one part or more."""
+        return pl.scan_parquet([self._path(number, name) for number in range(self._count)])
+
+    def write_table(self, name: str, path: Path) -> None:
+        """Write a further table of all parts.
+
+        Raises:
+            OutputError: the disk is full, or not permitted.
+        """
+        _sink(self.table(name), path)
 
     def appearance(self) -> AppearanceSum:
         """Appearance of all classified cells, summed as a stream; empty where the bundle has no slide check."""
@@ -120,8 +150,19 @@ class ResultParts:
     def _rows(self) -> pl.LazyFrame:
         return pl.scan_parquet([self._path(number) for number in range(self._count)])
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"part-{number:05d}.parquet"
+    def _path(self, number: int, name: str = "part") -> Path:
+        return self._folder / f"{name}-{number:05d}.parquet"
+
+
+def _length(path: Path) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def _write(path: Path, rows: pl.DataFrame) -> None:
+    stream = BytesIO()
+    rows.write_parquet(stream)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(stream.getvalue())
 
 
 def _sink(rows: pl.LazyFrame, path: Path) -> None:

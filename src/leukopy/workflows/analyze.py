@@ -1,20 +1,22 @@
-"""Main workflow: folders of cell images to differential counts and reports."""
+"""Main workflow: pictures of cells or fields to differential counts and reports."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
 from leukopy.core.devices import Device
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings, Shown
+from leukopy.fields.count_settings import CountSettings
 from leukopy.workflows.exports import export
 from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
 from leukopy.workflows.slides_run import SlidesResult, run_slides
 
 if TYPE_CHECKING:
+    from leukopy.fields.inputs import FieldInputs
     from leukopy.inference.inputs import Inputs
     from leukopy.slides.differential import ReferenceRanges
 
@@ -23,11 +25,19 @@ class AnalyzeSettings(Settings):
     """Settings of `analyze`."""
 
     input: Path
-    """A folder of cell images, a list (.txt), a manifest (.csv, .parquet), or one image."""
+    """A folder of cell images or photographs of fields, a list (.txt), a manifest (.csv, .parquet), or one image."""
+    input_kind: Annotated[Literal["cells", "fields"] | None, Shown("told from the pictures")] = None
+    """Meaning of a picture: one cell, or a field of view."""
     slides: bool = False
     """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
     """A bundled model, or a bundle folder."""
+    detector: str = "default"
+    """Detector of cells on fields: a bundled one, or a bundle folder."""
+    pages: Literal["fields", "planes"] = "fields"
+    """Pages of a file: fields of their own, or focus planes of one field."""
+    focus: Literal["sharpest", "fused"] = "sharpest"
+    """Picture of a field with several focus planes: the sharpest plane, or all planes fused."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
     device: Device = "auto"
@@ -38,6 +48,10 @@ class AnalyzeSettings(Settings):
     """Name of the slide in the report."""
     per_class: int = Field(default=24, ge=0, le=500)
     """Cells of each class shown in the report."""
+    fields_shown: int = Field(default=24, ge=0, le=200)
+    """Fields shown in the report."""
+    counts: CountSettings = CountSettings()
+    """The laboratory's own platelet estimate."""
     xlsx: bool = False
     """Write `results.xlsx` too: all tables in one workbook."""
     zip: bool = False
@@ -63,10 +77,12 @@ def analyze(
 ) -> SlideResult | SlidesResult:
     """Classify every cell of ``settings.input``; write rows, differential count and report into ``out``.
 
-    One slide: ``out`` receives ``cells.parquet``, ``cells.csv``, ``failures.csv``, ``differential.csv``,
-    ``differential.json``, ``report.html`` and ``run.json``. Several slides: each receives these in a folder of its own
-    below ``out/slides``, and ``out`` receives ``slides.csv``, ``slides.parquet``, ``slides.html`` and ``run.json``.
-    Where asked for, each folder receives ``results.xlsx``, and ``out`` receives ``results.zip``.
+    Pictures are cells, or fields whose leukocytes are located first. One slide: ``out`` receives ``cells.parquet``,
+    ``cells.csv``, ``failures.csv``, ``differential.csv``, ``differential.json``, ``report.html`` and ``run.json``; with
+    fields also ``fields.parquet``, ``objects.parquet``, the files of `reports.field_files.write_field_results` and
+    ``results.xlsx``. Several slides: each receives these in a folder of its own below ``out/slides``, and ``out``
+    receives ``slides.csv``, ``slides.parquet``, ``slides.html`` and ``run.json``. Where asked for, each folder receives
+    ``results.xlsx``, and ``out`` receives ``results.zip``.
 
     Args:
         settings: the settings.
@@ -74,27 +90,26 @@ def analyze(
         resume: resume the interrupted run in ``out``.
         retry_failed: analyse again the slides of the run in ``out`` that failed or have unreadable images.
         overwrite: overwrite the results in ``out``.
-        progress: reports the cells classified, or of the slides analysed.
+        progress: reports the cells classified, the fields or the slides analysed.
 
     Raises:
-        InputError: nothing to read at ``settings.input``, or a manifest that is wrong.
-        BundleError: the model is absent, broken or foreign.
+        InputError: nothing to read at ``settings.input``, cells beside fields, or a manifest that is wrong.
+        BundleError: the model or the detector is absent, broken or foreign.
         SettingsError: invalid reference ranges.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.inference.inputs import list_inputs
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.differential import ReferenceRanges
 
     # Check every input before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    inputs = list_inputs(settings.input, slides=settings.slides)
+    given = _list(settings)
     classifier = Classifier.open(settings.model, settings.threads, settings.device)
-    job = _job(settings, inputs, ranges, classifier.device.note)
+    job = _job(settings, given, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
     result: SlideResult | SlidesResult
-    if inputs.slides:
-        result = run_slides(job, inputs.by_slide(), classifier, out, settings.processes, **how, progress=progress)
+    if given.inputs.slides:
+        result = run_slides(job, given.inputs.by_slide(), classifier, out, settings.processes, **how, progress=progress)
     else:
         if retry_failed:
             forget_failed([out])
@@ -104,14 +119,73 @@ def analyze(
     return result
 
 
-def _job(settings: AnalyzeSettings, inputs: Inputs, ranges: ReferenceRanges, device: str) -> SlideJob:
-    one = "" if inputs.slides or len(inputs.cells) == 1 else f"{len(inputs.cells):,} pictures are taken as one slide."
+class _Given(NamedTuple):
+    """The user's input: cells or fields."""
+
+    cells: Inputs | None
+    fields: FieldInputs | None
+    told: bool
+    """True where the pictures told what they are."""
+
+    @property
+    def inputs(self) -> Inputs | FieldInputs:
+        """Either of the two."""
+        found = self.cells or self.fields
+        if found is None:
+            raise TypeError("cells or fields")
+        return found
+
+
+def _list(settings: AnalyzeSettings) -> _Given:
+    """The inputs as cells or as fields, as asked for or as the pictures tell.
+
+    Without a detector, pictures are cells unless the user says otherwise.
+    """
+    from leukopy.bundle.detector import bundled_detectors
+    from leukopy.fields.inputs import list_fields
+    from leukopy.fields.kind import guess_kind
+    from leukopy.inference.inputs import list_inputs
+
+    kind = settings.input_kind
+    if kind != "fields":
+        cells = list_inputs(settings.input, slides=settings.slides)
+        detector = settings.detector != "default" or bundled_detectors()
+        if kind == "cells" or not detector or guess_kind(cells.cells, str(settings.input)).kind == "cells":
+            return _Given(cells, None, told=kind is None)
+    found = list_fields(settings.input, slides=settings.slides, pages=settings.pages, focus=settings.focus)
+    return _Given(None, found, told=kind is None)
+
+
+def _job(settings: AnalyzeSettings, given: _Given, ranges: ReferenceRanges, device: str) -> SlideJob:
+    from leukopy.bundle.detector import open_detector
+    from leukopy.workflows.fields_run import FieldsJob, detector_facts
+
+    inputs, fields = given.inputs, None
+    if given.fields:
+        detector = detector_facts(open_detector(settings.detector).card)
+        fields = FieldsJob(given.fields.fields, settings.detector, settings.counts, settings.fields_shown, detector)
+    facts = {"kind": "cells" if fields is None else "fields", "told_from": "pictures" if given.told else "settings"}
+    if inputs.others.note:
+        facts["note"] = inputs.others.note
     return SlideJob(
-        cells=inputs.cells,
+        cells=given.cells.cells if given.cells else (),
         title=settings.title or settings.input.name,
         settings=settings,
         per_class=settings.per_class,
         ranges=ranges,
-        notes=tuple(filter(None, (one, inputs.others.note, device))),
-        facts={"note": inputs.others.note} if inputs.others.note else {},
+        notes=tuple(filter(None, (_what(given), inputs.others.note, device))),
+        facts=facts,
+        fields=fields,
     )
+
+
+def _what(given: _Given) -> str:
+    """What the pictures are taken for."""
+    several = given.inputs.slides
+    if given.fields is None:
+        count = len(given.cells.cells) if given.cells else 0
+        return "" if several or count == 1 else f"{count:,} pictures of cells are taken as one slide."
+    count = len(given.fields.fields)
+    one = "1 photograph is taken as a field" if count == 1 else f"{count:,} photographs are taken as fields"
+    words = f"{one} of view{'' if several else ' of one slide'}"
+    return f"{words}, as the pictures show; decide with --as." if given.told else f"{words}."

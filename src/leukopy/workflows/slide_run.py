@@ -1,4 +1,4 @@
-"""One slide, from its cells to a folder of results; an interrupted run is resumed."""
+"""One slide, from its cells or fields to a folder of results; an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from leukopy.core.errors import LeukopyError, OutputError
 from leukopy.core.files import read_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import FINISHED, RUN_FILE, Record, begin, check_same, finish, record
+from leukopy.workflows import fields_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leukopy.bundle import Card
     from leukopy.core.settings import Settings
+    from leukopy.fields.counts import FieldCounts
     from leukopy.inference.rows import CellInput
+    from leukopy.reports.field_pictures import FieldPictures
     from leukopy.reports.gallery import Thumbnails
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.differential import Differential, ReferenceRanges
@@ -49,7 +52,21 @@ class SlideJob:
     notes: tuple[str, ...] = ()
     """Warnings about the inputs."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Further content of ``run.json``."""
+    """Facts on the inputs for ``run.json``."""
+    fields: fields_run.FieldsJob | None = None
+    """Its fields; None where the inputs are cells."""
+
+    @property
+    def count(self) -> int:
+        """Number of inputs: cells, or fields."""
+        return len(self.fields.inputs if self.fields else self.cells)
+
+    def digest(self) -> str:
+        """Digest of the inputs in their order; a resumed run must match it."""
+        from leukopy.fields.inputs import fields_digest
+        from leukopy.inference.inputs import inputs_digest
+
+        return fields_digest(self.fields.inputs) if self.fields else inputs_digest(self.cells)
 
 
 @dataclass(frozen=True)
@@ -61,15 +78,17 @@ class SlideResult:
     record: SlideRecord
     differential: Differential
     """Its ``refused`` says why there is none, where so few cells can be trusted."""
+    counts: FieldCounts | None = None
+    """Red cells, platelets and leukocytes of its fields; None where the inputs were cells."""
 
     @property
     def failures(self) -> int:
-        """Images that could not be read."""
+        """Images, of cells or fields, that could not be read."""
         return self.record.failures
 
     @property
     def cells(self) -> int:
-        """Images that were read."""
+        """Images that were read, or cells that were located on fields."""
         return self.record.classified
 
     @property
@@ -105,14 +124,19 @@ def run_slide(
     if run["status"] == FINISHED:
         return _result(job, out, SlideRecord.load(run["slide"]))
     parts, thumbnails = ResultParts(out / "parts"), Thumbnails(job.per_class)
-    survey = _classify(job, classifier, parts, thumbnails, progress)
+    pictures: FieldPictures | None = None
+    if job.fields:
+        survey, pictures = fields_run.classify_fields(job.fields, classifier, parts, thumbnails, progress)
+        fields_run.write_tables(parts, out)
+    else:
+        survey = _classify(job, classifier, parts, thumbnails, progress)
     parts.write_cells(out / CELLS_FILE)
     parts.write_cells(out / "cells.csv")
     parts.write_failures(out / FAILURES_FILE)
     distance = nearest_laboratory(parts.appearance(), classifier.card.slide_check)
-    found = SlideRecord.of(_cells(out), len(job.cells), distance, survey)
+    found = SlideRecord.of(_cells(out), parts.rows, distance, survey)
     result = _result(job, out, found)
-    _report(job, result, classifier.card, thumbnails, run)
+    _report(job, result, classifier.card, thumbnails, pictures, run)
     finish(out, run, slide=found.facts())
     parts.remove()
     return result
@@ -132,7 +156,6 @@ def forget_failed(folders: Sequence[Path]) -> None:
 
 def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, overwrite: bool) -> Record:
     """Prepare ``out`` and return the content of its ``run.json``, new or of the run that is resumed."""
-    from leukopy.inference.inputs import inputs_digest
     from leukopy.inference.openvino import runtime
 
     card = classifier.card
@@ -141,7 +164,8 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
         job.settings,
         model={"name": card.name, "sha256": card.model.sha256, "card": _card_digest(card)},
         runtime=runtime(classifier.device.name),
-        inputs={"count": len(job.cells), "digest": inputs_digest(job.cells), **job.facts},
+        inputs={"count": job.count, "digest": job.digest(), **job.facts},
+        **({"detector": job.fields.facts} if job.fields else {}),
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
     if earlier is None:
@@ -197,11 +221,22 @@ def _result(job: SlideJob, out: Path, found: SlideRecord) -> SlideResult:
 
     count = count_cells(_cells(out), job.ranges, fields=notes.FIELDS if found.survey.get("fields") else "")
     first, others = (count.notes[:1], count.notes[1:]) if count.refused else ((), count.notes)
-    count = replace(count, notes=(*first, *found.notes, *job.notes, *others))
-    return SlideResult(out, out / REPORT_FILE, found, count)
+    if job.fields is None:
+        count = replace(count, notes=(*first, *found.notes, *job.notes, *others))
+        return SlideResult(out, out / REPORT_FILE, found, count)
+    scale = fields_run.scale_notes(out)
+    count = replace(count, notes=(*first, *found.notes, *job.notes, *scale, *others))
+    return SlideResult(out, out / REPORT_FILE, found, count, fields_run.count_fields(job.fields, out, _cells(out)))
 
 
-def _report(job: SlideJob, result: SlideResult, card: Card, thumbnails: Thumbnails, run: Record) -> None:
+def _report(
+    job: SlideJob,
+    result: SlideResult,
+    card: Card,
+    thumbnails: Thumbnails,
+    pictures: FieldPictures | None,
+    run: Record,
+) -> None:
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA
@@ -211,10 +246,14 @@ def _report(job: SlideJob, result: SlideResult, card: Card, thumbnails: Thumbnai
 
     cells = _cells(result.folder)
     shown, left_out = choose(cells, job.per_class), choose_left_out(cells, job.per_class)
+    fields, read = None, None
+    if job.fields and result.counts and pictures:
+        fields = fields_run.fields_content(job.fields, result.folder, cells, result.counts, pictures)
+        read = fields_run.read_cell(job.fields, cells)
     content = ReportContent(
         title=job.title,
         cells=shown,
-        thumbnails=thumbnails.of(pl.concat([one.select("cell_id", "path") for one in (shown, left_out)])),
+        thumbnails=thumbnails.of(pl.concat([one.select("cell_id", "path") for one in (shown, left_out)]), read),
         totals=totals(cells),
         differential=result.differential,
         failures=pl.read_csv(result.folder / FAILURES_FILE, schema=FAILURE_SCHEMA, n_rows=FAILURES_SHOWN),
@@ -222,7 +261,11 @@ def _report(job: SlideJob, result: SlideResult, card: Card, thumbnails: Thumbnai
         left_out=left_out,
         left_out_total=result.record.no_cell + result.record.several_cells,
         card=card,
-        provenance={**run["provenance"], **{name: run[name] for name in ("model", "runtime", "inputs")}},
+        provenance={
+            **run["provenance"],
+            **{name: run[name] for name in ("model", "detector", "runtime", "inputs") if name in run},
+        },
+        fields=fields,
     )
     write_differential(result.folder, result.differential)
     write_report(result.report, content)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leukopy.core.errors import InputError, LeukopyError
 from leukopy.core.files import atomic_path, write_text
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from leukopy.bundle import Bundle
     from leukopy.core.devices import Device
+    from leukopy.fields.field import FieldInput
     from leukopy.inference.rows import CellInput
     from leukopy.slides.classifier import Classifier
+
+    Slides = Mapping[str, Sequence[CellInput]] | Mapping[str, Sequence[FieldInput]]
 
 SLIDES_FOLDER = "slides"
 TABLE_FILE = "slides.parquet"
@@ -57,7 +60,7 @@ class SlidesResult:
 
 def run_slides(  # noqa: PLR0913 (as run_slide)
     job: SlideJob,
-    slides: Mapping[str, Sequence[CellInput]],
+    slides: Slides,
     classifier: Classifier,
     out: Path,
     processes: int | None = None,
@@ -73,8 +76,8 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
     tables.
 
     Args:
-        job: the cells of all slides, with the settings of each.
-        slides: the cells of each slide by its name.
+        job: the cells or fields of all slides, with the settings of each.
+        slides: the cells or fields of each slide by its name.
         classifier: the model.
         out: the folder of the results.
         processes: slides analysed at the same time; by default one per core.
@@ -104,7 +107,7 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
         kept = f"{len(results)} of {len(jobs)} slides are done and saved. Run the same command with --resume."
         raise KeyboardInterrupt(kept) from interrupt
     table = slides_table([
-        SlideRow(one.title, folder.relative_to(out).as_posix(), len(one.cells), results[place])
+        SlideRow(one.title, folder.relative_to(out).as_posix(), one.count, results[place])
         for place, (one, folder) in enumerate(zip(jobs, folders, strict=True))
     ])  # fmt: skip
     table = with_shared_pictures(table, out)
@@ -113,9 +116,15 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
     return SlidesResult(out, out / PAGE_FILE, table)
 
 
-def split_jobs(job: SlideJob, slides: Mapping[str, Sequence[CellInput]]) -> list[SlideJob]:
+def split_jobs(job: SlideJob, slides: Slides) -> list[SlideJob]:
     """One job per slide."""
-    return [replace(job, cells=own, title=name, notes=(), facts={}) for name, own in slides.items()]
+    jobs = []
+    for name, own in slides.items():
+        one = replace(job, title=name, notes=(), facts={})
+        given: Any = own
+        inputs: dict[str, Any] = {"fields": replace(job.fields, inputs=given)} if job.fields else {"cells": given}
+        jobs.append(replace(one, **inputs))
+    return jobs
 
 
 def folder_names(slides: Sequence[str]) -> list[str]:
@@ -130,14 +139,13 @@ def folder_names(slides: Sequence[str]) -> list[str]:
 
 
 def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, resume: bool, overwrite: bool) -> Record:
-    from leukopy.inference.inputs import inputs_digest
-
     card = classifier.card
     run = record(
         "analyze",
         job.settings,
         model={"name": card.name, "sha256": card.model.sha256},
-        inputs={"count": len(job.cells), "slides": slides, "digest": inputs_digest(job.cells), **job.facts},
+        inputs={"count": job.count, "slides": slides, "digest": job.digest(), **job.facts},
+        **({"detector": job.fields.facts} if job.fields else {}),
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
     if earlier is not None:
@@ -182,7 +190,7 @@ def _in_worker(
 
 def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult | str:
     """The result of a slide, or the reason of its failure: a failed slide does not end the run."""
-    if not job.cells:
+    if not job.count:
         return f"{job.title}: holds no readable image. Check its folder."
     try:
         return run_slide(job, classifier, folder, resume=folder.exists())

@@ -1,0 +1,208 @@
+"""The part of a slide's analysis that only fields have: detection, counts, pictures and files of fields."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leukopy.core.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from leukopy.bundle.detector import DetectorCard
+    from leukopy.fields.count_settings import CountSettings
+    from leukopy.fields.counts import FieldCounts
+    from leukopy.fields.field import FieldInput
+    from leukopy.fields.locate import Finder
+    from leukopy.fields.stream import Earlier
+    from leukopy.reports.field_pictures import FieldPictures
+    from leukopy.reports.fields_page import FieldsContent
+    from leukopy.reports.gallery import ReadCell, Thumbnails
+    from leukopy.slides.classifier import Classifier
+    from leukopy.slides.result_parts import ResultParts
+
+_LABELLED = ("cell_id", "fine", "fine_confidence", "flags")
+
+
+@dataclass(frozen=True)
+class FieldsJob:
+    """The fields of one slide to analyse."""
+
+    inputs: Sequence[FieldInput]
+    detector: str
+    """A bundled detector, or a bundle folder."""
+    counts: CountSettings
+    shown: int
+    """Most fields that the report shows."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The detector in ``run.json``."""
+
+
+def open_finder(detector: str) -> Finder:
+    """The detector of a job; a process keeps the last one.
+
+    Raises:
+        BundleError: absent, broken or made for other objects.
+    """
+    return _opened(detector)
+
+
+@lru_cache(maxsize=1)
+def _opened(detector: str) -> Finder:
+    from leukopy.fields.detector import Detector
+
+    return Detector.open(detector)
+
+
+def detector_facts(card: DetectorCard) -> dict[str, Any]:
+    """A detector in ``run.json``: a resumed run requires the same."""
+    return {"name": card.name, "sha256": card.model.sha256, "thresholds": card.thresholds}
+
+
+def classify_fields(
+    job: FieldsJob, classifier: Classifier, parts: ResultParts, thumbnails: Thumbnails, progress: Progress
+) -> tuple[Mapping[str, Any], FieldPictures]:
+    """Search the fields that are not done and classify their leukocytes.
+
+    Returns:
+        The facts of the survey, and pictures of fields.
+    """
+    from leukopy.reports.field_pictures import FieldPictures
+    from leukopy.slides.field_slide import FieldSlide
+
+    pictures = FieldPictures(job.shown)
+    earlier, total = _earlier(parts), len(job.inputs)
+    done = len(earlier.fields)
+    try:
+        progress("analysing fields", done, total)
+        slide = FieldSlide(
+            classifier,
+            open_finder(job.detector),
+            job.inputs,
+            seen=lambda field, located: pictures.add(field, -1 if located.left_out else len(located.rows)),
+        )
+        with closing(slide.rows(earlier)) as stream:
+            for rows in stream:
+                parts.add(rows.cells, {"fields": rows.fields, "objects": rows.objects})
+                thumbnails.add(rows.cells)
+                done += len(rows.fields)
+                progress("analysing fields", done, total)
+        return slide.survey.facts(), pictures
+    except KeyboardInterrupt as interrupt:
+        parts.flush()
+        kept = f"{done} of {total} fields are done and saved. Run the same command with --resume to continue."
+        raise KeyboardInterrupt(kept) from interrupt
+    finally:
+        parts.flush()
+
+
+def _earlier(parts: ResultParts) -> Earlier:
+    """The fields that an interrupted run finished."""
+    import polars as pl
+
+    from leukopy.fields.doubles import REMEMBERED
+    from leukopy.fields.stream import Earlier
+
+    if not parts.begun:
+        return Earlier()
+    fields = parts.table("fields").collect()
+    last = fields["field"].tail(REMEMBERED).to_list()
+    return Earlier(fields, parts.table("objects").filter(pl.col("field").is_in(last)).collect())
+
+
+def write_tables(parts: ResultParts, out: Path) -> None:
+    """Write ``fields.parquet`` and ``objects.parquet``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    from leukopy.fields.tables import FIELDS_FILE, OBJECTS_FILE
+
+    parts.write_table("fields", out / FIELDS_FILE)
+    parts.write_table("objects", out / OBJECTS_FILE)
+
+
+def count_fields(job: FieldsJob, out: Path, cells: pl.LazyFrame) -> FieldCounts:
+    """The counts of the fields whose tables lie in ``out``."""
+    from leukopy.fields.counts import count_objects
+
+    fields, objects = _tables(out)
+    return count_objects(fields, objects, cells.select(_LABELLED).collect(), job.counts)
+
+
+def scale_notes(out: Path) -> tuple[str, ...]:
+    """The warning about stated scales that are not used."""
+    import polars as pl
+
+    fields, _ = _tables(out)
+    told = fields.filter(pl.col("scale_note").is_not_null()).select("field", "scale_note").rows()
+    if not told:
+        return ()
+    name, why = told[0]
+    return (f"The scale stated for {len(told)} of {len(fields)} fields is not used. {name}: {why}.",)
+
+
+def fields_content(
+    job: FieldsJob, out: Path, cells: pl.LazyFrame, counts: FieldCounts, pictures: FieldPictures
+) -> FieldsContent:
+    """Write the files of fields, and return the content of the report's sections.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    import polars as pl
+
+    from leukopy.fields.read import read_field
+    from leukopy.reports.field_files import write_field_results
+    from leukopy.reports.field_pictures import choose_fields
+    from leukopy.reports.fields_page import FieldsContent
+    from leukopy.reports.object_labels import label_objects
+
+    fields, objects = _tables(out)
+    labelled = cells.select(_LABELLED).collect()
+    write_field_results(out, fields, objects, labelled, counts)
+    number = pl.when(pl.col("left_out").is_null()).then("cells").otherwise(-1)
+    readable = fields.filter(pl.col("width").is_not_null())
+    by_name = {one.field_id: one for one in job.inputs}
+    names = choose_fields(readable.select("field", number).rows(), job.shown)
+    shown = pictures.of([by_name[name] for name in names], read_field)
+    own = label_objects(objects.filter(pl.col("field").is_in(list(shown))), labelled)
+    return FieldsContent(counts, fields, own, shown)
+
+
+def read_cell(job: FieldsJob, cells: pl.LazyFrame) -> ReadCell:
+    """Reader of the picture of a located cell that was classified before a resume."""
+    import numpy as np
+    import polars as pl
+
+    from leukopy.fields.locate import cut_again
+    from leukopy.fields.read import read_field
+
+    by_name = {one.field_id: one for one in job.inputs}
+
+    @lru_cache(maxsize=4)
+    def pixels(name: str) -> NDArray[Any]:
+        return read_field(by_name[name]).pixels
+
+    def read(cell_id: str, _: str) -> Image.Image:
+        columns = ("field", "width", "box_x", "box_y", "box_width", "box_height")
+        name, side, *box = cells.filter(pl.col("cell_id") == cell_id).select(columns).collect().row(0)
+        return cut_again(pixels(name), np.array(box, np.float32), side)
+
+    return read
+
+
+def _tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    import polars as pl
+
+    from leukopy.fields.tables import FIELDS_FILE, OBJECTS_FILE
+
+    return pl.read_parquet(out / FIELDS_FILE), pl.read_parquet(out / OBJECTS_FILE)
