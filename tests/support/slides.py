@@ -21,7 +21,7 @@ def smear(height: int = 900, width: int = 1300, seed: int = 1) -> Pixels:
     rng = np.random.default_rng(seed)
     disc = np.hypot(*np.mgrid[-15:16, -15:16]) < 15
     pixels = np.full((height, width, 3), (240, 232, 225), np.uint8)
-    for row, column in (rng.uniform(0, 1, (60, 2)) * (height - 31, width - 31)).astype(int):
+    for row, column in (rng.uniform(0, 1, (height * width // 9_000, 2)) * (height - 31, width - 31)).astype(int):
         pixels[row : row + 31, column : column + 31][disc] = (200, 140, 150)
     return pixels + rng.integers(0, 8, pixels.shape, dtype=np.uint8)
 

@@ -70,17 +70,15 @@ def measure_quality(pixels: NDArray[np.uint8], found: Detections) -> FieldQualit
     light = float(np.percentile(levels, 95))
     red = found.of(RED_CELL).boxes
     return FieldQuality(
-        focus=_focus(picture, found.red_cell_px),
+        focus=float("nan") if found.red_cell_px is None else focus_of(picture, found.red_cell_px),
         crowding=float(overlapping(red, 0.05).mean()) if len(red) else float("nan"),
         light=light,
         light_range=(max(backgrounds) - min(backgrounds)) / max(light, 1.0),
     )
 
 
-def _focus(picture: Image.Image, red_cell_px: float | None) -> float:
-    """Sharpness as in `inference.reasons`, at the scale of the red cells."""
-    if red_cell_px is None:
-        return float("nan")
+def focus_of(picture: Image.Image, red_cell_px: float) -> float:
+    """Focus of a picture (`FieldQuality.focus`): sharpness as in `inference.reasons`, at the scale of the red cells."""
     scale = _RED_CELL / red_cell_px
     size = (max(8, round(picture.width * scale)), max(8, round(picture.height * scale)))
     grey = np.asarray(picture.convert("L").resize(size, Image.Resampling.BILINEAR), np.float32)

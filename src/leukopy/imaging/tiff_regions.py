@@ -18,6 +18,7 @@ from tifffile import TiffFile, TiffPage
 
 from leukopy.core.errors import ImageError
 from leukopy.imaging import levels
+from leukopy.imaging.formats import kind_of
 from leukopy.imaging.refusal import refusal
 from leukopy.imaging.scale import Scale, scale_of
 from leukopy.imaging.tiff_directories import check_directories
@@ -30,6 +31,8 @@ CACHE_BYTES = 64_000_000
 MAX_SEGMENT = 64_000_000
 """Bytes of a decoded tile or strip."""
 
+_HEAD = 256
+"""Bytes that tell the kind of a file."""
 _JPEG = 7
 _GREY_INVERTED, _GREY, _RGB, _YCBCR = 0, 1, 2, 6
 _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00d\x80\x00\x00\x00\x00"
@@ -71,6 +74,8 @@ class TiffRegions:
         self._where = str(path)
         self._stream = path.open("rb")
         try:
+            if kind_of(self._stream.read(_HEAD), self._where) != "TIFF":
+                raise unsupported(self._where, "no TIFF by its content")
             check_directories(self._stream, self._where)
             self._tif = TiffFile(self._stream)
             self._pages = self._levels()
