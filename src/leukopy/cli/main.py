@@ -43,6 +43,10 @@ _DRAW = {
     "slide": Entry(f"{_CLI}.draw.slide:slide", "Draw a whole slide as a pyramidal TIFF, with its truth."),
 }
 
+_WHOLE_SLIDES = {
+    "check": Entry(f"{_CLI}.slides.check:check", "Check slides: format, levels, scale, missing and broken parts."),
+}
+
 _PATIENTS = {
     "predict": Entry(f"{_CLI}.patients.predict:predict", "Judge patients: probability, decision, deciding cells."),
     "report": Entry(f"{_CLI}.patients.predict:report", "Write the pages of a finished run again."),
@@ -62,6 +66,7 @@ MENU = {
     "draw": Entry(_DRAW, "Draw cells, fields or a whole slide with known truth.", _BEGIN),
     "analyze": Entry(f"{_CLI}.analyze:analyze", "Cell images to differential count and report.", _SLIDES),
     "predict": Entry(f"{_CLI}.predict:predict", "Classify cell images, one row each.", _SLIDES),
+    "slides": Entry(_WHOLE_SLIDES, "Check whole slides before they are analysed.", _SLIDES),
     "explain": Entry(f"{_CLI}.explain:explain", "Show heat maps of the evidence in each cell.", _SLIDES),
     "review": Entry(f"{_CLI}.review:app", "Check, correct and sign differentials in the browser.", _SLIDES),
     "patients": Entry(
