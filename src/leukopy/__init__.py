@@ -4,6 +4,8 @@
 >>> classifier = leukopy.load("default")
 >>> result = classifier.predict(["slide3/c17.jpg"])
 >>> result.cells[["cell_id", "coarse", "fine", "confidence"]]
+>>> fields = classifier.fields(["photographs/f1.png"])
+>>> fields.cells[["field", "box_x", "box_y", "box_width", "box_height", "fine"]]
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leukopy.core.devices import Device
+    from leukopy.fields.detector import Detector
     from leukopy.slides.classifier import Classifier
 
 __version__ = "0.2.0.dev0"
-__all__ = ["load"]
+__all__ = ["load", "load_detector"]
 
 
 def load(model: str = "default", device: Device = "auto") -> Classifier:
@@ -27,3 +30,14 @@ def load(model: str = "default", device: Device = "auto") -> Classifier:
     from leukopy.slides.classifier import Classifier
 
     return Classifier.open(model, device=device)
+
+
+def load_detector(name: str = "default") -> Detector:
+    """Open a detector of cells on fields: the name of a bundled one, or the path of a bundle folder.
+
+    Raises:
+        BundleError: no such detector, or the bundle is broken.
+    """
+    from leukopy.fields.detector import Detector
+
+    return Detector.open(name)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from leukopy.bundle import store
+from leukopy.synthesis import draw_field
 from support.commands import blocks
 from support.files import REPOSITORY
+from support.found import save_pixels
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SOURCES = REPOSITORY / "src"
@@ -22,10 +24,11 @@ SHELL = [line for path in DOCUMENTS for block in blocks(path) for line in block.
 
 @pytest.fixture
 def slide(build_bundle, colour_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The slide of the documents in the folder that is worked in, and a default model that is small."""
+    """The slide and the photograph of the documents in the folder that is worked in; a default model that is small."""
     build_bundle(tmp_path / "assets" / "default")
     for name in ("c17.jpg", "c18.jpg"):
         colour_model.draw(tmp_path / "slide3" / name, "LY")
+    save_pixels(tmp_path / "photographs" / "f1.png", draw_field({"LY": 2}, seed=1, size=(480, 640)).image)
     monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "slide3"

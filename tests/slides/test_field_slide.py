@@ -149,3 +149,16 @@ def test_neighbours_make_no_field_of_a_located_cell(tmp_path, default):
     for field, known in (("", False), ("f.png", True)):
         (rows,) = default.slide([CellInput("a", str(path), "", field)]).rows()
         assert (rows.cells["fine"].null_count() == 0) == known
+
+
+def test_photographs_in_python(slide, default, whole):
+    fields, finder = slide
+    told = []
+    found = default.fields([one.path for one in fields], finder, lambda _, done, total: told.append((done, total)))
+    assert told[-1] == (12, 12)
+    assert found.fields["field"].to_list() == [one.path for one in fields]
+    assert found.cells.schema == default.schema | LOCATION_SCHEMA
+    assert len(found.cells) == len(whole[2])
+    assert found.objects.height == whole[1].height
+    assert found.failures["reason"].to_list() == ["not_an_image"]
+    assert default.fields([], finder).cells.schema == found.cells.schema

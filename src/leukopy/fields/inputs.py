@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -96,6 +96,16 @@ def list_fields(path: Path, *, slides: bool = False, pages: Pages = "fields", fo
     raise InputError(
         f"{path}: neither a folder, a photograph, a list (.txt) nor a manifest (.csv, .parquet). Give one of these."
     )
+
+
+def fields_of(paths: Iterable[Path | str]) -> list[FieldInput]:
+    """The fields of photographs; each page of a file with several pages is one.
+
+    Args:
+        paths: files. ``field_id`` is the path as given.
+    """
+    files = [ListedFile(printable(str(path)), str(path)) for path in paths]
+    return [field for field, _ in _expand(files, "fields", "sharpest")]
 
 
 def fields_digest(fields: Sequence[FieldInput]) -> str:

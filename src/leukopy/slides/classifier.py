@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
@@ -25,6 +25,10 @@ from leukopy.inference.sessions import DeviceUse
 from leukopy.slides.class_means import TRAITS
 from leukopy.slides.slide import Slide
 from leukopy.slides.survey import FAR
+
+if TYPE_CHECKING:
+    from leukopy.fields.locate import Finder
+    from leukopy.slides.field_slide import FieldPredictions
 
 
 class Classifier:
@@ -125,3 +129,23 @@ class Classifier:
             parts.append(part)
             progress("classifying", sum(map(len, parts)), len(slide.cells))
         return Predictions.concat(parts)
+
+    def fields(
+        self, paths: Iterable[Path | str], detector: str | Path | Finder = "default", progress: Progress = silent
+    ) -> FieldPredictions:
+        """Find the cells on photographs of fields of one slide, and classify the leukocytes.
+
+        Args:
+            paths: photographs; each page of a file with several pages is a field. A field's id is its path as given.
+            detector: name of a bundled detector, a bundle folder, or an opened detector.
+            progress: called with the number of finished fields.
+
+        Raises:
+            BundleError: no such detector, or its bundle is broken.
+        """
+        from leukopy.fields.detector import Detector  # noqa: PLC0415 (built on this class)
+        from leukopy.fields.inputs import fields_of  # noqa: PLC0415
+        from leukopy.slides.field_slide import FieldPredictions, FieldSlide  # noqa: PLC0415
+
+        finder = Detector.open(detector) if isinstance(detector, str | Path) else detector
+        return FieldPredictions.of(FieldSlide(self, finder, fields_of(paths)), progress)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import polars as pl
 
+from leukopy.core.progress import Progress, silent
 from leukopy.fields.field import FieldInput
 from leukopy.fields.locate import Finder, Read
 from leukopy.fields.located import LocatedField
 from leukopy.fields.read import read_field
 from leukopy.fields.stream import Earlier, FieldStream, Seen
-from leukopy.fields.tables import CUT, LOCATION_SCHEMA, TOUCHING
+from leukopy.fields.tables import CUT, FIELD_SCHEMA, LOCATION_SCHEMA, OBJECT_SCHEMA, TOUCHING
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import Predictions
 from leukopy.slides.classifier import Classifier
@@ -61,6 +63,7 @@ class FieldSlide:
             read: reads a field.
             seen: called with each field that is read, while its pixels are at hand.
         """
+        self.inputs = fields
         self._classifier, self._pictures = classifier, Pictures(0)
         short_side = classifier.card.preprocess.short_side
         self._stream = FieldStream(fields, detector, short_side, classifier.engine.threads, read=read, seen=seen)
@@ -75,6 +78,12 @@ class FieldSlide:
         _ = slide.survey
         self._pictures.forget(cells)
         return slide
+
+    @property
+    def nothing(self) -> FieldRows:
+        """No rows, with the columns of this model."""
+        objects = pl.DataFrame(schema=OBJECT_SCHEMA)
+        return FieldRows(pl.DataFrame(schema=FIELD_SCHEMA), objects, _with_location(self._classifier.nothing, objects))
 
     @property
     def survey(self) -> SlideSurvey:
@@ -109,6 +118,32 @@ class FieldSlide:
             )
 
 
+@dataclass(frozen=True)
+class FieldPredictions:
+    """Results of the fields of one slide."""
+
+    cells: pl.DataFrame
+    """Located leukocytes with their classes: rows of `inference.rows.cell_schema` and ``LOCATION_SCHEMA``."""
+    failures: pl.DataFrame
+    """Unreadable fields: rows of ``FAILURE_SCHEMA``."""
+    fields: pl.DataFrame
+    """Rows of ``FIELD_SCHEMA``."""
+    objects: pl.DataFrame
+    """All objects, counted or not: rows of ``OBJECT_SCHEMA``."""
+    survey: SlideSurvey
+
+    @classmethod
+    def of(cls, slide: FieldSlide, progress: Progress = silent) -> Self:
+        """Search and classify all fields of a slide."""
+        found = [slide.nothing]
+        for part in slide.rows():
+            found.append(part._replace(cells=replace(part.cells, views=())))
+            progress("analysing fields", sum(len(one.fields) for one in found), len(slide.inputs))
+        rows = Predictions.concat([one.cells for one in found])
+        fields, objects = pl.concat([one.fields for one in found]), pl.concat([one.objects for one in found])
+        return cls(rows.cells, rows.failures, fields, objects, slide.survey)
+
+
 def _together(stream: Iterator[LocatedField]) -> Iterator[list[LocatedField]]:
     """Fields with some ``ROWS`` cells."""
     waiting: list[LocatedField] = []
@@ -125,9 +160,7 @@ def _together(stream: Iterator[LocatedField]) -> Iterator[list[LocatedField]]:
 
 def _joined(parts: Sequence[Predictions]) -> Predictions:
     """Rows of several parts, with their views."""
-    joined = Predictions.concat(parts)
-    views = [view for part in parts for view in part.views]
-    return Predictions(joined.cells, joined.failures, joined.appearance, views, joined.outputs)
+    return replace(Predictions.concat(parts), views=[view for part in parts for view in part.views])
 
 
 def _with_location(found: Predictions, objects: pl.DataFrame) -> Predictions:
@@ -138,10 +171,6 @@ def _with_location(found: Predictions, objects: pl.DataFrame) -> Predictions:
         pl.when("cut").then(pl.lit(CUT)),
         pl.when("touching").then(pl.lit(TOUCHING)),
     ).list.drop_nulls()
-    cells = found.cells.join(places, on="cell_id", how="left", maintain_order="left").with_columns(
-        flags=flags.list.join(";")
-    )
-    return Predictions(
-        cells.select(*found.cells.columns, *LOCATION_SCHEMA), found.failures, found.appearance, found.views,
-        found.outputs,
-    )  # fmt: skip
+    cells = found.cells.join(places, on="cell_id", how="left", maintain_order="left")
+    cells = cells.with_columns(flags=flags.list.join(";"))
+    return replace(found, cells=cells.select(*found.cells.columns, *LOCATION_SCHEMA))
