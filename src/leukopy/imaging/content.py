@@ -131,7 +131,7 @@ class SlideContent:
             return (
                 f"These pictures are fields of view, not cells: of {self.cells + self.several_cells} with stained "
                 f"cells, {self.uncentred} show several or none in the middle. Cut each cell out, centred in a square "
-                "of three to four red cells' width, and analyse the folder of these crops."
+                "of three to four red cells' width, and give the folder of these crops."
             )
         if not self.causes:
             return ""

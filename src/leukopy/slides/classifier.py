@@ -99,6 +99,11 @@ class Classifier:
         return self.bundle.card
 
     @property
+    def threads(self) -> int:
+        """Worker threads."""
+        return self.engine.threads
+
+    @property
     def nothing(self) -> Predictions:
         """No rows, with the columns of this model."""
         appearance = pl.DataFrame(schema=APPEARANCE_SCHEMA) if self.card.slide_check else None
@@ -143,7 +148,7 @@ class Classifier:
         Raises:
             BundleError: no such detector, or its bundle is broken.
         """
-        from leukopy.fields.detector import Detector  # noqa: PLC0415 (built on this class)
+        from leukopy.fields.detector import Detector  # noqa: PLC0415 (SciPy: adds half to the start-up time)
         from leukopy.fields.inputs import fields_of  # noqa: PLC0415
         from leukopy.slides.field_slide import FieldPredictions, FieldSlide  # noqa: PLC0415
 

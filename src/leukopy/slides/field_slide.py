@@ -6,10 +6,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import polars as pl
 
+from leukopy.bundle import Card
 from leukopy.core.progress import Progress, silent
 from leukopy.fields.field import FieldInput
 from leukopy.fields.locate import Finder, Read
@@ -18,13 +19,31 @@ from leukopy.fields.read import read_field
 from leukopy.fields.stream import Earlier, FieldStream, Seen
 from leukopy.fields.tables import CUT, FIELD_SCHEMA, LOCATION_SCHEMA, OBJECT_SCHEMA, TOUCHING
 from leukopy.inference.pictures import Pictures
-from leukopy.inference.rows import Predictions
-from leukopy.slides.classifier import Classifier
+from leukopy.inference.rows import CellInput, Predictions
 from leukopy.slides.slide import ROWS, Slide
 from leukopy.slides.survey import SAMPLE, SlideSurvey
 
 FIELDS_AT_ONCE = 32
 """Most fields whose leukocytes are classified together."""
+
+
+class CellModel(Protocol):
+    """The model of cells, as `classifier.Classifier`."""
+
+    @property
+    def card(self) -> Card:
+        """Its card."""
+
+    @property
+    def threads(self) -> int:
+        """Worker threads."""
+
+    @property
+    def nothing(self) -> Predictions:
+        """No rows, with its columns."""
+
+    def slide(self, cells: Sequence[CellInput], pictures: Pictures | None = None) -> Slide:
+        """Open the cells of one slide."""
 
 
 class FieldRows(NamedTuple):
@@ -47,7 +66,7 @@ class FieldSlide:
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: CellModel,
         detector: Finder,
         fields: Sequence[FieldInput],
         *,
@@ -66,7 +85,7 @@ class FieldSlide:
         self.inputs = fields
         self._classifier, self._pictures = classifier, Pictures(0)
         short_side = classifier.card.preprocess.short_side
-        self._stream = FieldStream(fields, detector, short_side, classifier.engine.threads, read=read, seen=seen)
+        self._stream = FieldStream(fields, detector, short_side, classifier.threads, read=read, seen=seen)
 
     @cached_property
     def _slide(self) -> Slide:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from leukopy.slides.laboratory_check import SlideDistance
 
 FIELDS = (
-    "No differential: these pictures are fields of view, not cells. Cut each cell out, centred in a square of three to "
-    "four red cells' width, and analyse the folder of these crops."
+    "No differential: these pictures are fields of view, not cells. Analyse them with `leukopy analyze --as fields`, "
+    "or cut each cell out, centred in a square of three to four red cells' width, and analyse these crops."
 )
 """Reason and remedy for a slide of whole fields without a differential."""
 
