@@ -72,6 +72,13 @@ def _chula(root: Path) -> Path:
     return root
 
 
+def _hopkins(root: Path) -> Path:
+    return _save(
+        root, "Patient_02/Signed slides/Blast/a.jpg", "Patient_02/Signed slides/Lymphocyte, variant form/b.jpg",
+        "Patient_77/Signed slides/Smudge cells/c.jpg", "Patient_77/Unsigned slides/Blast/d.jpg",
+    )  # fmt: skip
+
+
 def _lymphocytosis(root: Path) -> Path:
     _save(root, "trainset/P0/000000.jpg", "trainset/P0/000001.jpg", "testset/P7/000000.jpg")
     _text(root / "trainset" / "trainset_true.csv", "ID,LABEL,GENDER,DOB,LYMPH_COUNT")
@@ -102,6 +109,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "bcisc": _bcisc,
     "chula": _chula,
     "lymphocytosis": _lymphocytosis,
+    "hopkins": _hopkins,
     "folders": _folders,
     "images": _images,
     "manifest": _manifest,

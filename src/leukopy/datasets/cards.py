@@ -229,6 +229,33 @@ DATASETS: Registry[Dataset] = Registry(
             "lymphocytosis",
             readers.lymphocytosis,
         ),
+        "hopkins": Dataset(
+            DatasetCard(
+                title="Johns Hopkins: cells of patients with acute myeloid or promyelocytic leukaemia (DeepAPL)",
+                citation="Sidhom JW, Siddarthan IJ, Lai BS, et al. Deep learning for diagnosis of acute promyelocytic "
+                "leukemia via recognition of genomically imprinted morphologic features. npj Precision Oncology 5, 38 "
+                "(2021). doi:10.1038/s41698-021-00179-y",
+                licence="none granted (published with the paper): never distribute an image",
+                images=5601,
+                classes=("Blast", "Smudge cells", "Promyelocyte", "Lymphocyte", "Lymphocyte, variant form",
+                         "Segmented neutrophil", "Band neutrophil", "Monocyte", "Erythroblast", "Plasma cells"),
+                stain="Wright-Giemsa type, not stated",
+                scanner="CellaVision, Johns Hopkins Hospital",
+                pixels=f"360 x 363; {_NO_SCALE}",
+                url="https://doi.org/10.1038/s41698-021-00179-y",
+                how_to_get="Follow the paper's statement of data availability.",
+                layout="Patient_00/Signed slides/<class>/<image>, or labels.csv with file, label and patient",
+                notes=(
+                    "Each patient is one slide; split by patient. The number of images is that of a part: 49 patients "
+                    "with AML or APL.",
+                    "Labels are those of routine work and noisy: most of its eosinophils are none to the eye, some "
+                    "erythroblasts are red cells, some segmented neutrophils myelocytes (leukopy study clean).",
+                    "Promonocytes count as monoblasts here; aggregated thrombocytes as platelets.",
+                ),
+            ),
+            "hopkins",
+            or_listed(readers.hopkins),
+        ),
         "folders": Dataset(
             DatasetCard(
                 title="Your own images in class folders",

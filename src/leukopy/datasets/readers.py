@@ -103,12 +103,13 @@ def class_folders(root: Path) -> Iterator[Record]:
 
 
 def listed(root: Path) -> Iterator[Record]:
-    """``labels.csv`` beside the images: columns ``file``, ``label``, and where known ``slide`` or ``field``, ``split``.
+    """``labels.csv`` beside the images: columns ``file``, ``label``, and where known ``patient``, ``slide`` or
+    ``field``, and ``split``.
 
     Raises:
         ManifestError: it is not such a list, or lists an image twice; names the line.
     """
-    columns = ("file", "label", "slide", "field", "split")
+    columns = ("file", "label", "patient", "slide", "field", "split")
     table = read_table(root / LIST_FILE, dict(zip(columns, columns, strict=True)), ("file",))
     names = FileNames(table.path)
     for row in table.rows:
@@ -120,7 +121,7 @@ def listed(root: Path) -> Iterator[Record]:
         yield Record(
             file=name,
             label=row.values.get("label") or None,
-            group=row.values.get("slide") or row.values.get("field") or None,
+            group=next(filter(None, map(row.values.get, ("patient", "slide", "field"))), None),
             split=read_split(row),
         )
 
@@ -183,6 +184,18 @@ def lymphocytosis(root: Path) -> Iterator[Record]:
     """The lymphocytosis challenge: ``trainset/<patient>/<image>``; every cell was picked as a lymphocyte."""
     for record in class_folders(root):
         yield replace(record, label="lymphocyte", group=PurePosixPath(record.file).parent.name, split=None)
+
+
+def hopkins(root: Path) -> Iterator[Record]:
+    """Johns Hopkins: ``Patient_00/Signed slides/<class>/<image>``; the patient is the group.
+
+    ``Unsigned slides`` hold labels that no expert signed, and are left out.
+    """
+    for record in class_folders(root):
+        parts = PurePosixPath(record.file).parts
+        if not any(part.lower().startswith("unsigned") for part in parts):
+            patient = next((part for part in parts if part.lower().startswith("patient")), None)
+            yield replace(record, group=patient, split=None)
 
 
 def no_layout(_: Path) -> Iterator[Record]:

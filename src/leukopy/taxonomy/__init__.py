@@ -2,6 +2,7 @@
 
 from leukopy.taxonomy.attributes import ATTRIBUTE_CLASSES, ATTRIBUTES, Attribute, describe
 from leukopy.taxonomy.classes import (
+    BLASTS,
     COARSE,
     DISPLAY_ORDER,
     FINE,
@@ -19,6 +20,7 @@ from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_map
 __all__ = [
     "ATTRIBUTES",
     "ATTRIBUTE_CLASSES",
+    "BLASTS",
     "COARSE",
     "DISPLAY_ORDER",
     "FINE",

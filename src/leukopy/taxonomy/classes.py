@@ -39,7 +39,7 @@ class CellClass:
     name: str
     french: str
     coarse: str | None
-    """Coarse code that it sums into; None for a cell outside the taxonomy."""
+    """Coarse code that it sums into; None for a cell outside the coarse classes."""
     place: Place
     colour: str
     """Hexadecimal RGB used for this class in every plot and page."""
@@ -79,14 +79,22 @@ OUTSIDE: tuple[CellClass, ...] = (
     CellClass("MYO", "myeloblast", "myéloblaste", None, _IN, "#1f6f5c"),
     CellClass("MOB", "monoblast", "monoblaste", None, _IN, "#1f6f5c"),
     CellClass("PMB", "bilobed promyelocyte", "promyélocyte bilobé", None, _IN, "#1f6f5c"),
-    CellClass("LYA", "atypical lymphocyte", "lymphocyte atypique", None, _IN, "#1f6f5c"),
+    CellClass("LYA", "atypical lymphocyte", "lymphocyte atypique", "LY", _IN, "#2f7ea8"),
     CellClass("PLASMA", "plasma cell", "plasmocyte", None, _IN, "#1f6f5c"),
     CellClass("SMUDGE", "smudge cell", "ombre nucléaire", None, _PER, "#8a8a8a"),
     CellClass("GIANT_PLT", "giant platelet", "plaquette géante", None, _PER, "#8a8a8a"),
     CellClass("ARTEFACT", "artefact", "artéfact", None, _OUT, "#8a8a8a"),
     CellClass("UNIDENTIFIED", "unidentified", "non identifiée", None, _OUT, "#8a8a8a"),
 )
-"""Cells that laboratories meet outside the fine classes."""
+"""Cells that laboratories meet outside the fine classes.
+
+An atypical (reactive) lymphocyte is a kind of lymphocyte: its label trains and tests the coarse class. The others are
+in no coarse class. A model answers those that its card names (`leukopy.bundle.OutsideClasses`); it flags the rest where
+they are unlike every class.
+"""
+
+BLASTS: tuple[str, ...] = ("BLAST", "MYO", "MOB")
+"""Codes counted as blasts."""
 
 DISPLAY_ORDER: tuple[str, ...] = (
     "SNE", "BNE", "EO", "BA", "LY", "LYA", "MO", "MMY", "MY", "PMY", "PMB", "MYO", "MOB", "BLAST", "PLASMA",
@@ -113,12 +121,12 @@ def find(code: str) -> CellClass:
 def fine_members(code: str) -> tuple[int, ...]:
     """Indices into ``FINE`` of the fine classes that ``code`` may stand for.
 
-    A fine code stands for one class, ``NEU`` and ``IG`` for several, a class outside for none. An image labelled only
-    ``neutrophil`` thus trains and tests the coarse level.
+    A fine code stands for one class, ``NEU`` and ``IG`` for several, a class in no coarse class for none. An image
+    labelled only ``neutrophil`` thus trains and tests the coarse level, and an atypical lymphocyte is a lymphocyte.
     """
-    find(code)
+    coarse = find(code).coarse
     exact = tuple(index for index, cell in enumerate(FINE) if cell.code == code)
-    return exact or tuple(index for index, cell in enumerate(FINE) if cell.coarse == code)
+    return exact or tuple(index for index, cell in enumerate(FINE) if coarse and cell.coarse == coarse)
 
 
 def level_key(classes: Sequence[CellClass]) -> Literal["coarse", "fine"]:

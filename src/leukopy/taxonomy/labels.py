@@ -63,6 +63,12 @@ _DEEPAPL = _map(
     giant__thrombocytes="GIANT_PLT", lymphocyte__variant="LYA", variant__lymphocyte="LYA",
     atypical__lymphocyte="LYA", artifact="ARTEFACT", artefact="ARTEFACT", unidentified="UNIDENTIFIED",
     thrombocyte__aggregation="PLT", platelet__clump="PLT",
+    neutrophil__band="BNE", segmented="SNE", promonocyte="MOB", promonocytes="MOB",
+    monoblast="MOB", monoblasts="MOB", myeloblast="MYO", myeloblasts="MYO", reactive__lymphocyte="LYA",
+    variant__lymphocytes="LYA", bands="BNE", lymphocytes="LY", monocytes="MO", eosinophils="EO", basophils="BA",
+    platelets="PLT", giant__platelets="GIANT_PLT", erythroblasts="ERB", promyelocytes="PMY", myelocytes="MY",
+    metamyelocytes="MMY", neutrophils="SNE", artifacts="ARTEFACT", artefacts="ARTEFACT",
+    plasmacyte="PLASMA", lymphoblast="BLAST", lymphoblasts="BLAST", **{"lymphocyte, variant form": "LYA"},
 )  # fmt: skip
 
 LABEL_MAPS: dict[str, LabelMap] = {
@@ -90,6 +96,8 @@ LABEL_MAPS: dict[str, LabelMap] = {
             ksc="SMUDGE", lya="LYA", mob="MOB", myo="MYO", pmb="PMB",
         ),
         _DEEPAPL,
+        # Johns Hopkins (Sidhom 2021): the folders of its published layout and the labels of a rearranged list.
+        LabelMap("hopkins", _DEEPAPL.codes),
         # MedMNIST v2: integer labels 0 to 7.
         _map(
             "bloodmnist",

@@ -130,7 +130,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     )
     begin(out, run, overwrite=overwrite)
     pictures = Pictures(_PICTURES)
-    slide = Classifier(served).slide(
+    slide = Classifier(served.healthy).slide(
         [CellInput(*cell) for cell in listed.select("cell_id", "path").iter_rows()], pictures
     )
     bundle = served.with_preprocess(slide.preprocess)
@@ -179,7 +179,7 @@ def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
     from leukopy.taxonomy import OUTSIDE
 
     table = read_manifest(path).filter(pl.col("code").is_not_null())
-    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE])
+    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
     counts = table.filter(outside)["code"].value_counts(sort=True)
     return table.filter(~outside), dict(counts.iter_rows())
 

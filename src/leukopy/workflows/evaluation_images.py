@@ -59,7 +59,8 @@ def scorable(listed: pl.DataFrame, where: str) -> tuple[pl.DataFrame, dict[str, 
 
     from leukopy.taxonomy import OUTSIDE, find, fine_members
 
-    unlabelled, outside = pl.col("code").is_null(), pl.col("code").is_in([cell.code for cell in OUTSIDE])
+    unlabelled = pl.col("code").is_null()
+    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
     counts = {
         "listed": len(listed),
         "unlabelled": listed.filter(unlabelled).height,
