@@ -21,6 +21,7 @@ from leukopy.bundle import (
     DatasetUse,
     Metric,
     ModelFile,
+    OutsideClasses,
     Thresholds,
     write_bundle,
 )
@@ -171,3 +172,58 @@ def judging_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
     folder = tmp_path_factory.mktemp("models") / "judging"
     write_bundle(folder, card_for(colour_card(content, 32), content, attributes=attributes), content)
     return ColourModel(folder)
+
+
+OUTSIDE_COLOURS = {"BLAST": (127, 127, 127), "SMUDGE": (225, 225, 127)}
+"""Colours that `outside_model` takes for classes outside."""
+
+
+def with_stages(network: bytes) -> bytes:
+    """A colour network with the convolutions of `leukopy.network.wide_head`, each from 3 channels to the same 3."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    from leukopy.network.wide_head import STAGES
+
+    model = onnx.load_from_string(network)
+    at, pool = next((at, node) for at, node in enumerate(model.graph.node) if node.op_type == "AveragePool")
+    kernel = np.eye(3, dtype=np.float32)[:, :, None, None]
+    for index, stage in enumerate(STAGES):
+        model.graph.initializer.append(numpy_helper.from_array(kernel, f"net.{stage}.weight"))
+        conv = helper.make_node("Conv", [pool.input[0], f"net.{stage}.weight"], [f"map{index}"], name=stage)
+        model.graph.node.insert(at + index, conv)
+        pool.input[0] = f"map{index}"
+    return model.SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def outside_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
+    """`colour_model` with the classes outside of `OUTSIDE_COLOURS`."""
+    import onnx
+
+    from leukopy.network.outside import with_outside
+    from leukopy.network.wide_head import STAGES
+
+    colours = (np.concatenate([class_colours(), list(OUTSIDE_COLOURS.values())]) - 127) / 128
+    weights = np.concatenate([8 * colours, np.zeros((len(colours), 6 * len(STAGES)))], axis=1)
+    head = (weights.astype(np.float32), (-4 * (colours**2).sum(axis=1)).astype(np.float32))
+    content = with_outside(onnx.load_from_string(with_stages(colour_network(32))), head).SerializeToString()
+    outside = OutsideClasses(
+        classes=tuple(OUTSIDE_COLOURS), prior=(0.5, 0.3, 0.2), prior_cells=200, method="made for tests",
+        fitted_on="nothing", metrics=(Metric(name="auroc, BLAST", value=0.9, data="nothing"),),
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("models") / "outside"
+    card = colour_card(content, 32)
+    write_bundle(folder, card.model_copy(update={"outside": outside}), content)
+    return ColourModel(folder)
+
+
+def draw_outside(folder: Path, code: str, count: int) -> list[Path]:
+    """Plain pictures that `outside_model` takes for a class outside."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{code}_{number:03d}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        picture = Image.new("RGB", (64, 64), OUTSIDE_COLOURS[code])
+        picture.putpixel((0, 0), (number, 0, 0))  # so that no picture is a copy of another
+        picture.save(path)
+    return paths

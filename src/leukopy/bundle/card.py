@@ -116,6 +116,27 @@ class OpenSet(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
+class OutsideClasses(Settings):
+    """Classes of the output ``outside``: cells in none of the fine classes, each against all of these together."""
+
+    classes: tuple[str, ...] = Field(min_length=1)
+    """Codes of `taxonomy.OUTSIDE`, in the order of the output."""
+    prior: tuple[float, ...]
+    """Shares of the fine classes together, then of each class outside, for which the output holds; they sum to 1."""
+    prior_cells: float = Field(gt=0)
+    """Number of a slide's cells that weigh as much as ``prior`` in its own shares (`leukopy.slides.outside`)."""
+    method: str
+    """Description of the head."""
+    fitted_on: str
+    """Cells behind the head; never a test split."""
+    extends: str = ""
+    """Digest (sha256) of the network before; this one gives its outputs bit for bit, and `outside` beside them."""
+    trained_on: tuple[DatasetUse, ...] = ()
+    """Data sets whose cells the head learnt from and the network did not."""
+    metrics: tuple[Metric, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
 class SlideClasses(Settings):
     """Re-estimation of the class means of a foreign slide from its own unlabelled cells
     (`leukopy.slides.class_means`), by the outputs ``traits`` and ``class_traits``."""
@@ -190,6 +211,8 @@ class Card(Settings):
     """Heads of the network's ``attributes`` output; None without this output."""
     open_set: OpenSet | None = None
     """Threshold of the network's ``ood_score`` output; None without this output."""
+    outside: OutsideClasses | None = None
+    """Classes of the network's ``outside`` output; None: the model answers the fine classes alone."""
     slide_classes: SlideClasses | None = None
     """None: class means are never re-estimated."""
     slide_check: SlideCheck | None = None
@@ -197,6 +220,15 @@ class Card(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The training settings, whole."""
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Codes of all classes that the model answers: the fine ones, then those outside."""
+        return (*self.classes, *(self.outside.classes if self.outside else ()))
+
+    def gives_outputs_of(self, sha256: str) -> bool:
+        """True where this network, or the one that it extends, has this digest."""
+        return sha256 in (self.model.sha256, self.outside.extends if self.outside else None)
 
     @model_validator(mode="after")
     def _fitting_together(self) -> Self:

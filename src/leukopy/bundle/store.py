@@ -46,6 +46,8 @@ class Bundle:
         ``ood_score.far`` float32 (N,), that part of it;
         and where ``card.calibration`` says so, ``foreign_probability`` float32 (N,), the chance that a
         cell is of another laboratory than the one that validated the network;
+        and where ``card.outside`` says so, ``outside`` float32 (N, K), the logit of each class outside against all fine
+        classes together (whose own is 0);
         and where ``card.slide_classes`` says so, ``traits`` float32 (N, D), the embedding where the covariance within
         classes is the identity, and ``class_traits`` float32 (C, D), the mean of each coarse class there, whatever N.
         """
@@ -54,6 +56,11 @@ class Bundle:
     def with_preprocess(self, preprocess: Preprocess) -> Bundle:
         """The bundle with another preprocessing, of one slide."""
         return replace(self, card=self.card.model_copy(update={"preprocess": preprocess}))
+
+    @property
+    def healthy(self) -> Bundle:
+        """The bundle with the fine classes alone: its classes outside are not answered."""
+        return replace(self, card=self.card.model_copy(update={"outside": None}))
 
     @property
     def network(self) -> NetworkFile:
@@ -98,6 +105,7 @@ def open_bundle(model: str | Path = "default") -> Bundle:
         )
     _check_attributes(folder, card)
     _check_slide_check(folder, card)
+    _check_outside(folder, card)
     bundle = Bundle(folder, card)
     try:
         digest = file_digest(bundle.model_path)
@@ -125,6 +133,16 @@ def _check_slide_check(folder: Path, card: Card) -> None:
         raise BundleError(
             f"{folder}: its check of slides was made for other measures ({', '.join(card.slide_check.measures)}). Fit "
             "it again with 'leukopy model fit-slide-check', or install the version of leukopy that made it."
+        )
+
+
+def _check_outside(folder: Path, card: Card) -> None:
+    """Refuse classes outside that this leukopy does not hold."""
+    known = {cell.code for cell in taxonomy.OUTSIDE}
+    if unknown := [code for code in (card.outside.classes if card.outside else ()) if code not in known]:
+        raise BundleError(
+            f"{folder}: answers classes that this leukopy does not hold ({', '.join(unknown)}). Fit them again with "
+            "'leukopy model fit-outside', or install the version of leukopy that made it."
         )
 
 

@@ -47,7 +47,7 @@ def with_wide_embedding(content: bytes, stages: Sequence[str] = STAGES) -> tuple
     from onnx import TensorProto, helper  # noqa: PLC0415
 
     model = _load(content)
-    statistics = _add_details(model.graph, stages)
+    statistics = add_details(model.graph, stages)
     add_node(model.graph, "Concat", ["embedding", statistics], WIDE, axis=1)
     width = _width(model)
     model.graph.output.append(helper.make_tensor_value_info(WIDE, TensorProto.FLOAT, ["batch", width]))
@@ -76,7 +76,7 @@ def with_wide_head(content: bytes, head: Head, stages: Sequence[str] = STAGES) -
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(weights[:, width:].T), _WEIGHT))
     graph.initializer.append(numpy_helper.from_array(np.array([2, 3], np.int64), _AXES))
-    added = add_node(graph, "MatMul", [_add_details(graph, stages), _WEIGHT], f"{_ADDED}.logits")
+    added = add_node(graph, "MatMul", [add_details(graph, stages), _WEIGHT], f"{_ADDED}.logits")
     spread = add_node(graph, "Unsqueeze", [added, _AXES], f"{_ADDED}.spread")
     for output, addend in (("logits", added), ("class_activation", spread)):
         node = next((node for node in graph.node if output in node.output), None)
@@ -117,8 +117,12 @@ def _load(content: bytes) -> onnx.ModelProto:
     return load_from_string(content)
 
 
-def _add_details(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
-    """Add the statistics of the stages' maps to a graph; return the name of the result, (N, F)."""
+def add_details(graph: onnx.GraphProto, stages: Sequence[str], prefix: str = _ADDED) -> str:
+    """Add the statistics of the stages' maps to a graph, under names with a prefix; return that of the result, (N, F).
+
+    Raises:
+        BundleError: the network has not each of these stages once.
+    """
     maps = []
     for stage in stages:
         found = convolutions(graph, stage)
@@ -127,7 +131,7 @@ def _add_details(graph: onnx.GraphProto, stages: Sequence[str]) -> str:
                 f"the network has {len(found)} convolutions named {stage!r}, not one: its maps cannot be read."
             )
         maps.append(found[0][1].input[0])
-    return add_statistics(graph, maps, f"{_ADDED}.statistics")
+    return add_statistics(graph, maps, f"{prefix}.statistics")
 
 
 def _width(model: onnx.ModelProto) -> int:

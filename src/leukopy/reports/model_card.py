@@ -35,12 +35,17 @@ def _lines(card: Card) -> Iterator[str]:
         kept = f"{card.open_set.keep_rate:.0%} of these stay below it: {card.open_set.fitted_on}."
         yield f"{card.open_set.method} {kept}\n"
         yield from _measured(card.open_set.metrics)
+    if card.outside:
+        yield "\n## Classes outside\n"
+        yield f"{card.outside.method} Fitted on {card.outside.fitted_on}.\n"
+        yield from _measured(card.outside.metrics)
     if card.slide_check:
         yield "\n## Out-of-distribution slides\n"
         yield f"{card.slide_check.method} Known: {', '.join(one.name for one in card.slide_check.laboratories)}.\n"
         yield from _measured(card.slide_check.metrics)
     yield "\n## Data and licences\n"
-    yield from _used((*card.trained_on, *([card.attributes.trained_on] if card.attributes else [])))
+    attributes = (card.attributes.trained_on,) if card.attributes else ()
+    yield from _used((*card.trained_on, *attributes, *(card.outside.trained_on if card.outside else ())))
     yield "\n## The network\n"
     yield from _table(("", ""), _facts(card))
     yield "\n## The recipe\n\n```yaml"
@@ -72,7 +77,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("architecture", f"{card.model.architecture}, {card.model.parameters:,} parameters"),
         ("first weights", card.model.pretrained or "random"),
         ("input", f"{side} x {side} px, RGB, the centred {card.preprocess.crop:.0%} of the side; (x - {mean}) / {std}"),
-        ("classes", " ".join(card.classes)),
+        ("classes", " ".join(card.answers)),
         ("calibration", f"temperature {card.calibration.temperature:.3f}, fitted on {card.calibration.fitted_on}"),
         *_warmth(card),
         *_class_means(card),

@@ -18,6 +18,7 @@ from leukopy.core.runs import FINISHED, RUN_FILE, begin, finish, record
 from leukopy.core.settings import Settings, apply_changes, read_mapping, read_settings
 from leukopy.workflows.fit_attributes import AttributeSettings, fit_attributes
 from leukopy.workflows.fit_ood import OpenSetSettings, fit_open_set
+from leukopy.workflows.fit_outside import FitOutsideSettings, fit_outside
 from leukopy.workflows.fit_slide_check import FitSlideCheckSettings, fit_slide_check
 from leukopy.workflows.index import IndexSettings, index_neighbours
 from leukopy.workflows.train import build_recipe, train
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from leukopy.training.settings import TrainSettings
 
 BUNDLE = "bundle"
-ATTRIBUTES, OOD, SLIDE_CHECK = "attributes", "ood", "slide_check"
+ATTRIBUTES, OOD, OUTSIDE, SLIDE_CHECK = "attributes", "ood", "outside", "slide_check"
 
 
 class BuildSettings(Settings):
@@ -39,6 +40,8 @@ class BuildSettings(Settings):
     """Settings of `leukopy model fit-attributes`, without the model."""
     ood: dict[str, Any] | None = None
     """Settings of `leukopy model fit-ood`, without the model."""
+    outside: dict[str, Any] | None = None
+    """Settings of `leukopy model fit-outside`, without the model."""
     slide_check: dict[str, Any] | None = None
     """Settings of `leukopy model fit-slide-check`, without the model."""
     index: dict[str, Any] | None = None
@@ -48,7 +51,7 @@ class BuildSettings(Settings):
     @classmethod
     def _own_folders(cls, trainings: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         names = [str(recipe.get("name")) for recipe in trainings]
-        if len({*names, BUNDLE, ATTRIBUTES, OOD, SLIDE_CHECK}) < len(names) + 4:
+        if len({*names, BUNDLE, ATTRIBUTES, OOD, OUTSIDE, SLIDE_CHECK}) < len(names) + 5:
             raise ValueError("each recipe needs a name of its own, which names the folder of its step")
         return trainings
 
@@ -101,7 +104,8 @@ def build(
 
     Args:
         settings: the steps.
-        out: receives a folder for each training, ``attributes``, ``ood``, ``slide_check``, and the complete ``bundle``.
+        out: receives a folder for each training, ``attributes``, ``ood``, ``outside``,
+            ``slide_check``, and the complete ``bundle``.
         overwrite: overwrite the results in ``out``.
         progress: reports the work of each step.
         show_progress: draw the bar of the epochs.
@@ -189,6 +193,8 @@ def _fits(settings: BuildSettings) -> Iterator[tuple[str, _Fit]]:
         yield ATTRIBUTES, _fit(AttributeSettings, settings.attributes, fit_attributes)
     if settings.ood is not None:
         yield OOD, _fit(OpenSetSettings, settings.ood, fit_open_set)
+    if settings.outside is not None:
+        yield OUTSIDE, _fit(FitOutsideSettings, settings.outside, fit_outside)
     if settings.slide_check is not None:
         yield SLIDE_CHECK, _fit(FitSlideCheckSettings, settings.slide_check, fit_slide_check)
 
