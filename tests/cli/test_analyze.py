@@ -42,6 +42,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--device", "cpu", "--processes", 2,
         "--no-slides", "--xlsx", "--zip", "--as", "cells", "--detector", "mine", "--pages", "planes",
         "--focus", "fused", "--fields-shown", 3, "--platelet-factor", 20_000, "--oil-field-um", 180,
+        "--no-slides", "--xlsx", "--zip", "--classes", "healthy", "--blast-probability", 0.8, "--blast-share", 2,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     saved = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
@@ -63,6 +64,9 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "fields_shown": 3,
         "counts": {"platelet_factor": 20_000, "oil_field_um": 180},
         "reference": {"name": "Here", "ranges": {"LY": [0, 5]}},
+        "classes": "healthy",
+        "blast_probability": 0.8,
+        "blast_share": 2.0,
     }
     assert "0 to 5" in result.stdout
     assert {"results.xlsx", "results.zip"} <= {path.name for path in (tmp_path / "out").iterdir()}

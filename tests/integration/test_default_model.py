@@ -20,7 +20,7 @@ from leukopy.inference.rows import CellInput
 from leukopy.slides.classifier import Classifier
 from leukopy.slides.laboratory_check import AppearanceSum, nearest_laboratory
 from leukopy.synthesis import draw_cell
-from leukopy.taxonomy import ATTRIBUTES, FINE, find
+from leukopy.taxonomy import ATTRIBUTES, find
 from leukopy.workflows.demo import DemoSettings, demo
 from support.files import CONFIGS
 
@@ -52,8 +52,8 @@ def test_its_card_says_what_it_is() -> None:
 def test_probabilities_are_coherent(tmp_path: Path) -> None:
     result = demo(DemoSettings(cells=60, seed=5), tmp_path / "demo")
     cells = pl.read_parquet(result.analysis.folder / "cells.parquet")
-    fine = cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()
-    assert fine.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
+    every = cells.select(f"p_{code}" for code in open_bundle("default").card.answers).to_numpy()
+    assert every.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
     assert cells["p_NEU"].to_numpy() == pytest.approx((cells["p_SNE"] + cells["p_BNE"]).to_numpy(), abs=1e-5)
     assert all(find(fine).coarse == coarse for fine, coarse in cells.select("fine", "coarse").iter_rows())
 

@@ -249,3 +249,11 @@ def test_cells_that_are_not_counted_are_named_with_their_number_and_change_no_co
     )
     french = count_case([*counted, *apart], (), case(), SETTINGS, "fr").notes
     assert "Images sans cellule, non comptées\u202f: 5." in french
+
+
+def test_blasts_are_told_first() -> None:
+    view = count(cells(SNE=90, BLAST=8, MOB=2), leukocytes=5.0)
+    assert view.notes[0] == "Blasts: 10 of 100 leukocytes. Look at these cells first."
+    french = count_case(cells(SNE=90, BLAST=10), (), case(), SETTINGS, "fr")
+    assert french.notes[0] == "Blastes\u202f: 10 sur 100 leucocytes. Examiner ces cellules en premier."
+    assert not any("Blast" in note for note in count(cells(SNE=100)).notes)

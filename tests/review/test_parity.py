@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from leukopy.bundle import open_bundle
 from leukopy.review.importing import import_as_case
 from leukopy.review.records import CaseDraft, CaseSearch, JobState
 from leukopy.review.settings import ReviewSettings
@@ -16,7 +17,6 @@ from leukopy.review.store import Store
 from leukopy.review.uploads import Upload, keep, unpack
 from leukopy.review.worker import Worker
 from leukopy.slides.laboratory_check import SlideDistance
-from leukopy.taxonomy import FINE
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.draw import DrawSettings, draw
 
@@ -55,7 +55,7 @@ def expected(result: Path) -> Answers:
         row["cell_id"]: (
             "UNIDENTIFIED" if "unidentified" in row["flags"] else row["fine"],
             round(row["fine_confidence"], 6),
-            {cell.code: round(row[f"p_{cell.code}"], 6) for cell in FINE},
+            {code: round(row[f"p_{code}"], 6) for code in open_bundle().card.answers},
             tuple(row["flags"].split(";")) if row["flags"] else (),
             row["why"] or "",
             {

@@ -117,7 +117,7 @@ def test_run_json_tells_what_was_done_and_repeats_it(whole, tmp_path):
     assert run["provenance"]["packages"]["leukopy"]
     assert run["slide"]["survey"] == {
         "crop": None, "shift": {"times": 1.0, "more": 0.0}, "foreign_probability": 0.0, "class_cells": None,
-        "cells_used": None, "fields": False,
+        "cells_used": None, "outside_shift": [], "fields": False,
     }  # fmt: skip
     assert run["runtime"] == f"onnxruntime {run['provenance']['packages']['onnxruntime']}"
     again = analyze(AnalyzeSettings.read(whole.folder / "run.json"), tmp_path / "again")

@@ -14,6 +14,7 @@ from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
 from leukopy.taxonomy import FINE
 from leukopy.workflows.evaluate import EvaluateSettings, evaluate
+from support.colour_model import draw_outside
 from support.labelled import add_rows, run_evaluation, write_labelled
 
 
@@ -302,3 +303,16 @@ def test_figures_on_training_images_stay_out_of_the_card(manifest, colour_model,
     with pytest.raises(SettingsError, match="only its test split"):
         evaluate(settings, tmp_path / "out", into_card=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_cells_called_a_class_outside_are_told_and_scored_among_the_fine(manifest, outside_model, tmp_path):
+    missed = draw_outside(tmp_path / "missed", "BLAST", 3)
+    add_rows(manifest, *(f"{path},LY,test" for path in missed))
+    result = run_evaluation(manifest, outside_model)
+    assert result.evaluation.counts["scored"] == 47
+    (note,) = (note for note in result.evaluation.notes if "class outside" in note)
+    assert "3 of 47 cells were called a class outside (3 blast)" in note
+    assert f"an accuracy of {44 / 47:.4f} for the coarse classes" in note
+    rows = pl.read_parquet(result.out / "predictions.parquet")
+    assert rows["outside"].drop_nulls().to_list() == ["BLAST"] * 3
+    assert set(rows["fine"]) <= {cell.code for cell in FINE}

@@ -56,6 +56,7 @@ def analyze(
         leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
     """
     from rich.console import Console
+    from rich.panel import Panel
 
     from leukopy.workflows.analyze import analyze
     from leukopy.workflows.slides_run import SlidesResult
@@ -70,6 +71,9 @@ def analyze(
     if isinstance(result, SlidesResult):
         _say_slides(result)
     else:
+        alarm = result.differential.alarm
+        if alarm and alarm.raised:
+            Console().print(Panel(alarm.message, title="Blasts", border_style="bold red"))
         Console().print(_table(result.differential))
         if result.counts:
             say(_counted(result.counts))
@@ -131,7 +135,8 @@ def _table(found: Differential) -> Table:
         table.add_row(f"{line.name} (per 100 leukocytes)", f"{line.count:,}", *_share(line))
     for code, count in found.outside.items():
         table.add_row(find(code).name, f"{count:,}")
-    table.caption = "\n".join([*found.notes, RESEARCH_USE_ONLY])
+    alarm = found.alarm.message if found.alarm and found.alarm.raised else ""  # stands above the table
+    table.caption = "\n".join([*(note for note in found.notes if note != alarm), RESEARCH_USE_ONLY])
     return table
 
 

@@ -55,6 +55,13 @@ OOD_SCHEMA: dict[str, pl.DataType] = {
 }
 """Optional columns of a classified cell, present where the bundle has an out-of-distribution score."""
 
+
+def outside_schema(card: Card) -> dict[str, pl.DataType]:
+    """Optional columns of a classified cell: the probability of each class outside. With those of the fine classes they
+    sum to 1. ``coarse`` and ``fine`` are a class outside where it is more probable than all fine ones together."""
+    return {f"p_{code}": pl.Float32() for code in (card.outside.classes if card.outside else ())}
+
+
 APPEARANCE_SCHEMA: dict[str, pl.DataType] = {f"look_{measure}": pl.Float32() for measure in APPEARANCE_FEATURES}
 """Appearance of each cell's picture, with the effect of its class removed: input of the slide check. Stored in the
 parts of a run, never in its tables."""
@@ -82,7 +89,7 @@ def cell_schema(card: Card) -> dict[str, pl.DataType]:
     """Columns of the cells classified by a bundle."""
     sets = SET_SCHEMA if card.thresholds.set_from is not None else {}
     strange = OOD_SCHEMA if card.open_set else {}
-    return CELL_SCHEMA | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
+    return CELL_SCHEMA | outside_schema(card) | sets | strange | (ATTRIBUTE_SCHEMA if card.attributes else {})
 
 
 def has_flag(flag: str) -> pl.Expr:

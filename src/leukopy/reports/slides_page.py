@@ -17,9 +17,9 @@ from leukopy.reports.rendering import flat, render
 from leukopy.slides.slides_table import LINES
 from leukopy.taxonomy import COARSE, FINE, find
 
-_SHOWN = [cell.code for cell in COARSE if cell.code in LINES]
-"""Columns of the page: the coarse classes of the 100 %."""
-_PARTS = [cell.code for cell in FINE if cell.code in LINES]
+_SHOWN = ["BLAST", *(cell.code for cell in COARSE if cell.code in LINES)]
+"""Columns of the page: blasts, then the coarse classes of the 100 %."""
+_PARTS = ["BLAST", *(cell.code for cell in FINE if cell.code in LINES)]
 """Parts of the small differentials."""
 
 

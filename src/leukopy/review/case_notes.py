@@ -8,6 +8,7 @@ from typing import Literal
 
 from leukopy.review.records import Case, CellRow
 from leukopy.review.records.not_counted import NAMES
+from leukopy.taxonomy import BLASTS
 
 _TEXTS = {
     "en": {
@@ -15,6 +16,7 @@ _TEXTS = {
         "laboratory {nearest}. Expect lower accuracy.",
         "class_means": "The cells are unlike those of the reference laboratory: the class means were re-estimated from "
         "{cells} cells of this slide. The class of a cell therefore depends on the other cells.",
+        "blasts": "Blasts: {count} of {leukocytes} leukocytes. Look at these cells first.",
         "none": "No leukocyte was counted: there is no differential.",
         "below": "{leukocytes} of {target} leukocytes counted.",
         "reached": "{leukocytes} leukocytes counted; the target is {target}.",
@@ -34,6 +36,7 @@ _TEXTS = {
         "class_means": "Les cellules diffèrent de celles du laboratoire de référence\u202f: les moyennes des "
         "classes ont été réestimées à partir de {cells} cellules de cette lame. La classe d’une cellule dépend donc "
         "des autres.",
+        "blasts": "Blastes\u202f: {count} sur {leukocytes} leucocytes. Examiner ces cellules en premier.",
         "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
         "below": "{leukocytes} leucocytes comptés sur {target}.",
         "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
@@ -70,6 +73,9 @@ def _notes(
     case: Case, cells: Sequence[CellRow], leukocytes: int, point: str
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """Key and values of each note."""
+    counts = Counter(cell.not_counted or cell.code for cell in cells)
+    if blasts := sum(counts[code] for code in BLASTS):
+        yield "blasts", {"count": blasts, "leukocytes": leukocytes}
     if case.slide_check and case.slide_check.unlike_training:
         distance = f"{case.slide_check.distance:.1f}".replace(".", point)
         yield "unlike_training", {"distance": distance, "nearest": case.slide_check.nearest}
@@ -77,7 +83,6 @@ def _notes(
         yield "class_means", {"cells": case.slide_check.cells_used}
     counted = "none" if not leukocytes else "below" if leukocytes < case.target else "reached"
     yield counted, {"leukocytes": leukocytes, "target": case.target}
-    counts = Counter(cell.not_counted or cell.code for cell in cells)
     for key in ("NEU", "IG", *NAMES):
         if counts[key]:
             yield key, {"count": counts[key]}

@@ -19,7 +19,7 @@ from leukopy.review.store import ModelFacts, Store
 from leukopy.review.uploads import Taken, Upload, keep, shown, unpack
 from leukopy.slides.laboratory_check import SlideDistance
 from leukopy.slides.record import SlideRecord
-from leukopy.taxonomy import FINE
+from leukopy.taxonomy import FINE, OUTSIDE
 from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 
 
@@ -94,7 +94,7 @@ def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
         failed = pl.read_csv(folder / FAILURES_FILE, schema=FAILURE_SCHEMA)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{folder}: its tables cannot be read. Analyse the slide again.") from error
-    codes = {cell.code for cell in FINE}
+    codes = {cell.code for cell in (*FINE, *OUTSIDE)}
     if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["fine"].drop_nulls()) <= codes:
         raise InputError(f"{folder / CELLS_FILE}: was written by another leukopy. Analyse the slide again.")
     return rows, tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import polars as pl
 
@@ -24,7 +24,7 @@ from leukopy.inference.rows import (
 from leukopy.inference.sessions import DeviceUse
 from leukopy.slides.class_means import TRAITS
 from leukopy.slides.slide import Slide
-from leukopy.slides.survey import FAR
+from leukopy.slides.survey import FAR, OUTSIDE
 
 if TYPE_CHECKING:
     from leukopy.fields.locate import Finder
@@ -56,6 +56,7 @@ class Classifier:
             "ood_score": bool(card.open_set),
             FAR: bool(card.open_set and card.open_set.baseline),
             TRAITS: bool(card.slide_classes),
+            OUTSIDE: bool(card.outside),
         }
         beside: dict[Beside, bool] = {
             "appearance": card.slide_check is not None,
@@ -74,19 +75,28 @@ class Classifier:
         )
 
     @classmethod
-    def open(cls, model: str | Path = "default", threads: int | None = None, device: Device = "auto") -> Self:
+    def open(
+        cls,
+        model: str | Path = "default",
+        threads: int | None = None,
+        device: Device = "auto",
+        *,
+        classes: Literal["all", "healthy"] = "all",
+    ) -> Self:
         """Open a bundled model by its name, or a bundle folder by its path.
 
         Args:
             model: name or folder.
             threads: worker threads; by default one for each core that this process may use.
             device: runs the network.
+            classes: ``healthy``: the fine classes alone, without the model's classes outside.
 
         Raises:
             SettingsError: an accelerator beside OpenVINO.
             BundleError: no such model, or the bundle is broken or made for another taxonomy.
         """
-        return cls(open_bundle(model), threads, device=device)
+        bundle = open_bundle(model)
+        return cls(bundle.healthy if classes == "healthy" else bundle, threads, device=device)
 
     @property
     def device(self) -> DeviceUse:

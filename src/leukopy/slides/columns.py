@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.bundle import Card
 from leukopy.evaluation.conformal import prediction_sets
-from leukopy.taxonomy import COARSE, FINE, coarse_matrix
+from leukopy.slides.outside import is_outside
+from leukopy.taxonomy import COARSE, FINE, OUTSIDE, coarse_matrix
 
 ELONGATED = 1.5
 """A picture whose long side exceeds this many short sides is flagged ``not_square``: the network gets a small part of
@@ -23,37 +25,78 @@ _SUMS = [index for index, code in enumerate(_COARSE_CODES) if code not in _FINE_
 """Coarse classes that are not fine classes: NEU and IG."""
 
 
-def class_columns(fine: NDArray[np.float32], sizes: NDArray[np.int32], card: Card) -> dict[str, NDArray[Any]]:
+def class_columns(
+    fine: NDArray[np.float32], sizes: NDArray[np.int32], card: Card, outside: NDArray[np.float32] | None = None
+) -> dict[str, NDArray[Any]]:
     """Classes, probabilities and flags of N cells.
 
     Args:
-        fine: calibrated probabilities of the F fine classes, (N, F).
+        fine: calibrated probabilities of the F fine classes among each other, (N, F).
         sizes: widths and heights, (N, 2), pixels.
         card: of the model.
+        outside: `leukopy.slides.outside.with_fine` of the model's K classes outside, (N, 1 + K); None: it has none.
     """
+    columns = _fine_columns(fine)
+    if card.thresholds.set_from is not None:
+        columns["fine_set"] = _joined(fine, prediction_sets(fine, card.thresholds.set_from))
+    if card.outside and outside is not None:
+        columns = _with_outside(columns, outside, card.outside.classes)
+    short, long = sizes.min(axis=1), sizes.max(axis=1)
+    return {
+        **columns,
+        "flags": _words(
+            uncertain=columns["confidence"] < card.thresholds.uncertain_below,
+            low_resolution=2 * short < card.preprocess.size,
+            not_square=long > ELONGATED * short,
+        ),
+    }
+
+
+def _fine_columns(fine: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
+    """Classes and probabilities of N cells among the fine classes (N, F)."""
     coarse = (fine @ _TO_COARSE).clip(max=1)
     best = coarse.argmax(axis=1)
     # The fine class is chosen within the coarse one, so the two agree.
     best_fine = np.where(_TO_COARSE.T[best] > 0, fine, -1).argmax(axis=1)
     every = np.arange(len(fine))
-    confidence = coarse[every, best]
-    probabilities: dict[str, NDArray[Any]] = {f"p_{code}": fine[:, index] for index, code in enumerate(_FINE_CODES)}
-    probabilities |= {f"p_{_COARSE_CODES[index]}": coarse[:, index] for index in _SUMS}
-    if card.thresholds.set_from is not None:
-        probabilities["fine_set"] = _joined(fine, prediction_sets(fine, card.thresholds.set_from))
-    short, long = sizes.min(axis=1), sizes.max(axis=1)
     return {
         "coarse": _COARSE_CODES[best],
         "fine": _FINE_CODES[best_fine],
-        "confidence": confidence,
+        "confidence": coarse[every, best],
         "fine_confidence": fine[every, best_fine],
-        "flags": _words(
-            uncertain=confidence < card.thresholds.uncertain_below,
-            low_resolution=2 * short < card.preprocess.size,
-            not_square=long > ELONGATED * short,
-        ),
-        **probabilities,
+        **{f"p_{code}": fine[:, index] for index, code in enumerate(_FINE_CODES)},
+        **{f"p_{_COARSE_CODES[index]}": coarse[:, index] for index in _SUMS},
     }
+
+
+def _with_outside(
+    columns: dict[str, NDArray[Any]], outside: NDArray[np.float32], codes: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """The columns with classes outside: a class outside where it is more probable than all fine ones together.
+
+    ``fine_set`` keeps the sets among the fine classes.
+    """
+    rows, called = np.arange(len(outside)), is_outside(outside)
+    code, own = np.array(["", *codes])[outside.argmax(axis=1)], outside[rows, outside.argmax(axis=1)]
+    shares = [name for name in columns if name.startswith("p_")]
+    within = {name: columns[name] * outside[:, 0] for name in (*shares, "confidence", "fine_confidence")}
+    found = columns | within | {f"p_{one}": outside[:, 1 + place] for place, one in enumerate(codes)}
+    found |= {name: np.where(called, own, found[name]) for name in ("confidence", "fine_confidence")}
+    return found | {name: np.where(called, code, found[name]) for name in ("coarse", "fine")}
+
+
+def among_fine(cells: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ``CELL_SCHEMA`` as a model without classes outside gives them, with a column ``outside``: the class
+    outside that was called, null for the others."""
+    outside = pl.col("fine").is_in([cell.code for cell in OUTSIDE])
+    cells = cells.with_columns(outside=pl.when(outside).then("fine"))
+    if not any(f"p_{cell.code}" in cells.columns for cell in OUTSIDE):
+        return cells
+    fine = cells.select(f"p_{code}" for code in _FINE_CODES).to_numpy()
+    found = _fine_columns(fine / np.maximum(fine.sum(axis=1, keepdims=True), 1e-12))
+    has_class = pl.col("fine").is_not_null()
+    table = pl.DataFrame(found).select(pl.col(name).cast(cells.schema[name]) for name in found)
+    return cells.with_columns(pl.when(has_class).then(table[name]).alias(name) for name in found)
 
 
 def with_flag(name: str, up: NDArray[np.bool_], flags: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ giant platelets are given per 100 leukocytes beside them; platelets are never pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 from leukopy.core.settings import Settings
 from leukopy.evaluation.intervals import clopper_pearson
 from leukopy.inference.rows import DUPLICATE
+from leukopy.slides.alarm import BlastAlarm
 from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, CellClass, Place, find, fine_members
 
 MANUAL_COUNT = 100
@@ -93,6 +94,8 @@ class Differential:
     notes: tuple[str, ...]
     """Warnings for the reader of the count."""
     reference_name: str
+    alarm: BlastAlarm | None = None
+    """Blasts of the slide; None where the model does not answer them, or without a differential."""
     refused: str = ""
     """Reason for a missing differential; empty where there is one."""
 
@@ -143,6 +146,7 @@ def differential(
     expected: Mapping[str, float] | None = None,
     ranges: ReferenceRanges | None = None,
     own: Sequence[CellClass] = (),
+    answered: Sequence[str] = (),
 ) -> Differential:
     """The differential of a slide.
 
@@ -153,6 +157,7 @@ def differential(
         expected: summed probabilities by fine class code, where known.
         ranges: the laboratory's reference ranges; the default is for adults.
         own: the laboratory's own classes; each comes after the taxonomy's of its place, where it is counted.
+        answered: classes outside that the model answers: they are listed with a count of 0 too.
 
     Raises:
         SettingsError: a code that is neither in the taxonomy nor in ``own``.
@@ -163,9 +168,10 @@ def differential(
     place = {code: (classes.get(code) or find(code)).place for code in counts}
     leukocytes = sum(count for code, count in counts.items() if place[code] is Place.DIFFERENTIAL)
     shares = _expected_shares(expected)
+    always = _ALWAYS | set(answered)
     lines = tuple(
         _line(classes[code], sums, sum(counts.get(part, 0) for part in (code, *sums)), leukocytes, shares, ranges)
-        for code, sums in _rows(counts, classes)
+        for code, sums in _rows(counts, classes, always)
     )
     cells = sum(counts.values())
     return Differential(
@@ -175,27 +181,31 @@ def differential(
         lines=lines,
         beside=tuple(
             _beside(classes[code], counts.get(code, 0), leukocytes, shares)
-            for code in _listed(Place.PER_100_LEUKOCYTES, counts, classes)
+            for code in _listed(Place.PER_100_LEUKOCYTES, counts, classes, always)
         ),
-        outside={code: counts.get(code, 0) for code in _listed(Place.OUTSIDE, counts, classes)},
+        outside={code: counts.get(code, 0) for code in _listed(Place.OUTSIDE, counts, classes, always)},
         notes=_notes(cells, leukocytes, uncertain),
         reference_name=ranges.name,
     )
 
 
-def _listed(place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[str]:
+def _listed(
+    place: Place, counts: Mapping[str, int], classes: Mapping[str, CellClass], always: Collection[str]
+) -> list[str]:
     """Codes of one place in display order, then a laboratory's own; outside the fine classes only where counted."""
     return [
         code
         for code, cell in classes.items()
-        if cell.place is place and code not in _SUMS and (code in _ALWAYS or counts.get(code))
+        if cell.place is place and code not in _SUMS and (code in always or counts.get(code))
     ]
 
 
-def _rows(counts: Mapping[str, int], classes: Mapping[str, CellClass]) -> list[tuple[str, tuple[str, ...]]]:
+def _rows(
+    counts: Mapping[str, int], classes: Mapping[str, CellClass], always: Collection[str]
+) -> list[tuple[str, tuple[str, ...]]]:
     """The 100 % in display order; each sum follows its last part."""
     rows: list[tuple[str, tuple[str, ...]]] = []
-    for code in _listed(Place.DIFFERENTIAL, counts, classes):
+    for code in _listed(Place.DIFFERENTIAL, counts, classes, always):
         rows.append((code, ()))
         rows.extend((total, parts) for total, parts in _SUMS.items() if parts[-1] == code)
     return rows
@@ -205,10 +215,11 @@ def _expected_shares(expected: Mapping[str, float] | None) -> dict[str, float]:
     """Summed probabilities as shares of the expected leukocytes, in %; empty where unknown."""
     if not expected:
         return {}
-    leukocytes = sum(expected.get(cell.code, 0) for cell in FINE if cell.place is Place.DIFFERENTIAL)
+    leukocytes = sum(value for code, value in expected.items() if find(code).place is Place.DIFFERENTIAL)
     if leukocytes <= 0:
         return {}
-    return {cell.code: 100 * expected.get(cell.code, 0) / leukocytes for cell in FINE}
+    fine = {cell.code: 0.0 for cell in FINE}
+    return {code: 100 * value / leukocytes for code, value in {**fine, **expected}.items()}
 
 
 def _line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from leukopy.inference.rows import (
     is_unidentified,
     left_out_flag,
 )
+from leukopy.slides.alarm import AlarmSettings, BlastAlarm, blast_alarm
 from leukopy.slides.differential import (
     Differential,
     LeftOut,
@@ -27,7 +29,9 @@ from leukopy.slides.differential import (
     no_differential,
     refuse,
 )
-from leukopy.taxonomy import FINE, find
+from leukopy.taxonomy import BLASTS, FINE, OUTSIDE, find
+
+_FINE = tuple(cell.code for cell in FINE)
 
 _COLUMNS: dict[str, pl.DataType] = {
     "code": pl.String(),
@@ -46,7 +50,9 @@ _COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, fields: str = "") -> Differential:
+def count_cells(
+    cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, fields: str = "", alarm: AlarmSettings | None = None
+) -> Differential:
     """Count the differential of classified cells as a stream.
 
     Cells flagged ``unidentified`` are counted as such, outside every class; their probabilities are excluded too. Rows
@@ -57,29 +63,49 @@ def count_cells(cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, f
         ranges: the laboratory's reference ranges.
         fields: the warning where the pictures are fields of view (`imaging.content.SlideContent.note`); there is then
             no differential.
+        alarm: thresholds of the alarm for blasts, where the model answers them.
     """
+    there = cells.collect_schema().names()
+    answered = tuple(cell.code for cell in OUTSIDE if f"p_{cell.code}" in there)
     counts = cells.group_by(counted_code()).len().drop_nulls().collect(engine="streaming")
     by_code = dict(counts.iter_rows())
     left_out = _left_out(cells)
     counted = sum(by_code.values())
     unidentified = by_code.get("UNIDENTIFIED", 0)
     doubted = {**left_out, (UNIDENTIFIED, "unlike every class"): unidentified} if unidentified else left_out
-    located = "box_x" in cells.collect_schema()
+    located = "box_x" in there
     if refused := fields or no_differential(counted - unidentified, doubted, located=located):
-        return refuse(refused, ranges, notes=_left_out_notes(counted, left_out))
+        found = refuse(refused, ranges, notes=_left_out_notes(counted, left_out))
+        blasts = _alarm(cells, by_code, answered, differential(by_code).leukocytes, alarm) if not fields else None
+        return replace(found, alarm=blasts if blasts and blasts.raised else None)
     totals = (
         cells.filter(is_counted() & ~is_unidentified())
         .select(
             has_flag("uncertain").sum().alias("uncertain"),
-            *(pl.col(f"p_{cell.code}").cast(pl.Float64).sum().alias(cell.code) for cell in FINE),
+            *(pl.col(f"p_{code}").cast(pl.Float64).sum().alias(code) for code in (*_FINE, *answered)),
         )
         .collect(engine="streaming")
     )
     expected = totals.row(0, named=True)
     uncertain = int(expected.pop("uncertain"))
-    found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges)
-    more = (*_unidentified(unidentified, found.cells), *_left_out_notes(counted, left_out))
-    return replace(found, notes=(*found.notes, *more))
+    found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges, answered=answered)
+    found = replace(found, alarm=_alarm(cells, by_code, answered, found.leukocytes, alarm))
+    said = found.alarm.message if found.alarm and found.alarm.blasts else ""
+    more = (*_unidentified(unidentified, found.cells, answered), *_left_out_notes(counted, left_out))
+    return replace(found, notes=(*filter(None, (said,)), *found.notes, *more))
+
+
+def _alarm(
+    cells: pl.LazyFrame, counts: Mapping[str, int], answered: Sequence[str], leukocytes: int, how: AlarmSettings | None
+) -> BlastAlarm | None:
+    """The alarm; None where the model does not answer blasts."""
+    if not set(BLASTS) & set(answered):
+        return None
+    how = how or AlarmSettings()
+    probability = pl.sum_horizontal(f"p_{code}" for code in BLASTS if code in answered)
+    blasts = is_counted() & ~is_unidentified() & pl.col("fine").is_in(BLASTS)
+    sure = cells.select((blasts & (probability >= how.probability)).sum()).collect(engine="streaming").item()
+    return blast_alarm(sum(counts.get(code, 0) for code in BLASTS), int(sure), leukocytes, how)
 
 
 def _left_out(cells: pl.LazyFrame) -> LeftOut:
@@ -105,13 +131,15 @@ def _left_out_notes(counted: int, left_out: LeftOut) -> list[str]:
     return notes
 
 
-def _unidentified(count: int, cells: int) -> list[str]:
+def _unidentified(count: int, cells: int, answered: Sequence[str]) -> list[str]:
     if not count:
         return []
     words = (
         "1 cell is unidentified: it is counted" if count == 1 else f"{count} cells are unidentified: they are counted"
     )
-    return [f"Of {cells} cells, {words} in no class. Blasts, smudge cells and artefacts would be among these."]
+    others = [name for code, name in (("BLAST", "blasts"), ("SMUDGE", "smudge cells")) if code not in answered]
+    listed = ", ".join([*others, "plasma cells"] if answered else others)
+    return [f"Of {cells} cells, {words} in no class. {listed.capitalize()} and artefacts would be among these."]
 
 
 def write_differential(folder: Path, differential: Differential) -> None:

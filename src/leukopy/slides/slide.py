@@ -30,7 +30,8 @@ from leukopy.slides.class_means import TRAITS
 from leukopy.slides.columns import class_columns, with_flag
 from leukopy.slides.laboratory_check import ENOUGH_CELLS, class_free
 from leukopy.slides.magnification import SAMPLE
-from leukopy.slides.survey import SlideSurvey, find_crop, ood_scores, sample_of, survey_slide
+from leukopy.slides.outside import with_fine
+from leukopy.slides.survey import OUTSIDE, SlideSurvey, find_crop, ood_scores, sample_of, survey_slide
 
 ROWS = 256
 """Rows per table of `Slide.rows`, about half a second of work, so that progress advances steadily."""
@@ -165,7 +166,8 @@ class Slide:
             from leukopy.inference.reasons import reasons  # noqa: PLC0415 (scikit-image: adds half to the start-up time)
 
             columns["ood_score"] = score = ood_scores(card, outputs, self.survey.shift)
-            unidentified = (score > 1) & is_cell
+            # A class outside is an answer; the score is for cells that are none of the classes.
+            unidentified = (score > 1) & is_cell & np.isin(columns["fine"], card.classes)
             columns["flags"] = with_flag(UNIDENTIFIED, unidentified, columns["flags"])
             strange = [view if above else None for view, above in zip(batch.views, unidentified, strict=True)]
             columns["unidentified_reason"] = reasons(strange, self._engine.threads)
@@ -191,7 +193,8 @@ class Slide:
             outputs = outputs | {"logits": outputs["logits"] + foreign * means.evidence(outputs[TRAITS])}
             factor = means.foreign_temperature_factor
             calibration = calibration.model_copy(update={"foreign_temperature_factor": factor})
-        columns = class_columns(calibrated(calibration, outputs), sizes, card)
+        outside = with_fine(outputs[OUTSIDE], self.survey.outside_shift) if card.outside else None
+        columns = class_columns(calibrated(calibration, outputs), sizes, card, outside)
         return {**columns, "width": sizes[:, 0], "height": sizes[:, 1]}
 
     def _appearance(self, batch: Batch, classes: Sequence[str], is_cell: NDArray[np.bool_]) -> pl.DataFrame | None:

@@ -12,13 +12,13 @@ import polars as pl
 from leukopy.inference.rows import DUPLICATE, has_flag
 from leukopy.slides.differential import Differential, Line
 from leukopy.slides.record import SlideRecord
-from leukopy.taxonomy import COARSE, FINE, Place
+from leukopy.taxonomy import COARSE, FINE, Place, find
 
 LINES: tuple[str, ...] = tuple(
-    dict.fromkeys(cell.code for cell in (*FINE, *COARSE) if cell.place is Place.DIFFERENTIAL)
+    dict.fromkeys(cell.code for cell in (*FINE, *COARSE, find("BLAST")) if cell.place is Place.DIFFERENTIAL)
 )
-"""Codes of the lines of a differential, parts and sums."""
-BESIDE: tuple[str, ...] = tuple(cell.code for cell in FINE if cell.place is Place.PER_100_LEUKOCYTES)
+"""Codes of the lines of a differential, parts and sums; and blasts, null where the model does not answer them."""
+BESIDE: tuple[str, ...] = tuple(cell.code for cell in (*FINE, find("SMUDGE")) if cell.place is Place.PER_100_LEUKOCYTES)
 OUTSIDE: tuple[str, ...] = tuple(cell.code for cell in FINE if cell.place is Place.OUTSIDE)
 
 
@@ -45,6 +45,7 @@ SLIDE_SCHEMA: dict[str, pl.DataType] = {
     "several_cells": pl.Int64(),
     "unidentified": pl.Int64(),
     "shared": pl.Int64(),  # pictures that are also on another slide of the run
+    "blast_alarm": pl.Boolean(),  # blasts beyond the threshold of the alarm; null where the model does not answer them
     "leukocytes": pl.Int64(),
     "uncertain": pl.Int64(),
     **{name: kind for code in (*LINES, *BESIDE) for name, kind in _line_schema(code).items()},
@@ -136,6 +137,7 @@ def _row(row: SlideRow) -> dict[str, Any]:
         "several_cells": record.several_cells,
         "unidentified": record.unidentified,
         "shared": 0,
+        "blast_alarm": count.alarm.raised if count.alarm else None,
         "leukocytes": count.leukocytes,
         "uncertain": count.uncertain,
         **{name: value for code, line in lines.items() if code in (*LINES, *BESIDE) for name, value in _cells(line)},
@@ -158,11 +160,12 @@ def _cells(line: Line) -> list[tuple[str, object]]:
 
 
 def _attention(record: SlideRecord, count: Differential) -> int:
-    """Rank of a slide by conspicuousness: no differential, unread or foreign first, then values beyond sampling
+    """Rank of a slide by conspicuousness: blasts; then no differential, unread or foreign; then values beyond sampling
     error."""
     without_class = record.no_cell + record.several_cells + record.unidentified
     return (
-        500 * (not record.trusted or bool(count.refused))
+        2000 * bool(count.alarm and count.alarm.raised)
+        + 500 * (not record.trusted or bool(count.refused))
         + 100 * bool(record.failures)
         + 100 * bool(record.distance and record.distance.foreign)
         + 50 * (10 * without_class > record.pictures)

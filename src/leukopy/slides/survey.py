@@ -25,6 +25,8 @@ from leukopy.slides import magnification
 from leukopy.slides.class_means import CLASS_TRAITS, TRAITS, SlideClassMeans, estimate_class_means
 from leukopy.slides.laboratory_check import ENOUGH_CELLS
 from leukopy.slides.ood_correction import NO_SHIFT, Shift, correct, estimate_shift
+from leukopy.slides.outside import estimate_shift as estimate_outside
+from leukopy.slides.outside import is_outside, with_fine
 from leukopy.taxonomy import COARSE, coarse_matrix
 
 SAMPLE = 128
@@ -35,6 +37,9 @@ UNUSUAL = 0.5
 
 FAR = "ood_score.far"
 """Output of the network that is the first part of ``ood_score``."""
+
+OUTSIDE = "outside"
+"""Output of the network for classes outside."""
 
 T = TypeVar("T")
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -55,6 +60,8 @@ class SlideSurvey:
     """Mean probability that a cell comes from another laboratory than the one that validated the model."""
     content: SlideContent | None = None
     """Content of the sampled pictures."""
+    outside_shift: tuple[float, ...] = ()
+    """Shift of the logits of the classes outside (`leukopy.slides.outside`); empty: none."""
 
     @property
     def cells_used(self) -> int | None:
@@ -74,6 +81,7 @@ class SlideSurvey:
             "foreign_probability": round(self.foreign_probability, 3),
             "class_cells": cells,
             "cells_used": self.cells_used,
+            "outside_shift": list(self.outside_shift),
             "fields": self.content is not None and self.content.fields,
         }
 
@@ -116,7 +124,20 @@ def survey_slide(
 
 
 def _survey(engine: Engine, card: Card, outputs: Outputs) -> SlideSurvey:
-    """The part of the survey that rests on the outputs of the network for trusted cells."""
+    """The part of the survey that rests on the outputs of the network for trusted cells.
+
+    Cells of classes outside take no part in what is estimated from known cells.
+    """
+    outside: tuple[float, ...] = ()
+    if card.outside is not None:
+        if len(outputs[OUTSIDE]) >= ENOUGH_CELLS:
+            outside = estimate_outside(outputs[OUTSIDE], card.outside)
+        inside = ~is_outside(with_fine(outputs[OUTSIDE], outside))
+        outputs = {name: values[inside] for name, values in outputs.items()}
+    return replace(_survey_known(engine, card, outputs), outside_shift=outside)
+
+
+def _survey_known(engine: Engine, card: Card, outputs: Outputs) -> SlideSurvey:
     shift = _shift(card, outputs)
     known = ood_scores(card, outputs, shift) <= 1
     if known.sum() < ENOUGH_CELLS:

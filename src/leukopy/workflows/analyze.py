@@ -38,6 +38,8 @@ class AnalyzeSettings(Settings):
     """Pages of a file: fields of their own, or focus planes of one field."""
     focus: Literal["sharpest", "fused"] = "sharpest"
     """Picture of a field with several focus planes: the sharpest plane, or all planes fused."""
+    classes: Literal["all", "healthy"] = "all"
+    """healthy: only the classes of healthy blood; blasts and smudge cells are not answered."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
     device: Device = "auto"
@@ -58,6 +60,10 @@ class AnalyzeSettings(Settings):
     """Write `results.zip` too: all files of OUT."""
     reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
     """The laboratory's reference ranges, in % of the leukocytes."""
+    blast_probability: float = Field(default=0.9, gt=0, le=1)
+    """Probability from which a single blast raises the alarm."""
+    blast_share: float = Field(default=1.0, ge=0, lt=100)
+    """Share of blasts, in %, that the lower 95 % limit must exceed to raise the alarm."""
 
     @field_validator("input")
     @classmethod
@@ -104,7 +110,7 @@ def analyze(
     # Check every input before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
     given = _list(settings)
-    classifier = Classifier.open(settings.model, settings.threads, settings.device)
+    classifier = Classifier.open(settings.model, settings.threads, settings.device, classes=settings.classes)
     job = _job(settings, given, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
     result: SlideResult | SlidesResult
@@ -158,6 +164,7 @@ def _list(settings: AnalyzeSettings) -> _Given:
 
 def _job(settings: AnalyzeSettings, given: _Given, ranges: ReferenceRanges, device: str) -> SlideJob:
     from leukopy.bundle.detector import open_detector
+    from leukopy.slides.alarm import AlarmSettings
     from leukopy.workflows.fields_run import FieldsJob, detector_facts
 
     inputs, fields = given.inputs, None
@@ -173,6 +180,7 @@ def _job(settings: AnalyzeSettings, given: _Given, ranges: ReferenceRanges, devi
         settings=settings,
         per_class=settings.per_class,
         ranges=ranges,
+        alarm=AlarmSettings(probability=settings.blast_probability, share=settings.blast_share),
         notes=tuple(filter(None, (_what(given), inputs.others.note, device))),
         facts=facts,
         fields=fields,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -125,6 +126,7 @@ def evaluate(
     relation = _relation(settings, classifier.card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
+    notes = (*notes, *_called_outside(found.cells))
     _write_rows(out, found)
     if found.cells.is_empty():
         raise InputError(
@@ -205,11 +207,13 @@ def _begin(settings: EvaluateSettings, out: Path, classifier: Classifier, *, ove
 def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress) -> Predictions:
     """Results of the images; cells come with ``source``, ``group``, ``truth`` and, where listed, ``truth2``.
 
-    A picture that holds no single cell has no class, and is a failure.
+    A picture that holds no single cell has no class, and is a failure. A cell called a class outside has its class
+    among the fine ones, and the class outside in the column ``outside``.
     """
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA, CellInput, Predictions, without_class
+    from leukopy.slides.columns import among_fine
 
     inputs = [CellInput(cell_id, path) for cell_id, path in labelled.select("cell_id", "path").iter_rows()]
     parts = [Predictions(pl.DataFrame(schema=classifier.schema), pl.DataFrame(schema=FAILURE_SCHEMA))]
@@ -219,7 +223,26 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
         progress("classifying", sum(map(len, parts)), len(labelled))
     found = Predictions.concat(parts)
     truth = labelled.select("cell_id", "source", "group", "^code2?$").rename(lambda name: name.replace("code", "truth"))
-    return Predictions(truth.join(found.cells, on="cell_id", how="inner", maintain_order="left"), found.failures)
+    cells = among_fine(found.cells) if classifier.card.outside else found.cells
+    return Predictions(truth.join(cells, on="cell_id", how="inner", maintain_order="left"), found.failures)
+
+
+def _called_outside(cells: pl.DataFrame) -> Iterator[str]:
+    """A note on the cells that were called a class outside, and the accuracy where they count as errors."""
+    import polars as pl
+
+    from leukopy.taxonomy import find
+
+    if "outside" not in cells.columns or not (outside := cells["outside"].drop_nulls()).len():
+        return
+    counts = outside.value_counts(sort=True).iter_rows()
+    listed = ", ".join(f"{count} {find(code).name}" for code, count in counts)
+    coarse = pl.col("truth").map_elements(lambda code: find(code).coarse or code, return_dtype=pl.String)
+    right = cells.select(((coarse == pl.col("coarse")) & pl.col("outside").is_null()).mean()).item()
+    yield (
+        f"{len(outside):,} of {len(cells):,} cells were called a class outside ({listed}). All figures are of their "
+        f"class among the fine ones. Counted as errors, they give an accuracy of {right:.4f} for the coarse classes."
+    )
 
 
 def _write_rows(out: Path, found: Predictions) -> None:

@@ -228,8 +228,11 @@ def _explain_one(tools: _Tools, cell: dict[str, Any], out: Path, found: _Found, 
     from leukopy.reports.explanation import CELLS_SHOWN, show_cell
     from leukopy.taxonomy import FINE
 
-    target = tools.settings.target or cell["fine"]
-    case, view = _prepare(tools, Path(tools.paths[cell["cell_id"]]), [one.code for one in FINE].index(target))
+    fine = [one.code for one in FINE]
+    # A class outside has no map of its own: the map is of the fine class that is nearest.
+    own = cell["fine"] if cell["fine"] in fine else max(fine, key=lambda code: float(cell[f"p_{code}"]))
+    target = tools.settings.target or own
+    case, view = _prepare(tools, Path(tools.paths[cell["cell_id"]]), fine.index(target))
     heats = {
         name: explainer(case.picture[None], np.array([case.target]))[0] for name, explainer in tools.explainers.items()
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,8 @@ class PredictSettings(Settings):
     """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
     """A bundled model, or a bundle folder."""
+    classes: Literal["all", "healthy"] = "all"
+    """healthy: only the classes of healthy blood; blasts and smudge cells are not answered."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
     device: Device = "auto"
@@ -92,7 +94,7 @@ def predict(settings: PredictSettings, out: Path | BinaryIO, *, progress: Progre
     if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
         raise SettingsError(f"{out}: rows are written as .csv or .parquet. Choose one of these suffixes.")
     inputs = list_inputs(settings.input, slides=settings.slides)
-    classifier = Classifier.open(settings.model, settings.threads, settings.device)
+    classifier = Classifier.open(settings.model, settings.threads, settings.device, classes=settings.classes)
     done, failures = 0, [pl.DataFrame(schema=FAILURE_SCHEMA)]
     records: dict[str, SlideRecord] = {}
     with _writer(out) as write:

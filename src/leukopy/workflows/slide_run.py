@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from leukopy.inference.rows import CellInput
     from leukopy.reports.field_pictures import FieldPictures
     from leukopy.reports.gallery import Thumbnails
+    from leukopy.slides.alarm import AlarmSettings
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.differential import Differential, ReferenceRanges
     from leukopy.slides.record import SlideRecord
@@ -49,6 +50,8 @@ class SlideJob:
     per_class: int
     """Cells of each class that the report shows."""
     ranges: ReferenceRanges
+    alarm: AlarmSettings
+    """Thresholds of the alarm for blasts."""
     notes: tuple[str, ...] = ()
     """Warnings about the inputs."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -219,8 +222,10 @@ def _result(job: SlideJob, out: Path, found: SlideRecord) -> SlideResult:
     from leukopy.slides import notes
     from leukopy.slides.differential_files import count_cells
 
-    count = count_cells(_cells(out), job.ranges, fields=notes.FIELDS if found.survey.get("fields") else "")
-    first, others = (count.notes[:1], count.notes[1:]) if count.refused else ((), count.notes)
+    fields = notes.FIELDS if found.survey.get("fields") else ""
+    count = count_cells(_cells(out), job.ranges, fields=fields, alarm=job.alarm)
+    urgent = count.refused or (count.alarm and count.alarm.raised)
+    first, others = (count.notes[:1], count.notes[1:]) if urgent else ((), count.notes)
     if job.fields is None:
         count = replace(count, notes=(*first, *found.notes, *job.notes, *others))
         return SlideResult(out, out / REPORT_FILE, found, count)

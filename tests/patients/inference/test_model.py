@@ -428,7 +428,7 @@ def test_a_cell_network_of_its_own_is_read_and_the_default_names_the_cells(model
     reader = CellReader(open_patient_bundle(own.path))
     found = reader.read(inputs)
     np.testing.assert_array_equal(found.values, CellReader(model.bundle).read(inputs).values)
-    called = Classifier.open("default").predict([cell.path for cell in inputs])
+    called = Classifier.open("default", classes="healthy").predict([cell.path for cell in inputs])
     assert found.cells["coarse"].to_list() == called.cells["coarse"].to_list()
     np.testing.assert_allclose(found.cells["confidence"], called.cells["confidence"], atol=1e-6)
     assert found.failures["cell_id"].to_list() == ["absent"]

@@ -114,7 +114,7 @@ def test_classes_are_those_of_the_slide_and_features_those_of_the_picture(tmp_pa
     found = reader.read(inputs)
     crop = found.record.survey["crop"]
     assert (crop == model.card.preprocess.crop) is (size == 160)
-    called = Classifier(model).predict([cell.path for cell in inputs])
+    called = Classifier(model.healthy).predict([cell.path for cell in inputs])
     columns = ["coarse", "confidence", "flags", "ood_score"]
     assert found.rows.select(columns).equals(called.cells.select(columns))
     (batches,) = ([*Engine(model.network, outputs=("attributes",)).run(inputs)],)

@@ -52,7 +52,7 @@ def open_network(network: CellNetwork) -> Bundle:
     if network.model is None:
         raise BundleError("the patient's bundle has a cell network of its own; open that one.")
     bundle = open_bundle(network.model)
-    if bundle.card.model.sha256 != network.sha256:
+    if not bundle.card.gives_outputs_of(network.sha256):
         raise BundleError(
             f"cell model {network.model!r}: is not the one this patient model was trained on. "
             "Train the patient model again, or install the version of leukopy that made it."

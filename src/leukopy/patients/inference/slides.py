@@ -85,7 +85,7 @@ class SlideReader:
         Raises:
             BundleError: a network cannot be loaded or lacks an output.
         """
-        self._classifier = Classifier(model, threads, () if own else outputs, device)
+        self._classifier = Classifier(model.healthy, threads, () if own else outputs, device)
         self._own, self._outputs = own is not None, tuple(outputs)
         self.network = own or model.network
         self.engine = Engine(self.network, threads, outputs, device=device)

@@ -23,7 +23,9 @@ from leukopy.review.store.database import Database
 from leukopy.review.store.errors import NotAllowed
 from leukopy.review.store.results import ModelFacts, PendingImage
 from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, nearest_laboratory
-from leukopy.taxonomy import ATTRIBUTES, FINE
+from leukopy.taxonomy import ATTRIBUTES, FINE, OUTSIDE
+
+_ANSWERS = tuple(cell.code for cell in (*FINE, *OUTSIDE))
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         "confidence": _rounded(row["fine_confidence"]) if single else None,
         "flags": row["flags"],
         "why": row.get("content") or row.get("why") or "",
-        "probabilities": {cell.code: _rounded(row[f"p_{cell.code}"]) for cell in FINE} if single else {},
+        "probabilities": {code: _rounded(row[f"p_{code}"]) for code in _ANSWERS if single and f"p_{code}" in row},
         "attributes": {name: [value, _rounded(probability)] for name, value, probability in attributes},
     }
 
