@@ -49,6 +49,8 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	for lab in raabin chula bcisc cellavision; do .venv/bin/leukopy model fit-ood --keep-rate 0.98 --overwrite \
 	  --model runs/leave_one_out/not-$$lab/seed0/model/bundle --out runs/leave_one_out/not-$$lab/seed0/open; done
 	.venv/bin/python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
+	.venv/bin/leukopy model fit-outside --out runs/outside --overwrite
+	.venv/bin/python benchmarks/outside.py runs/outside
 	.venv/bin/leukopy study transfer configs/transfer.yaml --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/default_card.py
