@@ -104,8 +104,14 @@ def fields_of(paths: Iterable[Path | str]) -> list[FieldInput]:
     Args:
         paths: files. ``field_id`` is the path as given.
     """
-    files = [ListedFile(printable(str(path)), str(path)) for path in paths]
-    return [field for field, _ in _expand(files, "fields", "sharpest")]
+    return fields_of_files([ListedFile(printable(str(path)), str(path)) for path in paths])
+
+
+def fields_of_files(
+    files: Sequence[ListedFile], pages: Pages = "fields", focus: Focus = "sharpest", slide: str = ""
+) -> list[FieldInput]:
+    """The fields of listed photographs of one slide."""
+    return [_with(field, slide) for field, _ in _expand(files, pages, focus)]
 
 
 def fields_digest(fields: Sequence[FieldInput]) -> str:

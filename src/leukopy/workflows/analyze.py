@@ -16,8 +16,12 @@ from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, ru
 from leukopy.workflows.slides_run import SlidesResult, run_slides
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leukopy.fields.inputs import FieldInputs
+    from leukopy.fields.kind import InputKind
     from leukopy.inference.inputs import Inputs
+    from leukopy.inference.rows import CellInput
     from leukopy.slides.differential import ReferenceRanges
 
 
@@ -111,7 +115,7 @@ def analyze(
     ranges = ReferenceRanges.build(settings.reference, where="reference")
     given = _list(settings)
     classifier = Classifier.open(settings.model, settings.threads, settings.device, classes=settings.classes)
-    job = _job(settings, given, ranges, classifier.device.note)
+    job = slide_job(settings, given, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
     result: SlideResult | SlidesResult
     if given.inputs.slides:
@@ -125,7 +129,7 @@ def analyze(
     return result
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """The user's input: cells or fields."""
 
     cells: Inputs | None
@@ -142,27 +146,43 @@ class _Given(NamedTuple):
         return found
 
 
-def _list(settings: AnalyzeSettings) -> _Given:
-    """The inputs as cells or as fields, as asked for or as the pictures tell.
-
-    Without a detector, pictures are cells unless the user says otherwise.
-    """
-    from leukopy.bundle.detector import bundled_detectors
+def _list(settings: AnalyzeSettings) -> Given:
+    """The inputs as cells or as fields."""
     from leukopy.fields.inputs import list_fields
-    from leukopy.fields.kind import guess_kind
     from leukopy.inference.inputs import list_inputs
 
-    kind = settings.input_kind
-    if kind != "fields":
+    if settings.input_kind != "fields":
         cells = list_inputs(settings.input, slides=settings.slides)
-        detector = settings.detector != "default" or bundled_detectors()
-        if kind == "cells" or not detector or guess_kind(cells.cells, str(settings.input)).kind == "cells":
-            return _Given(cells, None, told=kind is None)
+        if tell_kind(settings, cells.cells, settings.input) == "cells":
+            return Given(cells, None, told=settings.input_kind is None)
     found = list_fields(settings.input, slides=settings.slides, pages=settings.pages, focus=settings.focus)
-    return _Given(None, found, told=kind is None)
+    return Given(None, found, told=settings.input_kind is None)
 
 
-def _job(settings: AnalyzeSettings, given: _Given, ranges: ReferenceRanges, device: str) -> SlideJob:
+def tell_kind(settings: AnalyzeSettings, cells: Sequence[CellInput], where: Path) -> InputKind:
+    """The kind of some inputs, as asked for or as their pictures tell.
+
+    Without a detector, pictures are cells unless the user says otherwise.
+
+    Raises:
+        InputError: the pictures are cells and fields.
+    """
+    from leukopy.bundle.detector import bundled_detectors
+    from leukopy.fields.kind import guess_kind
+
+    if settings.input_kind is not None:
+        return settings.input_kind
+    if settings.detector == "default" and not bundled_detectors():
+        return "cells"
+    return guess_kind(cells, str(where)).kind
+
+
+def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, device: str) -> SlideJob:
+    """The job of all inputs, as one slide.
+
+    Raises:
+        BundleError: the detector is absent or broken.
+    """
     from leukopy.bundle.detector import open_detector
     from leukopy.slides.alarm import AlarmSettings
     from leukopy.workflows.fields_run import FieldsJob, detector_facts
@@ -187,7 +207,7 @@ def _job(settings: AnalyzeSettings, given: _Given, ranges: ReferenceRanges, devi
     )
 
 
-def _what(given: _Given) -> str:
+def _what(given: Given) -> str:
     """What the pictures are taken for."""
     several = given.inputs.slides
     if given.fields is None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from leukopy.fields.field import FieldInput
     from leukopy.inference.rows import CellInput
     from leukopy.slides.classifier import Classifier
+    from leukopy.slides.slides_table import SlideRow
 
     Slides = Mapping[str, Sequence[CellInput]] | Mapping[str, Sequence[FieldInput]]
 
@@ -90,7 +91,7 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
         InputError: a worker process was killed.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
-    from leukopy.slides.slides_table import SlideRow, slides_table, with_shared_pictures
+    from leukopy.slides.slides_table import SlideRow
 
     jobs = split_jobs(job, slides)
     run = _begin(job, classifier, out, len(jobs), resume=resume or retry_failed, overwrite=overwrite)
@@ -106,12 +107,11 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
     except KeyboardInterrupt as interrupt:
         kept = f"{len(results)} of {len(jobs)} slides are done and saved. Run the same command with --resume."
         raise KeyboardInterrupt(kept) from interrupt
-    table = slides_table([
+    rows = [
         SlideRow(one.title, folder.relative_to(out).as_posix(), one.count, results[place])
         for place, (one, folder) in enumerate(zip(jobs, folders, strict=True))
-    ])  # fmt: skip
-    table = with_shared_pictures(table, out)
-    _write(out, table, job, run)
+    ]
+    table = write_slides(out, rows, job.title, job.notes, run)
     finish(out, run, slides=len(table), failed=table.filter(status="failed").height)
     return SlidesResult(out, out / PAGE_FILE, table)
 
@@ -200,12 +200,20 @@ def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult
         return f"unexpected {type(error).__name__}: {error}"
 
 
-def _write(out: Path, table: pl.DataFrame, job: SlideJob, run: Record) -> None:
-    from leukopy.reports.slides_page import write_slides_page
+def write_slides(out: Path, rows: Sequence[SlideRow], title: str, notes: Sequence[str], run: Record) -> pl.DataFrame:
+    """Write ``slides.csv``, ``slides.parquet`` and ``slides.html`` of a run into ``out``; returns the table.
 
+    Raises:
+        OutputError: the disk is full, or not permitted.
+    """
+    from leukopy.reports.slides_page import write_slides_page
+    from leukopy.slides.slides_table import slides_table, with_shared_pictures
+
+    table = with_shared_pictures(slides_table(rows), out)
     write_text(out / "slides.csv", table.write_csv(float_precision=4))
     stream = BytesIO()
     table.write_parquet(stream)
     with atomic_path(out / TABLE_FILE) as temporary:
         temporary.write_bytes(stream.getvalue())
-    write_slides_page(out / PAGE_FILE, table, title=job.title, notes=job.notes, run=run)
+    write_slides_page(out / PAGE_FILE, table, title=title, notes=notes, run=run)
+    return table
