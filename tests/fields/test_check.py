@@ -56,7 +56,7 @@ def test_without_a_scale_it_is_measured_on_red_cells_and_said(tmp_path):
     found = check_slide(write_slide(tmp_path / "slide.tif", LEVELS, None))
     assert found.usable
     assert (found.um_per_px, found.scale_source) == (pytest.approx(UM_PER_PX, rel=0.08), "red cells")
-    assert any("the file states no scale" in note and "um_per_px" in note for note in found.notes)
+    assert any("the file states no scale" in note and "--um-per-px" in note for note in found.notes)
 
 
 def test_an_absurd_scale_is_not_used(tmp_path):

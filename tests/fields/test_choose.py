@@ -152,7 +152,7 @@ def test_glass_alone_gives_no_field_and_no_scale_says_what_to_do(tmp_path):
     choice = choose_fields(write_slide(tmp_path / "glass.tif", levels_of(glass)))
     assert choice.fields == []
     assert {square.verdict for square in choice.squares} == {"no_cells"}
-    with pytest.raises(InputError, match="columns path and um_per_px"):
+    with pytest.raises(InputError, match="--um-per-px"):
         choose_fields(write_slide(tmp_path / "bare.tif", levels_of(glass), None))
 
 

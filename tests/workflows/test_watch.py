@@ -6,6 +6,7 @@ import json
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from leukopy.cli.main import app
@@ -179,3 +180,8 @@ def test_the_command_ends_when_the_folder_is_quiet(folder, colour_model, tmp_pat
     found = CliRunner().invoke(app, ["watch", str(folder), "--out", str(tmp_path / "out"), *options])
     assert found.exit_code == 0, found.output
     assert "camera: 1 pictures, 1 leukocytes." in found.output
+
+
+def test_a_whole_slide_is_not_watched(tmp_path):
+    with pytest.raises(ValidationError, match="leukopy analyze"):
+        WatchSettings(input=tmp_path, input_kind="slide")

@@ -43,15 +43,17 @@ def analyze(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn pictures of cells or photographs of fields into a differential count and a report.
+    """Turn pictures of cells, photographs of fields or a whole slide into a differential count and a report.
 
-    The pictures tell whether they show single cells or fields of view; --as decides. Images that cannot be read are
-    listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
+    The pictures tell whether they show single cells, fields of view or a whole slide; --as decides. Images that cannot
+    be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
     Examples:
 
         leukopy analyze slide3/ --out results/slide3
 
         leukopy analyze slide3/ --out results/slide3 --resume
+
+        leukopy analyze smear.svs --leukocytes 400 --out results/slide5
 
         leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
     """

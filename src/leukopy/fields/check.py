@@ -169,7 +169,7 @@ def _problems(slide: WholeSlide, sample: SlideSample) -> Iterator[str]:
         stated = f" ({slide.scale_note})" if slide.scale_note else ""
         yield (
             f"{slide.path}: no usable scale{stated}, and only {sample.single_cells} single red cells to measure it. "
-            "Give the micrometres per pixel in a table with the columns path and um_per_px."
+            "State the micrometres per pixel (--um-per-px)."
         )
 
 
@@ -177,8 +177,8 @@ def _notes(slide: WholeSlide, sample: SlideSample, size: int | None) -> Iterator
     if slide.um_per_px is None and sample.um_per_px is not None:
         because = slide.scale_note or "the file states no scale"
         yield (
-            f"{because}: measured on {sample.single_cells} single red cells, taken as {RED_CELL_UM} µm wide. A table "
-            "with the columns path and um_per_px states it better."
+            f"{because}: measured on {sample.single_cells} single red cells, taken as {RED_CELL_UM} µm wide. It is "
+            "better stated (--um-per-px)."
         )
     if slide.um_per_px is not None and sample.red_cell_px is not None:
         width = slide.um_per_px * sample.red_cell_px

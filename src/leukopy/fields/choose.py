@@ -177,8 +177,8 @@ def _scale(slide: WholeSlide, sample: SlideSample, table: float | None) -> tuple
     if sample.um_per_px is not None:
         return sample.um_per_px, "red cells"
     raise InputError(
-        f"{slide.path}: states no scale, and shows too few single red cells to measure it. Give the micrometres per "
-        "pixel in a table with the columns path and um_per_px."
+        f"{slide.path}: states no scale, and shows too few single red cells to measure it. State the micrometres "
+        "per pixel (--um-per-px)."
     )
 
 

@@ -10,16 +10,22 @@ from PIL import Image, ImageDraw
 
 from leukopy.fields.choose import VERDICTS, SlideChoice, Verdict
 
-_COLOURS: dict[Verdict, tuple[int, int, int]] = {
-    "chosen": (120, 190, 120),
-    "thin": (60, 120, 220),
-    "thick": (230, 120, 20),
-    "out_of_focus": (150, 60, 190),
-    "damaged": (210, 20, 40),
-    "not_looked_at": (120, 120, 120),
+
+class _Colour(NamedTuple):
+    name: str
+    rgb: tuple[int, int, int]
+
+
+_COLOURS: dict[Verdict, _Colour] = {
+    "chosen": _Colour("light green", (120, 190, 120)),
+    "thin": _Colour("blue", (60, 120, 220)),
+    "thick": _Colour("orange", (230, 120, 20)),
+    "out_of_focus": _Colour("violet", (150, 60, 190)),
+    "damaged": _Colour("red", (210, 20, 40)),
+    "not_looked_at": _Colour("grey", (120, 120, 120)),
 }
 """Squares without cells have no colour."""
-_ANALYSED = (0, 130, 60)
+_ANALYSED = _Colour("framed in dark green", (0, 130, 60))
 _TINT = 70
 """Opacity of a square, 0 to 255."""
 
@@ -30,8 +36,8 @@ class Key(NamedTuple):
     verdict: str
     """``analysed`` or a key of `choose.VERDICTS`."""
     text: str
-    colour: tuple[int, int, int] | None
-    """RGB; None: not coloured."""
+    colour: str
+    """Its name."""
     squares: int
 
 
@@ -42,6 +48,12 @@ class Overview(NamedTuple):
     """Shape (height, width, 3), RGB."""
     legend: list[Key]
     """The colours in use, with their number of squares."""
+
+    @property
+    def words(self) -> str:
+        """The legend in words."""
+        keys = (f"{key.colour}: {key.text} ({key.squares:,})" for key in self.legend)
+        return f"Squares of the slide, {'; '.join(keys)}."
 
 
 def draw_overview(choice: SlideChoice, analysed: int) -> Overview:
@@ -60,13 +72,14 @@ def draw_overview(choice: SlideChoice, analysed: int) -> Overview:
             max(round(top), round(top + height) - 1),
         )
         if square.region in cores:
-            pen.rectangle(box, fill=(*_ANALYSED, _TINT), outline=(*_ANALYSED, 255))
+            pen.rectangle(box, fill=(*_ANALYSED.rgb, _TINT), outline=(*_ANALYSED.rgb, 255))
         elif colour := _COLOURS.get(square.verdict):
-            pen.rectangle(box, fill=(*colour, _TINT))
-    keys = [Key("analysed", "analysed", _ANALYSED, len(cores))]
+            pen.rectangle(box, fill=(*colour.rgb, _TINT))
+    keys = [Key("analysed", "analysed", _ANALYSED.name, len(cores))]
     for verdict, text in VERDICTS.items():
         count = choice.count(verdict) - (len(cores) if verdict == "chosen" else 0)
         words = "monolayer, not needed" if verdict == "chosen" else text
-        keys.append(Key(verdict, words, _COLOURS.get(verdict), count))
+        name = _COLOURS[verdict].name if verdict in _COLOURS else "without colour"
+        keys.append(Key(verdict, words, name, count))
     pixels = np.asarray(Image.alpha_composite(picture, layer).convert("RGB"))
     return Overview(pixels, [key for key in keys if key.squares])

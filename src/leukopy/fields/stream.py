@@ -75,9 +75,10 @@ class FieldStream:
         self._crops = Crops(short_side)
         self._kept: dict[int, LocatedField] = {}
 
-    def sample(self, cells: int) -> list[LocatedField]:
-        """Search fields, spread evenly, until they show this many cells; they are returned in their order."""
-        order = spread(len(self.fields))[:SAMPLED]
+    def sample(self, cells: int, *, first: bool = False) -> list[LocatedField]:
+        """Search fields, spread evenly or the ``first``, until they show this many cells, in their order."""
+        count = len(self.fields)
+        order = (list(range(count)) if first else spread(count))[:SAMPLED]
         while order and sum(len(one.rows) for one in self._kept.values()) < cells:
             numbers, order = order[:_ROUND], order[_ROUND:]
             self._kept |= dict(zip(numbers, self._search(numbers), strict=True))
@@ -86,12 +87,13 @@ class FieldStream:
             self._crops = self._crops._replace(usual_red_cell_px=float(np.median(measured)))
         return [self._kept[number] for number in sorted(self._kept)]
 
-    def run(self, earlier: Earlier | None = None) -> Iterator[LocatedField]:
+    def run(self, earlier: Earlier | None = None, wanted: int | None = None) -> Iterator[LocatedField]:
         """The fields in their order; copies of a file and cells of overlapping fields are marked.
 
         Args:
             earlier: the results of the first fields, which are not yielded again. Those that may overlap the next
                 are searched again.
+            wanted: cells after which the search ends; None: all fields are searched.
         """
         earlier = earlier or Earlier()
         start = len(earlier.fields)
@@ -99,9 +101,13 @@ class FieldStream:
         self._kept = {number: located for number, located in self._kept.items() if number >= first}
         doubles = Doubles()
         digests = {digest: name for digest, name in reversed(earlier.fields.select("digest", "field").rows()) if digest}
+        found = int(earlier.fields["cells"].sum())
         for number, located in enumerate(self._search(range(first, len(self.fields))), first):
+            if wanted is not None and found >= wanted:
+                return
             if number >= start:
                 _mark(located, doubles, digests)
+                found += len(located.rows)
                 yield located
             elif located.landmarks is not None and earlier.fields["left_out"][number] is None:
                 _remember(located, doubles, _ids(located, earlier.objects))

@@ -70,6 +70,7 @@ class FieldSlide:
         detector: Finder,
         fields: Sequence[FieldInput],
         *,
+        wanted: int | None = None,
         read: Read = read_field,
         seen: Seen | None = None,
     ) -> None:
@@ -79,18 +80,22 @@ class FieldSlide:
             classifier: the model of cells.
             detector: finds the objects; several threads share it.
             fields: all fields of the slide, in a fixed order.
+            wanted: leukocytes after which the search ends; every beginning of ``fields`` is then spread evenly.
+                None: all fields are searched.
             read: reads a field.
             seen: called with each field that is read, while its pixels are at hand.
         """
         self.inputs = fields
-        self._classifier, self._pictures = classifier, Pictures(0)
+        self._classifier, self._pictures, self._wanted = classifier, Pictures(0), wanted
         short_side = classifier.card.preprocess.short_side
         self._stream = FieldStream(fields, detector, short_side, classifier.threads, read=read, seen=seen)
 
     @cached_property
     def _slide(self) -> Slide:
         """The slide of the sampled leukocytes, surveyed."""
-        sample = [one for located in self._stream.sample(SAMPLE) for one in located.cells()]
+        sample = [
+            one for located in self._stream.sample(SAMPLE, first=self._wanted is not None) for one in located.cells()
+        ]
         cells = [cell for cell, _ in sample]
         slide = self._classifier.slide(cells, self._pictures)
         self._pictures.hold(sample)
@@ -122,7 +127,7 @@ class FieldSlide:
             BundleError: a network fails on a picture.
         """
         slide = self._slide
-        for located in _together(self._stream.run(earlier)):
+        for located in _together(self._stream.run(earlier, self._wanted)):
             inputs = [one for field in located for one in field.cells()]
             cells = [cell for cell, _ in inputs]
             self._pictures.hold(inputs)

@@ -18,6 +18,7 @@ from leukopy.workflows.slides_run import SlidesResult, run_slides
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leukopy.fields.choose import SlideChoice
     from leukopy.fields.inputs import FieldInputs
     from leukopy.fields.kind import InputKind
     from leukopy.inference.inputs import Inputs
@@ -29,9 +30,14 @@ class AnalyzeSettings(Settings):
     """Settings of `analyze`."""
 
     input: Path
-    """A folder of cell images or photographs of fields, a list (.txt), a manifest (.csv, .parquet), or one image."""
-    input_kind: Annotated[Literal["cells", "fields"] | None, Shown("told from the pictures")] = None
-    """Meaning of a picture: one cell, or a field of view."""
+    """A folder of cell images or photographs of fields, a list (.txt), a manifest (.csv, .parquet), one image, or the
+    file of a whole slide."""
+    input_kind: Annotated[Literal["cells", "fields", "slide"] | None, Shown("told from the pictures")] = None
+    """Meaning of a picture: one cell, a field of view, or a whole slide."""
+    leukocytes: int = Field(default=200, ge=1, le=100_000)
+    """Leukocytes after which the search of a whole slide ends."""
+    um_per_px: Annotated[float | None, Shown("measured on the red cells")] = Field(default=None, ge=0.02, le=5)
+    """Micrometres per pixel of a whole slide whose file states none."""
     slides: bool = False
     """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
@@ -87,12 +93,14 @@ def analyze(
 ) -> SlideResult | SlidesResult:
     """Classify every cell of ``settings.input``; write rows, differential count and report into ``out``.
 
-    Pictures are cells, or fields whose leukocytes are located first. One slide: ``out`` receives ``cells.parquet``,
-    ``cells.csv``, ``failures.csv``, ``differential.csv``, ``differential.json``, ``report.html`` and ``run.json``; with
-    fields also ``fields.parquet``, ``objects.parquet``, the files of `reports.field_files.write_field_results` and
-    ``results.xlsx``. Several slides: each receives these in a folder of its own below ``out/slides``, and ``out``
-    receives ``slides.csv``, ``slides.parquet``, ``slides.html`` and ``run.json``. Where asked for, each folder receives
-    ``results.xlsx``, and ``out`` receives ``results.zip``.
+    Pictures are cells, or fields whose leukocytes are located first. On a whole slide, fields of the monolayer are
+    chosen and searched until enough leukocytes are found. One slide: ``out`` receives ``cells.parquet``, ``cells.csv``,
+    ``failures.csv``, ``differential.csv``, ``differential.json``, ``report.html`` and ``run.json``; with fields also
+    ``fields.parquet``, ``objects.parquet``, the files of `reports.field_files.write_field_results` and
+    ``results.xlsx``; with a whole slide also ``overview.png`` and ``squares.csv``. Several slides: each receives these
+    in a folder of its own below ``out/slides``, and ``out`` receives ``slides.csv``, ``slides.parquet``,
+    ``slides.html`` and ``run.json``. Where asked for, each folder receives ``results.xlsx``, and ``out`` receives
+    ``results.zip``.
 
     Args:
         settings: the settings.
@@ -113,7 +121,7 @@ def analyze(
 
     # Check every input before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    given = _list(settings)
+    given = _list(settings, progress)
     classifier = Classifier.open(settings.model, settings.threads, settings.device, classes=settings.classes)
     job = slide_job(settings, given, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
@@ -136,6 +144,13 @@ class Given(NamedTuple):
     fields: FieldInputs | None
     told: bool
     """True where the pictures told what they are."""
+    choice: SlideChoice | None = None
+    """The choice of the fields on a whole slide."""
+
+    @property
+    def kind(self) -> str:
+        """``cells``, ``fields`` or ``slide``."""
+        return "slide" if self.choice else "fields" if self.fields else "cells"
 
     @property
     def inputs(self) -> Inputs | FieldInputs:
@@ -146,11 +161,17 @@ class Given(NamedTuple):
         return found
 
 
-def _list(settings: AnalyzeSettings) -> Given:
-    """The inputs as cells or as fields."""
-    from leukopy.fields.inputs import list_fields
+def _list(settings: AnalyzeSettings, progress: Progress) -> Given:
+    """The inputs as cells, as fields, or as the fields of a whole slide."""
+    from leukopy.fields.inputs import FieldInputs, list_fields
+    from leukopy.fields.whole_slide import is_slide_file
     from leukopy.inference.inputs import list_inputs
+    from leukopy.workflows.whole_slide_run import choose_on
 
+    kind, path = settings.input_kind, settings.input
+    if kind == "slide" or (kind is None and path.is_file() and is_slide_file(path)):
+        choice = choose_on(path, settings.um_per_px, progress)
+        return Given(None, FieldInputs(choice.fields), kind is None, choice)
     if settings.input_kind != "fields":
         cells = list_inputs(settings.input, slides=settings.slides)
         if tell_kind(settings, cells.cells, settings.input) == "cells":
@@ -171,7 +192,7 @@ def tell_kind(settings: AnalyzeSettings, cells: Sequence[CellInput], where: Path
     from leukopy.fields.kind import guess_kind
 
     if settings.input_kind is not None:
-        return settings.input_kind
+        return "cells" if settings.input_kind == "cells" else "fields"
     if settings.detector == "default" and not bundled_detectors():
         return "cells"
     return guess_kind(cells, str(where)).kind
@@ -186,12 +207,23 @@ def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, 
     from leukopy.bundle.detector import open_detector
     from leukopy.slides.alarm import AlarmSettings
     from leukopy.workflows.fields_run import FieldsJob, detector_facts
+    from leukopy.workflows.whole_slide_run import choice_facts
 
     inputs, fields = given.inputs, None
     if given.fields:
         detector = detector_facts(open_detector(settings.detector).card)
-        fields = FieldsJob(given.fields.fields, settings.detector, settings.counts, settings.fields_shown, detector)
-    facts = {"kind": "cells" if fields is None else "fields", "told_from": "pictures" if given.told else "settings"}
+        fields = FieldsJob(
+            given.fields.fields,
+            settings.detector,
+            settings.counts,
+            settings.fields_shown,
+            detector,
+            settings.leukocytes if given.choice else None,
+            given.choice,
+        )
+    facts: dict[str, Any] = {"kind": given.kind, "told_from": "pictures" if given.told else "settings"}
+    if given.choice:
+        facts |= choice_facts(given.choice)
     if inputs.others.note:
         facts["note"] = inputs.others.note
     return SlideJob(
@@ -201,14 +233,18 @@ def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, 
         per_class=settings.per_class,
         ranges=ranges,
         alarm=AlarmSettings(probability=settings.blast_probability, share=settings.blast_share),
-        notes=tuple(filter(None, (_what(given), inputs.others.note, device))),
+        notes=tuple(filter(None, (_what(given, settings.leukocytes), inputs.others.note, device))),
         facts=facts,
         fields=fields,
     )
 
 
-def _what(given: Given) -> str:
+def _what(given: Given, leukocytes: int) -> str:
     """What the pictures are taken for."""
+    from leukopy.workflows.whole_slide_run import choice_note
+
+    if given.choice:
+        return choice_note(given.choice, leukocytes)
     several = given.inputs.slides
     if given.fields is None:
         count = len(given.cells.cells) if given.cells else 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leukopy.core.progress import Progress
+from leukopy.workflows.whole_slide_run import few_note, write_choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from leukopy.bundle.detector import DetectorCard
+    from leukopy.fields.choose import SlideChoice
     from leukopy.fields.count_settings import CountSettings
     from leukopy.fields.counts import FieldCounts
     from leukopy.fields.field import FieldInput
@@ -44,6 +46,10 @@ class FieldsJob:
     """Most fields that the report shows."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The detector in ``run.json``."""
+    wanted: int | None = None
+    """Leukocytes after which the search ends; None: all fields are searched."""
+    choice: SlideChoice | None = None
+    """The choice of the fields on a whole slide; None for photographs."""
 
 
 def open_finder(detector: str) -> Finder:
@@ -87,6 +93,7 @@ def classify_fields(
             classifier,
             open_finder(job.detector),
             job.inputs,
+            wanted=job.wanted,
             seen=lambda field, located: pictures.add(field, -1 if located.left_out else len(located.rows)),
         )
         with closing(slide.rows(earlier)) as stream:
@@ -138,11 +145,17 @@ def count_fields(job: FieldsJob, out: Path, cells: pl.LazyFrame) -> FieldCounts:
     return count_objects(fields, objects, cells.select(_LABELLED).collect(), job.counts)
 
 
-def scale_notes(out: Path) -> tuple[str, ...]:
+def field_notes(job: FieldsJob, out: Path) -> tuple[str, ...]:
+    """Warnings about the fields whose tables lie in ``out``."""
+    fields, _ = _tables(out)
+    few = few_note(job.wanted, len(job.inputs), len(fields), int(fields["cells"].sum()))
+    return (*few, *_scale_notes(fields))
+
+
+def _scale_notes(fields: pl.DataFrame) -> tuple[str, ...]:
     """The warning about stated scales that are not used."""
     import polars as pl
 
-    fields, _ = _tables(out)
     told = fields.filter(pl.col("scale_note").is_not_null()).select("field", "scale_note").rows()
     if not told:
         return ()
@@ -175,7 +188,8 @@ def fields_content(
     names = choose_fields(readable.select("field", number).rows(), job.shown)
     shown = pictures.of([by_name[name] for name in names], read_field)
     own = label_objects(objects.filter(pl.col("field").is_in(list(shown))), labelled)
-    return FieldsContent(counts, fields, own, shown)
+    overview, legend = (None, "") if job.choice is None else write_choice(job.choice, len(fields), out)
+    return FieldsContent(counts, fields, own, shown, overview, legend)
 
 
 def read_cell(job: FieldsJob, cells: pl.LazyFrame) -> ReadCell:

@@ -229,8 +229,8 @@ def _result(job: SlideJob, out: Path, found: SlideRecord) -> SlideResult:
     if job.fields is None:
         count = replace(count, notes=(*first, *found.notes, *job.notes, *others))
         return SlideResult(out, out / REPORT_FILE, found, count)
-    scale = fields_run.scale_notes(out)
-    count = replace(count, notes=(*first, *found.notes, *job.notes, *scale, *others))
+    own = fields_run.field_notes(job.fields, out)
+    count = replace(count, notes=(*first, *found.notes, *job.notes, *own, *others))
     return SlideResult(out, out / REPORT_FILE, found, count, fields_run.count_fields(job.fields, out, _cells(out)))
 
 

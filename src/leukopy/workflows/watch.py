@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from leukopy.core.errors import InputError, LeukopyError
 from leukopy.core.files import output_error, read_json
@@ -39,6 +39,13 @@ class WatchSettings(AnalyzeSettings):
     """Seconds for which size and time of a file stay the same before it is read."""
     quiet_s: Annotated[float | None, Shown("never")] = Field(default=None, gt=0)
     """Stop after so many seconds without a new picture. Ctrl-C stops at any time."""
+
+    @field_validator("input_kind")
+    @classmethod
+    def _pictures(cls, kind: str | None) -> str | None:
+        if kind == "slide":
+            raise ValueError("a watched folder holds cells or fields; analyse a whole slide with 'leukopy analyze'")
+        return kind
 
 
 class _State(NamedTuple):
