@@ -7,7 +7,9 @@ import pytest
 
 from leukopy.bundle.detector import open_detector
 from leukopy.core.errors import BundleError
-from leukopy.fields.detector import _once, _steps
+from leukopy.fields.detector import RED_CELL_UM, Detector, _once, _steps
+from leukopy.fields.field import Field, FieldInput
+from leukopy.synthesis import Scene, draw_field
 
 
 @pytest.mark.parametrize("length", [10, 700, 768, 769, 3000, 14_000])
@@ -36,3 +38,38 @@ def test_an_unknown_detector_is_refused(tmp_path):
     (tmp_path / "card.json").write_text('{"kind": "patients"}', encoding="utf-8")
     with pytest.raises(BundleError, match="not a detector"):
         open_detector(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    field = draw_field({"SNE": 2, "LY": 2}, seed=1, size=(480, 640), scene=Scene(coverage=0.5, cut=False))
+    return field, RED_CELL_UM / field.um_per_px
+
+
+def _field(pixels, um_per_px=None):
+    return Field(FieldInput("a", "a"), pixels, "0" * 64, um_per_px, um_per_px and "file")
+
+
+def test_a_known_scale_is_tried_first_and_a_wrong_one_is_measured(drawn, monkeypatch):
+    field, true = drawn
+    detector = Detector.open()
+    measured = []
+    measure = Detector.measure_scale
+    monkeypatch.setattr(Detector, "measure_scale", lambda self, pixels: (measured.append(1), measure(self, pixels))[1])
+    plain = detector.find(_field(field.image))
+    assert len(plain)
+    assert len(measured) == 1
+    usual = detector.find(_field(field.image), true)
+    assert len(measured) == 1
+    assert len(usual) == pytest.approx(len(plain), rel=0.2)
+    other = detector.find(_field(field.image), 3 * true)
+    assert len(other) == len(plain)
+    absurd = detector.find(_field(field.image, 40 * field.um_per_px))
+    assert absurd.red_cell_px == pytest.approx(true, rel=0.2)
+    assert len(absurd) == len(plain)
+
+
+def test_a_stated_scale_holds_where_no_red_cell_measures_it(drawn):
+    field, _ = drawn
+    empty = np.full_like(field.image, 230)
+    assert len(Detector.open().find(_field(empty, field.um_per_px))) == 0

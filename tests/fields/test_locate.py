@@ -27,7 +27,7 @@ class Finder:
         kinds = np.array([OBJECTS.index(kind) for kind, *_ in objects], np.int64)
         self.found = Detections(boxes, kinds, np.full(len(objects), 0.9, np.float32), red_cell_px)
 
-    def find(self, field: Field) -> Detections:
+    def find(self, field: Field, usual_red_cell_px: float | None = None) -> Detections:
         return self.found
 
 

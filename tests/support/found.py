@@ -30,7 +30,7 @@ class KnownFinder:
         """Know the objects of a field."""
         self._known[pixels.tobytes()] = found
 
-    def find(self, field: Field) -> Detections:
+    def find(self, field: Field, usual_red_cell_px: float | None = None) -> Detections:
         """The objects of a known field; none on any other."""
         self.searches += 1
         return self._known.get(field.pixels.tobytes(), Detections.none())

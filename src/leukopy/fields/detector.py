@@ -39,6 +39,8 @@ _LEAST_RED_CELLS = 3
 """Fewer whole red cells measure no scale."""
 _NEAR = (0.65, 1.5)
 """Ratio of the measured to the assumed diameter at which a field is not seen again."""
+_STATED = (0.6, 1.6)
+"""Ratio of the measured to the stated diameter at which a stated scale holds: red cells differ between patients."""
 _SAME = 0.5
 """Overlap (IoU) of two boxes above which they are one object, whatever their kinds."""
 _INSIDE = 0.75
@@ -69,13 +71,28 @@ class Detector:
         """
         return cls(open_detector(name))
 
-    def find(self, field: Field) -> Detections:
+    def find(self, field: Field, usual_red_cell_px: float | None = None) -> Detections:
         """Objects of a field.
 
-        Its scale is the field's own where it states one (a red cell is taken as ``RED_CELL_UM`` across), and measured
-        otherwise.
+        The scale of the slide is tried first, and the scale is measured where the red cells that are found contradict
+        it. A stated scale (a red cell is taken as ``RED_CELL_UM`` across) holds where red cells do not contradict it.
+
+        Args:
+            field: with its pixels.
+            usual_red_cell_px: diameter of a red cell on other fields of the slide, in pixels.
         """
-        return self.find_on(field.pixels, RED_CELL_UM / field.um_per_px if field.um_per_px else None)
+        stated = RED_CELL_UM / field.um_per_px if field.um_per_px else None
+        usual = usual_red_cell_px or self.measure_scale(field.pixels)
+        if stated and (usual is None or _STATED[0] <= usual / stated <= _STATED[1]):
+            return self._find(field.pixels, stated)
+        if usual is None:
+            return Detections.none()
+        found = self._find(field.pixels, usual)
+        if _is_near(found.red_cell_px, usual):
+            return found
+        if usual_red_cell_px:
+            return self.find_on(field.pixels)
+        return self._find(field.pixels, found.red_cell_px) if found.red_cell_px else found
 
     def find_on(self, pixels: NDArray[np.uint8], red_cell_px: float | None = None) -> Detections:
         """Objects of a picture.
@@ -88,7 +105,7 @@ class Detector:
         if assumed is None:
             return Detections.none()
         found = self._find(pixels, assumed)
-        if red_cell_px is None and found.red_cell_px and not _NEAR[0] <= found.red_cell_px / assumed <= _NEAR[1]:
+        if red_cell_px is None and found.red_cell_px and not _is_near(found.red_cell_px, assumed):
             found = self._find(pixels, found.red_cell_px)
         return found
 
@@ -152,6 +169,10 @@ class Detector:
         own = [_once(boxes, scores, np.flatnonzero(kinds == kind), _INSIDE) for kind in range(len(OBJECTS))]
         kept = _once(boxes, scores, np.concatenate(own), np.inf)
         return boxes[kept], kinds[kept], scores[kept]
+
+
+def _is_near(measured: float | None, assumed: float) -> bool:
+    return measured is not None and _NEAR[0] <= measured / assumed <= _NEAR[1]
 
 
 def _scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

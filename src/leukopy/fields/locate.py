@@ -51,8 +51,8 @@ Read = Callable[[FieldInput], Field]
 class Finder(Protocol):
     """A detector, as `fields.detector.Detector`. Threads may share it."""
 
-    def find(self, field: Field) -> Detections:
-        """Objects of a field, the highest score first."""
+    def find(self, field: Field, usual_red_cell_px: float | None = None) -> Detections:
+        """Objects of a field, the highest score first; the diameter of a red cell on the slide saves time."""
 
 
 class Crops(NamedTuple):
@@ -80,7 +80,7 @@ def locate(source: FieldInput, detector: Finder, read: Read, crops: Crops) -> tu
         seen = read(source)
     except ImageError as error:
         return LocatedField(source, failure=error, left_out=f"unreadable: {error.reason.replace('_', ' ')}"), None
-    found = detector.find(seen)
+    found = detector.find(seen, crops.usual_red_cell_px)
     located = _located(seen, found)
     if cause := _unusable(seen.pixels, found):
         located.leave_out(cause)

@@ -82,9 +82,9 @@ class FieldStream:
         while order and sum(len(one.rows) for one in self._kept.values()) < cells:
             numbers, order = order[:_ROUND], order[_ROUND:]
             self._kept |= dict(zip(numbers, self._search(numbers), strict=True))
-        measured = [one.found.red_cell_px for one in self._kept.values() if one.found.red_cell_px is not None]
-        if measured:
-            self._crops = self._crops._replace(usual_red_cell_px=float(np.median(measured)))
+            sizes = [one.found.red_cell_px for one in self._kept.values() if one.found.red_cell_px is not None]
+            if sizes:
+                self._crops = self._crops._replace(usual_red_cell_px=float(np.median(sizes)))
         return [self._kept[number] for number in sorted(self._kept)]
 
     def run(self, earlier: Earlier | None = None, wanted: int | None = None) -> Iterator[LocatedField]:

@@ -270,4 +270,6 @@ def _line(name: str, result: SlideResult | str, pictures: int) -> str:
     if isinstance(result, str):
         return f"{name}: {result}"
     failed = f", {result.failures:,} not read" if result.failures else ""
-    return f"{name}: {pictures:,} pictures{failed}, {result.differential.leukocytes:,} leukocytes. {result.report}"
+    count = result.differential
+    alarm = f" {count.alarm.message}" if count.alarm and count.alarm.raised else ""
+    return f"{name}: {pictures:,} pictures{failed}, {count.leukocytes:,} leukocytes.{alarm} {result.report}"
