@@ -30,6 +30,7 @@ _STUDY = {
     "datasets": Entry(f"{_CLI}.study.datasets:datasets", "List the data sets that leukopy reads, or show a card."),
     "scan": Entry(f"{_CLI}.study.datasets:scan", "List the images of a data set as a manifest; audit and split them."),
     "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
+    "clean": Entry(f"{_CLI}.study.clean:clean", "List labels that the cells of other patients contradict."),
     "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
     "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),
     "leave-out": Entry(
@@ -78,7 +79,7 @@ MENU = {
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
     "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),
     "model": Entry(_MODEL, "Build models, fit their parts, list them and show their cards.", _MODELS),
-    "study": Entry(_STUDY, "Data sets and experiments: explore, compare, transfer, leave-out, ablate.", _MODELS),
+    "study": Entry(_STUDY, "Data sets and experiments: explore, clean, compare, transfer, leave-out, ablate.", _MODELS),
 }
 
 _MOVED = {
