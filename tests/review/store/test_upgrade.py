@@ -150,7 +150,7 @@ def test_a_signed_case_opens_and_is_amended_through_the_api(written):
         gallery = browser.get(f"{path}/cells").json()
         assert len(gallery["cells"]) == 24
         assert browser.get(f"{path}/cells/1/image").headers["content-type"] == "image/jpeg"
-        assert "24 cells" in gallery["differential"]["notes"][1]
+        assert any("24 cells" in note for note in gallery["differential"]["notes"])
         for kind in ("report.html", "report.csv", "report.fhir.json"):
             assert [browser.get(f"{path}/{kind}?revision={number}").status_code for number in (1, 2)] == [200, 200]
         amended = browser.post(f"{path}/amend", json={"version": case["version"], "reason": "again"}, headers=headers)
