@@ -53,8 +53,8 @@ class Scores:
     recall: Estimate
     """At ``false_per_picture`` or fewer false boxes per picture."""
     false_per_picture: float
-    threshold: float
-    """Score at which that recall is reached; infinite where no threshold reaches it."""
+    threshold: float | None
+    """Score at which that recall is reached; None where the first found objects are already too often false."""
 
 
 def overlaps(first: Boxes, second: Boxes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -131,7 +131,7 @@ def score(
         Estimate.of(precision, *limits[:, 0]),
         Estimate.of(recall, *limits[:, 1]),
         false_per_picture,
-        threshold,
+        threshold if np.isfinite(threshold) else None,
     )
 
 

@@ -108,9 +108,14 @@ class ServedNet(nn.Module):
     def forward(self, images: Tensor) -> Peaks:
         """Peaks of RGB pictures, uint8 (N, H, W, 3), whose sides are multiples of ``MULTIPLE``."""
         maps = self.net(images)
-        scores = torch.sqrt(torch.sigmoid(maps.heat) * torch.sigmoid(maps.quality))
+        scores = self.scores(maps)
         highest = functional.max_pool2d(scores, 3, stride=1, padding=1)
         return Peaks(torch.where(scores == highest, scores, torch.zeros_like(scores)), maps.sides)
+
+    @staticmethod
+    def scores(maps: Maps) -> Tensor:
+        """Scores of all cells of the maps, (N, K, h, w): the geometric mean of centre and overlap, 0 to 1."""
+        return torch.sqrt(torch.sigmoid(maps.heat) * torch.sigmoid(maps.quality))
 
 
 def pad_explicitly(net: nn.Module) -> None:
