@@ -7,9 +7,10 @@ import pytest
 
 from leukopy.bundle.detector import open_detector
 from leukopy.core.errors import BundleError
-from leukopy.fields.detector import RED_CELL_UM, Detector, _once, _steps
+from leukopy.fields.detector import RED_CELL_UM, Detector, _once, _steps, _with_clumps
 from leukopy.fields.field import Field, FieldInput
 from leukopy.synthesis import Scene, draw_field
+from leukopy.taxonomy.objects import OBJECTS
 
 
 @pytest.mark.parametrize("length", [10, 700, 768, 769, 3000, 14_000])
@@ -28,8 +29,17 @@ def test_cores_of_tiles_share_no_pixel_and_leave_none_out(length, edge):
 def test_repeated_boxes_are_one_object():
     boxes = np.array([(0, 0, 10, 10), (1, 1, 10, 10), (30, 0, 10, 10), (2, 2, 4, 4)], np.float32)
     scores = np.array([0.5, 0.9, 0.3, 0.2], np.float32)
-    assert _once(boxes, scores, np.arange(4), 0.75).tolist() == [1, 2]
-    assert _once(boxes, scores, np.arange(4), np.inf).tolist() == [1, 2, 3]
+    assert _once(boxes, scores, np.arange(4)).tolist() == [1, 2]
+
+
+def test_four_touching_platelets_are_a_clump():
+    rows = [(0, 0, 10, 10), (11, 0, 10, 10), (0, 11, 10, 10), (11, 11, 10, 10), (60, 0, 10, 10), (71, 0, 10, 10)]
+    boxes = np.array([*rows, (5, 5, 10, 10)], np.float32)
+    kinds = np.array([OBJECTS.index("platelet")] * 6 + [OBJECTS.index("red_cell")])
+    boxes, kinds, scores = _with_clumps(boxes, kinds, np.linspace(0.9, 0.3, 7, dtype=np.float32), 0.35)
+    assert [OBJECTS[kind] for kind in kinds] == ["platelet", "platelet", "red_cell", "platelet_clump"]
+    assert boxes[-1].tolist() == [0, 0, 21, 21]
+    assert scores[-1] == pytest.approx(0.75)
 
 
 def test_an_unknown_detector_is_refused(tmp_path):

@@ -13,12 +13,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
 
 from leukopy.bundle.detector import DetectorBundle, open_detector
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.inference.sessions import open_session
-from leukopy.taxonomy.objects import OBJECTS, RED_CELL
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
 
 RED_CELL_UM = 7.5
 """Usual diameter of a red cell, in micrometres."""
@@ -42,11 +43,20 @@ _NEAR = (0.65, 1.5)
 _STATED = (0.6, 1.6)
 """Ratio of the measured to the stated diameter at which a stated scale holds: red cells differ between patients."""
 _SAME = 0.5
-"""Overlap (IoU) of two boxes above which they are one object, whatever their kinds."""
+"""Overlap (IoU) of two boxes above which they are one object."""
+_REACH = 0.15
+"""Share of their width by which platelets are widened to see whether they touch."""
+_CLUMPED = 4
+"""Platelets that touch, from which they are a clump."""
 _INSIDE = 0.75
 """Share of a smaller box inside a larger one of its kind above which it is a part of the same object."""
 
-_RED = OBJECTS.index(RED_CELL)
+_LEUKOCYTE, _RED, _PLATELET, _CLUMP = (OBJECTS.index(kind) for kind in (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP))
+
+Boxes = NDArray[np.float32]
+"""(n, 4): left, top, width and height, in pixels."""
+Kinds = NDArray[np.int64]
+Scores = NDArray[np.float32]
 
 
 class Detector:
@@ -140,14 +150,24 @@ class Detector:
             inside = ((centres >= core[:2]) & (centres < core[2:])).all(axis=1) & (scores >= self._least[kinds])
             parts.append((boxes[inside], kinds[inside], scores[inside]))
         boxes, kinds, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+        boxes, kinds, scores = _with_clumps(
+            *self._without_doubles(boxes, kinds, scores), self.card.thresholds[PLATELET]
+        )
         order = np.argsort(-scores, kind="stable")
         sizes = _whole_sizes(boxes[(kinds == _RED) & (scores >= _CONFIDENT)], pixels.shape)
         red_cell_px = float(np.median(sizes)) if len(sizes) >= _LEAST_RED_CELLS else None
         return Detections(boxes[order], kinds[order], scores[order], red_cell_px)
 
-    def _see(
-        self, pixels: NDArray[np.uint8], scale: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    def _without_doubles(self, boxes: Boxes, kinds: Kinds, scores: Scores) -> tuple[Boxes, Kinds, Scores]:
+        """A nucleated cell also resembles a red cell: the leukocyte stays."""
+        sure = boxes[(kinds == _LEUKOCYTE) & (scores >= self.card.thresholds[LEUKOCYTE])]
+        first, last = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:]
+        common = (np.minimum(last, sure[:, :2] + sure[:, 2:]) - np.maximum(first, sure[:, :2])).clip(min=0).prod(axis=2)
+        union = boxes[:, 2:].prod(axis=1)[:, None] + sure[:, 2:].prod(axis=1) - common
+        kept = (kinds == _LEUKOCYTE) | (common <= _SAME * union).all(axis=1)
+        return boxes[kept], kinds[kept], scores[kept]
+
+    def _see(self, pixels: NDArray[np.uint8], scale: float) -> tuple[Boxes, Kinds, Scores]:
         """Boxes in pixels of the given picture, kinds and scores of its objects, each object once."""
         height, width = pixels.shape[:2]
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -156,8 +176,8 @@ class Detector:
         high, wide = max(high, 2 * self.card.multiple), max(wide, 2 * self.card.multiple)
         padded = np.pad(small, ((0, high - small.shape[0]), (0, wide - small.shape[1]), (0, 0)), mode="edge")
         heat, sides = self._session.run(["scores", "sides"], {"images": padded[None]})
-        least = np.minimum(self._least, _CONFIDENT)[:, None, None]
-        kinds, rows, columns = np.nonzero(heat[0] >= least)
+        least = np.minimum(self._least, _CONFIDENT)[:_CLUMP, None, None]
+        kinds, rows, columns = np.nonzero(heat[0, :_CLUMP] >= least)
         scores = heat[0, kinds, rows, columns]
         left, top, right, bottom = sides[0, kinds, :, rows, columns].T
         x, y = (columns + 0.5) * self.card.stride, (rows + 0.5) * self.card.stride
@@ -166,13 +186,30 @@ class Detector:
         boxes = _clipped(boxes, width, height)
         inside = (x < size[0]) & (y < size[1]) & (boxes[:, 2:] > 0).all(axis=1)
         boxes, kinds, scores = boxes[inside], kinds[inside], scores[inside]
-        own = [_once(boxes, scores, np.flatnonzero(kinds == kind), _INSIDE) for kind in range(len(OBJECTS))]
-        kept = _once(boxes, scores, np.concatenate(own), np.inf)
+        kept = np.concatenate([_once(boxes, scores, np.flatnonzero(kinds == kind)) for kind in range(_CLUMP)])
         return boxes[kept], kinds[kept], scores[kept]
 
 
 def _is_near(measured: float | None, assumed: float) -> bool:
     return measured is not None and _NEAR[0] <= measured / assumed <= _NEAR[1]
+
+
+def _with_clumps(boxes: Boxes, kinds: Kinds, scores: Scores, least: float) -> tuple[Boxes, Kinds, Scores]:
+    """Replace groups of touching platelets of score ``least`` or more by one clump each, whose score is their mean."""
+    platelets = np.flatnonzero((kinds == _PLATELET) & (scores >= least))
+    own = boxes[platelets]
+    first, last = own[:, :2] - _REACH * own[:, 2:], own[:, :2] + (1 + _REACH) * own[:, 2:]
+    touching = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
+    count, groups = connected_components(touching, directed=False)
+    gone = np.zeros(len(boxes), bool)
+    for group in np.flatnonzero(np.bincount(groups, minlength=count) >= _CLUMPED):
+        members = platelets[groups == group]
+        gone[members] = True
+        start, end = boxes[members, :2].min(axis=0), (boxes[members, :2] + boxes[members, 2:]).max(axis=0)
+        boxes = np.vstack([boxes, np.concatenate([start, end - start])])
+        kinds, scores = np.append(kinds, _CLUMP), np.append(scores, scores[members].mean())
+    kept = ~np.pad(gone, (0, len(boxes) - len(gone)))
+    return boxes[kept], kinds[kept], scores[kept]
 
 
 def _scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -222,11 +259,8 @@ def _whole_sizes(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[
     return np.asarray(boxes[whole, 2:].mean(axis=1))
 
 
-def _once(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArray[np.int64], most_inside: float
-) -> NDArray[np.int64]:
-    """Indices of the chosen boxes, without those that repeat a box of higher score: more than ``_SAME`` in common, or
-    more than ``most_inside`` of the smaller one inside the other."""
+def _once(boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of the chosen boxes, without those that repeat a box of higher score."""
     order = chosen[np.argsort(-scores[chosen], kind="stable")]
     own = boxes[order]
     areas = own[:, 2] * own[:, 3]
@@ -238,5 +272,5 @@ def _once(
             common = (np.minimum(ends[rest], ends[place]) - np.maximum(own[rest, :2], own[place, :2])).clip(min=0)
             shared = common[:, 0] * common[:, 1]
             smaller = np.minimum(areas[rest], areas[place])
-            kept[rest] &= (shared <= _SAME * (areas[rest] + areas[place] - shared)) & (shared <= most_inside * smaller)
+            kept[rest] &= (shared <= _SAME * (areas[rest] + areas[place] - shared)) & (shared <= _INSIDE * smaller)
     return order[kept]
