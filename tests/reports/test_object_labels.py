@@ -4,7 +4,7 @@ import polars as pl
 
 from leukopy.fields.tables import OBJECT_SCHEMA
 from leukopy.reports.object_labels import BY_CODE, LABELS, label_objects
-from leukopy.taxonomy import FINE
+from leukopy.taxonomy import FINE, OUTSIDE
 from leukopy.taxonomy.objects import OBJECTS
 from support.located import table
 
@@ -12,7 +12,7 @@ from support.located import table
 def test_a_label_for_every_kind_and_class_in_a_colour():
     codes = [label.code for label in LABELS]
     assert len(codes) == len(set(codes))
-    assert {*OBJECTS, *(cell.code for cell in FINE), "UNIDENTIFIED"} == set(codes)
+    assert {*OBJECTS, *(cell.code for cell in (*FINE, *OUTSIDE))} == set(codes)
     assert all(len(label.colour) == 7 and int(label.colour[1:], 16) >= 0 for label in LABELS)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from leukopy.inference.rows import is_unidentified
-from leukopy.taxonomy import FINE, find
+from leukopy.taxonomy import FINE, OUTSIDE, find
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
 
 
@@ -26,9 +26,7 @@ _KINDS = {
     PLATELET: Label(PLATELET, "platelet", find("PLT").colour),
     PLATELET_CLUMP: Label(PLATELET_CLUMP, "platelet clump", "#8a5a00"),
 }
-_CLASSES = tuple(
-    Label(cell.code, cell.name, cell.colour) for cell in (*FINE, find("UNIDENTIFIED")) if cell.code != "PLT"
-)
+_CLASSES = tuple(Label(cell.code, cell.name, cell.colour) for cell in (*FINE, *OUTSIDE) if cell.code != "PLT")
 # A located leukocyte that the classifier calls a platelet keeps its own label: the detector counted it as a leukocyte.
 _AS_PLATELET = Label("PLT", "nucleated cell classified as platelet", find("PLT").colour)
 
