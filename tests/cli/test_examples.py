@@ -12,6 +12,9 @@ from leukopy.cli.analyze import analyze
 from leukopy.cli.main import app
 from leukopy.cli.model import cards as models
 from leukopy.cli.predict import predict
+from leukopy.synthesis import draw_field
+from support.found import save_pixels
+from support.slides import levels_of, smear, write_svs
 
 EXAMPLES = [
     [line.strip() for line in (verb.__doc__ or "").splitlines() if line.strip().startswith("leukopy ")]
@@ -24,6 +27,8 @@ def test_examples_run_one_after_the_other(examples, build_bundle, colour_model, 
     build_bundle(tmp_path / "assets" / "default")
     build_bundle(tmp_path / "runs" / "new" / "bundle")
     colour_model.draw(tmp_path / "slide3" / "c17.jpg", "LY")
+    save_pixels(tmp_path / "photographs" / "f1.png", draw_field({"LY": 2}, seed=1, size=(480, 640)).image)
+    write_svs(tmp_path / "smear.svs", levels_of(smear(1800, 2400)))
     (tmp_path / "slide3.csv").write_text("path\nslide3/c17.jpg\n")
     monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
     monkeypatch.chdir(tmp_path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from polars.testing import assert_frame_equal
 
 import leukopy
@@ -162,3 +164,28 @@ def test_photographs_in_python(slide, default, whole):
     assert found.objects.height == whole[1].height
     assert found.failures["reason"].to_list() == ["not_an_image"]
     assert default.fields([], finder).cells.schema == found.cells.schema
+
+
+def test_strange_photographs_are_rows_or_failures_each(tmp_path, default):
+    """The detector that ships meets pictures that hold no blood."""
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 255, (480, 640, 3)).astype(np.uint8))
+    text = Image.new("RGB", (800, 600), "white")
+    ImageDraw.Draw(text).multiline_text((20, 20), "\n".join(["No blood on this page."] * 30), fill="black")
+    face = Image.new("RGB", (640, 640), (200, 170, 150))
+    for box in ((180, 200, 260, 260), (380, 200, 460, 260), (240, 420, 400, 470)):
+        ImageDraw.Draw(face).ellipse(box, fill=(60, 40, 40))
+    deep = Image.fromarray(rng.integers(0, 65535, (480, 640)).astype(np.uint16))
+    pictures = {
+        "deep.png": deep, "face.png": face, "low.png": noise.crop((0, 0, 640, 3)), "noise.png": noise, "text.png": text,
+        "two.png": text.convert("1"),
+    }  # fmt: skip
+    for name, picture in pictures.items():
+        picture.save(tmp_path / name)
+    found = default.fields([tmp_path / name for name in pictures])
+    assert len(found.fields) == len(pictures)
+    assert [(Path(one).name, reason) for one, reason in found.failures.select("cell_id", "reason").rows()] == [
+        ("low.png", "field_too_small")
+    ]
+    trusted = found.cells.filter(pl.col("fine").is_not_null() & ~has_flag("unidentified"))
+    assert len(trusted) <= 2

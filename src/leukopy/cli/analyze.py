@@ -53,6 +53,8 @@ def analyze(
 
         leukopy analyze slide3/ --out results/slide3 --resume
 
+        leukopy analyze photographs/ --as fields --out results/slide4
+
         leukopy analyze smear.svs --leukocytes 400 --out results/slide5
 
         leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
