@@ -21,7 +21,7 @@ def test_rows_and_failures_are_kept_apart(colour_model, tmp_path):
     assert result.exit_code == 3
     assert pl.read_csv(StringIO(result.stdout))["fine"].to_list() == codes[:3] + codes[4:]
     few, first, second = result.stderr.splitlines()
-    assert few.startswith("Fewer than 20 pictures")
+    assert few.startswith("Fewer than 20 cells")
     assert "c00003.png: not an image" in first
     assert second == "1 of 12 images failed: see above."
 
@@ -32,7 +32,7 @@ def test_a_file_of_rows(colour_model, tmp_path):
     options = ["--model", str(colour_model.path), "--out", str(rows)]
     result = CliRunner().invoke(app, ["predict", str(tmp_path / "slide"), *options])
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("Fewer than 20 pictures")
+    assert result.stderr.startswith("Fewer than 20 cells")
     assert len(pl.read_parquet(rows)) == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from leukopy.bundle.detector import bundled_detectors
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError, OutputError
+from leukopy.core.files import output_error
 from leukopy.fields.tables import FIELD_SCHEMA, LOCATION_SCHEMA, OBJECT_SCHEMA
 from leukopy.slides import field_slide, result_parts
 from leukopy.synthesis import Scene, draw_cell, draw_field
@@ -189,3 +191,22 @@ def test_fields_without_a_cell_have_a_report(tmp_path, known_finder, model):
 
 def test_a_detector_ships_or_none_is_listed():
     assert bundled_detectors() in ([], ["default"])
+
+
+def test_a_full_disk_is_said_and_the_run_resumes(fields, tmp_path, monkeypatch, model):
+    settings = AnalyzeSettings(model=model, input=fields)
+    whole = analyze(settings, tmp_path / "whole")
+    write = result_parts._write
+
+    def full(path, rows):
+        if path.name.startswith("part-"):  # the other tables of the part are written before
+            raise output_error(path, OSError(errno.ENOSPC, "No space left on device"))
+        write(path, rows)
+
+    monkeypatch.setattr(result_parts, "_write", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        analyze(settings, tmp_path / "out")
+    monkeypatch.setattr(result_parts, "_write", write)
+    result = analyze(settings, tmp_path / "out", resume=True)
+    for name in ("cells.parquet", "objects.parquet", "fields.csv", "counts.csv"):
+        assert (result.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name

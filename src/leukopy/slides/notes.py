@@ -55,6 +55,6 @@ def few_cells(pictures: int, enough: int) -> str:
     if pictures >= enough or not pictures:
         return ""
     return (
-        f"Fewer than {enough} pictures: magnification, laboratory and class means of the slide are unknown. A cell is "
+        f"Fewer than {enough} cells: magnification, laboratory and class means of the slide are unknown. A cell is "
         "unidentified only where it stands out among the others."
     )
