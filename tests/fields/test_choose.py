@@ -61,6 +61,10 @@ def test_the_monolayer_is_chosen_and_the_rest_has_its_reason(drawn, choice):
         assert found
         assert set(found) == {verdict}, zone
     assert len(choice.fields) == choice.count("chosen")
+    for square in choice.squares:  # half glass, half anything else
+        left, top, _, height = square.region
+        if top < 1024 - 0.35 * height and top + height > 1024 + 0.35 * height and 1024 < left < 8000:
+            assert square.verdict in ("edge", "thin", "no_cells"), square
     assert (choice.um_per_px, choice.scale_source) == (pytest.approx(UM_PER_PX), "file")
 
 

@@ -33,11 +33,12 @@ from leukopy.fields.smear import (
 )
 from leukopy.fields.whole_slide import Thumbnail, WholeSlide, opened
 
-Verdict = Literal["chosen", "no_cells", "thin", "thick", "out_of_focus", "damaged", "not_looked_at"]
+Verdict = Literal["chosen", "no_cells", "edge", "thin", "thick", "out_of_focus", "damaged", "not_looked_at"]
 
 VERDICTS: dict[Verdict, str] = {
     "chosen": "monolayer",
     "no_cells": "glass without cells",
+    "edge": "edge of the smear or of a zone",
     "thin": "feathered edge: few red cells",
     "thick": "thick: red cells overlap",
     "out_of_focus": "out of focus",
@@ -58,6 +59,8 @@ _EMPTY = 0.05
 """Cover below which a square has no cells."""
 _THICK_COVER, _DENSE_COVER, _CLUSTERED = 0.72, 0.6, 0.97
 """Cover from which a square is thick; the same where at least this share of the cells is in clusters."""
+_UNEVEN = 0.35
+"""Unevenness (`smear.SmearState`) from which a square shows an edge."""
 _THIN = 0.55
 """Cover, relative to that of the upper quarter of the squares that are not thick, below which a square is thin."""
 _BLURRED, _SHARP_SHARE = 0.12, 0.35
@@ -292,4 +295,4 @@ def _thickness_verdict(state: SmearState) -> Verdict:
         return "no_cells"
     if state.cover > _THICK_COVER or (state.cover > _DENSE_COVER and state.touching > _CLUSTERED):
         return "thick"
-    return "chosen"
+    return "edge" if state.uneven > _UNEVEN else "chosen"

@@ -18,6 +18,7 @@ class _Colour(NamedTuple):
 
 _COLOURS: dict[Verdict, _Colour] = {
     "chosen": _Colour("light green", (120, 190, 120)),
+    "edge": _Colour("yellow", (230, 210, 40)),
     "thin": _Colour("blue", (60, 120, 220)),
     "thick": _Colour("orange", (230, 120, 20)),
     "out_of_focus": _Colour("violet", (150, 60, 190)),

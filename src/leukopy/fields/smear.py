@@ -29,6 +29,8 @@ _FAINTEST = 0.02
 """Least optical density of a cell."""
 _BOTH = (0.03, 0.97)
 """Share of a square that cells cover where it shows cells and glass."""
+_PARTS = 4
+"""Parts of each side of a square whose cover is compared."""
 _MEMBRANE = 1.3
 """Largest ratio of the sides of a single round cell."""
 _ROUND = (0.68, 0.88)
@@ -54,6 +56,8 @@ class SmearState(NamedTuple):
     """Share of the square that cells cover."""
     touching: float
     """Share of the cells, by area, in clusters of more than 2.5 red cells; 0 without cells."""
+    uneven: float
+    """Distance between the quartiles of the cover of 16 equal parts: large where the smear ends in the square."""
 
 
 def find_levels(squares: Sequence[Pixels]) -> SmearLevels | None:
@@ -87,7 +91,10 @@ def measure_smear(pixels: Pixels, red_cell_px: float, levels: SmearLevels) -> Sm
     cells = _cells(pixels, levels, _PALLOR * one)
     areas = np.bincount(ndimage.label(cells)[0].ravel())[1:]
     whole = areas[areas > _DUST * one].sum()
-    return SmearState(float(cells.mean()), float(areas[areas > _CLUSTER * one].sum() / whole) if whole else 0.0)
+    touching = float(areas[areas > _CLUSTER * one].sum() / whole) if whole else 0.0
+    parts = [part.mean() for rows in np.array_split(cells, _PARTS) for part in np.array_split(rows, _PARTS, axis=1)]
+    lower, upper = np.percentile(parts, (25, 75))
+    return SmearState(float(cells.mean()), touching, float(upper - lower))
 
 
 def single_cells(pixels: Pixels, levels: SmearLevels) -> NDArray[np.float64]:
