@@ -49,7 +49,7 @@ class TruthFinder:
         self._kinds = np.array([OBJECTS.index(kind) for kind in truth["kind"]], np.int64)
         self.searches = 0
 
-    def find(self, field: Field) -> Detections:
+    def find(self, field: Field, usual_red_cell_px: float | None = None) -> Detections:
         self.searches += 1
         region = field.source.region
         assert region is not None
