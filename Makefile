@@ -51,6 +51,7 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	.venv/bin/python benchmarks/open_set_elsewhere.py runs/leave_one_out runs/open_set
 	.venv/bin/leukopy model fit-outside --out runs/outside --overwrite
 	.venv/bin/python benchmarks/outside.py runs/outside
+	.venv/bin/python benchmarks/outside_elsewhere.py
 	.venv/bin/leukopy study transfer configs/transfer.yaml --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/default_card.py
