@@ -66,7 +66,8 @@ def test_each_slide_grows_with_its_pictures(settings, folder, colour_model, tmp_
     table = pl.read_csv(tmp_path / "out" / "slides.csv")
     assert table.select("slide", "pictures", "status").rows() == [("s1", 2, "analysed"), ("s2", 1, "analysed")]
     assert [line.partition(". ")[0] for line in told[:3]] == [
-        "s1: 1 pictures, 1 leukocytes", "s1: 2 pictures, 2 leukocytes", "s2: 1 pictures, 1 leukocytes",
+        "s1: pictures 1; leukocytes 1 of 1 cells", "s1: pictures 2; leukocytes 2 of 2 cells",
+        "s2: pictures 1; leukocytes 1 of 1 cells",
     ]  # fmt: skip
     assert (tmp_path / "out" / "slides.html").exists()
     assert sorted(path.name for path in (tmp_path / "out" / "slides").iterdir()) == ["s1", "s2"]
@@ -179,7 +180,7 @@ def test_the_command_ends_when_the_folder_is_quiet(folder, colour_model, tmp_pat
     options = ["--model", str(colour_model.path), "--every", "0.01", "--settle", "0.01", "--quiet", "0.02"]
     found = CliRunner().invoke(app, ["watch", str(folder), "--out", str(tmp_path / "out"), *options])
     assert found.exit_code == 0, found.output
-    assert "camera: 1 pictures, 1 leukocytes." in found.output
+    assert "camera: pictures 1; leukocytes 1 of 1 cells." in found.output
 
 
 def test_a_whole_slide_is_not_watched(tmp_path):

@@ -98,8 +98,14 @@ def _inputs(result: SlideResult) -> str:
 
 def _counted(counts: FieldCounts) -> str:
     """``12 fields: 110 leukocytes, 2,310 red cells, 85 platelets.``"""
-    found = f"{counts.leukocytes:,} leukocytes, {counts.red_cells.count:,} red cells, {counts.platelets.count:,}"
-    return f"{counts.fields:,} fields: {found} platelets."
+    found = {
+        "field": counts.fields,
+        "leukocyte": counts.leukocytes,
+        "red cell": counts.red_cells.count,
+        "platelet": counts.platelets.count,
+    }
+    first, *others = (f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in found.items())
+    return f"{first}: {', '.join(others)}."
 
 
 def _say_slides(result: SlidesResult) -> None:

@@ -272,4 +272,5 @@ def _line(name: str, result: SlideResult | str, pictures: int) -> str:
     failed = f", {result.failures:,} not read" if result.failures else ""
     count = result.differential
     alarm = f" {count.alarm.message}" if count.alarm and count.alarm.raised else ""
-    return f"{name}: {pictures:,} pictures{failed}, {count.leukocytes:,} leukocytes.{alarm} {result.report}"
+    found = f"leukocytes {count.leukocytes:,} of {result.cells:,} cells"
+    return f"{name}: pictures {pictures:,}{failed}; {found}.{alarm} {result.report}"
