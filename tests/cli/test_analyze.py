@@ -40,8 +40,9 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
     result = run(
         tmp_path / "slide", "--out", tmp_path / "out", "--model", colour_model.path, "--title", "Slide 3",
         "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--device", "cpu", "--processes", 2,
-        "--no-slides", "--xlsx", "--zip", "--as", "cells", "--detector", "mine", "--pages", "planes",
+        "--as", "cells", "--detector", "mine", "--pages", "planes",
         "--focus", "fused", "--fields-shown", 3, "--platelet-factor", 20_000, "--oil-field-um", 180,
+        "--leukocytes", 100, "--um-per-px", 0.2,
         "--no-slides", "--xlsx", "--zip", "--classes", "healthy", "--blast-probability", 0.8, "--blast-share", 2,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -62,6 +63,8 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "pages": "planes",
         "focus": "fused",
         "fields_shown": 3,
+        "leukocytes": 100,
+        "um_per_px": 0.2,
         "counts": {"platelet_factor": 20_000, "oil_field_um": 180},
         "reference": {"name": "Here", "ranges": {"LY": [0, 5]}},
         "classes": "healthy",
