@@ -63,7 +63,7 @@ _PATIENTS = {
 _BEGIN, _SLIDES, _MODELS = "Begin", "Slides and patients", "Models and studies"
 
 MENU = {
-    "demo": Entry(f"{_CLI}.demo:demo", "Draw a slide, classify it, and compare the counts with the truth.", _BEGIN),
+    "demo": Entry(f"{_CLI}.demo:demo", "Draw fields, find and classify their cells, compare with the truth.", _BEGIN),
     "doctor": Entry(f"{_CLI}.doctor:doctor", "Check this machine: speed, extras, missing parts.", _BEGIN),
     "draw": Entry(_DRAW, "Draw cells, fields or a whole slide with known truth.", _BEGIN),
     "analyze": Entry(f"{_CLI}.analyze:analyze", "Cells or fields to differential count and report.", _SLIDES),
