@@ -101,11 +101,20 @@ def _may_be_field(cell: CellInput) -> bool:
     return min(found.width, found.height) >= _LARGE
 
 
+def _can_be_field(cell: CellInput) -> bool:
+    """True where the header tells a size that a field may have."""
+    try:
+        read_header(read_file(Path(cell.path), FIELD), cell.path, FIELD)
+    except ImageError as error:
+        return error.reason == "several_pages"
+    return True
+
+
 def _look(cell: CellInput) -> _Look:
     try:
         picture = read_picture(Path(cell.path), _LOOK)
     except ImageError as error:
-        return _Look(cell, 0, "field" if error.reason in _NO_CELL else "")
+        return _Look(cell, 0, "field" if error.reason in _NO_CELL and _can_be_field(cell) else "")
     short, long = sorted((picture.width, picture.height))
     (found,) = contents(overview(picture.image)[None], np.array([(picture.width, picture.height)]))
     if found.kind == SEVERAL_CELLS and short >= _LARGE:

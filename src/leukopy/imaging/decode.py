@@ -264,12 +264,13 @@ def check_image(data: bytes, where: str) -> ImageFacts:
     return ImageFacts(width, height, FORMATS[kind_of(data, where)].media_type)
 
 
-def read_header(data: bytes, where: str) -> ImageFacts:
+def read_header(data: bytes, where: str, limits: Limits = CELL) -> ImageFacts:
     """Read the facts in the header of a picture; no pixel is decoded, so a truncated file goes unnoticed.
 
     Args:
         data: the file's bytes.
         where: its name in messages.
+        limits: sizes that are read.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
@@ -281,7 +282,7 @@ def read_header(data: bytes, where: str) -> ImageFacts:
 
             size = read_size(data, where)
         else:
-            size = _opened(kind, data, where, None, CELL).size
+            size = _opened(kind, data, where, None, limits).size
     return ImageFacts(*size, FORMATS[kind].media_type)
 
 
