@@ -23,6 +23,7 @@ from leukopy.models.checkpoints import load_net
 from leukopy.network.probabilities import softmax
 from leukopy.taxonomy import FINE
 from leukopy.training.data import CellData
+from leukopy.training.detector.settings import DetectorSettings
 from leukopy.training.lightning_module import CellModule, shrink, validation_figures
 from leukopy.training.shallow_settings import ShallowSettings
 from leukopy.training.sources import list_training_cells, member_matrix, uses
@@ -258,6 +259,9 @@ def test_every_shipped_recipe_is_valid(path: Path) -> None:
     settings = read(path, {})
     assert settings.name == path.stem
     assert len(settings.limits) > 0
+    if isinstance(settings, DetectorSettings):
+        assert settings.pretrained
+        return
     if isinstance(settings, ShallowSettings):
         assert settings.features.background == "kept" or "no_background" in path.stem
         return
