@@ -44,8 +44,6 @@ _STATED = (0.6, 1.6)
 """Ratio of the measured to the stated diameter at which a stated scale holds: red cells differ between patients."""
 _SAME = 0.5
 """Overlap (IoU) of two boxes above which they are one object."""
-_LARGER, _CERTAIN = 1.05, 0.6
-"""Ratio of a leukocyte's diameter to a red cell's, and score, of which a leukocyte reaches one or the other."""
 _REACH = 0.15
 """Share of their width by which platelets are widened to see whether they touch."""
 _CLUMPED = 4
@@ -152,8 +150,6 @@ class Detector:
             inside = ((centres >= core[:2]) & (centres < core[2:])).all(axis=1) & (scores >= self._least[kinds])
             parts.append((boxes[inside], kinds[inside], scores[inside]))
         boxes, kinds, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-        likely = ~_small_leukocytes(boxes, kinds, scores, assumed, pixels.shape)
-        boxes, kinds, scores = boxes[likely], kinds[likely], scores[likely]
         boxes, kinds, scores = _with_clumps(
             *self._without_doubles(boxes, kinds, scores), self.card.thresholds[PLATELET]
         )
@@ -196,14 +192,6 @@ class Detector:
 
 def _is_near(measured: float | None, assumed: float) -> bool:
     return measured is not None and _NEAR[0] <= measured / assumed <= _NEAR[1]
-
-
-def _small_leukocytes(
-    boxes: Boxes, kinds: Kinds, scores: Scores, red_cell_px: float, shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Whole leukocytes (n,) that are no larger than a red cell and not certain: most are platelets on a red cell."""
-    small = boxes[:, 2:].mean(axis=1) < _LARGER * red_cell_px
-    return (kinds == _LEUKOCYTE) & small & (scores < _CERTAIN) & _whole(boxes, shape)
 
 
 def _with_clumps(boxes: Boxes, kinds: Kinds, scores: Scores, least: float) -> tuple[Boxes, Kinds, Scores]:
@@ -264,15 +252,11 @@ def _clipped(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.
     return np.concatenate([first, (boxes[:, :2] + boxes[:, 2:]).clip(0, ends) - first], axis=1)
 
 
-def _whole(boxes: Boxes, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """True for boxes (n, 4) that do not end at the border of a picture."""
+def _whole_sizes(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Mean of width and height of the boxes (n, 4) that do not end at the border of a picture."""
     ends = np.array([shape[1], shape[0]]) - 1.5
-    return np.asarray((boxes[:, :2] > 1).all(axis=1) & (boxes[:, :2] + boxes[:, 2:] < ends).all(axis=1))
-
-
-def _whole_sizes(boxes: Boxes, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Mean of width and height of the whole boxes (n, 4)."""
-    return np.asarray(boxes[_whole(boxes, shape), 2:].mean(axis=1))
+    whole = (boxes[:, :2] > 1).all(axis=1) & (boxes[:, :2] + boxes[:, 2:] < ends).all(axis=1)
+    return np.asarray(boxes[whole, 2:].mean(axis=1))
 
 
 def _once(boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
