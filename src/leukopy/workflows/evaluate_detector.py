@@ -58,7 +58,7 @@ class SourceScores:
 
     kinds: dict[str, Scores]
     red_cell_count_error: float | None
-    """Mean relative error of the number of red cells per picture, at the card's threshold."""
+    """Mean relative error of the number of whole red cells per picture, at the card's threshold."""
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,16 @@ def _scores(seen: Sequence[SeenPicture], false_per_picture: float) -> dict[str, 
 
 
 def count_error(seen: Sequence[SeenPicture], least: float) -> float | None:
-    """Mean relative error of the number of red cells of score ``least`` or more; None where none are marked."""
+    """Mean relative error of the number of whole red cells of score ``least`` or more; None where none are marked.
+
+    Cells cut by the border are in neither number: sources mark them at random.
+    """
+    from leukopy.evaluation.detection import cut_by_border
+
     errors = []
     for each in seen:
-        if RED_CELL in each.marked and (marked := len(each.marked[RED_CELL].boxes)):
-            errors.append(abs(int((each.found.of(RED_CELL).scores >= least).sum()) - marked) / marked)
+        if RED_CELL in each.marked and (marked := int((~each.marked[RED_CELL].open).sum())):
+            found = each.found.of(RED_CELL)
+            whole = (found.scores >= least) & ~cut_by_border(found.boxes, each.size)
+            errors.append(abs(int(whole.sum()) - marked) / marked)
     return sum(errors) / len(errors) if errors else None
