@@ -23,7 +23,7 @@ from leukopy.workflows.watch import WatchSettings
         "quiet_s": Spelling(("--quiet",), metavar="SECONDS"),
         "reference": Spelling(metavar="FILE", type=Path, read=read_mapping),
     },
-    without=("slides", "processes", "title"),
+    without=("slides", "processes", "title", "leukocytes", "um_per_px"),
 )
 def watch(
     out: Annotated[Path, typer.Option(help="Folder for the results of all slides.")],
