@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
 from leukopy.bundle.detector import DetectorBundle, open_detector
+from leukopy.evaluation.detection import overlaps
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.inference.sessions import open_session
@@ -161,10 +162,8 @@ class Detector:
     def _without_doubles(self, boxes: Boxes, kinds: Kinds, scores: Scores) -> tuple[Boxes, Kinds, Scores]:
         """A nucleated cell also resembles a red cell: the leukocyte stays."""
         sure = boxes[(kinds == _LEUKOCYTE) & (scores >= self.card.thresholds[LEUKOCYTE])]
-        first, last = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:]
-        common = (np.minimum(last, sure[:, :2] + sure[:, 2:]) - np.maximum(first, sure[:, :2])).clip(min=0).prod(axis=2)
-        union = boxes[:, 2:].prod(axis=1)[:, None] + sure[:, 2:].prod(axis=1) - common
-        kept = (kinds == _LEUKOCYTE) | (common <= _SAME * union).all(axis=1)
+        shared, _ = overlaps(boxes, sure)
+        kept = (kinds == _LEUKOCYTE) | (shared <= _SAME).all(axis=1)
         return boxes[kept], kinds[kept], scores[kept]
 
     def _see(self, pixels: NDArray[np.uint8], scale: float) -> tuple[Boxes, Kinds, Scores]:
@@ -176,6 +175,7 @@ class Detector:
         high, wide = max(high, 2 * self.card.multiple), max(wide, 2 * self.card.multiple)
         padded = np.pad(small, ((0, high - small.shape[0]), (0, wide - small.shape[1]), (0, 0)), mode="edge")
         heat, sides = self._session.run(["scores", "sides"], {"images": padded[None]})
+        # the network's own clumps, learnt from drawn fields alone, are too poor to serve
         least = np.minimum(self._least, _CONFIDENT)[:_CLUMP, None, None]
         kinds, rows, columns = np.nonzero(heat[0, :_CLUMP] >= least)
         scores = heat[0, kinds, rows, columns]

@@ -44,7 +44,7 @@ class DrawnField:
 
     def marks(self) -> Iterator[tuple[str, tuple[int, int, int, int], bool]]:
         """Kind and box of every object, as in `ObjectTruth`, and whether it may be missed as well as found: it is half
-        hidden, a platelet of a clump, or a smudge cell or bare nucleus, which may be taken for a leukocyte."""
+        hidden, a platelet of a clump, or a smudge cell or bare nucleus, which resembles a leukocyte."""
         for each in self.objects:
             box = (each.left, each.top, each.width, each.height)
             yield each.kind, box, each.visible < _SHOWN

@@ -58,8 +58,8 @@ def difference(net: FieldNet, path: Path, images: NDArray[np.uint8]) -> float:
     """
     served = ServedNet(net.float().eval())
     with torch.inference_mode():
-        expected = served.scores(net(torch.from_numpy(images)))
-        sides = net(torch.from_numpy(images)).sides.numpy()
+        maps = net(torch.from_numpy(images))
+        expected, sides = served.scores(maps), maps.sides.numpy()
         around = functional.unfold(functional.pad(expected, (1, 1, 1, 1), value=-1), 3)
     count, kinds, height, width = expected.shape
     others = around.reshape(count, kinds, 9, height, width)[:, :, [0, 1, 2, 3, 5, 6, 7, 8]].amax(2).numpy()
