@@ -7,10 +7,10 @@ import pytest
 
 from leukopy.bundle.detector import open_detector
 from leukopy.core.errors import BundleError
-from leukopy.fields.detector import RED_CELL_UM, Detector, _once, _steps, _with_clumps
+from leukopy.fields.detector import Detector, _once, _steps, _with_clumps
 from leukopy.fields.field import Field, FieldInput
 from leukopy.synthesis import Scene, draw_field
-from leukopy.taxonomy.objects import OBJECTS
+from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
 
 
 @pytest.mark.parametrize("length", [10, 700, 768, 769, 3000, 14_000])

@@ -14,9 +14,7 @@ from PIL import Image
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.synthesis import DrawnField, ObjectTruth
-from leukopy.taxonomy.objects import OBJECTS
-
-RED_CELL_UM = 7.5
+from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
 
 
 class KnownFinder:

@@ -11,9 +11,8 @@ from leukopy.synthesis import PBC_LIKE, DrawnField, Scene, draw_field, draw_rand
 from leukopy.synthesis.canvas import Canvas
 from leukopy.synthesis.paint import INDEX, paint_cell
 from leukopy.synthesis.platelets import paint_clump
-from leukopy.synthesis.redcells import RED_CELL_UM
 from leukopy.synthesis.redshapes import SHAPES, RedStyle, paint_shape
-from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL, RED_CELL_UM
 
 
 def of(field: DrawnField, kind: str) -> list:

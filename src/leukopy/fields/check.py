@@ -10,11 +10,11 @@ from pathlib import Path
 from tifffile import TiffFile
 
 from leukopy.core.errors import ImageError, LeukopyError
-from leukopy.fields.crops import RED_CELL_UM
 from leukopy.fields.field import ScaleSource
 from leukopy.fields.slide_sample import SlideSample, sample_slide
 from leukopy.fields.whole_slide import SLIDE_SUFFIXES, TIFF_SUFFIXES, WholeSlide, is_slide_file
 from leukopy.imaging.formats import CONTAINER_SUFFIXES, IMAGE_SUFFIXES
+from leukopy.taxonomy.objects import RED_CELL_UM
 
 _FAT32 = 2**32 - 1
 """Bytes of the largest file on a FAT32 disk."""

@@ -21,7 +21,6 @@ from PIL import Image
 
 from leukopy.core.errors import ImageError, InputError
 from leukopy.core.progress import Progress, silent
-from leukopy.fields.crops import RED_CELL_UM
 from leukopy.fields.field import FieldInput, Region, ScaleSource
 from leukopy.fields.quality import focus_of
 from leukopy.fields.slide_sample import SlideSample, sample_slide, spread_places
@@ -32,6 +31,7 @@ from leukopy.fields.smear import (
     measure_smear,
 )
 from leukopy.fields.whole_slide import Thumbnail, WholeSlide, opened
+from leukopy.taxonomy.objects import RED_CELL_UM
 
 Verdict = Literal["chosen", "no_cells", "edge", "thin", "thick", "out_of_focus", "damaged", "not_looked_at"]
 

@@ -6,9 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-RED_CELL_UM = 7.5
-"""Usual diameter of a red cell, in micrometres."""
-
 RED_CELLS_ACROSS = 4.56
 """Side of a cell's picture, in diameters of a red cell: 360 pixels in PBC Barcelona, where 3,153 whole red cells on 498
 pictures of TXL-PBC have a median diameter of 79 pixels."""

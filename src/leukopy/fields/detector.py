@@ -20,10 +20,7 @@ from leukopy.evaluation.detection import overlaps
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.inference.sessions import open_session
-from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
-
-RED_CELL_UM = 7.5
-"""Usual diameter of a red cell, in micrometres."""
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL, RED_CELL_UM
 
 _TILE = 768
 """Largest side of a picture that the network sees at once, in pixels at its scale."""

@@ -17,7 +17,6 @@ from PIL import Image
 
 from leukopy.core.errors import ImageError
 from leukopy.fields.crops import (
-    RED_CELL_UM,
     RED_CELLS_ACROSS,
     background,
     cut_out,
@@ -32,7 +31,7 @@ from leukopy.fields.quality import measure_quality, overlapping
 from leukopy.imaging.content import BLANK, NO_CELL, UNSTAINED, contents
 from leukopy.imaging.decode import Picture
 from leukopy.imaging.overview import overview
-from leukopy.taxonomy.objects import OBJECTS
+from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
 
 _BORDER = 1.5
 """Pixels from the border at which a box is cut."""

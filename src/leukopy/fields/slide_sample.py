@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from leukopy.core.errors import ImageError
-from leukopy.fields.crops import RED_CELL_UM
 from leukopy.fields.field import Region
 from leukopy.fields.smear import SmearLevels, find_levels, single_cells, typical_diameter
 from leukopy.fields.stream import spread
 from leukopy.fields.whole_slide import WholeSlide
+from leukopy.taxonomy.objects import RED_CELL_UM
 
 _SQUARES = 64
 """Squares of a sample."""

@@ -18,11 +18,10 @@ from leukopy.synthesis.camera import photograph
 from leukopy.synthesis.canvas import Canvas, ObjectTruth
 from leukopy.synthesis.field import lay_cells, paint_cells, red_cell_style
 from leukopy.synthesis.layout import FreePlaces, place_red_cells
-from leukopy.synthesis.redcells import RED_CELL_UM
 from leukopy.synthesis.redshapes import RedPatch, RedStyle, paint_shape
 from leukopy.synthesis.scene import Scene, Zone
 from leukopy.taxonomy import FINE
-from leukopy.taxonomy.objects import LEUKOCYTE, RED_CELL
+from leukopy.taxonomy.objects import LEUKOCYTE, RED_CELL, RED_CELL_UM
 
 Side = Literal["north", "west", "south", "east"]
 

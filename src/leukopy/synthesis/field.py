@@ -16,12 +16,11 @@ from leukopy.synthesis.canvas import DISTRACTOR, Canvas, ObjectTruth
 from leukopy.synthesis.layout import FreePlaces, place_red_cells, scatter
 from leukopy.synthesis.paint import Painted, paint_cell
 from leukopy.synthesis.platelets import PLATELET_CODE, paint_clump, paint_platelet
-from leukopy.synthesis.redcells import RED_CELL_UM
 from leukopy.synthesis.redshapes import RedStyle, paint_shape
 from leukopy.synthesis.scene import Scene, random_scene
 from leukopy.synthesis.slide import Truth
 from leukopy.taxonomy import FINE
-from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
+from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL, RED_CELL_UM
 
 _SHOWN = 0.5
 """Share of an object that must be seen, for it to be found with certainty."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.synthesis.redcells import RED_CELL_UM
 from leukopy.synthesis.texture import noise
+from leukopy.taxonomy.objects import RED_CELL_UM
 
 _CELL_UM = 0.4
 """Side of a cell of the raster on which free places are marked."""

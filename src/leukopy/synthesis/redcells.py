@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from leukopy.synthesis.shapes import Grid, rounded
 from leukopy.synthesis.texture import Plane
-
-RED_CELL_UM = 7.5
-"""Diameter of a normal red cell on a smear (6.7-7.7; Bain, Blood Cells)."""
+from leukopy.taxonomy.objects import RED_CELL_UM
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukopy.synthesis.redcells import RED_CELL_UM
 from leukopy.synthesis.shapes import Grid
 from leukopy.synthesis.texture import Plane
+from leukopy.taxonomy.objects import RED_CELL_UM
 
 Span = tuple[float, float]
 

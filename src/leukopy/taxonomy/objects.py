@@ -10,3 +10,6 @@ PLATELET_CLUMP = "platelet_clump"
 
 OBJECTS: tuple[str, ...] = (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP)
 """Kinds of objects, in the order of a detector's outputs."""
+
+RED_CELL_UM = 7.5
+"""Usual diameter of a red cell on a smear, in micrometres (6.7 to 7.7; Bain, Blood Cells)."""

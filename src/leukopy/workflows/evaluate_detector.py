@@ -170,7 +170,7 @@ def _read(picture: MarkedPicture) -> tuple[NDArray[np.uint8], dict[str, Marked],
     from leukopy.fields.field import FieldInput
     from leukopy.fields.read import read_field
     from leukopy.synthesis.field import draw_random_field
-    from leukopy.synthesis.redcells import RED_CELL_UM
+    from leukopy.taxonomy.objects import RED_CELL_UM
 
     boxes: list[tuple[str, tuple[float, float, float, float], bool]]
     if picture.source == DRAWN:

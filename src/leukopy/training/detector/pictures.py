@@ -16,8 +16,7 @@ from leukopy.core.progress import Progress, silent
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.datasets.field_split import pictures
 from leukopy.synthesis.field import draw_random_field
-from leukopy.synthesis.redcells import RED_CELL_UM
-from leukopy.taxonomy.objects import OBJECTS
+from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
 from leukopy.training.detector.settings import BoxUse
 
 HEADROOM = 8 / 7
