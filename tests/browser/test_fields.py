@@ -33,7 +33,8 @@ def report(colour_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = located.cells.lazy()
     path = tmp_path_factory.mktemp("fields") / "report.html"
     write_report(path, ReportContent(
-        title="Drawn fields", cells=gallery.choose(cells, 0), thumbnails={}, totals=gallery.totals(cells),
+        title="Drawn fields", cells=gallery.choose(cells, 0), first=located.cells.head(0), thumbnails={},
+        totals=gallery.totals(cells),
         differential=count_cells(cells), failures=pl.DataFrame(schema=FAILURE_SCHEMA), failures_total=0,
         left_out=gallery.choose_left_out(cells), left_out_total=0, card=open_bundle(colour_model.path).card,
         provenance={}, fields=FieldsContent(

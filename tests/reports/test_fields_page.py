@@ -47,6 +47,7 @@ def content(located, fields, card):
     return ReportContent(
         title="Slide 7",
         cells=gallery.choose(cells, per_class=0),
+        first=located.cells.head(0),
         thumbnails={},
         totals=gallery.totals(cells),
         differential=count_cells(cells),

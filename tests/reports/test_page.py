@@ -15,6 +15,7 @@ from leukopy.inference.rows import FAILURE_SCHEMA
 from leukopy.reports import gallery
 from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
 from leukopy.slides.differential_files import count_cells
+from leukopy.slides.review_order import review_ranks
 from support.pages import assert_offline, read_page
 
 _HOSTILE = '<script>alert("x")</script>\'"&.png'
@@ -36,6 +37,7 @@ def content(slide, card):
     return ReportContent(
         title="Slide 7",
         cells=chosen,
+        first=slide.head(0),
         thumbnails=gallery.Thumbnails().of(chosen),
         totals=gallery.totals(cells),
         differential=count_cells(cells),
@@ -239,4 +241,18 @@ def test_certainty_is_never_printed_as_0_or_100(content, render):
     sure = content.cells.with_columns(fine_confidence=pl.lit(0.9999, pl.Float32), p_BNE=pl.lit(0.0001, pl.Float32))
     _, page = render(replace(content, cells=sure))
     assert "SNE > 99 %" in page.text
-    assert "100 %" not in page.text.split("Cells The least")[1].split("Unreadable images")[0]
+    assert "100 %" not in page.text.split("Cells In each class, the least")[1].split("Unreadable images")[0]
+
+
+def test_page_shows_the_cells_to_look_at_first(content, slide, render):
+    without, _ = render(content)
+    assert "look-first" not in without
+    first = gallery.choose_first(slide.with_columns(review_ranks(slide.lazy())).lazy(), 3)
+    names = first["cell_id"].to_list()
+    assert len(names) == 3
+    page, text = render(replace(content, first=first))
+    shown = page[page.index('id="look-first"') : page.index('id="class-SNE"')]
+    places = [shown.index(f'<p class="id">{name}</p>') for name in names]
+    assert places == sorted(places)
+    assert shown.count('<p class="id">') == len(names)
+    assert "Look at these first 3 cells" in text.text

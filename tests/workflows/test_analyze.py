@@ -17,6 +17,7 @@ from leukopy.imaging.appearance import APPEARANCE_FEATURES
 from leukopy.inference import openvino
 from leukopy.inference.rows import ATTRIBUTE_SCHEMA, CELL_SCHEMA, FAILURE_SCHEMA
 from leukopy.slides import result_parts
+from leukopy.slides.review_order import RANK_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 
 CELLS = 400
@@ -61,7 +62,7 @@ def stop_after(cells):
 def test_every_cell_is_a_row_with_its_class(whole, slide):
     folder, codes = slide
     cells = pl.read_parquet(whole.folder / "cells.parquet")
-    assert cells.schema == pl.Schema(CELL_SCHEMA)
+    assert cells.schema == pl.Schema(CELL_SCHEMA | RANK_SCHEMA)
     assert dict(cells.select("cell_id", "fine").iter_rows()) == codes
     assert cells["cell_id"].is_sorted()
     assert Path(cells["path"][0]) == folder / "c00000.png"
@@ -242,7 +243,7 @@ def test_a_slide_of_which_nothing_can_be_read(settings, tmp_path):
     result = analyze(settings.model_copy(update={"input": tmp_path / "in"}), tmp_path / "out")
     assert (result.cells, result.failures, result.differential.leukocytes) == (0, 2, 0)
     assert {path.name for path in result.folder.iterdir()} == RESULTS
-    assert pl.read_parquet(result.folder / "cells.parquet").schema == pl.Schema(CELL_SCHEMA)
+    assert pl.read_parquet(result.folder / "cells.parquet").schema == pl.Schema(CELL_SCHEMA | RANK_SCHEMA)
 
 
 def test_the_laboratorys_own_ranges(settings, tmp_path):
@@ -269,7 +270,7 @@ def test_cells_are_told_in_words_where_the_model_judges_attributes(judging_model
         analyze(settings, tmp_path / "out", progress=stop_after(1))
     result = analyze(settings, tmp_path / "out", resume=True)
     cells = pl.read_parquet(tmp_path / "out" / "cells.parquet")
-    assert cells.schema == pl.Schema(CELL_SCHEMA | ATTRIBUTE_SCHEMA)
+    assert cells.schema == pl.Schema(CELL_SCHEMA | ATTRIBUTE_SCHEMA | RANK_SCHEMA)
     assert cells["why"].str.starts_with("round nucleus, no granules").sum() == 2  # the neutrophils; see judging_model
     assert pl.read_csv(tmp_path / "out" / "cells.csv").columns == cells.columns
     assert (result.cells, result.failures) == (11, 6)

@@ -17,6 +17,7 @@ from leukopy.core.errors import BundleError, InputError, OutputError
 from leukopy.core.files import output_error
 from leukopy.fields.tables import FIELD_SCHEMA, LOCATION_SCHEMA, OBJECT_SCHEMA
 from leukopy.slides import field_slide, result_parts
+from leukopy.slides.review_order import RANK_SCHEMA
 from leukopy.synthesis import Scene, draw_cell, draw_field
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.slides_run import SlidesResult
@@ -54,7 +55,7 @@ def test_a_folder_of_fields_becomes_all_results(fields, tmp_path):
     table = pl.read_parquet(out / "fields.parquet")
     assert objects.schema == OBJECT_SCHEMA
     assert table.schema == FIELD_SCHEMA
-    assert list(LOCATION_SCHEMA) == cells.columns[-len(LOCATION_SCHEMA) :]
+    assert [*LOCATION_SCHEMA, *RANK_SCHEMA] == cells.columns[-len(LOCATION_SCHEMA) - 1 :]
     assert len(cells) == table["cells"].sum() == result.cells == 54
     assert (result.failures, result.complete) == (1, False)
     assert table["left_out"].to_list() == [None] * 6 + ["unreadable: not an image"]

@@ -13,6 +13,7 @@ from PIL import Image
 from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
 from leukopy.inference.rows import Predictions, counted_code
+from leukopy.slides.review_order import REVIEW_RANK
 from leukopy.taxonomy import DISPLAY_ORDER
 
 PER_CLASS = 24
@@ -56,6 +57,16 @@ def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:
     return pl.concat(shown) if shown else cells.head(0).collect()
 
 
+def choose_first(cells: pl.LazyFrame, most: int = PER_CLASS) -> pl.DataFrame:
+    """The cells to look at first (`slides.review_order`), in this order: rows of ``CELL_SCHEMA``.
+
+    Args:
+        cells: rows of ``CELL_SCHEMA`` with ``review_rank``.
+        most: largest number of them.
+    """
+    return cells.filter(pl.col(REVIEW_RANK) <= most).collect(engine="streaming").sort(REVIEW_RANK)
+
+
 def choose_left_out(cells: pl.LazyFrame, most: int = PER_CLASS) -> pl.DataFrame:
     """The first pictures without a single cell, by ``cell_id``: some columns of ``CELL_SCHEMA``.
 
@@ -95,12 +106,13 @@ class Thumbnails:
         the page says so in its place.
 
         Args:
-            rows: ``cell_id`` and ``path`` of cells, as `choose` and `choose_left_out` return them.
+            rows: ``cell_id`` and ``path`` of cells, as the functions above return them; a cell may come twice.
             read: reads the picture of a cell again by these two; by default from its file.
         """
         read = read or _of_file
         found = {cell_id: _jpeg(square) for kept in self._kept.values() for _, cell_id, square in kept}
-        for cell_id, path in rows.filter(~pl.col("cell_id").is_in(list(found))).select("cell_id", "path").iter_rows():
+        others = rows.filter(~pl.col("cell_id").is_in(list(found))).select("cell_id", "path")
+        for cell_id, path in others.unique(maintain_order=True).iter_rows():
             try:
                 found[cell_id] = _jpeg(_square(read(cell_id, path)))
             except ImageError:

@@ -30,6 +30,8 @@ class ReportContent:
     """Name of the slide."""
     cells: pl.DataFrame
     """The rows of ``CELL_SCHEMA`` that the gallery shows, as `gallery.choose` returns them."""
+    first: pl.DataFrame
+    """The cells to look at first, as `gallery.choose_first` returns them."""
     thumbnails: Mapping[str, bytes]
     """JPEG by ``cell_id``."""
     totals: Mapping[str, int]
@@ -88,6 +90,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         count=content.differential,
         date=str(content.provenance.get("created", ""))[:10],
         shelves=tuple(_shelves(content)),
+        first=tuple(_tile(row, content.thumbnails) for row in content.first.iter_rows(named=True)),
         left_out=tuple(_left_out(content)),
         failures=failure_lines(content.failures),
         provenance=tuple(flat(content.provenance)),

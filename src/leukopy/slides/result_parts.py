@@ -89,14 +89,25 @@ class ResultParts:
         self._waiting = []
         self._count += 1
 
-    def write_cells(self, path: Path) -> None:
-        """Write the classified cells of all parts, in the order of the inputs, as Parquet or CSV by the suffix.
+    def cells(self) -> pl.LazyFrame:
+        """The classified cells of all parts, in the order of the inputs."""
+        cells = self._rows().filter(pl.col("reason").is_null())
+        return cells.select(pl.exclude("reason", "message", *APPEARANCE_SCHEMA))
+
+    def write_cells(self, path: Path, further: pl.Series | None = None) -> None:
+        """Write `cells` as Parquet or CSV by the suffix.
+
+        Args:
+            path: the file.
+            further: one more column for them.
 
         Raises:
             OutputError: the disk is full, or not permitted.
         """
-        cells = self._rows().filter(pl.col("reason").is_null())
-        _sink(cells.select(pl.exclude("reason", "message", *APPEARANCE_SCHEMA)), path)
+        cells = self.cells()
+        if further is not None:
+            cells = pl.concat([cells, further.to_frame().lazy()], how="horizontal")
+        _sink(cells, path)
 
     def write_failures(self, path: Path) -> None:
         """Write the failures of all parts likewise.

@@ -122,6 +122,7 @@ def run_slide(
     from leukopy.slides.laboratory_check import nearest_laboratory
     from leukopy.slides.record import SlideRecord
     from leukopy.slides.result_parts import ResultParts
+    from leukopy.slides.review_order import review_ranks
 
     run = _begin(job, classifier, out, resume=resume, overwrite=overwrite)
     if run["status"] == FINISHED:
@@ -133,8 +134,9 @@ def run_slide(
         fields_run.write_tables(parts, out)
     else:
         survey = _classify(job, classifier, parts, thumbnails, progress)
-    parts.write_cells(out / CELLS_FILE)
-    parts.write_cells(out / "cells.csv")
+    ranks = review_ranks(parts.cells())
+    parts.write_cells(out / CELLS_FILE, ranks)
+    parts.write_cells(out / "cells.csv", ranks)
     parts.write_failures(out / FAILURES_FILE)
     distance = nearest_laboratory(parts.appearance(), classifier.card.slide_check)
     found = SlideRecord.of(_cells(out), parts.rows, distance, survey)
@@ -245,12 +247,13 @@ def _report(
     import polars as pl
 
     from leukopy.inference.rows import FAILURE_SCHEMA
-    from leukopy.reports.gallery import choose, choose_left_out, totals
+    from leukopy.reports.gallery import choose, choose_first, choose_left_out, totals
     from leukopy.reports.page import FAILURES_SHOWN, ReportContent, write_report
     from leukopy.slides.differential_files import write_differential
 
     cells = _cells(result.folder)
     shown, left_out = choose(cells, job.per_class), choose_left_out(cells, job.per_class)
+    first = choose_first(cells, job.per_class)
     fields, read = None, None
     if job.fields and result.counts and pictures:
         fields = fields_run.fields_content(job.fields, result.folder, cells, result.counts, pictures)
@@ -258,7 +261,8 @@ def _report(
     content = ReportContent(
         title=job.title,
         cells=shown,
-        thumbnails=thumbnails.of(pl.concat([one.select("cell_id", "path") for one in (shown, left_out)]), read),
+        first=first,
+        thumbnails=thumbnails.of(pl.concat([one.select("cell_id", "path") for one in (shown, first, left_out)]), read),
         totals=totals(cells),
         differential=result.differential,
         failures=pl.read_csv(result.folder / FAILURES_FILE, schema=FAILURE_SCHEMA, n_rows=FAILURES_SHOWN),
