@@ -40,9 +40,9 @@ from leukopy.training.outside_head import (
     evidence_of,
     fit_outside_head,
     list_outside_cells,
-    member_table,
     sampling,
 )
+from leukopy.training.sources import member_matrix
 from leukopy.workflows.fit_outside import read_wide
 from results_file import write
 
@@ -184,7 +184,7 @@ def diagnoses(model: str, how: OutsideSettings) -> dict[str, Any]:
     diagnosis = dict(pl.read_csv(root / "labels.csv").select("patient", "diagnosis").iter_rows())
     seen = read_wide(open_bundle(model), list_outside_cells(how, data_folder()), how, silent)
     codes, groups = seen.cells["code"].to_numpy(), seen.cells["group"].to_list()
-    members = member_table(codes.tolist(), how.classes)
+    members = member_matrix(pl.Series(codes), how.classes)
     train = members.any(axis=1) & (seen.cells["split"] == "train").to_numpy()
     of, result = np.array([diagnosis.get(group, "") for group in groups]), {}
     known = ~np.isin(codes, [cell.code for cell in OUTSIDE if cell.coarse is None])

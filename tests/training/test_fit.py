@@ -13,7 +13,7 @@ import torch
 
 import leukopy
 from leukopy.bundle import DatasetUse, open_bundle
-from leukopy.core.errors import InputError, SettingsError
+from leukopy.core.errors import InputError, SettingsError, TrainingError
 from leukopy.core.progress import silent
 from leukopy.explain.methods import Subject, open_net
 from leukopy.imaging.decode import read_cell
@@ -267,3 +267,65 @@ def test_every_shipped_recipe_is_valid(path: Path) -> None:
         return
     published = BACKBONES[settings.backbone.name]
     assert (settings.preprocess.mean, settings.preprocess.std) == (published.mean, published.std)
+
+
+def test_classes_outside_shape_the_network_and_have_no_logits(tmp_path: Path, laboratory: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    files = sorted(path for code in ("LY", "EO", "PLT") for path in (laboratory / "lab" / code).glob("*.png"))
+    labels = [{"PLT": "blast"}.get(path.parent.name, path.parent.name) for path in files]
+    splits = ["val" if number % 3 == 0 else "train" for number in range(len(files))]
+    names = [str(number) for number in range(len(files))]
+    table = {"cell_id": names, "path": list(map(str, files)), "label": labels, "split": splits}
+    pl.DataFrame(table).write_csv(manifest)
+    gone = tmp_path / "gone.csv"
+    pl.DataFrame({"cell_id": ["1", "2"]}).write_csv(gone)
+    source = {"dataset": "manifest", "root": str(manifest), "share": 1, "left_out": str(gone)}
+    settings = recipe(sources=[source], outside=["BLAST"], optimisation={"epochs": 1, "batch_size": 8})
+    data = CellData(settings, laboratory, tmp_path / "cache", silent)
+    codes = data.train_set.cells["code"]
+    assert set(codes) == {"LY", "EO", "BLAST"}
+    assert not {"1", "2"} & set(data.train_set.cells["cell_id"])
+    assert (data.train_set.members[:, -1] == (codes == "BLAST").to_numpy()).all()
+    assert data.val_set.members.shape[1] == len(FINE)
+    assert "BLAST" not in set(data.val_set.cells["code"])
+    bundle = open_bundle(train(settings, tmp_path / "run").bundle)
+    assert bundle.card.classes == tuple(cell.code for cell in FINE)
+    load_net(tmp_path / "run")  # the checkpoint holds the network that the recipe describes
+
+
+def test_a_loss_counts_the_logits_of_classes_outside() -> None:
+    module = CellModule(recipe(outside=["BLAST", "SMUDGE"]))
+    images = torch.zeros((2, 48, 48, 3), dtype=torch.uint8)
+    assert module._logits(images).shape == (2, len(FINE) + 2)
+    module._loss(module._logits(images), torch.eye(2, len(FINE) + 2).flip(1).bool()).backward()
+    assert module.outside is not None
+    assert module.outside.weight.grad is not None
+    assert module.outside.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"outside": ["EO"]}, "EO: no class outside; known: BLAST"),
+        ({"outside": ["BLAST"], "level": "coarse"}, "needs the level fine"),
+        ({"outside": ["BLAST"], "loss": {"class_weights": "balanced"}}, "class_balance balances them"),
+    ],
+)
+def test_classes_outside_that_cannot_be_learnt_are_refused(changes, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read"), ("cell\n1\n", "cannot be read"), ("cell_id\nother\n", "no cell of folders")],
+)
+def test_a_table_of_cells_left_out_that_leaves_none_out_is_refused(
+    laboratory: Path, tmp_path: Path, content: str | None, message: str
+) -> None:
+    gone = tmp_path / "gone.csv"
+    if content:
+        gone.write_text(content)
+    source = {"dataset": "folders", "root": "lab", "share": 1, "left_out": str(gone)}
+    with pytest.raises(TrainingError, match=message):
+        list_training_cells(recipe(sources=[source]), laboratory)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
 from PIL import Image
@@ -18,9 +19,12 @@ from leukopy.core.errors import BundleError, TrainingError
 from leukopy.inference import activations
 from leukopy.taxonomy import FINE
 from leukopy.training.attribute_heads import card_for
-from leukopy.training.outside_head import OutsideSettings, list_outside_cells, member_table, patient_folds, sampling
+from leukopy.training.outside_head import OutsideSettings, list_outside_cells, patient_folds, sampling
+from leukopy.training.sources import list_training_cells, member_matrix
 from leukopy.workflows.fit_outside import FitOutsideSettings, fit_outside
+from leukopy.workflows.fold_trainings import recipes_without_parts
 from support.colour_model import OUTSIDE_COLOURS, ColourModel, class_colours, colour_network, with_stages
+from support.training_run import recipe
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +35,8 @@ HEAD = {
         {"dataset": "pbc", "root": "cells/pbc", "share": 0.3, "slides": "home", "cells": 20},
         {"dataset": "folders", "root": "cells/other", "share": 0.1},
     ],
-    "steps": 300, "learning_rate": 0.02, "views": 1, "dropout": 0, "augmentation": {"stain": 0, "light": 0, "mild": 1},
+    "folds": 3, "steps": 300, "learning_rate": 0.02, "views": 1, "dropout": 0,
+    "augmentation": {"stain": 0, "light": 0, "mild": 1},
 }  # fmt: skip
 COLOURS = {cell.code: tuple(colour) for cell, colour in zip(FINE, class_colours(), strict=True)} | OUTSIDE_COLOURS
 
@@ -82,7 +87,7 @@ def model(place: Path, colour_model: ColourModel) -> Bundle:
 
 @pytest.fixture(scope="module")
 def fitted(place: Path, model: Bundle):
-    return fit_outside(FitOutsideSettings(model=str(model.path), folds=3, head=HEAD), place / "run")
+    return fit_outside(FitOutsideSettings(model=str(model.path), head=HEAD), place / "run")
 
 
 def test_the_bundle_answers_them_and_the_rest_of_the_network_stays(fitted, model: Bundle, place: Path) -> None:
@@ -128,7 +133,7 @@ def test_no_test_split_is_read_and_other_classes_outside_teach_nothing(place: Pa
     how = OutsideSettings.build(HEAD)
     cells = list_outside_cells(how, place)
     assert set(cells.filter(source="pbc")["split"]) == {"train", "val"}
-    members = member_table(cells["code"].to_list(), how.classes)
+    members = member_matrix(cells["code"], how.classes)
     plasma = (cells["code"] == "PLASMA").to_numpy()
     assert plasma.sum() == PATIENTS
     assert not members[plasma].any()
@@ -153,12 +158,62 @@ def test_sources_are_drawn_by_their_shares_and_patients_stay_together(place: Pat
 
 def test_the_command_tells_the_figures(place: Path, model: Bundle) -> None:
     config = place / "fit.yaml"
-    config.write_text(json.dumps({"folds": 2, "head": {**HEAD, "steps": 20}}))
+    config.write_text(json.dumps({"head": {**HEAD, "folds": 2, "steps": 20}}))
     words = ["model", "fit-outside", "--config", str(config), "--model", str(model.path), "--out", str(place / "cli")]
     printed = CliRunner().invoke(app, words)
     assert printed.exit_code == 0, printed.output
     assert "AUROC against known cells, BLAST" in printed.output
     assert str(place / "cli" / "bundle") in printed.output
+
+
+@pytest.fixture
+def learnt(model: Bundle, tmp_path: Path) -> Bundle:
+    """The model, said to have learnt blasts itself."""
+    content = model.model_path.read_bytes()
+    return write_bundle(tmp_path / "learnt", card_for(model.card, content, recipe={"outside": ["BLAST"]}), content)
+
+
+def test_a_network_that_saw_the_patients_is_measured_by_those_that_did_not(
+    place: Path, model: Bundle, learnt: Bundle, fitted, tmp_path: Path
+) -> None:
+    """Two networks without a part of the patients are the model; the third is another."""
+    weights = onnx.load(model.model_path)
+    for tensor in weights.graph.initializer:
+        if onnx.numpy_helper.to_array(tensor).ndim == 4:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(tensor), tensor.name))
+    content = weights.SerializeToString()
+    other = write_bundle(tmp_path / "other", card_for(model.card, content), content)
+    folds = tuple(str(one.path) for one in (model, model, other))
+    fit_outside(FitOutsideSettings(model=str(learnt.path), fold_models=folds, head=HEAD), tmp_path / "run")
+    before, after = (pl.read_parquet(run / "cells.parquet") for run in (place / "run", tmp_path / "run"))
+    same = (before["evidence"].to_numpy() == after["evidence"].to_numpy()).all(axis=1)
+    assert same[(before["fold"] < 2).to_numpy()].all()
+    assert not same[(before["fold"] == 2).to_numpy()].any()
+    with pytest.raises(TrainingError, match="its 3 trainings without each part"):
+        fit_outside(FitOutsideSettings(model=str(learnt.path), head=HEAD), tmp_path / "a")
+    with pytest.raises(TrainingError, match="needs no fold_models"):
+        fit_outside(FitOutsideSettings(model=str(model.path), fold_models=folds, head=HEAD), tmp_path / "b")
+
+
+def test_recipes_without_parts_leave_each_patient_out_once(place: Path, tmp_path: Path) -> None:
+    doubtful = tmp_path / "doubtful.csv"
+    doubtful.write_text("cell_id\nhopkins/Patient_0/blast_0.png\n")
+    sources = [
+        {"dataset": "hopkins", "root": "cells/hopkins", "share": 0.5, "left_out": str(doubtful)},
+        {"dataset": "pbc", "root": "cells/pbc", "share": 0.5},
+    ]
+    whole, how = recipe(sources=sources, outside=["BLAST", "SMUDGE"]), OutsideSettings.build(HEAD)
+    parts = list(recipes_without_parts(whole, how, place, tmp_path, {"optimisation.epochs": 1}))
+    assert [part.name for part in parts] == ["test_without0", "test_without1", "test_without2"]
+    every, home = list_training_cells(whole, place, whole.outside), list_training_cells(whole, place)
+    gone = []
+    for part in parts:
+        cells = list_training_cells(part, place, part.outside)
+        assert "hopkins/Patient_0/blast_0.png" not in set(cells["cell_id"])
+        assert cells.filter(source="pbc").height == home.filter(source="pbc").height
+        assert part.optimisation.epochs == 1
+        gone += sorted(set(every.filter(source="hopkins")["group"]) - set(cells["group"]))
+    assert sorted(gone) == [f"Patient_{number}" for number in range(PATIENTS)]
 
 
 def test_what_cannot_be_fitted_is_told(place: Path, model: Bundle, colour_model: ColourModel, tmp_path: Path) -> None:

@@ -26,17 +26,22 @@ LOOKED_AT = 1000
 
 
 class Pictures(Dataset[Item]):
-    """uint8 (S, S, 3) and bool (F,) for each decoded cell; one random variant a visit with an augmentation."""
+    """uint8 (S, S, 3) and bool (F + K,) for each decoded cell; one random variant a visit with an augmentation."""
 
     def __init__(
-        self, cells: pl.DataFrame, decoded: Decoded, spec: Preprocess, augmentation: Augmentation | None = None
+        self,
+        cells: pl.DataFrame,
+        decoded: Decoded,
+        spec: Preprocess,
+        augmentation: Augmentation | None = None,
+        outside: tuple[str, ...] = (),
     ) -> None:
         self.spec, self.augmentation = spec, augmentation
         self._pictures = decoded.pictures
         self._rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
         self.cells = cells[self._rows]
         self._crops = self.cells["crop"].fill_null(spec.crop).to_list()
-        self.members = member_matrix(self.cells["code"])
+        self.members = member_matrix(self.cells["code"], outside)
         self.failures = cells[list(decoded.failures)].select("cell_id", message=pl.Series(decoded.failures.values()))
 
     def __len__(self) -> int:
@@ -62,15 +67,17 @@ class CellData(lightning.LightningDataModule):
 
     def __init__(self, settings: TrainSettings, data: Path, cache: Path, progress: Progress) -> None:
         super().__init__()
-        cells = list_training_cells(settings, data)
+        cells = list_training_cells(settings, data, settings.outside)
         self.settings = settings
         self._cache, self._progress = cache, progress
         train, val = (cells.filter(pl.col("split") == split) for split in ("train", "val"))
+        val = val.filter(~pl.col("code").is_in(settings.outside))  # the network gives no logit for them
         spec = settings.preprocess
         # Augmentation turns and moves the picture, so it starts from the whole square at the same magnification.
         whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0}) if settings.augmentation else spec
         as_cached = train.drop("crop") if settings.augmentation else train
-        self.train_set = Pictures(train, decode_all(as_cached, whole, cache, progress), spec, settings.augmentation)
+        decoded = decode_all(as_cached, whole, cache, progress)
+        self.train_set = Pictures(train, decoded, spec, settings.augmentation, settings.outside)
         self.val_set = Pictures(val, decode_all(val, spec, cache, progress), spec)
 
     @property

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from leukopy.models.cell_net import CellNet
+from leukopy.models.cell_net import CellNet, Outputs
 from leukopy.models.checkpoints import load_run
 from leukopy.models.losses import balanced_weights, mix, partial_label_loss
 from leukopy.models.weights import load_file
@@ -21,7 +21,10 @@ from leukopy.training.settings import TrainSettings
 
 
 class CellModule(lightning.LightningModule):
-    """Fits a ``CellNet`` by the partial-label loss; validates at both levels."""
+    """Fits a ``CellNet`` by the partial-label loss; validates at both levels.
+
+    Classes outside have logits of their own, beside the network's: they shape its embedding and are not exported.
+    """
 
     def __init__(self, settings: TrainSettings) -> None:
         super().__init__()
@@ -32,6 +35,8 @@ class CellModule(lightning.LightningModule):
             load_file(self.net.backbone, backbone.weights)
         if backbone.run:
             load_run(self.net, backbone.run)
+        classes = len(settings.outside)
+        self.outside = nn.Linear(self.net.backbone.embedding_size, classes) if classes else None
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.minutes = 0.0
         """Wall time of the fit, resumed parts included; set by ``fit``."""
@@ -57,12 +62,19 @@ class CellModule(lightning.LightningModule):
             images = shrink(images, self.settings.optimisation.small_size)
         if self.settings.loss.mixup_alpha:
             images, partner, share = mix(images, self.settings.loss.mixup_alpha)
-            logits = self.net(images).logits
+            logits = self._logits(images)
             loss = share * self._loss(logits, members) + (1 - share) * self._loss(logits, members[partner])
         else:
-            loss = self._loss(self.net(images).logits, members)
+            loss = self._loss(self._logits(images), members)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """float (N, F + K): of the fine classes, then of the classes outside."""
+        outputs: Outputs = self.net(images)
+        if self.outside is None:
+            return outputs.logits
+        return torch.cat([outputs.logits, self.outside(self.net.dropout(outputs.embedding))], dim=1)
 
     def _loss(self, logits: Tensor, members: Tensor) -> Tensor:
         return partial_label_loss(

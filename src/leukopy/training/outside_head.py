@@ -33,7 +33,7 @@ from leukopy.inference.rows import CellInput
 from leukopy.network.head import Head
 from leukopy.network.wide_head import WIDE
 from leukopy.slides.classifier import Classifier
-from leukopy.taxonomy import FINE, fine_members
+from leukopy.taxonomy import FINE
 
 BATCH = 16
 _EDGE = 1.6
@@ -93,6 +93,8 @@ class OutsideSettings(Settings):
     """0: labels as often as they are; 1: all equally often, within each source."""
     clean_below: float = Field(default=0.02, ge=0, lt=1)
     """Cells whose label has a lower probability by the cells of other patients are left out of the fit."""
+    folds: int = Field(default=5, ge=2)
+    """Parts of the patients; each is left out in turn, to measure and to find doubtful labels."""
     seed: int = 0
 
 
@@ -101,8 +103,7 @@ class OutsideCells:
     """Cells, and the wide embedding of their views."""
 
     cells: pl.DataFrame
-    """N rows: cell_id, path, code, label, group (its own id where unknown), source, split, coarse (by the network, as
-    served), crop."""
+    """N rows of the listed cells, with coarse (by the network, as served) and crop."""
     views: tuple[Features, ...]
     """As served first, then augmented; each (N, D + W)."""
     left_out: int
@@ -110,7 +111,9 @@ class OutsideCells:
 
 
 def list_outside_cells(settings: OutsideSettings, data: Path) -> pl.DataFrame:
-    """Labelled cells of the sources outside any test split, with ``source``, ``split`` and ``group``.
+    """Labelled cells of the sources outside any test split, with ``source``, ``split``, ``group`` and ``fold``.
+
+    Groups of sources that hold a class outside are in one of ``settings.folds`` parts; the fold of the others is -1.
 
     Raises:
         TrainingError: no cell of a class outside.
@@ -126,7 +129,9 @@ def list_outside_cells(settings: OutsideSettings, data: Path) -> pl.DataFrame:
     found = pl.concat(tables)
     if missing := [code for code in settings.classes if code not in set(found["code"])]:
         raise TrainingError(f"no cell of {', '.join(missing)} in the sources: add a data set that holds some.")
-    return found.with_columns(group=pl.col("group").fill_null(pl.col("cell_id")))
+    found = found.with_columns(group=pl.col("group").fill_null(pl.col("cell_id")))
+    outside = found["code"].is_in(settings.classes).to_numpy()
+    return found.with_columns(fold=pl.Series(patient_folds(found, outside, settings.folds, settings.seed)))
 
 
 def read_outside_cells(
@@ -176,7 +181,7 @@ def _as_served(classifier: Classifier, cells: pl.DataFrame, *, home: bool) -> tu
                 rows[cell.cell_id] = (batch.outputs[WIDE][row].astype(np.float16), int(coarse[row].argmax()))
     kept = cells.filter(pl.col("cell_id").is_in(list(rows)))
     fine = [FINE[rows[cell_id][1]] for cell_id in kept["cell_id"]]
-    table = kept.select("cell_id", "path", "code", "label", "group", "source", "split").with_columns(
+    table = kept.with_columns(
         coarse=pl.Series([cell.coarse for cell in fine], dtype=pl.String),
         crop=pl.lit(crop or classifier.card.preprocess.crop, pl.Float64),
     )
@@ -216,15 +221,6 @@ def _square(path: Path, size: int, crop: float) -> NDArray[np.uint8]:
     return np.asarray(square.resize((wanted, wanted), Image.Resampling.BILINEAR) if side > wanted else square)
 
 
-def member_table(codes: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
-    """bool (N, F + K): fine classes and classes outside that each label may stand for; none for other classes."""
-    members = np.zeros((len(codes), len(FINE) + len(classes)), bool)
-    for row, code in enumerate(codes):
-        outside = [len(FINE) + place for place, own in enumerate(classes) if own == code]
-        members[row, outside or list(fine_members(code))] = True
-    return members
-
-
 def sampling(cells: pl.DataFrame, settings: OutsideSettings, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Chance (N,) of each cell to be drawn: sources by their shares, labels balanced within each; 0 if not chosen."""
     weights = np.zeros(len(cells))
@@ -245,7 +241,8 @@ def fit_outside_head(
 
     Args:
         views: (N, D + W) each; a step draws from one view, in turn.
-        members: `member_table` of the labels: partial-label cross-entropy, -log of the summed probability.
+        members: `leukopy.training.sources.member_matrix` of the labels: partial-label cross-entropy, -log of the
+            summed probability.
         chance: `sampling` of the cells.
         settings: the settings.
     """

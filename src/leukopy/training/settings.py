@@ -15,7 +15,7 @@ from leukopy.core.settings import Settings
 from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.models.backbones import BACKBONES
-from leukopy.taxonomy import fine_members
+from leukopy.taxonomy import OUTSIDE, fine_members
 
 
 class Source(Settings):
@@ -34,6 +34,8 @@ class Source(Settings):
     crop: float | None = Field(default=None, gt=0.1, le=1)
     """Share of the short side of its pictures to crop to, so that its cells are as large as those of the others;
     None: ``preprocess.crop``."""
+    left_out: Path | None = None
+    """Table with a column ``cell_id``: cells that neither train nor validate, such as those of doubtful label."""
 
 
 class BackboneChoice(Settings):
@@ -188,6 +190,9 @@ class TrainSettings(Recipe):
 
     backbone: BackboneChoice
     preprocess: Preprocess
+    outside: tuple[str, ...] = ()
+    """Codes of classes outside (``BLAST``) that the network learns to tell from the fine classes. Its logits are those
+    of the fine classes alone; `leukopy model fit-outside` adds the output for classes outside."""
     augmentation: Augmentation | None = None
     """None: none, as in the study's LeNet."""
     loss: Loss = Loss()
@@ -204,8 +209,18 @@ class TrainSettings(Recipe):
     tenth of a point of accuracy."""
     licence: str = "Apache-2.0"
 
+    @field_validator("outside")
+    @classmethod
+    def _outside(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        known = [cell.code for cell in OUTSIDE if not cell.coarse]
+        if wrong := [code for code in codes if code not in known]:
+            raise ValueError(f"{', '.join(wrong)}: no class outside; known: {', '.join(known)}")
+        return codes
+
     @model_validator(mode="after")
     def _fitting_together(self) -> Self:
+        if self.outside and (self.level == "coarse" or self.loss.class_weights != "none"):
+            raise ValueError("outside: needs the level fine, and no loss.class_weights; class_balance balances them")
         if self.optimisation.start_share and not self.backbone.run:
             raise ValueError("start_share: averages with the earlier run that backbone.run names; name one")
         if self.slide_classes and self.foreign_temperature_factor == 1:

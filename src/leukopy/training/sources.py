@@ -18,25 +18,25 @@ from leukopy.training.settings import Recipe, Source, TrainSettings
 DRAWN = "drawn"
 
 
-def list_training_cells(recipe: Recipe, data: Path) -> pl.DataFrame:
+def list_training_cells(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.DataFrame:
     """Manifest of the cells that training and validation may read: columns of ``MANIFEST_SCHEMA``, with a split; and
     ``crop``, null where it is that of the model.
 
-    Test images, images without label, classes outside the taxonomy and those of ``recipe.without`` are left out here,
-    for every later step.
+    Test images, images without label, classes outside save those of ``outside``, and those of ``recipe.without`` are
+    left out here, for every later step.
 
     Raises:
         TrainingError: a source has no image to train on, no image validates, or all are of one class.
     """
-    return with_test(recipe, data).filter(pl.col("split") != "test")
+    return with_test(recipe, data, outside).filter(pl.col("split") != "test")
 
 
-def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
+def with_test(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.DataFrame:
     """List the cells of ``list_training_cells`` and the test images: for a run that trains and tests at once."""
     tables = [
-        (_drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe, data)).with_columns(
-            crop=pl.lit(source.crop, pl.Float64)
-        )
+        (
+            _drawn(source, recipe.seed) if source.dataset == DRAWN else _public(source, recipe.seed, data, outside)
+        ).with_columns(crop=pl.lit(source.crop, pl.Float64))
         for source in recipe.sources
     ]
     cells = pl.concat(tables)
@@ -52,15 +52,16 @@ def with_test(recipe: Recipe, data: Path) -> pl.DataFrame:
             raise TrainingError(f"source {source.dataset!r}: no labelled training image under {source.root or data}.")
     if cells.filter(pl.col("split") == "val").is_empty():
         raise TrainingError("no validation image: raise a source's validation_share, or give a split column.")
-    check_classes(cells.filter(pl.col("split") == "train")["code"])
+    check_classes(cells.filter(pl.col("split") == "train")["code"], outside)
     return cells
 
 
-def check_classes(codes: pl.Series) -> None:
+def check_classes(codes: pl.Series, outside: tuple[str, ...] = ()) -> None:
     """Refuse training images for which one class would always be right.
 
     Args:
-        codes: their labels, fine or coarse.
+        codes: their labels, fine or coarse, or of ``outside``.
+        outside: classes outside that are learnt.
 
     Raises:
         TrainingError: such images, or none.
@@ -68,7 +69,7 @@ def check_classes(codes: pl.Series) -> None:
     if codes.is_empty():
         raise TrainingError("no training image can be decoded: failures.csv says why.")
     labels = codes.unique().sort()
-    if member_matrix(labels).all(axis=0).any():
+    if member_matrix(labels, outside).all(axis=0).any():
         raise TrainingError(
             f"all {len(codes)} training images are {' or '.join(labels)}: one answer is right for every one, so that "
             "there is nothing to learn. Add images of other classes."
@@ -79,13 +80,32 @@ def _coarse_code(code: str) -> str:
     return str(find(code).coarse)
 
 
-def _public(source: Source, recipe: Recipe, data: Path) -> pl.DataFrame:
+def _public(source: Source, seed: int, data: Path, outside: tuple[str, ...]) -> pl.DataFrame:
     cells = open_dataset(source.dataset, data / source.root)
-    known = [cell.code for cell in (*FINE, *COARSE)]
+    if source.left_out:
+        gone = read_left_out(source.left_out)
+        if not gone.is_in(cells["cell_id"].implode()).any():
+            example = cells["cell_id"].head(1).to_list()
+            raise TrainingError(f"left_out {source.left_out}: no cell of {source.dataset}; its ids are as {example}.")
+        cells = cells.filter(~pl.col("cell_id").is_in(gone.implode()))
+    known = [*(cell.code for cell in (*FINE, *COARSE)), *outside]
     cells = cells.filter(pl.col("code").is_in(known)).with_columns(source=pl.lit(source.dataset))
     if cells["split"].null_count() == 0:
         return cells
-    return cells.with_columns(split=_split_by_group(cells, source.validation_share, recipe.seed))
+    return cells.with_columns(split=_split_by_group(cells, source.validation_share, seed))
+
+
+def read_left_out(path: Path) -> pl.Series:
+    """Ids of the cells that a table of `Source.left_out` names.
+
+    Raises:
+        TrainingError: it cannot be read, or has no column ``cell_id``.
+    """
+    try:
+        return pl.read_csv(path, columns=["cell_id"], infer_schema=False)["cell_id"]
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).split("\n")[0]
+        raise TrainingError(f"left_out {path}: cannot be read ({reason}). Give a table with 'cell_id'.") from error
 
 
 def _split_by_group(cells: pl.DataFrame, share: float, seed: int) -> pl.Series:
@@ -108,11 +128,12 @@ def _drawn(source: Source, seed: int) -> pl.DataFrame:
     return pl.DataFrame({name: known.get(name, unknown) for name in MANIFEST_SCHEMA}, schema=MANIFEST_SCHEMA)
 
 
-def member_matrix(codes: pl.Series) -> NDArray[np.bool_]:
-    """bool (N, F): the fine classes that each label may stand for."""
-    matrix = np.zeros((len(codes), len(FINE)), dtype=bool)
+def member_matrix(codes: pl.Series, outside: tuple[str, ...] = ()) -> NDArray[np.bool_]:
+    """bool (N, F + K): fine classes and classes outside that each label may stand for; none for other classes."""
+    matrix = np.zeros((len(codes), len(FINE) + len(outside)), dtype=bool)
     for row, code in enumerate(codes):
-        matrix[row, list(fine_members(code))] = True
+        beside = [len(FINE) + place for place, own in enumerate(outside) if own == code]
+        matrix[row, beside or list(fine_members(code))] = True
     return matrix
 
 

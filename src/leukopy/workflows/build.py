@@ -44,6 +44,9 @@ class BuildSettings(Settings):
     """Settings of `leukopy model fit-outside`, without the model."""
     slide_check: dict[str, Any] | None = None
     """Settings of `leukopy model fit-slide-check`, without the model."""
+    fold_changes: dict[str, Any] = Field(default_factory=dict)
+    """Where the last recipe learns classes outside, it is also trained without each part of their patients, to measure
+    them: changes of these trainings alone, dotted name -> value."""
     index: dict[str, Any] | None = None
     """Settings of `leukopy model index`, without the model; ``root`` is absolute or below the data folder."""
 
@@ -137,8 +140,13 @@ def build(
         done(f"train {recipe.name}", folder, kept=kept)
         before = folder
     model = out / recipes[-1].name / BUNDLE
+    folds = []
+    for recipe in _fold_recipes(settings, recipes[-1], out):
+        kept = _train(_starting_from(recipe, _before(out, recipes)), out / recipe.name, progress, show_progress)
+        done(f"train {recipe.name}", out / recipe.name, kept=kept)
+        folds.append(str(out / recipe.name / BUNDLE))
     for name, fit in fits:
-        kept = fit(model, out / name, progress)
+        kept = fit(model, out / name, progress, {"fold_models": folds} if name == OUTSIDE else {})
         done(f"fit {name}", out / name, kept=kept)
         model = out / name / BUNDLE
     kept = _complete(settings, model, out / BUNDLE, progress)
@@ -184,11 +192,28 @@ def _train(recipe: TrainSettings, folder: Path, progress: Progress, show_progres
     return True
 
 
-_Fit = Callable[[Path, Path, Progress], bool]
+def _before(out: Path, recipes: list[TrainSettings]) -> Path | None:
+    """The training that the last one starts from."""
+    return out / recipes[-2].name if len(recipes) > 1 else None
+
+
+def _fold_recipes(settings: BuildSettings, recipe: TrainSettings, out: Path) -> list[TrainSettings]:
+    """The last recipe without each part of the patients of classes outside; none where it does not learn these."""
+    if not recipe.outside or settings.outside is None:
+        return []
+    from leukopy.training.outside_head import OutsideSettings
+    from leukopy.workflows.fold_trainings import recipes_without_parts
+
+    how = OutsideSettings.build(settings.outside.get("head", {}), where="head")
+    return list(recipes_without_parts(recipe, how, data_folder(), out, settings.fold_changes))
+
+
+_Fit = Callable[[Path, Path, Progress, dict[str, Any]], bool]
 
 
 def _fits(settings: BuildSettings) -> Iterator[tuple[str, _Fit]]:
-    """Name and function of each fit: it is given a bundle and a folder, and says whether it was done before."""
+    """Name and function of each fit: it is given a bundle, a folder and further settings, and says whether it was done
+    before."""
     if settings.attributes is not None:
         yield ATTRIBUTES, _fit(AttributeSettings, settings.attributes, fit_attributes)
     if settings.ood is not None:
@@ -202,12 +227,13 @@ def _fits(settings: BuildSettings) -> Iterator[tuple[str, _Fit]]:
 def _fit(kind: type[Settings], values: dict[str, Any], work: Callable[..., Any]) -> _Fit:
     kind.build(values, where=kind.__name__)
 
-    def fit(model: Path, folder: Path, progress: Progress) -> bool:
+    def fit(model: Path, folder: Path, progress: Progress, further: dict[str, Any]) -> bool:
         from leukopy.bundle import open_bundle
 
-        wanted = kind.build({**values, "model": str(model)}, where=kind.__name__)
+        here = {"model": str(model), **further}  # the folders may have been moved
+        wanted = kind.build({**values, **here}, where=kind.__name__)
         if earlier := _finished(folder):
-            same = kind.build({**earlier["settings"], "model": str(model)}, where=str(folder / RUN_FILE)) == wanted
+            same = kind.build({**earlier["settings"], **here}, where=str(folder / RUN_FILE)) == wanted
             if same and earlier["model"]["sha256"] == open_bundle(model).card.model.sha256:
                 return True
         work(wanted, folder, overwrite=True, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,9 @@ class FitOutsideSettings(Settings):
 
     model: str = "default"
     """A bundled model, or a bundle folder."""
-    folds: int = Field(default=5, ge=2)
-    """Parts of the patients; each is left out in turn, to measure and to find doubtful labels."""
+    fold_models: tuple[str, ...] = ()
+    """Where the model itself learnt from the patients: bundle folders of its trainings without each part of them, in
+    order (`leukopy model build`). None: the network did not see them."""
     known_share: float = Field(default=0.5, gt=0, lt=1)
     """Prior share of the fine classes, for the shares of a slide."""
     prior_cells: float = Field(default=200, gt=0)
@@ -84,6 +85,7 @@ def fit_outside(
     how = OutsideSettings.build(settings.head, where="head")
     bundle = open_bundle(settings.model)
     cells = list_outside_cells(how, data_folder())
+    _check_folds(settings, how, bundle.card)
     run = record("fit-outside", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
     begin(out, run, overwrite=overwrite)
     seen = read_wide(bundle, cells, how, progress)
@@ -97,7 +99,9 @@ def fit_outside(
         extends=(bundle.card.outside.extends if bundle.card.outside else "") or bundle.card.model.sha256,
         recipe=how.model_dump(mode="json"),
     )
-    evidence, doubtful, head = _fits(seen, how, settings.folds, progress)
+    folds = [read_wide(open_bundle(one), cells, how, progress) for one in settings.fold_models]
+    evidence, doubtful, head = _fits(seen, how, folds, progress)
+    seen = _as_by_folds(seen, folds)
     found = _measure(seen, evidence, doubtful, card)
     _write_cells(out, seen, evidence, doubtful)
     trained = ~doubtful & (seen.cells["split"] == "train").to_numpy()
@@ -149,23 +153,51 @@ def _method(how: OutsideSettings) -> str:
     )
 
 
+def _check_folds(settings: FitOutsideSettings, how: OutsideSettings, card: Card) -> None:
+    """Refuse figures of patients whom the network itself saw.
+
+    Raises:
+        TrainingError: it learnt classes outside, and there is no network without each part of the patients.
+    """
+    wanted = how.folds if (card.recipe or {}).get("outside") else 0
+    if len(settings.fold_models) != wanted:
+        raise TrainingError(
+            f"{card.name}: learnt classes outside, so its patients are not unseen. Give fold_models, its "
+            f"{wanted} trainings without each part of the patients; 'leukopy model build' makes them."
+            if wanted
+            else f"{card.name}: did not learn classes outside, so it needs no fold_models. Leave them out."
+        )
+
+
+def _as_by_folds(seen: OutsideCells, folds: list[OutsideCells]) -> OutsideCells:
+    """The cells with the coarse class by the network that did not see them."""
+    import polars as pl
+
+    coarse = seen.cells["coarse"]
+    for number, without in enumerate(folds):
+        coarse = without.cells["coarse"].zip_with(without.cells["fold"] == number, coarse)
+    return replace(seen, cells=seen.cells.with_columns(coarse=pl.Series(coarse)))
+
+
 def _fits(
-    seen: OutsideCells, how: OutsideSettings, folds: int, progress: Progress
+    seen: OutsideCells, how: OutsideSettings, folds: list[OutsideCells], progress: Progress
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], Head]:
     """Evidence of each cell by a head that saw neither its patient nor, for sources without one, its laboratory; the
     doubtful labels; and the head fitted to all the others."""
     import numpy as np
 
-    from leukopy.training.outside_head import evidence_of, fit_outside_head, member_table, sampling
+    from leukopy.training.outside_head import evidence_of, fit_outside_head, sampling
+    from leukopy.training.sources import member_matrix
 
-    members = member_table(seen.cells["code"].to_list(), how.classes)
+    members = member_matrix(seen.cells["code"], how.classes)
     train = members.any(axis=1) & (seen.cells["split"] == "train").to_numpy()
-    parts = list(_parts(seen, how, folds))
+    parts = list(_parts(seen, how))
     evidence = np.zeros(members.shape, np.float32)
     for done, part in enumerate(parts):
         progress("fitting heads without each part", done, len(parts) + 1)
-        head = fit_outside_head(seen.views, members, sampling(seen.cells, how, train & ~part), how)
-        evidence[part] = evidence_of(head, seen.views[0][part])
+        views = folds[done].views if done < len(folds) else seen.views
+        head = fit_outside_head(views, members, sampling(seen.cells, how, train & ~part), how)
+        evidence[part] = evidence_of(head, views[0][part])
     doubtful = train & _doubtful(seen, evidence, members, how.clean_below)
     progress("fitting heads without each part", len(parts), len(parts) + 1)
     head = fit_outside_head(seen.views, members, sampling(seen.cells, how, train & ~doubtful), how)
@@ -175,14 +207,12 @@ def _fits(
     return evidence, doubtful, head
 
 
-def _parts(seen: OutsideCells, how: OutsideSettings, folds: int) -> Iterator[NDArray[np.bool_]]:
+def _parts(seen: OutsideCells, how: OutsideSettings) -> Iterator[NDArray[np.bool_]]:
     """Cells left out together: a part of the patients of sources with cells outside; else a whole source."""
     import numpy as np
 
-    from leukopy.training.outside_head import patient_folds
-
-    fold = patient_folds(seen.cells, seen.cells["code"].is_in(how.classes).to_numpy(), folds, how.seed)
-    yield from (fold == one for one in range(folds))
+    fold = seen.cells["fold"].to_numpy()
+    yield from (fold == one for one in range(how.folds))
     sources = seen.cells["source"].to_numpy()
     yield from ((sources == source) & (fold < 0) for source in np.unique(sources[fold < 0]))
 

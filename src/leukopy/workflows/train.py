@@ -101,7 +101,8 @@ def train(
     data = CellData(settings, data_folder(), cache_folder(), progress)
     with atomic_path(out / "failures.csv") as temporary:
         data.failures.write_csv(temporary)
-    check_classes(data.train_set.cells["code"])  # once more: pictures that could not be decoded are gone
+    # Once more: pictures that could not be decoded are gone.
+    check_classes(data.train_set.cells["code"], settings.outside)
     if plain := data.train_set.plain():
         # Without a handler Python prints the line alone, on standard error.
         _LOG.warning("%s of the training pictures looked at, %s for one, are of one plain colour, without a cell. "
