@@ -12,6 +12,7 @@ from leukopy.cli.options import Changes, Overwrite, Resume, clash, read_changes
 
 if TYPE_CHECKING:
     from leukopy.training.detector.settings import DetectorSettings
+    from leukopy.training.red_cell_shapes.settings import RedCellSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
 
@@ -27,7 +28,7 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a classifier, or the detector of cells on fields, from a recipe and export its bundle.
+    """Train a classifier, the detector of cells on fields, or the shapes of red cells; export a bundle.
 
     A recipe of `kind: shallow` trains a classifier on features, is measured at once, and gives no bundle. The folders
     of a recipe lie below `LEUKOPY_DATA`. Examples:
@@ -43,6 +44,8 @@ def train(
         leukopy train configs/svm.yaml --out runs/svm
 
         leukopy train configs/detector.yaml --out runs/detector --resume
+
+        leukopy train configs/red_cell_shapes.yaml --out runs/red_cell_shapes
     """
     from rich.console import Console
 
@@ -54,6 +57,7 @@ def train(
     start = {"backbone.pretrained": False, "backbone.run": None, "backbone.weights": str(weights)} if weights else {}
     settings = read(config, read_changes(changes) | start)
     from leukopy.training.detector.settings import DetectorSettings  # needs torch: read says so where it is missing
+    from leukopy.training.red_cell_shapes.settings import RedCellSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
     if isinstance(settings, ShallowSettings):
@@ -63,6 +67,9 @@ def train(
         return
     if isinstance(settings, DetectorSettings):
         _train_detector(settings, out, resume=resume, overwrite=overwrite)
+        return
+    if isinstance(settings, RedCellSettings):
+        _train_red_cell_shapes(settings, out, resume=resume, overwrite=overwrite)
         return
     start_from = settings.backbone.first_weights
     say(f"{settings.backbone.name}: " + (f"starts from {start_from}." if start_from else "trained from scratch."))
@@ -99,6 +106,14 @@ def _train_detector(settings: DetectorSettings, out: Path, *, resume: bool, over
     with progress_bar() as progress:
         bundle = train_detector(settings, out, resume=resume, overwrite=overwrite, progress=progress)
     say(f"Bundle: {bundle}. Losses: {out / 'history.csv'}")
+
+
+def _train_red_cell_shapes(settings: RedCellSettings, out: Path, *, resume: bool, overwrite: bool) -> None:
+    from leukopy.workflows.train_red_cell_shapes import train_red_cell_shapes
+
+    with progress_bar() as progress:
+        bundle = train_red_cell_shapes(settings, out, resume=resume, overwrite=overwrite, progress=progress)
+    say(f"Bundle: {bundle}. Losses and figures on validation: {out / 'history.csv'}")
 
 
 def _print(title: str, figures: dict[str, float | None]) -> None:

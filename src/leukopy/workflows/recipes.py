@@ -1,4 +1,4 @@
-"""Read a recipe of any kind: a network, a shallow model on features, or a detector of cells on fields."""
+"""Read a recipe of any kind: a network, a shallow model on features, a detector, or shapes of red cells."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from leukopy.workflows.train import build_recipe, require_torch
 
 if TYPE_CHECKING:
     from leukopy.training.detector.settings import DetectorSettings
+    from leukopy.training.red_cell_shapes.settings import RedCellSettings
     from leukopy.training.settings import TrainSettings
     from leukopy.training.shallow_settings import ShallowSettings
 
     ClassifierRecipe = TrainSettings | ShallowSettings
-    Recipe = ClassifierRecipe | DetectorSettings
+    Recipe = ClassifierRecipe | DetectorSettings | RedCellSettings
 
 
 def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> Recipe:
@@ -41,13 +42,17 @@ def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> Re
 
 def build_any(values: dict[str, Any], where: str) -> Recipe:
     """Check the values of a recipe, by its ``kind``; arguments and errors as ``build_recipe``."""
-    if values.get("kind") not in ("shallow", "detector"):
+    if values.get("kind") not in ("shallow", "detector", "red_cell_shapes"):
         return build_recipe(values, where)
     require_torch()
     if values["kind"] == "detector":
         from leukopy.training.detector.settings import DetectorSettings
 
         return DetectorSettings.build(values, where=where)
+    if values["kind"] == "red_cell_shapes":
+        from leukopy.training.red_cell_shapes.settings import RedCellSettings
+
+        return RedCellSettings.build(values, where=where)
     from leukopy.training.shallow_settings import ShallowSettings
 
     return ShallowSettings.build(values, where=where)
