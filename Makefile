@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-quick test-durations check bench bench-models clean
+.PHONY: demo test test-quick test-durations check docs sbom bench bench-models clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
@@ -26,6 +26,13 @@ check: .venv/ready  ## linters and types
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+docs: .venv/ready  ## the documentation, as a folder that opens without a network; warnings are errors
+	.venv/bin/python tools/build_docs.py
+
+sbom: .venv/ready .venv-serve/ready  ## all packages of the base install, with versions and licences (CycloneDX)
+	mkdir -p build
+	.venv/bin/cyclonedx-py environment .venv-serve/bin/python --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 
 bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of the model
 	.venv/bin/python benchmarks/speed.py
@@ -57,11 +64,11 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	.venv/bin/python benchmarks/default_card.py
 
 clean:
-	rm -rf .venv .venv-serve demo
+	rm -rf .venv .venv-serve demo build
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,heic,slides,dev]'
+	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,heic,slides,docs,dev]'
 	touch $@
 
 .venv-serve/ready: pyproject.toml constraints.txt

@@ -7,11 +7,10 @@ import re
 import pytest
 
 from support.commands import ROOT, blocks, commands, named_in, names_a_command, parse, shown_in
-from support.files import REPOSITORY
+from support.files import DOCUMENTS, REPOSITORY
 from support.recipes import RECIPES
 
 COMMANDS = dict(commands())
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SOURCES = sorted((REPOSITORY / "src" / "leukopy").rglob("*.py"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import doctest
 import importlib
 import re
@@ -9,14 +10,18 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from leukopy.bundle import store
+from leukopy.cli.main import app
+from leukopy.review.settings import ReviewSettings
 from leukopy.synthesis import draw_field
-from support.commands import blocks
-from support.files import REPOSITORY
+from support.commands import blocks, shown_in, words_of
+from support.files import DOCUMENTS, REPOSITORY
 from support.found import save_pixels
 
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+FOLLOWED = [REPOSITORY / "docs" / "first-slide.md"]
 SOURCES = REPOSITORY / "src"
 DOCTESTS = [path for path in sorted(SOURCES.rglob("*.py")) if re.search(r"^\s*>>> ", path.read_text("utf-8"), re.M)]
 SHELL = [line for path in DOCUMENTS for block in blocks(path) for line in block.splitlines()]
@@ -35,10 +40,38 @@ def slide(build_bundle, colour_model, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("slide")
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path not in FOLLOWED], ids=lambda path: path.stem)
 def test_python_in_a_document_runs(document: Path) -> None:
     for block in blocks(document, "python"):
         exec(compile(block, document, "exec"), {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", FOLLOWED, ids=lambda path: path.stem)
+def test_a_tutorial_is_followed_to_the_letter(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the models that ship. The station is not started: `tests/browser` does."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for block in blocks(document, "(?:sh|python)"):
+        lines = shown_in(block)
+        if not lines:
+            exec(compile(block, document, "exec"), {})
+        for line in lines:
+            if line != "leukopy review":
+                done = CliRunner().invoke(app, words_of(line))
+                assert done.exit_code == 0, (line, done.output)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_block_is_of_a_kind_that_is_tested(document: Path) -> None:
+    """``sh`` is parsed (`tests/cli/test_shown_commands.py`), ``python`` runs; only people read settings of servers."""
+    text = document.read_text("utf-8")
+    kinds = re.findall(r"^```([^\n]*)\n.*?^```$", text, flags=re.M | re.S)
+    assert set(kinds) <= {"", "sh", "python", "yaml", "csv", "text", "ini", "nginx", "sql"}
+    for block in blocks(document, "yaml"):
+        assert yaml.safe_load(block)
+    for block in blocks(document, "ini"):
+        assert configparser_sections(block)
 
 
 @pytest.mark.usefixtures("slide")
@@ -69,6 +102,13 @@ def test_what_the_documents_make_and_install_exists() -> None:
     assert all((REPOSITORY / path).exists() for path in tests)
 
 
+def test_the_settings_of_the_station_are_its_settings() -> None:
+    (block,) = blocks(REPOSITORY / "docs" / "deployment.md", "yaml")
+    settings = ReviewSettings.build(yaml.safe_load(block), where="station.yaml")
+    assert settings.serve
+    assert settings.limits.cells_per_case == 5000
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_links_of_a_document_lead_to_a_file_and_its_heading(document: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", document.read_text("utf-8")):
@@ -81,6 +121,12 @@ def test_links_of_a_document_lead_to_a_file_and_its_heading(document: Path) -> N
 
 def test_readme_fits_on_few_screens() -> None:
     assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= 120
+
+
+def configparser_sections(block: str) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(block)
+    return parser.sections()
 
 
 def headings(document: Path) -> set[str]:

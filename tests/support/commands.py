@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import typer
 from typer.core import TyperGroup
 
-from leukopy.cli.lazy import Deferred
-from leukopy.cli.main import app
+from command_page import ROOT, commands, opened
 
-ROOT: Any = typer.main.get_command(app)
-
-
-def commands(group: Any = ROOT, path: str = "leukopy") -> Iterator[tuple[str, Any]]:
-    """Every command that does something, with its name: ``leukopy patients predict``."""
-    for name, listed in group.commands.items():
-        command = opened(listed)
-        if isinstance(command, TyperGroup):
-            yield from commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
-
-
-def opened(command: Any) -> Any:
-    """The command itself, where it is imported only when it is run."""
-    return command.load() if isinstance(command, Deferred) else command
+__all__ = ["ROOT", "blocks", "commands", "named_in", "names_a_command", "opened", "parse", "shown_in", "words_of"]
 
 
 def shown_in(text: str, prompt: str = "") -> list[str]:

@@ -10,6 +10,12 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
 
+DOCUMENTS = [
+    *(REPOSITORY / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
+"""The pages that people read; the changelog names what is gone, and is no such page."""
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -1,0 +1,86 @@
+"""The pages of the figures, one for each file of ``benchmarks/results``; and the page of the recipes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DIGITS = 5
+"""Significant digits shown; the file holds all."""
+
+
+def index(folder: Path) -> str:
+    """The list of all files of figures."""
+    text = [
+        "# All figures",
+        "",
+        "Each file was written by its command into `benchmarks/results/`, with commit and machine.",
+        "[Results](../results.md) explains the most important figures and the protocol of each.",
+        "",
+        "| file | command | date | commit |",
+        "|---|---|---|---|",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        content = json.loads(path.read_text("utf-8"))
+        run = content["provenance"]
+        text.append(
+            f"| [{path.stem}]({path.stem}.md) | `{content['command']}` | {run['created'][:10]} | {run['commit']} |"
+        )
+    text += ["", "| run | page |", "|---|---|"]
+    for path in sorted(folder.rglob("*.md")):
+        name = path.relative_to(folder)
+        text.append(f"| {name.parent if name.parent.name else name.stem} | [{name}]({name}) |")
+    return "\n".join(text) + "\n"
+
+
+def figures(path: Path) -> str:
+    """One file of figures as a table; a list of numbers is one figure."""
+    content = json.loads(path.read_text("utf-8"))
+    run = content["provenance"]
+    packages = ", ".join(f"{name} {version}" for name, version in run["packages"].items())
+    text = [
+        f"# {path.stem.replace('_', ' ')}",
+        "",
+        f"`{content['command']}`",
+        "",
+        f"{run['created'][:10]}, commit {run['commit']}, {run['machine']}, Python {run['python']}, {packages}.",
+        "",
+        "| figure | value |",
+        "|---|---|",
+        *(f"| {cell(' › '.join(names))} | {cell(shown(value))} |" for names, value in leaves(content["figures"])),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def leaves(content: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The figures of a file with the names that lead to them."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from leaves(value, (*names, str(name)))
+    elif isinstance(content, list) and any(isinstance(value, dict | list) for value in content):
+        for number, value in enumerate(content, start=1):
+            yield from leaves(value, (*names, str(number)))
+    else:
+        yield names, content
+
+
+def shown(value: Any) -> str:
+    """A figure as the page shows it."""
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)
+
+
+def recipes(folder: Path) -> str:
+    """Every recipe that ships, as it stands; its first lines are its command."""
+    text = ["# Recipes", "", "The recipes of `configs/`. Each begins with its command.", ""]
+    for path in sorted(folder.rglob("*.yaml")):
+        text += [f"## {path.relative_to(folder)}", "", "```yaml", path.read_text("utf-8").rstrip(), "```", ""]
+    return "\n".join(text)
+
+
+def cell(text: str) -> str:
+    """A text as it stands in a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
