@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from leukopy.core.errors import InputError
+from leukopy.core.settings import Settings
 from leukopy.imaging.formats import MEDIA_SUFFIXES
 from leukopy.review.api.counts import corrected, count, predict_patient
 from leukopy.review.api.params import CellNumber
@@ -20,6 +21,7 @@ from leukopy.review.records import (
     Corrections,
     DifferentialView,
     Id,
+    Number,
     PatientView,
 )
 from leukopy.review.security import Reader
@@ -28,6 +30,12 @@ from leukopy.review.store import NotAllowed
 from leukopy.review.thumbnails import LARGEST, SMALLEST, thumbnail
 
 router = APIRouter()
+
+
+class Retried(Settings):
+    """An undo or redo whose answer may have been lost: done once, on the version of the case that is named."""
+
+    version: Number | None = None
 
 
 async def preferred(request: Request) -> Language:
@@ -113,12 +121,18 @@ def correct(
 
 
 @router.post("/cases/{case_id}/undo")
-def undo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
+def undo(
+    case_id: Id, user: Reader, station: StationDep, language: LanguageDep, step: Retried | None = None
+) -> CorrectionResult:
     """Undo the user's last correction."""
-    return corrected(station, user, station.store.corrections.undo(user, case_id), language)
+    version = step and step.version
+    return corrected(station, user, station.store.corrections.undo(user, case_id, version), language)
 
 
 @router.post("/cases/{case_id}/redo")
-def redo(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CorrectionResult:
+def redo(
+    case_id: Id, user: Reader, station: StationDep, language: LanguageDep, step: Retried | None = None
+) -> CorrectionResult:
     """Redo the correction that was undone last."""
-    return corrected(station, user, station.store.corrections.redo(user, case_id), language)
+    version = step and step.version
+    return corrected(station, user, station.store.corrections.redo(user, case_id, version), language)

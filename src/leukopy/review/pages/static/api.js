@@ -4,7 +4,12 @@ import { complain } from "./dom.js";
 import { t, translated } from "./text.js";
 
 const ROOT = "/api/v1";
-const csrf = () => document.querySelector("meta[name=csrf]").content;
+const LONGEST = 20000; // ms without an answer after which a gesture counts as unanswered
+const token = document.querySelector("meta[name=csrf]");
+const csrf = () => token.content;
+
+/** Whether the page is on its way to the log-in, and comes back from there. */
+export let leaving = false;
 
 /** Why, in the language of the page; of a form that is wrong, which values are. */
 function inWords({ errors, detail, title }) {
@@ -29,22 +34,41 @@ export class Problem extends Error {
 
 export const address = (path) => ROOT + path;
 
-async function call(method, path, body) {
+async function call(method, path, body, timeout) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRF-Token"] = csrf();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
+  let text;
   try {
-    answer = await fetch(ROOT + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(ROOT + path, {
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      signal: timeout ? AbortSignal.timeout(timeout) : null,
+    });
+    text = answer.status === 204 ? "" : await answer.text();
   } catch {
     throw new Problem(0, {});
   }
-  return read(answer.status, answer.status === 204 ? "" : await answer.text(), path);
+  if (answer.status === 403 && method !== "GET" && (await renewed(timeout))) return call(method, path, body, timeout);
+  return read(answer.status, text, path);
+}
+
+/** Whether the same user began another session in another tab, whose token the page then takes. */
+async function renewed(timeout) {
+  const me = await call("GET", "/me", undefined, timeout);
+  if (me.csrf === csrf()) return false;
+  if (me.user.id !== document.documentElement.dataset.user) {
+    location.reload(); // nothing of this page is done in another user's name
+    return false;
+  }
+  token.content = me.csrf;
+  return true;
 }
 
 function read(status, text, path) {
   const body = text.startsWith("{") || text.startsWith("[") ? JSON.parse(text) : null;
   if (status === 401 && path !== "/session") {
+    leaving = true;
     location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
   }
   if (status >= 400) throw new Problem(status, body ?? {});
@@ -54,6 +78,8 @@ function read(status, text, path) {
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
+/** A call of a gesture, which is tried again where no answer comes in time. */
+export const inTime = (method, path, body) => call(method, path, body, LONGEST);
 export const remove = (path) => call("DELETE", path);
 
 /** Send files; `progress` is told the share that was sent, 0 to 1 (fetch cannot tell it). */

@@ -104,6 +104,7 @@ export class Board {
     tile.classList.toggle("uncertain", row.flags.includes("uncertain") && row.changed_by === null);
     tile.classList.toggle("changed", changed);
     tile.classList.toggle("remarked", row.comment !== "");
+    tile.classList.toggle("pending", row.pending === true);
     tile.querySelector(".chance").textContent = chance(row.confidence);
     tile.querySelector(".note").textContent = changed ? t("tile.model", { code: row.model_code ?? t("cell.no_class") }) : "";
     tile.setAttribute("aria-label", describe(row));
@@ -234,5 +235,6 @@ function describe(row) {
   parts.push(...row.flags.map((flag) => word("flag", flag)));
   if (row.changed_by) parts.push(t("tile.by", { name: row.changed_by }));
   if (row.comment) parts.push(t("tile.comment", { comment: row.comment }));
+  if (row.pending) parts.push(t("tile.pending"));
   return parts.join(", ");
 }

@@ -1,8 +1,8 @@
 // All that is known of one cell, beside the gallery.
 
-import { Problem, address, attempt, get, patch } from "./api.js";
+import { Problem, address, get } from "./api.js";
 import { byCode, className, classes, colour } from "./classes.js";
-import { dot, element, find, say } from "./dom.js";
+import { dot, element, find } from "./dom.js";
 import { Stage } from "./stage.js";
 import { capital, chance, decimal, language, t, word } from "./text.js";
 
@@ -12,10 +12,8 @@ export class Detail {
   #caseId;
   #stage = new Stage();
   #cell = null;
-  /** Told the row of a cell whose comment was saved. */
+  /** Told a cell and its new comment. */
   oncomment = () => {};
-  /** Told that a comment came too late. */
-  onconflict = () => {};
 
   constructor(caseId) {
     this.#caseId = caseId;
@@ -24,7 +22,7 @@ export class Detail {
     choice.addEventListener("change", () => this.#references(choice.value));
     find("comment-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#comment();
+      if (find("comment").value.trim() !== this.#cell.comment) this.oncomment(this.shown, find("comment").value.trim());
     });
   }
 
@@ -73,22 +71,6 @@ export class Detail {
 
   #references(code) {
     pictures(find("references"), () => get(`/references/${code}`), () => find("reference-class").value === code);
-  }
-
-  async #comment() {
-    const text = find("comment").value;
-    const done = await attempt(async () => {
-      try {
-        const path = `/cases/${this.#caseId}/cells/${this.shown}`;
-        const row = await patch(path, { version: this.#cell.version, comment: text });
-        this.#cell = { ...this.#cell, ...row };
-        this.oncomment(row);
-      } catch (problem) {
-        if (problem instanceof Problem && problem.status === 409) this.onconflict();
-        throw problem;
-      }
-    });
-    if (done) say(t("said.comment"));
   }
 }
 

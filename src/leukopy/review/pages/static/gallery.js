@@ -1,6 +1,6 @@
 // The gallery: see each cell, correct it in one gesture, and watch the count.
 
-import { Problem, attempt, get, patch, post } from "./api.js";
+import { Problem, attempt, get, inTime, leaving, post } from "./api.js";
 import { Board } from "./board.js";
 import { OPEN, edit, numberOf, showHead } from "./casehead.js";
 import { countBar, fillBar, fillKeys } from "./classbar.js";
@@ -10,6 +10,7 @@ import { beside, lines, notes, target } from "./differential.js";
 import { complain, find, say } from "./dom.js";
 import { dropped, outcome, refusals, send } from "./files.js";
 import { wire } from "./gestures.js";
+import { Outbox, withWaiting } from "./outbox.js";
 import { ready } from "./page.js";
 import { follow, latest, working } from "./progress.js";
 import { counted, plain, t, translated } from "./text.js";
@@ -19,14 +20,18 @@ const path = `/cases/${id}`;
 const board = new Board(find("board"), id);
 const detail = new Detail(id);
 const bar = find("classes");
+const truth = new Map(); // cells as the station holds them; the board also shows what waits for it
 let shown = null; // the case
-let versionSeen = null;
+let can = { undo: false, redo: false };
 
 // ---------------------------------------------------------------- what is shown
 
 async function load() {
   const list = await get(`${path}/cells`);
-  board.show(list.cells);
+  if (shown !== null && list.case.version < shown.version) return load(); // a gesture was stored meanwhile
+  truth.clear();
+  for (const row of list.cells) truth.set(row.id, row);
+  board.show(list.cells.map(now));
   settle({ ...list, cells: [] });
   find("failures").hidden = list.failures.length === 0;
   find("failures-words").textContent = counted("gallery.failures", list.failures.length);
@@ -35,21 +40,30 @@ async function load() {
   await state(list.cells.length);
 }
 
+/** A cell as it is shown: as stored, with what waits to be stored. */
+const now = (row) => withWaiting(row, outbox.waiting, EFFECTS);
+
 /** Show what a gesture left behind. */
 function settle(result) {
   shown = result.case;
-  versionSeen = shown.version;
-  board.update(result.cells);
-  detail.refresh(result.cells);
+  for (const row of result.cells) truth.set(row.id, row);
+  redraw(result.cells.map((row) => row.id));
+  if ("can_undo" in result) can = { undo: result.can_undo, redo: result.can_redo };
+  if (result.differential) showDifferential(result.differential);
   showHead(shown);
-  showDifferential(result.differential);
-  countBar(bar, board.order().map((cell) => board.row(cell)));
   const open = OPEN.includes(shown.status);
-  find("undo").disabled = !(open && result.can_undo);
-  find("redo").disabled = !(open && result.can_redo);
   for (const name of ["edit", "add"]) find(name).disabled = !open;
   find("closed").hidden = open;
   find("corrected").textContent = shown.corrected ? counted("gallery.corrected", shown.corrected) : "";
+  showWaiting();
+}
+
+/** Show cells as they are now. */
+function redraw(cells) {
+  const rows = cells.map((cell) => now(truth.get(cell)));
+  board.update(rows);
+  detail.refresh(rows);
+  countBar(bar, board.order().map((cell) => board.row(cell)));
 }
 
 function showDifferential(view) {
@@ -94,62 +108,113 @@ board.onchoice = (chosen) => {
 
 // ---------------------------------------------------------------- what is changed
 
-let last = Promise.resolve();
-let waiting = 0; // gestures that the server has not answered yet
+const EFFECTS = {
+  correct: (row, { changes }) => {
+    const change = changes.find((one) => one.cell === row.id);
+    return change && reclassified(row, change.code);
+  },
+  comment: (row, { changes: [change] }) => (change.cell === row.id ? { ...row, comment: change.comment } : row),
+};
 
-/** One gesture after the other, so that each is made on the versions that the one before left. */
-function inTurn(gesture) {
-  waiting += 1;
-  last = last.then(() => attempt(gesture)).finally(() => {
-    waiting -= 1;
-  });
-  return last;
+const SEND = {
+  correct: ({ changes }) => inTime("POST", `${path}/corrections`, { changes }),
+  undo: (gesture) => inTime("POST", `${path}/undo`, knowing(gesture)),
+  redo: (gesture) => inTime("POST", `${path}/redo`, knowing(gesture)),
+  comment: async ({ changes: [{ cell, ...change }] }) => {
+    const row = await inTime("PATCH", `${path}/cells/${cell}`, change);
+    return { case: await inTime("GET", path), cells: [row] }; // a remark is a change of the case too
+  },
+  case: async ({ version, fields }) => {
+    const changed = await inTime("PATCH", path, { version, ...fields });
+    return { case: changed, cells: [], differential: await inTime("GET", `${path}/differential`) };
+  },
+};
+
+/** An undo that may have been done already is done on the known version only. */
+const knowing = ({ tried, version }) => (tried ? { version } : {});
+
+/** Whether a gesture that is refused now was stored before, and only its answer was lost. */
+function stored({ kind, tried, changes, fields }, current) {
+  if (!tried || current === null) return false;
+  if (kind === "case") return Object.entries(fields).every(([name, value]) => current[name] === value);
+  const rows = new Map(Array.isArray(current) ? current.map((row) => [row.id, row]) : []);
+  return ["correct", "comment"].includes(kind) && changes.every(({ cell, version, ...change }) =>
+    Object.entries(change).every(([name, value]) => (rows.get(cell) ?? truth.get(cell))?.[name] === value));
 }
+
+const SAY = {
+  correct: (gesture) => counted("said.reclassified", gesture.changes.length, { class: className(gesture.changes[0].code) }),
+  undo: (_, result) => counted("said.undo", result.cells.length),
+  redo: (_, result) => counted("said.redo", result.cells.length),
+  comment: () => t("said.comment"),
+  case: () => t("said.saved"),
+};
+
+const outbox = new Outbox(`${document.documentElement.dataset.user} ${id}`, (gesture) => SEND[gesture.kind](gesture));
+
+outbox.onstored = (gesture, result) => {
+  outbox.rebase(result);
+  settle(result);
+  if (gesture.kind === "undo" || gesture.kind === "redo") board.focus(result.cells[0]?.id);
+  say(SAY[gesture.kind](gesture, result));
+};
+
+/** Show what the station holds; where another reader was faster, say whose change won. */
+outbox.onrefused = async (gesture, problem) => {
+  redraw((gesture.changes ?? []).map((change) => change.cell));
+  await attempt(load);
+  if (stored(gesture, problem.current)) say(SAY[gesture.kind](gesture, {}));
+  else if (gesture.tried && !gesture.changes && problem.status === 409) complain(t("unsaved.unsure"));
+  else if (problem.status !== 409 || !Array.isArray(problem.current)) complain(problem.sentence);
+  else complain(new Problem(409, { detail: won(problem.current) }).sentence);
+};
+
+outbox.onchange = showWaiting;
+
+/** Say how many gestures are not stored; until they are, nothing is undone. */
+function showWaiting() {
+  const waiting = outbox.waiting.length;
+  find("unsaved").hidden = !outbox.stalled || waiting === 0;
+  find("unsaved-words").textContent = counted("unsaved.waiting", waiting);
+  const open = shown !== null && OPEN.includes(shown.status) && !outbox.stalled;
+  find("undo").disabled = !(open && (can.undo || outbox.waiting.some((gesture) => gesture.kind === "correct")));
+  find("redo").disabled = !(open && can.redo);
+}
+
+find("try-now").addEventListener("click", () => outbox.retry());
+find("discard").addEventListener("click", () => {
+  const cells = outbox.waiting.flatMap(({ changes }) => (changes ?? []).map((change) => change.cell));
+  outbox.discard();
+  redraw([...new Set(cells)]);
+  attempt(load);
+});
 
 // Whoever leaves before the last gesture is stored is asked whether they mean it.
 addEventListener("beforeunload", (event) => {
-  if (waiting) event.preventDefault();
+  if (outbox.waiting.length && !leaving) event.preventDefault();
 });
 
-/** Give cells a class: shown at once, settled when the server has it. */
+/** Make a gesture on cells: shown at once, settled when the station has stored it. */
+function gesture(kind, cells, values) {
+  outbox.add({ kind, changes: cells.map((cell) => ({ cell, version: board.row(cell).version, ...values })) });
+  redraw(cells);
+}
+
+/** Give cells a class. */
 function give(cells, code, byKey) {
   if (!OPEN.includes(shown.status)) return complain(t("gallery.closed"));
   const moved = cells.filter((cell) => board.row(cell).code !== code);
   if (!moved.length) return say(t("said.already", { class: className(code) }));
   const next = byKey ? board.after(moved) : null;
-  board.update(moved.map((cell) => reclassified(board.row(cell), code)));
+  gesture("correct", moved, { code });
   board.selection.only(next);
   board.mark();
   if (next !== null) board.focus(next);
-  return inTurn(async () => {
-    const changes = moved.map((cell) => ({ cell, version: board.row(cell).version, code }));
-    await settled(post(`${path}/corrections`, { changes }));
-    say(counted("said.reclassified", moved.length, { class: className(code) }));
-  });
 }
 
 function takeBack(step) {
-  const button = find(step);
-  if (button.disabled) return;
-  inTurn(async () => {
-    const result = await settled(post(`${path}/${step}`, {}));
-    board.focus(result.cells[0]?.id);
-    say(counted(`said.${step}`, result.cells.length));
-  });
-}
-
-/** Show the answer; where another reader was faster, say whose change won and show it. */
-async function settled(answer) {
-  try {
-    const result = await answer;
-    settle(result);
-    return result;
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    await load();
-    if (problem.status !== 409 || !Array.isArray(problem.current)) throw problem;
-    throw new Problem(409, { detail: won(problem.current) });
-  }
+  if (outbox.stalled) return complain(t("unsaved.undo"));
+  if (!find(step).disabled) outbox.add({ kind: step, version: shown.version });
 }
 
 function won(rows) {
@@ -158,15 +223,7 @@ function won(rows) {
   return counted("gallery.conflict", rows.length, { name: names, what });
 }
 
-function change(fields) {
-  inTurn(async () => {
-    shown = await patch(path, { version: shown.version, ...fields });
-    versionSeen = shown.version;
-    showHead(shown);
-    showDifferential(await get(`${path}/differential`));
-    say(t("said.saved"));
-  });
-}
+const change = (fields) => outbox.add({ kind: "case", version: shown.version, fields });
 
 // ---------------------------------------------------------------- panels
 
@@ -219,14 +276,7 @@ fillBar(bar, (code) => {
 });
 fillKeys(find("key-list"));
 wire(find("board"), board, { give, open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
-detail.oncomment = (row) => {
-  board.update([row]);
-  inTurn(async () => {
-    shown = await get(path); // a remark is a change of the case too
-    versionSeen = shown.version;
-  });
-};
-detail.onconflict = () => attempt(load);
+detail.oncomment = (cell, comment) => gesture("comment", [cell], { comment });
 
 find("undo").addEventListener("click", () => takeBack("undo"));
 find("redo").addEventListener("click", () => takeBack("redo"));
@@ -289,8 +339,7 @@ new ResizeObserver(() => {
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible" || shown === null) return;
   attempt(async () => {
-    const now = await get(path);
-    if (now.version !== versionSeen) await load();
+    if ((await get(path)).version !== shown.version) await load();
   });
 });
 
@@ -298,4 +347,5 @@ ready();
 attempt(load).then((there) => {
   find("desk").hidden = !there;
   find("missing").hidden = there;
+  if (there) outbox.run(); // what a log-in or a reload left waiting
 });
