@@ -65,7 +65,7 @@ def _add(
     if run.cells_used is not None:
         store.predictions.set_cells_used(case_id, run.cells_used)
     store.cells.add_failures(user, case_id, failures)
-    return UploadResult(added=result.added, refused=(*result.refused, *failures))
+    return result.model_copy(update={"refused": (*result.refused, *failures)})
 
 
 class _Run(NamedTuple):

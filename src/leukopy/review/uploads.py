@@ -7,6 +7,7 @@ else, since images are stored by the digest of their bytes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 import zlib
@@ -93,9 +94,10 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
     Raises:
         NotFound, NotAllowed: of the store; what was stored until then stays.
     """
-    added, refusals = 0, []
+    added, repeated, refusals = 0, 0, []
     passed_over: Counter[str] = Counter()
     images: list[NewImage] = []
+    held = set(store.predictions.digests(case_id))
     for one in found:
         if isinstance(one, PassedOver):
             passed_over[one.kind] += 1
@@ -104,6 +106,9 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
             refusals.append(one)
             continue
         images.append(one)
+        digest = hashlib.sha256(one.data).hexdigest()
+        repeated += digest in held
+        held.add(digest)
         if len(images) >= _KEPT or sum(len(image.data) for image in images) >= _KEPT_BYTES:
             added += store.cells.add_images(user, case_id, images)
             images = []
@@ -111,7 +116,13 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
         added += store.cells.add_images(user, case_id, images)
     if refusals:
         store.cells.add_failures(user, case_id, refusals)
-    return UploadResult(added=added, refused=tuple(refusals), passed_over=dict(passed_over))
+    return UploadResult(
+        added=added,
+        refused=tuple(refusals),
+        repeated=repeated,
+        elsewhere=store.cells.elsewhere(user, case_id),
+        passed_over=dict(passed_over),
+    )
 
 
 def _image(name: str, data: bytes, limits: Limits) -> Taken:

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from leukopy.core.errors import InputError
 from leukopy.core.settings import Settings
 from leukopy.review.importing import import_analysis
-from leukopy.review.records import Id, RequiredText, UploadResult, User
+from leukopy.review.records import Id, OtherCase, RequiredText, UploadResult, User
 from leukopy.review.security import Reader
 from leukopy.review.station import Station, StationDep
 from leukopy.review.store import Forbidden
@@ -62,6 +62,12 @@ def import_result(case_id: Id, source: ImportFrom, user: Reader, station: Statio
         raise Forbidden("A station for several users reads no folder of its computer. Upload the images.")
     with _UNPACKING:
         return import_analysis(station.store, user, case_id, Path(source.folder))
+
+
+@router.get("/cases/{case_id}/elsewhere")
+def elsewhere(case_id: Id, user: Reader, station: StationDep) -> tuple[OtherCase, ...]:
+    """Other cases with images of this case, byte for byte; of those that the user may see."""
+    return station.store.cells.elsewhere(user, case_id)
 
 
 def _files(form: FormData) -> list[Upload]:

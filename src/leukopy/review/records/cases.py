@@ -159,11 +159,24 @@ class Refused(Settings):
     message: str
 
 
+class OtherCase(Settings):
+    """Another case that holds some of the same images, byte for byte."""
+
+    id: Id
+    slide: RequiredText
+    images: int
+    """Of the case at hand that the other holds too."""
+
+
 class UploadResult(Settings):
     """Result of an upload."""
 
     added: int
     refused: tuple[Refused, ...]
+    repeated: int = 0
+    """Images that the case held already, byte for byte, under this or another name: no count holds them again."""
+    elsewhere: tuple[OtherCase, ...] = ()
+    """Other cases, of those the user may see, that hold images of this case."""
     passed_over: dict[str, int] = Field(default_factory=dict)
     """Files that no one takes for cells, by kind: service files of systems, tables and notes."""
 

@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
-from leukopy.review.records import CellDetail, CellRow, Refused, User
+from leukopy.review.records import CellDetail, CellRow, OtherCase, Refused, User
 from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
-from leukopy.review.store.access import get_case, open_case, touch
+from leukopy.review.store.access import get_case, open_case, touch, visible
 from leukopy.review.store.classes import classes
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import NotAllowed, NotFound
@@ -115,6 +115,25 @@ class CellStore:
             query = columns.where(t.Cell.case_id == case_id, t.Cell.reason.is_not(None)).order_by(t.Cell.number)
             rows = db.execute(query)
             return tuple(Refused(name=name, reason=str(why), message=message or "") for name, why, message in rows)
+
+    def elsewhere(self, user: User, case_id: str) -> tuple[OtherCase, ...]:
+        """Other cases with images of a case, byte for byte; of those that the user may see, most images first.
+
+        Raises:
+            NotFound: no such case for this user.
+        """
+        with self.database.read() as db:
+            get_case(db, user, case_id)
+            own = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.digest.is_not(None))
+            images = sa.func.count(t.Cell.digest.distinct())
+            query = (
+                sa.select(t.Case.id, t.Case.slide, images)
+                .join(t.Cell, t.Cell.case_id == t.Case.id)
+                .where(t.Cell.digest.in_(own), t.Case.id != case_id, visible(user))
+                .group_by(t.Case.id, t.Case.slide)
+                .order_by(images.desc(), t.Case.id)
+            )
+            return tuple(OtherCase(id=key, slide=slide, images=number) for key, slide, number in db.execute(query))
 
     def detail(self, user: User, case_id: str, number: int) -> CellDetail:
         """All data of a cell.

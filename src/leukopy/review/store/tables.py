@@ -162,7 +162,7 @@ class Cell(Base):
     case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(Words)
-    digest: Mapped[str | None] = mapped_column(sa.String(64))
+    digest: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     """Of the file; None: it was refused and not kept."""
     media_type: Mapped[str | None]
     width: Mapped[int | None]

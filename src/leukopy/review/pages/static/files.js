@@ -1,8 +1,10 @@
 // Files dropped onto the page, and sending them.
 
-import { post, upload } from "./api.js";
+import { get, post, upload } from "./api.js";
 import { element } from "./dom.js";
 import { counted, language, t, word } from "./text.js";
+
+const CASES = 5; // other cases that are named
 
 /** Call `take` with files that are dropped anywhere on the page; a veil says that they may be. */
 export function dropped(take) {
@@ -42,9 +44,23 @@ export function outcome(result) {
   const passed = Object.values(result.passed_over).reduce((sum, count) => sum + count, 0);
   return [
     counted("files.added", result.added),
+    result.repeated ? counted("files.repeated", result.repeated) : "",
+    ...elsewhere(result.elsewhere),
     refused ? counted("files.refused", refused) : "",
     passed ? `${counted("files.passed_over", passed)} (${kinds.join(", ")})` : "",
   ].filter(Boolean).join(" ");
+}
+
+/** Sentences on other cases that hold images of a case. */
+export const elsewhere = (cases) =>
+  cases.slice(0, CASES).map((one) => counted("files.elsewhere", one.images, { slide: one.slide }));
+
+/** Show under which other cases a case's images lie. */
+export async function showElsewhere(place, caseId) {
+  const found = await get(`/cases/${caseId}/elsewhere`);
+  place.hidden = found.length === 0;
+  place.replaceChildren(...found.slice(0, CASES).map((one) =>
+    element("a", { href: `/cases/${one.id}` }, counted("files.elsewhere", one.images, { slide: one.slide }))));
 }
 
 /** Files that were not taken, as list items. */

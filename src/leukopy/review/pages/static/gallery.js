@@ -8,7 +8,7 @@ import { className, reclassified } from "./classes.js";
 import { Detail } from "./detail.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { complain, find, say } from "./dom.js";
-import { dropped, outcome, refusals, send } from "./files.js";
+import { dropped, outcome, refusals, send, showElsewhere } from "./files.js";
 import { wire } from "./gestures.js";
 import { Outbox, withWaiting } from "./outbox.js";
 import { ready } from "./page.js";
@@ -37,6 +37,7 @@ async function load() {
   find("failures-words").textContent = counted("gallery.failures", list.failures.length);
   find("failed").replaceChildren(...refusals(list.failures));
   find("board").setAttribute("aria-busy", "false");
+  attempt(() => showElsewhere(find("elsewhere"), id));
   await state(list.cells.length);
 }
 

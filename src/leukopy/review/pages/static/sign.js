@@ -6,6 +6,7 @@ import { showAgreement } from "./agreement.js";
 import { OPEN, numberOf, showHead } from "./casehead.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { ask, complain, element, find, say } from "./dom.js";
+import { showElsewhere } from "./files.js";
 import { entryRow } from "./history.js";
 import { showPatient } from "./lymphocytosis.js";
 import { counted, moment, plain, t } from "./text.js";
@@ -30,7 +31,10 @@ async function load() {
     find(name).disabled = !OPEN.includes(shown.status);
   }
   find("patient-form").querySelector("button").disabled = !OPEN.includes(shown.status);
-  const parts = [attempt(async () => showHistory(await get(`${path}/history`)))];
+  const parts = [
+    attempt(async () => showHistory(await get(`${path}/history`))),
+    attempt(() => showElsewhere(find("elsewhere"), id)),
+  ];
   if (shown.cells) {
     parts.push(
       attempt(async () => showAgreement(
