@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from leukopy.review.attention import look_at
 from leukopy.review.case_notes import notes
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
 from leukopy.review.records.not_counted import NAMES
@@ -78,6 +79,7 @@ def count_case(
         not_counted=not_counted_lines(cells),
         notes=notes(case, cells, found.leukocytes, language),
         reference_name=found.reference_name,
+        looked=look_at(cells),
         total=None if leukocytes is None else _total(found.leukocytes, leukocytes, settings.absolute.get(LEUKOCYTES)),
     )
 

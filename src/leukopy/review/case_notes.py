@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from leukopy.review.attention import look_at
 from leukopy.review.records import Case, CellRow
 from leukopy.review.records.not_counted import NAMES
 from leukopy.taxonomy import BLASTS
@@ -26,7 +27,8 @@ _TEXTS = {
         "duplicate": "Duplicate images, not counted: {count}.",
         "NEU": "Neutrophils not divided into segmented and band, counted in their sum only: {count}.",
         "IG": "Immature granulocytes not divided further, counted in their sum only: {count}.",
-        "uncertain": "Uncertain cells that keep the model’s class: {count}.",
+        "uncertain": "Uncertain cells that keep the model’s class: {count}, of which a reader confirmed {seen}.",
+        "looked": "Cells seen by a reader: {seen} of {cells}; of the {queue} cells to look at, {queue_seen}.",
         "absolute": "Absolute counts are shares of the leukocytes entered, {entered} × 10⁹/L, without any correction "
         "(none for erythroblasts).",
     },
@@ -46,7 +48,10 @@ _TEXTS = {
         "duplicate": "Images en double, non comptées\u202f: {count}.",
         "NEU": "Neutrophiles sans distinction segmenté ou non, comptés dans la somme seulement\u202f: {count}.",
         "IG": "Granulocytes immatures sans stade précisé, comptés dans la somme seulement\u202f: {count}.",
-        "uncertain": "Cellules incertaines qui gardent la classe du modèle\u202f: {count}.",
+        "uncertain": "Cellules incertaines qui gardent la classe du modèle\u202f: {count}, dont {seen} confirmées "
+        "par un lecteur.",
+        "looked": "Cellules vues par un lecteur\u202f: {seen} sur {cells}\u202f; des {queue} cellules à examiner, "
+        "{queue_seen}.",
         "absolute": "Les valeurs absolues sont des parts des leucocytes saisis, {entered} × 10⁹/L, sans aucune "
         "correction (pas de correction pour les érythroblastes).",
     },
@@ -86,8 +91,12 @@ def _notes(
     for key in ("NEU", "IG", *NAMES):
         if counts[key]:
             yield key, {"count": counts[key]}
-    uncertain = sum("uncertain" in cell.flags and not (cell.changed_by or cell.not_counted) for cell in cells)
+    uncertain = [
+        cell for cell in cells if "uncertain" in cell.flags and not cell.not_counted and cell.code == cell.model_code
+    ]
     if uncertain:
-        yield "uncertain", {"count": uncertain}
+        yield "uncertain", {"count": len(uncertain), "seen": sum(cell.seen_by is not None for cell in uncertain)}
+    if looked := look_at(cells):
+        yield "looked", looked.model_dump()
     if case.leukocytes is not None and leukocytes:
         yield "absolute", {"entered": f"{case.leukocytes:g}".replace(".", point)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ class Limits(Settings):
     cells_per_case: int = Field(default=5000, ge=1)
     logins_per_minute: int = Field(default=5, ge=1)
     """Failed ones, for one name or one address."""
+
+
+BeforeSigning = Literal["nothing", "unidentified", "queue", "cells"]
 
 
 class ReviewSettings(Settings):
@@ -63,6 +66,9 @@ class ReviewSettings(Settings):
         }
     )  # fmt: skip
     """Usual absolute counts, 10⁹/L."""
+    before_signing: BeforeSigning = "queue"
+    """What readers must have seen before a case is reviewed and signed: nothing, all unidentified cells, all cells to
+    look at (the unidentified ones among them), or all cells."""
     laboratory: str = ""
     """Name of the laboratory on the reports."""
     micrometres_per_pixel: float | None = Field(default=None, gt=0)

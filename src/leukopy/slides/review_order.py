@@ -88,7 +88,7 @@ def _error_score(columns: Collection[str], weights: ReviewWeights) -> pl.Expr:
     score += weights.stage * pl.col("fine").is_in(STAGES).cast(pl.Float64)
     score += weights.unidentified * is_unidentified().cast(pl.Float64)
     if {"attr_granularity", "attr_granularity_p"} <= set(columns):
-        score += weights.attributes * _contradiction()
+        score += weights.attributes * contradiction()
     return score
 
 
@@ -108,8 +108,8 @@ def _log_odds(probability: pl.Expr) -> pl.Expr:
     return (bounded / (1 - bounded)).log()
 
 
-def _contradiction() -> pl.Expr:
-    """Probability that the cell has granules where its class has none, or the reverse; 0 without attributes."""
+def contradiction() -> pl.Expr:
+    """Rows with attributes: probability that a cell has granules where its class has none, or the reverse; else 0."""
     coarse = {cell.code: _GRANULAR[cell.coarse] for cell in FINE if cell.coarse in _GRANULAR}
     usual = pl.col("fine").replace_strict(coarse, default=None, return_dtype=pl.String)
     found = pl.col("attr_granularity_p").cast(pl.Float64)

@@ -180,11 +180,11 @@ def new_settings(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: P
         def make(name: str) -> ReviewSettings:
             (tmp_path / name).mkdir()
             shutil.copy(empty_sqlite, tmp_path / name)
-            return ReviewSettings(folder=tmp_path / name)
+            return ReviewSettings(folder=tmp_path / name, before_signing="nothing")
 
         return make
     new_database = request.getfixturevalue("postgres")
-    return lambda name: ReviewSettings(folder=tmp_path / name, database=new_database())
+    return lambda name: ReviewSettings(folder=tmp_path / name, database=new_database(), before_signing="nothing")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from leukopy.review.records import (
     CellDetail,
     CellList,
     CellRow,
+    Confirmations,
     CorrectionResult,
     Corrections,
     DifferentialView,
@@ -120,12 +121,20 @@ def correct(
     return corrected(station, user, station.store.corrections.correct(user, case_id, changes), language)
 
 
+@router.post("/cases/{case_id}/confirmations")
+def confirm(
+    case_id: Id, changes: Confirmations, user: Reader, station: StationDep, language: LanguageDep
+) -> CorrectionResult:
+    """Confirm the classes of cells, all or none: the user has seen them."""
+    return corrected(station, user, station.store.corrections.confirm(user, case_id, changes), language)
+
+
 @router.post("/cases/{case_id}/undo")
 def undo(
     case_id: Id, user: Reader, station: StationDep, language: LanguageDep, step: Retried | None = None
 ) -> CorrectionResult:
     """Undo the user's last correction."""
-    version = step and step.version
+    version = step.version if step else None
     return corrected(station, user, station.store.corrections.undo(user, case_id, version), language)
 
 
@@ -134,5 +143,5 @@ def redo(
     case_id: Id, user: Reader, station: StationDep, language: LanguageDep, step: Retried | None = None
 ) -> CorrectionResult:
     """Redo the correction that was undone last."""
-    version = step and step.version
+    version = step.version if step else None
     return corrected(station, user, station.store.corrections.redo(user, case_id, version), language)

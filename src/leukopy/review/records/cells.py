@@ -12,6 +12,10 @@ from leukopy.review.records.counts import DifferentialView
 from leukopy.review.records.not_counted import NotCounted, not_counted
 from leukopy.review.records.values import Code, LongText, Number, ShortText
 
+LookReason = Literal["unidentified", "critical", "uncertain", "close", "stage", "attributes", "rare"]
+"""Why a reader is to look at a cell before signing: unlike every class; a blast; flagged uncertain; the second class is
+nearly as probable; a stage between others; granules contradict the class; a class with few cells on the slide."""
+
 
 class CellRow(Settings):
     """A cell as the gallery shows it."""
@@ -30,6 +34,13 @@ class CellRow(Settings):
     comment: LongText = ""
     version: Number
     changed_by: str | None = None
+    """Who acted on it last."""
+    seen_by: str | None = None
+    """The reader who gave it its class, or confirmed it; None: nobody, by all that is known."""
+    look: tuple[LookReason, ...] | None = None
+    """Why a reader is to look at it; empty: it is not in the queue. None: signed before there was one."""
+    rank: int | None = None
+    """Place in the order of the review, 1 first; None: no count holds it."""
 
 
 class Similar(Settings):
@@ -70,6 +81,19 @@ class Corrections(Settings):
     """One gesture: all of them or none."""
 
     changes: tuple[Correction, ...] = Field(min_length=1, max_length=5000)
+
+
+class Confirmation(Settings):
+    """One cell whose class is right."""
+
+    cell: Number
+    version: Number
+
+
+class Confirmations(Settings):
+    """One gesture: all of them or none."""
+
+    changes: tuple[Confirmation, ...] = Field(min_length=1, max_length=5000)
 
 
 class CellComment(Settings):

@@ -30,6 +30,19 @@ class DifferentialLine(Settings):
     absolute_flag: Literal["L", "N", "H"] | None = None
 
 
+class Looked(Settings):
+    """How many cells of a case readers have seen: gave a class, or confirmed the model's."""
+
+    cells: int
+    """All that a count may hold: without duplicates and images without a single cell."""
+    seen: int
+    queue: int
+    """Cells to look at (`CellRow.look`)."""
+    queue_seen: int
+    unidentified: int
+    unidentified_seen: int
+
+
 class DifferentialView(Settings):
     """The differential of a case."""
 
@@ -46,6 +59,8 @@ class DifferentialView(Settings):
     """Cells that no count holds, by reason: plain numbers."""
     notes: tuple[str, ...]
     reference_name: str
+    looked: Looked | None = None
+    """None: signed before cells could be confirmed."""
     total: DifferentialLine | None = None
     """Leukocytes of the blood as entered (only an absolute count); None where none was entered."""
 

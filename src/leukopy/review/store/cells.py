@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
+from leukopy.review.attention import Attention, Judged, attention
 from leukopy.review.records import CellDetail, CellRow, OtherCase, Refused, User
 from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
@@ -24,11 +26,14 @@ from leukopy.review.store.results import CellImage, NewImage
 
 _COLUMNS = (
     t.Cell.number, t.Cell.name, t.Cell.code, t.Cell.model_code, t.Cell.confidence, t.Cell.flags,
-    t.Cell.comment, t.Cell.version, t.Cell.changed_by,
+    t.Cell.comment, t.Cell.version, t.Cell.changed_by, t.Cell.seen_by,
 )  # fmt: skip
 _NAMES = ("id", *(column.key for column in _COLUMNS[1:]))
 """Their names in `CellRow`."""
 _HIGHEST = 2**31 - 1
+_RANKED = "ranked cells"
+"""Where `Session.info` holds the ranks of the last cases."""
+_RANKED_CASES = 64
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,7 @@ class CellStore:
             get_case(db, user, case_id)
             groups = [*(choice.code for choice in classes(db)), *NAMES]
             rank = {group: place for place, group in enumerate(groups)}
-            query = sa.select(*_COLUMNS).where(t.Cell.case_id == case_id, t.Cell.analysed)
-            rows = map(_row, db.execute(query))
+            rows = all_rows(db, case_id)
             return tuple(
                 sorted(rows, key=lambda row: (rank[row.not_counted or str(row.code)], row.confidence or 0, row.id))
             )
@@ -142,10 +146,11 @@ class CellStore:
             NotFound: no such case or cell.
         """
         with self.database.read() as db:
-            get_case(db, user, case_id)
+            case = get_case(db, user, case_id)
             cell = find_cell(db, case_id, number, whole=True)
+            (row,) = rows_of(db, case, [cell])
             return CellDetail(
-                **row_of(cell).model_dump(),
+                **row.model_dump(),
                 width=cell.width or 0,
                 height=cell.height or 0,
                 probabilities=cell.probabilities or {},
@@ -187,6 +192,30 @@ def _without_known(
     return new
 
 
+def all_rows(db: Session, case_id: str) -> list[CellRow]:
+    """The analysed cells of a case, each with its place in the order of the review."""
+    query = sa.select(*_COLUMNS).where(t.Cell.case_id == case_id, t.Cell.analysed).order_by(t.Cell.number)
+    found = db.execute(query).all()
+    ranked = _attention(db, case_id, len(found))
+    return [_row(values, ranked.get(values[0])) for values in found]
+
+
+def _attention(db: Session, case_id: str, cells: int) -> Mapping[int, Attention]:
+    """By the number of the cell. The model's judgement of a cell never changes, so that it is read once."""
+    known: OrderedDict[tuple[str, int], Mapping[int, Attention]] = db.info.setdefault(_RANKED, OrderedDict())
+    if (case_id, cells) not in known:
+        columns = (t.Cell.number, t.Cell.model_code, t.Cell.flags, t.Cell.probabilities, t.Cell.attributes)
+        query = sa.select(*columns).where(t.Cell.case_id == case_id, t.Cell.analysed).order_by(t.Cell.number)
+        judged = [
+            Judged(number, code, tuple(flags.split(";")), probabilities or {}, attributes or {})
+            for number, code, flags, probabilities, attributes in db.execute(query)
+        ]
+        known[case_id, cells] = attention(judged)
+        while len(known) > _RANKED_CASES:
+            known.popitem(last=False)
+    return known[case_id, cells]
+
+
 def find_cell(db: Session, case_id: str, number: int, *, whole: bool = False) -> t.Cell:
     """One analysed cell.
 
@@ -200,13 +229,18 @@ def find_cell(db: Session, case_id: str, number: int, *, whole: bool = False) ->
     return cell
 
 
-def row_of(cell: t.Cell) -> CellRow:
-    """A cell as the gallery shows it."""
-    return _row([getattr(cell, column.key) for column in _COLUMNS])
+def rows_of(db: Session, case: t.Case, cells: Iterable[t.Cell]) -> tuple[CellRow, ...]:
+    """Cells of a case as the gallery shows them."""
+    ranked = _attention(db, case.id, case.cells)
+    values = ([getattr(cell, column.key) for column in _COLUMNS] for cell in cells)
+    return tuple(_row(one, ranked.get(one[0])) for one in values)
 
 
-def _row(values: Iterable[Any]) -> CellRow:
+def _row(values: Iterable[Any], ranked: Attention | None) -> CellRow:
     """A row from the values of ``_COLUMNS``."""
     named = dict(zip(_NAMES, values, strict=True))
+    named |= {"look": ranked.reasons if ranked else (), "rank": ranked and ranked.rank}
     named["flags"] = tuple(named["flags"].split(";")) if named["flags"] else ()
+    if named["seen_by"] is None and named["code"] != named["model_code"]:
+        named["seen_by"] = named["changed_by"]  # corrected before cells could be confirmed
     return CellRow(**named)

@@ -1,8 +1,8 @@
-"""Readers' corrections of the cells of a case, with undo and redo.
+"""Readers' corrections and confirmations of the cells of a case, with undo and redo.
 
-A gesture corrects one or several cells. A cell stores the gesture that set its class (None: the model); a gesture
-stores the class and the gesture before it. The gestures of a cell therefore form a stack: undo removes the top one,
-and is refused if another reader's gesture lies on it. Undo and redo are per user and per case.
+A gesture corrects or confirms one or several cells. A cell stores the gesture that set its class (None: the model); a
+gesture stores the class, the gesture and the reader before it. The gestures of a cell therefore form a stack: undo
+removes the top one, and is refused if another reader's gesture lies on it. Undo and redo are per user and per case.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from leukopy.review.records import CellComment, CellRow, Corrections, User
+from leukopy.review.records import (
+    CellComment,
+    CellRow,
+    Confirmation,
+    Confirmations,
+    Correction,
+    Corrections,
+    User,
+)
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, open_case, touch
 from leukopy.review.store.cases import check_version, record
-from leukopy.review.store.cells import find_cell, row_of
+from leukopy.review.store.cells import find_cell, rows_of
 from leukopy.review.store.classes import check_codes
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, NotAllowed, NotFound
@@ -31,7 +39,7 @@ _MOVES_SHOWN = 200
 
 @dataclass(frozen=True)
 class CorrectionStore:
-    """Corrects, comments, undoes and redoes."""
+    """Corrects, confirms, comments, undoes and redoes."""
 
     database: Database
 
@@ -46,20 +54,22 @@ class CorrectionStore:
             case = open_case(db, user, case_id)
             changes = corrections.changes
             check_codes(db, {change.code for change in changes})
-            cells = _cells(db, case.id, [change.cell for change in changes])
-            stale = tuple(row_of(cells[one.cell]) for one in changes if cells[one.cell].version != one.version)
-            if stale:
-                message = f"{len(stale)} of the cells were changed by another reader meanwhile: check them again."
-                raise Conflict(message, stale)
+            cells = _current_cells(db, case, changes)
             moves = {cells[one.cell]: one.code for one in changes if cells[one.cell].code != one.code}
-            can = _undo_state(db, user, case.id)
-            if moves:
-                if can.can_redo:
-                    _seal(db, case.id, user, _UNDONE)
-                number = _write_gesture(db, user, case, moves)
-                _move(db, user, case, {cell: (code, number) for cell, code in moves.items()}, "cells.corrected")
-                can = UndoState(can_undo=True, can_redo=False)
-            return _outcome(db, case, moves, can)
+            return _do(db, user, case, moves, "cells.corrected")
+
+    def confirm(self, user: User, case_id: str, confirmations: Confirmations) -> CorrectionOutcome:
+        """Confirm the classes of cells: a reader has seen them. Cells that were seen before do not change.
+
+        Raises:
+            NotFound, NotAllowed: as `access.open_case`; or an unknown cell, or a cell named twice.
+            Conflict: a cell is no longer at the version named; carries those cells as they are now.
+        """
+        with self.database.write() as db:
+            case = open_case(db, user, case_id)
+            cells = _current_cells(db, case, confirmations.changes)
+            moves = {cell: cell.code for cell in cells.values() if cell.seen_by is None}
+            return _do(db, user, case, moves, "cells.confirmed")
 
     def undo(self, user: User, case_id: str, version: int | None = None) -> CorrectionOutcome:
         """Undo the user's last gesture in a case.
@@ -73,9 +83,9 @@ class CorrectionStore:
             check_version(db, case, version)
             gesture, parts = _gesture(db, user, case, _DONE)
             cells = _cells(db, case.id, [part.cell for part in parts])
-            _check_tops(cells, {part.cell: gesture.number for part in parts})
+            _check_tops(db, case, cells, {part.cell: gesture.number for part in parts})
             gesture.state = _UNDONE
-            moves = {cells[part.cell]: (part.before, part.gesture_before) for part in parts}
+            moves = {cells[part.cell]: (part.before, part.gesture_before, part.seen_before) for part in parts}
             _move(db, user, case, moves, "cells.undone")
             return _outcome(db, case, moves, _undo_state(db, user, case.id))
 
@@ -91,9 +101,9 @@ class CorrectionStore:
             check_version(db, case, version)
             gesture, parts = _gesture(db, user, case, _UNDONE)
             cells = _cells(db, case.id, [part.cell for part in parts])
-            _check_tops(cells, {part.cell: part.gesture_before for part in parts})
+            _check_tops(db, case, cells, {part.cell: part.gesture_before for part in parts})
             gesture.state = _DONE
-            moves = {cells[part.cell]: (part.after, gesture.number) for part in parts}
+            moves = {cells[part.cell]: (part.after, gesture.number, user.full_name) for part in parts}
             _move(db, user, case, moves, "cells.redone")
             return _outcome(db, case, moves, _undo_state(db, user, case.id))
 
@@ -108,13 +118,14 @@ class CorrectionStore:
             case = open_case(db, user, case_id)
             cell = find_cell(db, case.id, number)
             if cell.version != comment.version:
-                raise Conflict("the cell was changed by another reader meanwhile: check it again.", (row_of(cell),))
+                message = "the cell was changed by another reader meanwhile: check it again."
+                raise Conflict(message, rows_of(db, case, [cell]))
             if cell.comment != comment.comment:
                 cell.comment, cell.changed_by = comment.comment, user.full_name
                 cell.version += 1
                 touch(case)
                 audit.append(db, user, "cell.commented", case.id, cell=number, version=cell.version)
-            return row_of(cell)
+            return rows_of(db, case, [cell])[0]
 
     def undo_state(self, user: User, case_id: str) -> UndoState:
         """Whether the user can undo or redo a gesture of a case."""
@@ -132,6 +143,28 @@ def _seal(db: Session, case_id: str, user: User | None, *states: str) -> None:
     whose = [t.Gesture.user_id == user.id] if user else []
     of = sa.update(t.Gesture).where(t.Gesture.case_id == case_id, t.Gesture.state.in_(states), *whose)
     db.execute(of.values(state=_SEALED).execution_options(synchronize_session=False))
+
+
+def _do(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str | None], action: str) -> CorrectionOutcome:
+    """Give cells a class, or confirm the one they have, as the user's next gesture."""
+    can = _undo_state(db, user, case.id)
+    if moves:
+        if can.can_redo:
+            _seal(db, case.id, user, _UNDONE)
+        number = _write_gesture(db, user, case, moves)
+        _move(db, user, case, {cell: (code, number, user.full_name) for cell, code in moves.items()}, action)
+        can = UndoState(can_undo=True, can_redo=False)
+    return _outcome(db, case, moves, can)
+
+
+def _current_cells(db: Session, case: t.Case, changes: Sequence[Correction | Confirmation]) -> dict[int, t.Cell]:
+    """The cells of a gesture, at the versions named; raises Conflict: a cell is at another."""
+    cells = _cells(db, case.id, [change.cell for change in changes])
+    stale = rows_of(db, case, (cells[one.cell] for one in changes if cells[one.cell].version != one.version))
+    if stale:
+        message = f"{len(stale)} of the cells were changed by another reader meanwhile: check them again."
+        raise Conflict(message, stale)
+    return cells
 
 
 def _cells(db: Session, case_id: str, numbers: Sequence[int]) -> dict[int, t.Cell]:
@@ -159,35 +192,37 @@ def _gesture(db: Session, user: User, case: t.Case, state: str) -> tuple[t.Gestu
     return gesture, db.scalars(of_it).all()
 
 
-def _check_tops(cells: Mapping[int, t.Cell], tops: Mapping[int, int | None]) -> None:
+def _check_tops(db: Session, case: t.Case, cells: Mapping[int, t.Cell], tops: Mapping[int, int | None]) -> None:
     """Raises Conflict: a cell has its class from another gesture than it should."""
-    others = tuple(row_of(cells[number]) for number, top in tops.items() if cells[number].gesture != top)
+    others = rows_of(db, case, (cells[number] for number, top in tops.items() if cells[number].gesture != top))
     if others:
         raise Conflict(f"another reader changed {len(others)} of these cells since: check them again.", others)
 
 
-def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str]) -> int:
+def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str | None]) -> int:
     """Write the case's next gesture before its cells change; returns its number."""
     case.last_gesture += 1
     gesture = {"case_id": case.id, "number": case.last_gesture, "user_id": user.id, "state": _DONE, "at": t.now()}
     db.execute(sa.insert(t.Gesture), [gesture])
     cells = [
         {"case_id": case.id, "gesture": case.last_gesture, "cell": cell.number, "before": cell.code, "after": code,
-         "gesture_before": cell.gesture}
+         "gesture_before": cell.gesture, "seen_before": cell.seen_by}
         for cell, code in moves.items()
     ]  # fmt: skip
     db.execute(sa.insert(t.GestureCell), cells)
     return case.last_gesture
 
 
-def _move(
-    db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, tuple[str | None, int | None]], action: str
-) -> None:
-    """Give each cell its code and gesture; update the count of corrected cells, and write to the log."""
-    listed = [[cell.number, cell.code, code] for cell, (code, _) in moves.items()]
-    for cell, (code, gesture) in moves.items():
+Moves = Mapping[t.Cell, tuple[str | None, int | None, str | None]]
+"""Code, gesture and reader that each cell gets."""
+
+
+def _move(db: Session, user: User, case: t.Case, moves: Moves, action: str) -> None:
+    """Give each cell its code, gesture and reader; update the count of corrected cells, and write to the log."""
+    listed = [[cell.number, cell.code, code] for cell, (code, _, _) in moves.items()]
+    for cell, (code, gesture, seen_by) in moves.items():
         case.corrected += (code != cell.model_code) - (cell.code != cell.model_code)
-        cell.code, cell.gesture, cell.changed_by = code, gesture, user.full_name
+        cell.code, cell.gesture, cell.seen_by, cell.changed_by = code, gesture, seen_by, user.full_name
         cell.version += 1
     touch(case)
     shown = listed[:_MOVES_SHOWN]
@@ -196,7 +231,7 @@ def _move(
 
 
 def _outcome(db: Session, case: t.Case, cells: Iterable[t.Cell], can: UndoState) -> CorrectionOutcome:
-    return CorrectionOutcome(record(db, case), tuple(map(row_of, cells)), can.can_undo, can.can_redo)
+    return CorrectionOutcome(record(db, case), rows_of(db, case, cells), can.can_undo, can.can_redo)
 
 
 def _undo_state(db: Session, user: User, case_id: str) -> UndoState:

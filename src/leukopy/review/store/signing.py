@@ -12,11 +12,14 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from leukopy.review.attention import look_at
 from leukopy.review.records import Amendment, Case, Role, SignedContent, Status, User
+from leukopy.review.settings import BeforeSigning
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, require
 from leukopy.review.store.cases import check_version, record
+from leukopy.review.store.cells import all_rows
 from leukopy.review.store.corrections import seal_gestures
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Damaged, NotAllowed, NotFound
@@ -30,6 +33,8 @@ class SigningStore:
     """Reviews, signs and amends cases; reads signed contents."""
 
     database: Database
+    before_signing: BeforeSigning = "queue"
+    """What readers must have seen before a case is reviewed and signed (`ReviewSettings`)."""
 
     def mark_reviewed(self, user: User, case_id: str, version: int) -> Case:
         """Mark a draft as reviewed.
@@ -37,12 +42,13 @@ class SigningStore:
         Raises:
             NotFound: no such case for this user.
             Conflict: it is no longer at this version.
-            NotAllowed: it is no draft, has no cells, or images that the model has not seen.
+            NotAllowed: it is no draft, has no cells, images that the model has not seen, or cells that no reader has.
         """
         with self.database.write() as db:
             case = _at(db, user, case_id, version, {Status.DRAFT})
             _check_complete(case)
-            return _step(db, user, case, Status.REVIEWED, "case.reviewed")
+            seen = self._check_seen(db, case)
+            return _step(db, user, case, Status.REVIEWED, "case.reviewed", **seen)
 
     def reopen(self, user: User, case_id: str, version: int) -> Case:
         """Back from reviewed to draft.
@@ -69,12 +75,13 @@ class SigningStore:
             NotFound: no such case for this user.
             Forbidden: the user is no reviewer.
             Conflict: it is no longer at this version, or the content is not what is stored.
-            NotAllowed: it is neither reviewed nor being amended, or not complete.
+            NotAllowed: it is neither reviewed nor being amended, or not complete, or has cells that no reader has seen.
         """
         with self.database.write() as db:
             require(user, Role.REVIEWER)
             case = _at(db, user, case_id, version, set(_AFTER))
             _check_complete(case)
+            seen = self._check_seen(db, case)
             _check_content(db, case, content)
             text = content.model_dump_json()
             digest = hashlib.sha256(text.encode()).hexdigest()
@@ -82,7 +89,9 @@ class SigningStore:
             db.flush()
             _add_signature(db, user, case, "first", digest)
             seal_gestures(db, case.id)
-            return _step(db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest)
+            return _step(
+                db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest, **seen
+            )
 
     def second_sign(self, user: User, case_id: str, version: int) -> Case:
         """A reviewer other than the first signs the same content.
@@ -139,6 +148,23 @@ class SigningStore:
             if revision is None:
                 raise NotFound("the case is not signed yet.")
             return _whole(db, case_id, revision)
+
+    def _check_seen(self, db: Session, case: t.Case) -> dict[str, object]:
+        """How many cells readers have seen, for the log; raises NotAllowed: too few."""
+        looked = look_at(all_rows(db, case.id))
+        if looked is None:
+            return {}
+        of = {
+            "nothing": (0, 0),
+            "unidentified": (looked.unidentified, looked.unidentified_seen),
+            "queue": (looked.queue, looked.queue_seen),
+            "cells": (looked.cells, looked.seen),
+        }
+        wanted, seen = of[self.before_signing]
+        if seen < wanted:
+            raise NotAllowed(f"{wanted - seen} of {wanted} cells that must be seen were not: confirm them first.")
+        counts = looked.model_dump(include={"cells", "seen", "queue", "queue_seen"})
+        return {**counts, "before_signing": self.before_signing}
 
 
 def _whole(db: Session, case_id: str, revision: int) -> SignedContent:

@@ -40,7 +40,7 @@ class Store:
         self.cells = CellStore(database, self.images, settings)
         self.predictions = PredictionStore(database)
         self.corrections = CorrectionStore(database)
-        self.signing = SigningStore(database)
+        self.signing = SigningStore(database, settings.before_signing)
         self.users = UserStore(database, passwords)
         self.sessions = SessionStore(database, settings)
         self.jobs = JobStore(database)

@@ -182,13 +182,15 @@ class Cell(Base):
     comment: Mapped[str] = mapped_column(Words, default="")
     version: Mapped[int] = mapped_column(default=1)
     changed_by: Mapped[str | None] = mapped_column(Words)
-    """Full name of the last reader who gave it a class or a comment."""
+    """Full name of the last reader who gave it a class or a comment, or confirmed its class."""
+    seen_by: Mapped[str | None] = mapped_column(Words)
+    """Full name of the reader who gave it its class, or confirmed it; None: nobody."""
     gesture: Mapped[int | None]
-    """The one that gave it its class; None: the model."""
+    """The one that gave it its class or confirmed it; None: the model."""
 
 
 class Gesture(Base):
-    """Cells that a reader corrected together; the unit of undo."""
+    """Cells that a reader corrected or confirmed together; the unit of undo."""
 
     __tablename__ = "gestures"
     __table_args__ = (sa.Index(None, "case_id", "user_id", "state"),)
@@ -215,9 +217,12 @@ class GestureCell(Base):
     cell: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     before: Mapped[str | None] = mapped_column(sa.String(16))
     """Code; None: no class."""
-    after: Mapped[str] = mapped_column(sa.String(16))
+    after: Mapped[str | None] = mapped_column(sa.String(16))
+    """The same as ``before`` where a class was confirmed."""
     gesture_before: Mapped[int | None]
     """The gesture that had given the code before; None: the model."""
+    seen_before: Mapped[str | None] = mapped_column(Words)
+    """``Cell.seen_by`` before the gesture."""
 
 
 class Signed(Base):
