@@ -76,20 +76,17 @@ def uncertain(station, case) -> list[str]:
 
 def test_only_a_confirmation_or_another_class_alters_the_number_of_uncertain_cells(station):
     case = station.classified(6)
-    none = ["Uncertain cells that keep the model’s class: 6, of which a reader confirmed 0."]
+    told = "Uncertain cells that keep the model’s class: {}, of which a reader confirmed {}."
+    none = [told.format(6, 0)]
     assert uncertain(station, case) == none
     station.store.corrections.comment(station.reader, case.id, 1, CellComment(version=1, comment="look"))
     station.correct(station.reader, case, (2, "MO"))
     station.store.corrections.undo(station.reader, case.id)
     assert uncertain(station, case) == none
     confirm(station, station.reader, case, 1)
-    assert uncertain(station, case) == [
-        "Uncertain cells that keep the model’s class: 6, of which a reader confirmed 1."
-    ]
+    assert uncertain(station, case) == [told.format(6, 1)]
     station.correct(station.reader, case, (2, "MO"))
-    assert uncertain(station, case) == [
-        "Uncertain cells that keep the model’s class: 5, of which a reader confirmed 1."
-    ]
+    assert uncertain(station, case) == [told.format(5, 1)]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_the_queue_holds_cells_with_a_reason():
         *usual,
         judged(1, "UNIDENTIFIED", "unidentified", SNE=0.9),
         judged(2, BLASTS[0]),
-        judged(3, "SNE", "uncertain"),
+        judged(3, "SNE", "uncertain", SNE=0.6, LY=0.2),
         judged(4, "SNE", LY=0.4, SNE=0.5),
         judged(5, "BNE"),
         judged(6, "SNE", granules="no"),

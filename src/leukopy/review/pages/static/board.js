@@ -8,10 +8,18 @@ import { chance, counted, t, word } from "./text.js";
 
 const SIDE = 160; // px of a thumbnail's file: sharp on dense screens at half that size
 const APART = "not-counted"; // holds the groups of the cells that are not counted
-const ORDER = [...classes.map((choice) => choice.code), APART, ...REASONS];
+const QUEUE = ["look", "looked"]; // groups of the cells to look at, and of those that were
+const ORDER = [...QUEUE, ...classes.map((choice) => choice.code), APART, ...REASONS];
 
-/** The group of a cell: its class, or why it is not counted. */
-export const groupOf = (row) => row.not_counted ?? row.code;
+/** The group of a cell: its class, or why it is not counted; in the view of the queue, whether it was seen. */
+const GROUPS = {
+  classes: (row) => row.not_counted ?? row.code,
+  queue: (row) => (!row.look?.length ? null : row.seen_by === null ? "look" : "looked"),
+};
+const RANKS = {
+  classes: (one, other) => (one.confidence ?? 0) - (other.confidence ?? 0) || one.id - other.id,
+  queue: (one, other) => one.rank - other.rank,
+};
 
 export class Board {
   #place;
@@ -19,6 +27,10 @@ export class Board {
   #rows = new Map();
   #tiles = new Map();
   #groups = new Map();
+  #displayed = new Set();
+  #watch = new IntersectionObserver((entries) => entries.forEach((entry) => this.#see(entry)), { threshold: 0.6 });
+  /** `classes`, or `queue`: the cells to look at. */
+  view = "classes";
   selection = new Selection();
   /** Told when other cells are chosen. */
   onchoice = () => {};
@@ -32,6 +44,30 @@ export class Board {
     return this.#rows.get(id);
   }
 
+  get rows() {
+    return [...this.#rows.values()];
+  }
+
+  /** Show the cells by class, or those to look at. */
+  turn(view) {
+    this.view = view;
+    this.#place.dataset.view = view;
+    this.#place.replaceChildren();
+    this.#groups.clear();
+    this.selection.none();
+    this.selection.current = null;
+    this.update(this.rows);
+  }
+
+  /** The cells of these that were on the screen: no other can be confirmed. */
+  displayed(ids) {
+    return ids.filter((id) => this.#displayed.has(id));
+  }
+
+  #see({ target, isIntersecting }) {
+    if (isIntersecting) this.#displayed.add(Number(target.dataset.cell));
+  }
+
   get size() {
     return this.#rows.size;
   }
@@ -41,9 +77,9 @@ export class Board {
     return [...this.#place.querySelectorAll(".tile")].map((tile) => Number(tile.dataset.cell));
   }
 
-  /** Ids of the cells of one group, as shown. */
-  of(name) {
-    const tiles = this.#groups.get(name)?.querySelectorAll(".tile") ?? [];
+  /** Ids of the cells of the group of a cell, as shown. */
+  companions(id) {
+    const tiles = this.#tiles.get(id)?.closest(".group")?.querySelectorAll(".tile") ?? [];
     return [...tiles].map((tile) => Number(tile.dataset.cell));
   }
 
@@ -64,6 +100,7 @@ export class Board {
     for (const [id, tile] of this.#tiles) {
       if (kept.has(id)) continue;
       tile.remove();
+      this.#watch.unobserve(tile);
       this.#tiles.delete(id);
       this.#rows.delete(id);
       this.selection.chosen.delete(id);
@@ -96,24 +133,30 @@ export class Board {
       picture, element("span", { class: "chance" }), element("span", { class: "note" }),
     );
     this.#tiles.set(id, tile);
+    this.#watch.observe(tile);
     return tile;
   }
 
   #fill(tile, row) {
     const changed = row.code !== row.model_code;
-    tile.classList.toggle("uncertain", row.flags.includes("uncertain") && row.changed_by === null);
+    tile.classList.toggle("uncertain", row.flags.includes("uncertain") && row.seen_by === null);
+    tile.classList.toggle("seen", row.seen_by !== null);
     tile.classList.toggle("changed", changed);
     tile.classList.toggle("remarked", row.comment !== "");
     tile.classList.toggle("pending", row.pending === true);
     tile.querySelector(".chance").textContent = chance(row.confidence);
-    tile.querySelector(".note").textContent = changed ? t("tile.model", { code: row.model_code ?? t("cell.no_class") }) : "";
+    const was = changed ? t("tile.model", { code: row.model_code ?? t("cell.no_class") }) : "";
+    tile.querySelector(".note").textContent = this.view === "classes" ? was : (row.code ?? t("cell.no_class"));
+    tile.style.setProperty("--colour", colour(row.code));
     tile.setAttribute("aria-label", describe(row));
     tile.title = describe(row);
   }
 
   #insert(tile, row) {
-    const list = this.#group(groupOf(row)).querySelector("ul");
-    const after = (other) => (other.confidence ?? 0) - (row.confidence ?? 0) || other.id - row.id;
+    const name = GROUPS[this.view](row);
+    if (name === null) return tile.remove();
+    const list = this.#group(name).querySelector("ul");
+    const after = (other) => RANKS[this.view](other, row);
     const next = [...list.children].find(
       (other) => other !== tile && after(this.#rows.get(Number(other.dataset.cell))) > 0,
     );
@@ -127,8 +170,9 @@ export class Board {
 
   #makeGroup(name) {
     const reason = REASONS.includes(name);
-    const words = reason ? t(`not_counted.${name}`) : className(name);
-    const code = reason ? null : name; // of the class that cells dropped here get
+    const queue = QUEUE.includes(name);
+    const words = reason ? t(`not_counted.${name}`) : queue ? t(`queue.${name}`) : className(name);
+    const code = reason || queue ? null : name; // of the class that cells dropped here get
     const group = element(
       "section",
       { class: "group", role: "group", "data-group": name, "data-code": name === "unidentified" ? UNIDENTIFIED : code,
@@ -166,7 +210,7 @@ export class Board {
   /** Show what is chosen, and where the Tab key goes. */
   mark() {
     const { chosen } = this.selection;
-    if (!this.#tiles.has(this.selection.current)) this.selection.current = this.order()[0] ?? null;
+    if (!this.#tiles.get(this.selection.current)?.isConnected) this.selection.current = this.order()[0] ?? null;
     for (const [id, tile] of this.#tiles) {
       tile.setAttribute("aria-selected", chosen.has(id) ? "true" : "false");
       tile.tabIndex = id === this.selection.current ? 0 : -1;
@@ -177,7 +221,7 @@ export class Board {
   /** Put the focus on a cell, and show it. */
   focus(id) {
     const tile = this.#tiles.get(id);
-    if (!tile) return;
+    if (!tile?.isConnected) return;
     this.selection.current = id;
     for (const other of this.#place.querySelectorAll('.tile[tabindex="0"]')) other.tabIndex = -1;
     tile.tabIndex = 0;
@@ -185,10 +229,10 @@ export class Board {
     tile.scrollIntoView({ block: "nearest" });
   }
 
-  /** The cell that should be looked at once these have gone elsewhere: the next of their class. */
+  /** The cell that should be looked at once these have gone elsewhere: the next of their class, or of the queue. */
   after(ids) {
     const gone = new Set(ids);
-    const order = this.order();
+    const order = this.view === "queue" ? this.companions(ids[0]) : this.order();
     const last = Math.max(...ids.map((id) => order.indexOf(id)));
     const next = order.slice(last + 1).find((id) => !gone.has(id));
     return next ?? order.slice(0, last).reverse().find((id) => !gone.has(id)) ?? null;
@@ -233,7 +277,8 @@ function describe(row) {
   } else if (row.confidence !== null) parts.push(chance(row.confidence));
   if (row.not_counted) parts.push(t("not_counted.title"));
   parts.push(...row.flags.map((flag) => word("flag", flag)));
-  if (row.changed_by) parts.push(t("tile.by", { name: row.changed_by }));
+  if (row.seen_by) parts.push(t(row.code === row.model_code ? "tile.seen" : "tile.by", { name: row.seen_by }));
+  else parts.push(...(row.look ?? []).map((reason) => word("look", reason)));
   if (row.comment) parts.push(t("tile.comment", { comment: row.comment }));
   if (row.pending) parts.push(t("tile.pending"));
   return parts.join(", ");

@@ -61,7 +61,8 @@ export class Detail {
     const who = cell.changed_by && cell.code !== cell.model_code ? t("detail.by", { name: cell.changed_by }) : "";
     find("cell-said").textContent =
       [t(key, { class: className(cell.model_code), chance: chance(cell.confidence) }), who].filter(Boolean).join(" ");
-    find("cell-flags").textContent = cell.flags.map((flag) => capital(word("flag", flag))).join(", ");
+    const why = (cell.look ?? []).filter((reason) => !cell.flags.includes(reason)).map((reason) => word("look", reason));
+    find("cell-flags").textContent = [...cell.flags.map((flag) => word("flag", flag)), ...why].map(capital).join(", ");
     find("cell-file").textContent = t("detail.file", { name: cell.name, width: cell.width, height: cell.height });
     find("why").textContent = language === "en" ? capital(cell.why) : "";
     find("attributes").replaceChildren(...attributes(cell.attributes));

@@ -1,10 +1,10 @@
 // The gallery: see each cell, correct it in one gesture, and watch the count.
 
-import { Problem, attempt, get, inTime, leaving, post } from "./api.js";
+import { Problem, attempt, get, leaving, post } from "./api.js";
 import { Board } from "./board.js";
 import { OPEN, edit, numberOf, showHead } from "./casehead.js";
 import { countBar, fillBar, fillKeys } from "./classbar.js";
-import { className, reclassified } from "./classes.js";
+import { className } from "./classes.js";
 import { Detail } from "./detail.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { complain, find, say } from "./dom.js";
@@ -12,6 +12,8 @@ import { dropped, outcome, refusals, send, showElsewhere } from "./files.js";
 import { wire } from "./gestures.js";
 import { Outbox, withWaiting } from "./outbox.js";
 import { ready } from "./page.js";
+import { Queue } from "./queue.js";
+import { EFFECTS, SAY, sender, stored, won } from "./saving.js";
 import { follow, latest, working } from "./progress.js";
 import { counted, plain, t, translated } from "./text.js";
 
@@ -19,6 +21,7 @@ const id = location.pathname.split("/")[2];
 const path = `/cases/${id}`;
 const board = new Board(find("board"), id);
 const detail = new Detail(id);
+const queue = new Queue(board);
 const bar = find("classes");
 const truth = new Map(); // cells as the station holds them; the board also shows what waits for it
 let shown = null; // the case
@@ -64,7 +67,8 @@ function redraw(cells) {
   const rows = cells.map((cell) => now(truth.get(cell)));
   board.update(rows);
   detail.refresh(rows);
-  countBar(bar, board.order().map((cell) => board.row(cell)));
+  countBar(bar, board.rows);
+  queue.show();
 }
 
 function showDifferential(view) {
@@ -103,55 +107,13 @@ function watch() {
 board.onchoice = (chosen) => {
   find("chosen").textContent = chosen.size ? counted("gallery.chosen", chosen.size) : t("gallery.choose");
   find("enlarge").disabled = chosen.size !== 1;
-  find("clear").disabled = chosen.size === 0;
+  find("clear").disabled = find("confirm").disabled = chosen.size === 0;
   if (chosen.size === 1 && !find("panel-cell").hidden) showCell([...chosen][0]);
 };
 
 // ---------------------------------------------------------------- what is changed
 
-const EFFECTS = {
-  correct: (row, { changes }) => {
-    const change = changes.find((one) => one.cell === row.id);
-    return change && reclassified(row, change.code);
-  },
-  comment: (row, { changes: [change] }) => (change.cell === row.id ? { ...row, comment: change.comment } : row),
-};
-
-const SEND = {
-  correct: ({ changes }) => inTime("POST", `${path}/corrections`, { changes }),
-  undo: (gesture) => inTime("POST", `${path}/undo`, knowing(gesture)),
-  redo: (gesture) => inTime("POST", `${path}/redo`, knowing(gesture)),
-  comment: async ({ changes: [{ cell, ...change }] }) => {
-    const row = await inTime("PATCH", `${path}/cells/${cell}`, change);
-    return { case: await inTime("GET", path), cells: [row] }; // a remark is a change of the case too
-  },
-  case: async ({ version, fields }) => {
-    const changed = await inTime("PATCH", path, { version, ...fields });
-    return { case: changed, cells: [], differential: await inTime("GET", `${path}/differential`) };
-  },
-};
-
-/** An undo that may have been done already is done on the known version only. */
-const knowing = ({ tried, version }) => (tried ? { version } : {});
-
-/** Whether a gesture that is refused now was stored before, and only its answer was lost. */
-function stored({ kind, tried, changes, fields }, current) {
-  if (!tried || current === null) return false;
-  if (kind === "case") return Object.entries(fields).every(([name, value]) => current[name] === value);
-  const rows = new Map(Array.isArray(current) ? current.map((row) => [row.id, row]) : []);
-  return ["correct", "comment"].includes(kind) && changes.every(({ cell, version, ...change }) =>
-    Object.entries(change).every(([name, value]) => (rows.get(cell) ?? truth.get(cell))?.[name] === value));
-}
-
-const SAY = {
-  correct: (gesture) => counted("said.reclassified", gesture.changes.length, { class: className(gesture.changes[0].code) }),
-  undo: (_, result) => counted("said.undo", result.cells.length),
-  redo: (_, result) => counted("said.redo", result.cells.length),
-  comment: () => t("said.comment"),
-  case: () => t("said.saved"),
-};
-
-const outbox = new Outbox(`${document.documentElement.dataset.user} ${id}`, (gesture) => SEND[gesture.kind](gesture));
+const outbox = new Outbox(`${document.documentElement.dataset.user} ${id}`, sender(path));
 
 outbox.onstored = (gesture, result) => {
   outbox.rebase(result);
@@ -164,13 +126,24 @@ outbox.onstored = (gesture, result) => {
 outbox.onrefused = async (gesture, problem) => {
   redraw((gesture.changes ?? []).map((change) => change.cell));
   await attempt(load);
-  if (stored(gesture, problem.current)) say(SAY[gesture.kind](gesture, {}));
+  if (stored(gesture, problem.current, truth)) say(SAY[gesture.kind](gesture, {}));
   else if (gesture.tried && !gesture.changes && problem.status === 409) complain(t("unsaved.unsure"));
   else if (problem.status !== 409 || !Array.isArray(problem.current)) complain(problem.sentence);
   else complain(new Problem(409, { detail: won(problem.current) }).sentence);
 };
 
-outbox.onchange = showWaiting;
+outbox.onchange = () => {
+  showWaiting();
+  if (signing && !outbox.waiting.length) location.assign(find("to-sign").href);
+};
+
+// Signing begins when the last gesture is stored.
+let signing = false;
+find("to-sign").addEventListener("click", (event) => {
+  if (!outbox.waiting.length) return;
+  event.preventDefault();
+  signing = true;
+});
 
 /** Say how many gestures are not stored; until they are, nothing is undone. */
 function showWaiting() {
@@ -178,7 +151,7 @@ function showWaiting() {
   find("unsaved").hidden = !outbox.stalled || waiting === 0;
   find("unsaved-words").textContent = counted("unsaved.waiting", waiting);
   const open = shown !== null && OPEN.includes(shown.status) && !outbox.stalled;
-  find("undo").disabled = !(open && (can.undo || outbox.waiting.some((gesture) => gesture.kind === "correct")));
+  find("undo").disabled = !(open && (can.undo || outbox.waiting.some(({ kind }) => kind in EFFECTS)));
   find("redo").disabled = !(open && can.redo);
 }
 
@@ -205,23 +178,35 @@ function gesture(kind, cells, values) {
 function give(cells, code, byKey) {
   if (!OPEN.includes(shown.status)) return complain(t("gallery.closed"));
   const moved = cells.filter((cell) => board.row(cell).code !== code);
-  if (!moved.length) return say(t("said.already", { class: className(code) }));
+  if (!moved.length) return confirm(cells, t("said.already", { class: className(code) }));
   const next = byKey ? board.after(moved) : null;
   gesture("correct", moved, { code });
+  goOn(next);
+}
+
+/** Confirm the classes of cells that were on the screen. */
+function confirm(cells, otherwise = t("said.seen")) {
+  if (!OPEN.includes(shown.status)) return complain(t("gallery.closed"));
+  const unseen = cells.filter((cell) => board.row(cell).seen_by === null);
+  const looked = board.displayed(unseen);
+  const next = board.after(looked.length ? looked : cells);
+  if (looked.length) gesture("confirm", looked);
+  if (looked.length < unseen.length) complain(counted("said.unseen", unseen.length - looked.length));
+  else if (!unseen.length) say(otherwise);
+  goOn(next);
+}
+
+/** Choose the next cell; where none is left to look at, the next step is to sign. */
+function goOn(next) {
   board.selection.only(next);
   board.mark();
-  if (next !== null) board.focus(next);
+  if (queue.done()) find("to-sign").focus();
+  else if (next !== null) board.focus(next);
 }
 
 function takeBack(step) {
   if (outbox.stalled) return complain(t("unsaved.undo"));
   if (!find(step).disabled) outbox.add({ kind: step, version: shown.version });
-}
-
-function won(rows) {
-  const names = [...new Set(rows.map((row) => row.changed_by))].join(", ");
-  const what = rows.slice(0, 5).map((row) => `${t("tile.number", { id: row.id })} → ${className(row.code)}`).join("; ");
-  return counted("gallery.conflict", rows.length, { name: names, what });
 }
 
 const change = (fields) => outbox.add({ kind: "case", version: shown.version, fields });
@@ -276,12 +261,14 @@ fillBar(bar, (code) => {
   else board.reveal(code);
 });
 fillKeys(find("key-list"));
-wire(find("board"), board, { give, open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
+wire(find("board"), board,
+  { give, confirm, start: () => queue.start(), open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
 detail.oncomment = (cell, comment) => gesture("comment", [cell], { comment });
 
 find("undo").addEventListener("click", () => takeBack("undo"));
 find("redo").addEventListener("click", () => takeBack("redo"));
 find("enlarge").addEventListener("click", () => open([...board.selection.chosen][0]));
+find("confirm").addEventListener("click", () => confirm(board.meant));
 find("clear").addEventListener("click", () => {
   board.selection.none();
   board.mark();
@@ -348,5 +335,7 @@ ready();
 attempt(load).then((there) => {
   find("desk").hidden = !there;
   find("missing").hidden = there;
-  if (there) outbox.run(); // what a log-in or a reload left waiting
+  if (!there) return;
+  outbox.run(); // what a log-in or a reload left waiting
+  if (location.hash === "#queue") queue.start();
 });

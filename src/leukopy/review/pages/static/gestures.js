@@ -1,16 +1,17 @@
 // Hands on the board: mouse, finger, keys, and dragging cells to a class.
 
-import { groupOf } from "./board.js";
 import { byKey } from "./classes.js";
 import { element } from "./dom.js";
 import { typing } from "./page.js";
 import { counted } from "./text.js";
 
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
+const PRESSED = "button, a, summary, input, #stage"; // the space bar has its own meaning there
 const KIND = "application/x-leukopy-cells";
 
 /**
- * Wire the board. `hands.give(ids, code)` reclassifies, `hands.open(id)` shows a cell, `hands.undo()`, `hands.redo()`.
+ * Wire the board. `hands.give(ids, code)` reclassifies, `hands.confirm(ids)` confirms, `hands.start()` begins with the
+ * cells to look at, `hands.open(id)` shows a cell, `hands.undo()`, `hands.redo()`.
  */
 export function wire(place, board, hands) {
   byPointer(place, board, hands);
@@ -52,6 +53,10 @@ function byKeys(place, board, hands) {
     } else if (byKey.has(key) && board.meant.length) {
       event.preventDefault();
       hands.give(board.meant, byKey.get(key).code, true);
+    } else if (key === " " && !event.target.closest(PRESSED)) {
+      event.preventDefault();
+      if (board.meant.length) hands.confirm(board.meant);
+      else hands.start();
     } else if (place.contains(event.target)) onBoard(event, board, hands);
   });
 }
@@ -60,7 +65,7 @@ function withControl(event, key, place, board, hands) {
   if (key === "z") event.shiftKey ? hands.redo() : hands.undo();
   else if (key === "y") hands.redo();
   else if (key === "a" && place.contains(event.target)) {
-    board.selection.all(board.of(groupOf(board.row(board.selection.current))));
+    board.selection.all(board.companions(board.selection.current));
     board.mark();
   } else if (ARROWS.has(event.key) && place.contains(event.target)) walk(event, board, false);
   else if (event.key === " " && place.contains(event.target)) {
@@ -75,10 +80,7 @@ function onBoard(event, board, hands) {
   if (ARROWS.has(event.key)) walk(event, board, true);
   else if (event.key === "Home") go(board, board.order()[0]);
   else if (event.key === "End") go(board, board.order().at(-1));
-  else if (event.key === " ") {
-    selection.toggle(selection.current);
-    board.mark();
-  } else if (event.key === "Enter") hands.open(selection.current);
+  else if (event.key === "Enter") hands.open(selection.current);
   else return;
   event.preventDefault();
 }

@@ -26,8 +26,10 @@ function details(detail) {
   return parts.filter(Boolean).join(" · ");
 }
 
-const move = (cell, before, after) =>
-  `${t("tile.number", { id: cell })} ${before ?? t("cell.no_class")} → ${after ?? t("cell.no_class")}`;
+function move(cell, before, after) {
+  const [was, is] = [before, after].map((code) => code ?? t("cell.no_class"));
+  return `${t("tile.number", { id: cell })} ${was === is ? `${is} ✓` : `${was} → ${is}`}`;
+}
 
 function shortened(value) {
   const text = Array.isArray(value) ? value.map((one) => word("field", one)).join(", ") : String(value);

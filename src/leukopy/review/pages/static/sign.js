@@ -9,7 +9,7 @@ import { ask, complain, element, find, say } from "./dom.js";
 import { showElsewhere } from "./files.js";
 import { entryRow } from "./history.js";
 import { showPatient } from "./lymphocytosis.js";
-import { counted, moment, plain, t } from "./text.js";
+import { counted, moment, plain, t, whole } from "./text.js";
 
 const id = location.pathname.split("/")[2];
 const path = `/cases/${id}`;
@@ -24,6 +24,7 @@ async function load() {
   showDownloads();
   find("count-words").textContent = counted("sign.counted", view.leukocytes, { cells: counted("cells", view.cells) });
   find("model").textContent = shown.model ? t("sign.model", { model: shown.model }) : "";
+  showSeen(view.looked);
   find("target").replaceChildren(...target(view));
   find("count").replaceChildren(lines(view, true), beside(view), notes(view));
   for (const name of ["age", "lymphocytes"]) {
@@ -75,6 +76,22 @@ function showSteps() {
   find("unsigned").hidden = shown.signatures.length > 0;
 }
 
+/** How many of the cells to look at were seen, with the way to the others. */
+function showSeen(looked) {
+  find("seen").hidden = !looked?.queue;
+  if (find("seen").hidden) return;
+  const figures = { seen: whole(looked.queue_seen), count: whole(looked.queue) };
+  find("seen").replaceChildren(`${t("queue.look")}: ${t("queue.seen", figures)}. `,
+    looked.queue_seen < looked.queue && OPEN.includes(shown.status)
+      ? element("a", { href: `/cases/${id}#queue` }, t("sign.look")) : "");
+}
+
+/** The next step answers to Enter. */
+function focusStep() {
+  const next = ["reviewed", "sign", "second"].map(find).find((button) => !button.hidden);
+  if (document.activeElement === document.body) next?.focus();
+}
+
 function signature(one) {
   return element("li", {},
     element("strong", {}, one.user), ` ${t(`signature.${one.part}`)}`,
@@ -91,6 +108,7 @@ async function step(name, body, words) {
       throw problem;
     }
     await load();
+    focusStep();
     say(t(words));
   });
 }
@@ -144,6 +162,7 @@ function showDownloads() {
 
 ready();
 attempt(load).then((there) => {
+  focusStep();
   find("content").hidden = !there;
   find("missing").hidden = there;
 });
