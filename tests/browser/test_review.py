@@ -127,7 +127,13 @@ def _shows(page: Any, counts: Counter[str]) -> None:
 
 
 def _review_and_sign(page: Any) -> None:
-    page.click("text=Review and sign")
+    page.click("#view-queue")
+    page.locator("[data-group=look] .tile").first.click()
+    while not page.evaluate("document.activeElement.id === 'to-sign'"):
+        with page.expect_response("**/confirmations"):  # those on the screen
+            page.keyboard.press("Control+a")
+            page.keyboard.press("Space")
+    page.keyboard.press("Enter")
     page.wait_for_selector("#reviewed:visible")
     page.click("#reviewed")
     page.wait_for_selector("#status .reviewed")

@@ -100,6 +100,9 @@ def _make(page: Any, station: Any, drawn: bytes, call: Callable[[str, dict[str, 
             with page.expect_response("**/corrections"):
                 page.keyboard.press(key)
     signed = made["2026-0417 A"]
+    cells = page.request.get(f"{station.address}/api/v1/cases/{signed}/cells").json()["cells"]
+    seen = [{"cell": cell["id"], "version": cell["version"]} for cell in cells if cell["look"]]
+    call(f"/cases/{signed}/confirmations", {"changes": seen})
     version = page.request.get(f"{station.address}/api/v1/cases/{signed}").json()["version"]
     version = call(f"/cases/{signed}/reviewed", {"version": version})["version"]
     call(f"/cases/{signed}/sign", {"version": version})

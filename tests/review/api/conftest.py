@@ -122,7 +122,10 @@ def running() -> Callable[[ReviewSettings], AbstractContextManager[Served]]:
 def served(tmp_path_factory: pytest.TempPathFactory, colour_model: Any) -> Iterator[Served]:
     """A station at work for the tests of a module: ada (administrator), rita, saul (reviewers), ron, eve (readers)."""
     folder = tmp_path_factory.mktemp("station")
-    with run(ReviewSettings(folder=folder / "station", model=str(colour_model.path), serve=True)) as found:
+    settings = ReviewSettings(
+        folder=folder / "station", model=str(colour_model.path), serve=True, before_signing="nothing"
+    )
+    with run(settings) as found:
         populate(found.store)
         yield found
 
@@ -137,7 +140,10 @@ def limits() -> Limits:
 def fresh(tmp_path: Path, colour_model: Any, limits: Limits) -> Iterator[Served]:
     """The same, for one test that leaves it changed."""
     folder = tmp_path / "station"
-    with run(ReviewSettings(folder=folder, model=str(colour_model.path), serve=True, limits=limits)) as found:
+    settings = ReviewSettings(
+        folder=folder, model=str(colour_model.path), serve=True, limits=limits, before_signing="nothing"
+    )
+    with run(settings) as found:
         populate(found.store)
         yield found
 

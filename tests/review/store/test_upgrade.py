@@ -155,6 +155,15 @@ def test_a_signed_case_opens_and_is_amended_through_the_api(written):
             assert [browser.get(f"{path}/{kind}?revision={number}").status_code for number in (1, 2)] == [200, 200]
         amended = browser.post(f"{path}/amend", json={"version": case["version"], "reason": "again"}, headers=headers)
         version = amended.json()["version"]
+        unseen = [
+            {"cell": cell["id"], "version": cell["version"]}
+            for cell in gallery["cells"]
+            if cell["look"] and cell["seen_by"] is None
+        ]
+        assert unseen
+        assert browser.post(f"{path}/sign", json={"version": version}, headers=headers).status_code == 409
+        seen = browser.post(f"{path}/confirmations", json={"changes": unseen}, headers=headers)
+        version = seen.json()["case"]["version"]
         assert browser.post(f"{path}/sign", json={"version": version}, headers=headers).json()["revision"] == 3
         assert browser.get(f"{path}/signed?revision=1").json()["case"]["revision"] == 1
         assert app.state.store.audit.verify().intact
