@@ -6,10 +6,11 @@ import uuid
 import polars as pl
 import pytest
 
+from leukopy.fields import counts, tables
 from leukopy.fields.counts import count_objects
 from leukopy.fields.tables import FIELD_SCHEMA, OBJECT_SCHEMA
+from leukopy.reports import field_files
 from leukopy.reports.field_files import write_coco, write_field_results, write_geojson
-from leukopy.reports.object_labels import label_objects
 from support.located import located_fields, table
 
 
@@ -21,8 +22,8 @@ def located():
 @pytest.fixture(scope="module")
 def folder(located, tmp_path_factory):
     out = tmp_path_factory.mktemp("result")
-    counts = count_objects(located.fields, located.objects, located.cells)
-    write_field_results(out, located.fields, located.objects, located.cells, counts)
+    found = count_objects(located.fields, located.objects, located.cells)
+    write_field_results(out, located.fields, located.objects, located.cells, found)
     return out
 
 
@@ -90,7 +91,7 @@ def test_geojson_by_the_rules_that_qupath_reads(folder, located):
 def _boxes(*fields):
     box = {"kind": "platelet", "box_x": 10, "box_y": 20, "box_width": 30, "box_height": 40, "detection_score": 0.5}
     rows = [{**box, "field": field, "counted": counted} for field, counted in fields]
-    return label_objects(table(rows, OBJECT_SCHEMA))
+    return table(rows, OBJECT_SCHEMA)
 
 
 def test_regions_of_a_slide_share_a_file_in_its_own_pixels(tmp_path):
@@ -134,3 +135,26 @@ def test_nothing_found_makes_valid_files(tmp_path):
     content = json.loads((tmp_path / "boxes.coco.json").read_text())
     assert content["annotations"] == []
     assert len(content["images"]) == 1
+
+
+def test_tables_read_in_slices_make_the_same_files_and_counts(folder, located, tmp_path, monkeypatch):
+    """A slice that ends inside a field changes nothing, down to the last byte."""
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 7)
+    held = []
+    parts = tables.slices
+
+    def spy(rows):
+        for part in parts(rows):
+            held.append(len(part))
+            yield part
+
+    monkeypatch.setattr(field_files, "slices", spy)
+    monkeypatch.setattr(counts, "slices", spy)
+    located.objects.write_parquet(tmp_path / "objects.parquet")
+    objects, cells = pl.scan_parquet(tmp_path / "objects.parquet"), located.cells.lazy()
+    found = counts.count_objects(located.fields.lazy(), objects, cells)
+    write_field_results(tmp_path / "out", located.fields, objects, cells, found)
+    assert max(held) == 7
+    for path in folder.rglob("*.*"):
+        if path.is_file():
+            assert (tmp_path / "out" / path.relative_to(folder)).read_bytes() == path.read_bytes(), path.name

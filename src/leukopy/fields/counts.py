@@ -7,8 +7,9 @@ random (Garwood 1936; Clopper and Pearson 1934), and those of the jackknife over
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from leukopy.evaluation.intervals import Estimate, clopper_pearson, jackknife, poisson
 from leukopy.fields.count_settings import CountSettings
+from leukopy.fields.tables import slices
 from leukopy.imaging.content import NO_CELL
 from leukopy.inference.rows import has_flag
 from leukopy.taxonomy import COARSE, FINE, OUTSIDE, Place
-from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
 
 COUNTING_RULE = (
     "An object is counted where its centre lies inside the field, and once where fields overlap. Objects cut by the "
@@ -33,6 +35,11 @@ _NO_LEUKOCYTE = [cell.code for cell in (*FINE, *COARSE, *OUTSIDE) if cell.place 
 _UNKNOWN = Estimate(None, None, None)
 _BIN = 0.5
 """Width of a bin of diameters, µm."""
+_SINGLE = ~pl.col("cut") & ~pl.col("touching") & pl.col("diameter_um").is_not_null()
+"""Whole red cells that touch no other."""
+_PIXELS = pl.col("width").cast(pl.Float64) * pl.col("height") * pl.col("counted_share").fill_null(1)
+_AREA = _PIXELS * pl.col("um_per_px") ** 2
+"""Area of a field in µm²."""
 _Metric = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -92,12 +99,12 @@ class FieldCounts:
 
 
 def count_objects(
-    fields: pl.DataFrame,
-    objects: pl.DataFrame,
-    cells: pl.DataFrame | None = None,
+    fields: pl.DataFrame | pl.LazyFrame,
+    objects: pl.DataFrame | pl.LazyFrame,
+    cells: pl.DataFrame | pl.LazyFrame | None = None,
     settings: CountSettings | None = None,
 ) -> FieldCounts:
-    """Count the objects of one slide.
+    """Count the objects of one slide, some rows of them at a time.
 
     Args:
         fields: rows of ``FIELD_SCHEMA``.
@@ -107,23 +114,63 @@ def count_objects(
         settings: of the laboratory.
     """
     settings = settings or CountSettings()
-    used = fields.filter(pl.col("left_out").is_null())
-    own = objects.filter(pl.col("field").is_in(used["field"].to_list()) & pl.col("counted"))
-    if cells is not None:
-        foreign = cells.filter(pl.col("fine").is_in(_NO_LEUKOCYTE) | has_flag(NO_CELL))["cell_id"]
-        own = own.filter((pl.col("kind") != LEUKOCYTE) | ~pl.col("cell_id").is_in(foreign.to_list()).fill_null(False))
-    table = _per_field(used, own)
-    leukocytes, red = int(table[LEUKOCYTE].sum()), int(table[RED_CELL].sum())
+    places = fields.lazy().select("field", "left_out", "overlaps", "scale_source", area=_AREA).collect()
+    used = places.filter(pl.col("left_out").is_null())
+    sums, bins = _sums(used, objects.lazy(), None if cells is None else _foreign(cells.lazy()))
+    table = used.with_columns(alone=pl.col("overlaps").is_null()).join(
+        sums, on="field", how="left", maintain_order="left"
+    )
+    table = table.with_columns(pl.col(sums.columns[1:]).fill_null(0))
     found = FieldCounts(
         fields=len(used),
-        left_out=dict(_reasons(fields)),
-        leukocytes=leukocytes,
+        left_out=dict(_reasons(places)),
+        leukocytes=int(table[LEUKOCYTE].sum()),
         leukocytes_per_1000_red_cells=_ratio(table, LEUKOCYTE, RED_CELL, 1000),
-        red_cells=_red_cells(used, own, table),
+        red_cells=_red_cells(table, bins, _alone(table, objects.lazy())),
         platelets=_platelets(table, settings),
         notes=(),
     )
-    return FieldCounts(**{**found.__dict__, "notes": tuple(_notes(found, red))})
+    return replace(found, notes=tuple(_notes(found)))
+
+
+def _foreign(cells: pl.LazyFrame) -> pl.DataFrame:
+    """Ids of the located cells that are no leukocytes."""
+    return cells.filter(pl.col("fine").is_in(_NO_LEUKOCYTE) | has_flag(NO_CELL)).select("cell_id").collect()
+
+
+def _sums(
+    used: pl.DataFrame, objects: pl.LazyFrame, foreign: pl.DataFrame | None
+) -> tuple[pl.DataFrame, dict[int, int]]:
+    """Sums over the counted objects of each field in use, and the measured red cells by bin of diameter."""
+    parts, bins = [], Counter[int]()
+    for own in slices(objects):
+        counted = own.filter("counted").join(used, on="field", how="semi", maintain_order="left")
+        if foreign is not None:
+            known = counted.join(foreign, on="cell_id", how="semi").select("cell_id")
+            counted = counted.join(known, on="cell_id", how="anti", maintain_order="left")
+        single, diameter = pl.col("kind").eq(RED_CELL) & _SINGLE, pl.col("diameter_um").cast(pl.Float64)
+        parts.append(
+            counted.group_by("field", maintain_order=True).agg(
+                *((pl.col("kind") == kind).sum().cast(pl.Int64).alias(kind) for kind in OBJECTS),
+                overlapping=(pl.col("kind").eq(RED_CELL) & pl.col("touching")).sum().cast(pl.Int64),
+                measured=single.sum().cast(pl.Int64),
+                total=diameter.filter(single).sum(),
+                square=(diameter**2).filter(single).sum(),
+            )
+        )
+        sizes = counted.filter(single)["diameter_um"].to_numpy()
+        bins.update(np.floor(sizes / _BIN).astype(int).tolist())
+    return pl.concat(parts).group_by("field", maintain_order=True).sum(), dict(bins)
+
+
+def _alone(table: pl.DataFrame, objects: pl.LazyFrame) -> pl.DataFrame | None:
+    """The measured red cells of the only field with some; None where there are several fields."""
+    measured = table.filter(pl.col("measured") > 0)["field"].to_list()
+    if len(measured) != 1:
+        return None
+    own = objects.filter(pl.col("field") == measured[0], pl.col("kind") == RED_CELL, "counted", _SINGLE)
+    diameter = pl.col("diameter_um").cast(pl.Float64)
+    return own.select(measured=pl.lit(1.0), total=diameter, square=diameter**2).collect()
 
 
 def _reasons(fields: pl.DataFrame) -> list[tuple[str, int]]:
@@ -131,35 +178,24 @@ def _reasons(fields: pl.DataFrame) -> list[tuple[str, int]]:
     return [(str(reason), int(count)) for reason, count in reasons.iter_rows()]
 
 
-def _per_field(used: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """One row per field in use: objects of each kind, area in µm², ``alone`` where no earlier field shows a part."""
-    counts = own.group_by("field").agg(
-        (pl.col("kind") == kind).sum().cast(pl.Int64).alias(kind)
-        for kind in (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP)
-    )
-    area = pl.col("width").cast(pl.Float64) * pl.col("height") * pl.col("um_per_px") ** 2
-    area *= pl.col("counted_share").fill_null(1)
-    places = used.select("field", area=area, alone=pl.col("overlaps").is_null())
-    return places.join(counts, on="field", how="left", maintain_order="left").with_columns(
-        pl.col(LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP).fill_null(0)
-    )
-
-
-def _red_cells(used: pl.DataFrame, own: pl.DataFrame, table: pl.DataFrame) -> RedCells:
-    red = own.filter(pl.col("kind") == RED_CELL)
-    single = red.filter(~pl.col("cut") & ~pl.col("touching") & pl.col("diameter_um").is_not_null())
-    by_cells = used.filter(pl.col("scale_source") == "red cells")["field"].to_list()
-    absolute = single.filter(~pl.col("field").is_in(by_cells))
+def _red_cells(table: pl.DataFrame, bins: dict[int, int], alone: pl.DataFrame | None) -> RedCells:
+    """The red cells; ``alone`` holds those of the only field with measured ones."""
+    by_cells = pl.col("scale_source").eq("red cells").fill_null(False)
+    absolute = table.filter(~by_cells & (pl.col("measured") > 0))
     return RedCells(
-        count=len(red),
+        count=int(table[RED_CELL].sum()),
         per_field=_mean(table, RED_CELL),
         per_leukocyte=_ratio(table, RED_CELL, LEUKOCYTE, 1),
-        overlapping=int(red["touching"].sum()),
-        measured=len(single),
-        diameter_um=_diameter(absolute, lambda sums: sums[:, 1:2] / sums[:, :1]),
-        diameter_cv=_diameter(single, _cv),
-        histogram=_histogram(single["diameter_um"].to_numpy()),
-        assumed_scale=bool(by_cells),
+        overlapping=int(table["overlapping"].sum()),
+        measured=int(table["measured"].sum()),
+        diameter_um=_diameter(
+            absolute if alone is None or absolute.is_empty() else alone, lambda sums: sums[:, 1:2] / sums[:, :1]
+        ),
+        diameter_cv=_diameter(table.filter(pl.col("measured") > 0) if alone is None else alone, _cv),
+        histogram=tuple((_BIN * place, bins.get(place, 0)) for place in range(min(bins), max(bins) + 1))
+        if bins
+        else (),
+        assumed_scale=not table.filter(by_cells).is_empty(),
     )
 
 
@@ -172,26 +208,14 @@ def _cv(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(100 * deviation / mean)[:, None]
 
 
-def _diameter(cells: pl.DataFrame, metric: _Metric) -> Estimate:
-    """A score of the diameters; its limits are over fields, over cells where there is one field."""
-    diameter = pl.col("diameter_um").cast(pl.Float64)
-    rows = cells.select("field", count=pl.lit(1.0), total=diameter, square=diameter**2)
-    if len(rows) < 2:
+def _diameter(units: pl.DataFrame, metric: _Metric) -> Estimate:
+    """A score of the diameters from the sums of each unit; its limits are over units."""
+    sums = units.select(pl.col("measured", "total", "square").cast(pl.Float64)).to_numpy()
+    if not len(sums) or sums[:, 0].sum() < 2:
         return _UNKNOWN
-    if rows["field"].n_unique() > 1:
-        rows = rows.group_by("field", maintain_order=True).sum()
-    sums = rows.drop("field").to_numpy()
     value = metric(sums.sum(axis=0, keepdims=True))[0, 0]
     low, high = jackknife(sums, metric)
     return Estimate.of(value, max(low[0], 0.0), high[0])
-
-
-def _histogram(diameters: NDArray[np.float32]) -> tuple[tuple[float, int], ...]:
-    if not len(diameters):
-        return ()
-    bins, counts = np.unique(np.floor(diameters / _BIN).astype(int), return_counts=True)
-    found = dict(zip(bins.tolist(), counts.tolist(), strict=True))
-    return tuple((_BIN * place, found.get(place, 0)) for place in range(min(found), max(found) + 1))
 
 
 def _platelets(table: pl.DataFrame, settings: CountSettings) -> Platelets:
@@ -254,14 +278,14 @@ def _wider(value: float, exact: Sequence[float], units: NDArray[np.float64], sca
     return Estimate.of(scale * value, scale * max(0.0, min(exact[0], wide[0])), scale * max(exact[1], wide[1]))
 
 
-def _notes(found: FieldCounts, red: int) -> list[str]:
+def _notes(found: FieldCounts) -> list[str]:
     notes = []
     left_out = sum(found.left_out.values())
     if left_out:
         why = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
         verb = "is" if left_out == 1 else "are"
         notes.append(f"Of {found.fields + left_out} fields, {left_out} {verb} left out of all counts: {why}.")
-    if found.fields and not red:
+    if found.fields and not found.red_cells.count:
         notes.append("No red cell was found on the fields: there are no ratios to red cells.")
     platelets = found.platelets
     if platelets.refused:

@@ -5,6 +5,9 @@ The three join on ``field``; a leukocyte of ``objects.parquet`` joins its row of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 import polars as pl
 
 from leukopy.taxonomy.objects import OBJECTS
@@ -73,3 +76,15 @@ FIELD_SCHEMA: dict[str, pl.DataType] = {
     "left_out": pl.String(),  # reason why nothing of it is counted; null for a field in use
 }
 """One field that was read, used or left out. Unreadable fields are failures."""
+
+ROWS_AT_ONCE = 50_000
+"""Objects that are held in memory together: those of some hundred fields."""
+
+
+def slices(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """The rows of a table of any length, ``ROWS_AT_ONCE`` at a time; one slice or more."""
+    for start in count(0, ROWS_AT_ONCE):
+        part = rows.slice(start, ROWS_AT_ONCE).collect()
+        if start and part.is_empty():
+            return
+        yield part

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +17,31 @@ from leukopy.core.files import atomic_path, write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.fields.counts import COUNTING_RULE, FieldCounts
 from leukopy.fields.counts_table import counts_table
-from leukopy.reports.object_labels import BY_CODE, LABELS, label_objects
+from leukopy.fields.tables import slices
+from leukopy.reports.object_labels import BY_CODE, CELL_COLUMNS, LABELS, label_objects
 from leukopy.taxonomy.objects import LEUKOCYTE
 
 COUNTS_FILE, COCO_FILE, QUPATH_FOLDER = "counts.csv", "boxes.coco.json", "qupath"
 
 _IDS = {label.code: number for number, label in enumerate(LABELS, start=1)}
+Table = pl.DataFrame | pl.LazyFrame
+_Picture = tuple[str, int | None, str]
+"""Path, page, and name of the file of its boxes."""
+
 _NAMESPACE = uuid.UUID("6f4c1c1e-0f5c-5f0e-9d53-7b8a3f0f2a11")
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
 
 
 def write_field_results(
-    folder: Path, fields: pl.DataFrame, objects: pl.DataFrame, cells: pl.DataFrame | None, counts: FieldCounts
+    folder: Path, fields: pl.DataFrame, objects: Table, cells: Table | None, counts: FieldCounts
 ) -> None:
     """Write ``fields.csv``, ``counts.csv``, ``counts.json``, ``boxes.coco.json`` and the folder ``qupath``.
 
     Args:
         folder: of the results of one slide.
         fields: rows of ``FIELD_SCHEMA``.
-        objects: rows of ``OBJECT_SCHEMA``.
-        cells: its classified cells.
+        objects: rows of ``OBJECT_SCHEMA``, of which some are read at a time.
+        cells: its classified cells, likewise.
         counts: as `fields.counts.count_objects` returns them.
 
     Raises:
@@ -44,9 +50,15 @@ def write_field_results(
     write_text(folder / "fields.csv", fields.write_csv(float_precision=6))
     write_text(folder / COUNTS_FILE, counts_table(counts).write_csv(float_precision=4))
     write_json(folder / "counts.json", {"notice": RESEARCH_USE_ONLY, "rule": COUNTING_RULE, **_plain(asdict(counts))})
-    labelled = label_objects(objects, cells)
-    write_coco(folder / COCO_FILE, fields, labelled)
-    write_geojson(folder / QUPATH_FOLDER, fields, labelled)
+    write_coco(folder / COCO_FILE, fields, objects, cells)
+    write_geojson(folder / QUPATH_FOLDER, fields, objects, cells)
+
+
+def _labelled(objects: Table, cells: Table | None) -> Iterator[pl.DataFrame]:
+    """The objects with their labels, some at a time."""
+    for own in slices(objects.lazy()):
+        known = None if cells is None else cells.lazy().join(own.lazy().select("cell_id"), on="cell_id", how="semi")
+        yield label_objects(own, None if known is None else known.select(CELL_COLUMNS).collect())
 
 
 def _plain(counts: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +66,7 @@ def _plain(counts: dict[str, Any]) -> dict[str, Any]:
     return counts
 
 
-def write_coco(path: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None:
+def write_coco(path: Path, fields: pl.DataFrame, objects: Table, cells: Table | None = None) -> None:
     """Write boxes in the format of COCO's detection task (cocodataset.org).
 
     ``file_name`` is the field's id. Boxes end at the border of their field. Beside COCO's own keys an annotation has
@@ -69,12 +81,6 @@ def write_coco(path: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None
     read = fields.filter(pl.col("width").is_not_null())
     places = read.select("field", "width", "height").with_row_index("image", offset=1)
     images = places.select("image", "field", "width", "height").iter_rows()
-    rows = labelled.join(places, on="field", maintain_order="left").with_columns(
-        left=pl.col("box_x").clip(0, pl.col("width")),
-        top=pl.col("box_y").clip(0, pl.col("height")),
-        right=(pl.col("box_x") + pl.col("box_width")).clip(0, pl.col("width")),
-        bottom=(pl.col("box_y") + pl.col("box_height")).clip(0, pl.col("height")),
-    )
     columns = ("image", "label", "left", "top", "right", "bottom", "probability", "counted")
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         head = {
@@ -85,9 +91,20 @@ def write_coco(path: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None
                        for number, name, width, height in images],
         }  # fmt: skip
         stream.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
-        for number, row in enumerate(rows.select(columns).iter_rows(), start=1):
+        rows = (row for part in _labelled(objects, cells) for row in _clipped(part, places).select(columns).iter_rows())
+        for number, row in enumerate(rows, start=1):
             stream.write((",\n" if number > 1 else "\n") + json.dumps(_annotation(number, *row)))
         stream.write("\n]}\n")
+
+
+def _clipped(labelled: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Objects with the number of their image, and the sides of their boxes inside it."""
+    return labelled.join(places, on="field", how="inner", maintain_order="left").with_columns(
+        left=pl.col("box_x").clip(0, pl.col("width")),
+        top=pl.col("box_y").clip(0, pl.col("height")),
+        right=(pl.col("box_x") + pl.col("box_width")).clip(0, pl.col("width")),
+        bottom=(pl.col("box_y") + pl.col("box_height")).clip(0, pl.col("height")),
+    )
 
 
 def _annotation(number: int, *row: Any) -> dict[str, Any]:
@@ -100,23 +117,28 @@ def _annotation(number: int, *row: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_geojson(folder: Path, fields: pl.DataFrame, labelled: pl.DataFrame) -> None:
+def write_geojson(folder: Path, fields: pl.DataFrame, objects: Table, cells: Table | None = None) -> None:
     """Write boxes as detections for QuPath: one file per picture, in pixels of the picture.
 
     The regions of a whole slide share one file, in pixels of its full resolution; it holds counted objects alone.
+    The objects of a picture stand together in ``objects``.
     """
-    rows = labelled.drop("slide").join(fields, on="field", maintain_order="left")
-    rows = rows.filter(pl.col("counted") | pl.col("slide_x").is_null())
     taken: set[str] = set()
-    for own in rows.partition_by("path", "page", maintain_order=True):
-        first = own.row(0, named=True)
-        name = first["field"] if first["slide_x"] is None else Path(first["path"]).name
-        file = folder / f"{_free(name, first['page'], taken)}.geojson"
+    rows = (row for part in _labelled(objects, cells) for row in _features(_placed(part, fields)))
+    for (_, page, name), own in groupby(rows, key=lambda row: row[0]):
+        file = folder / f"{_free(name, page, taken)}.geojson"
         with atomic_path(file) as temporary, temporary.open("w", encoding="utf-8") as stream:
             stream.write('{"type": "FeatureCollection", "features": [')
-            for number, feature in enumerate(_features(own)):
+            for number, (_, field, feature) in enumerate(own):
+                feature["id"] = str(uuid.uuid5(_NAMESPACE, f"{field} {number}"))
                 stream.write((",\n" if number else "\n") + json.dumps(feature, ensure_ascii=False))
             stream.write("\n]}\n")
+
+
+def _placed(labelled: pl.DataFrame, fields: pl.DataFrame) -> pl.DataFrame:
+    """The objects to write, with the columns of their fields."""
+    rows = labelled.drop("slide").join(fields, on="field", maintain_order="left")
+    return rows.filter(pl.col("counted") | pl.col("slide_x").is_null())
 
 
 def _free(name: str, page: int | None, taken: set[str]) -> str:
@@ -131,25 +153,25 @@ def _free(name: str, page: int | None, taken: set[str]) -> str:
     return free
 
 
-def _features(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def _features(rows: pl.DataFrame) -> Iterator[tuple[_Picture, str, dict[str, Any]]]:
+    """The picture, the field and the feature of each object."""
     across = (pl.col("slide_width") / pl.col("width")).fill_null(1)
     down = (pl.col("slide_height") / pl.col("height")).fill_null(1)
     left = pl.col("slide_x").fill_null(0) + pl.col("box_x") * across
     top = pl.col("slide_y").fill_null(0) + pl.col("box_y") * down
-    corners = rows.select(
-        "field", "label", "probability", left.alias("left"), top.alias("top"),
-        (left + pl.col("box_width") * across).alias("right"), (top + pl.col("box_height") * down).alias("bottom"),
-        "diameter_um",
+    columns = rows.select(
+        "path", "page", pl.col("slide_x").is_not_null(), "field", "label", "probability", left.alias("left"),
+        top.alias("top"), (left + pl.col("box_width") * across).alias("right"),
+        (top + pl.col("box_height") * down).alias("bottom"), "diameter_um",
     )  # fmt: skip
-    for number, row in enumerate(corners.iter_rows()):
-        field, code, probability, *sides, diameter = row
+    for path, page, whole, field, code, probability, *sides, diameter in columns.iter_rows():
         x, y, right, bottom = (round(side, 2) for side in sides)
         ring = [[x, y], [right, y], [right, bottom], [x, bottom], [x, y]]
         label = BY_CODE[code]
         measures = {"probability": probability, "diameter µm": diameter}
-        yield {
+        feature = {
             "type": "Feature",
-            "id": str(uuid.uuid5(_NAMESPACE, f"{field} {number}")),
+            "id": "",
             "geometry": {"type": "Polygon", "coordinates": [ring]},
             "properties": {
                 "objectType": "detection",
@@ -160,3 +182,4 @@ def _features(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
                 "measurements": {name: round(value, 4) for name, value in measures.items() if value is not None},
             },
         }
+        yield (path, page, Path(path).name if whole else field), field, feature

@@ -33,6 +33,9 @@ _AS_PLATELET = Label("PLT", "nucleated cell classified as platelet", find("PLT")
 LABELS: tuple[Label, ...] = (*(_KINDS[kind] for kind in OBJECTS), *_CLASSES, _AS_PLATELET)
 """All labels, in a fixed order."""
 
+CELL_COLUMNS = ("cell_id", "fine", "fine_confidence", "flags")
+"""Columns of classified cells that name them."""
+
 BY_CODE = {label.code: label for label in LABELS}
 
 

@@ -134,9 +134,9 @@ class FieldSlide:
             with closing(slide.rows(cells)) as stream:
                 parts = list(stream)
             self._pictures.forget(cells)
-            objects = pl.concat([field.objects() for field in located])
+            objects = pl.concat([field.objects() for field in located], rechunk=True)
             yield FieldRows(
-                pl.concat([field.field_row() for field in located]),
+                pl.concat([field.field_row() for field in located], rechunk=True),
                 objects,
                 _with_location(_joined([self._classifier.nothing, *parts]), objects),
             )

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.result_parts import ResultParts
 
-_LABELLED = ("cell_id", "fine", "fine_confidence", "flags")
-
 
 @dataclass(frozen=True)
 class FieldsJob:
@@ -141,13 +139,12 @@ def count_fields(job: FieldsJob, out: Path, cells: pl.LazyFrame) -> FieldCounts:
     """The counts of the fields whose tables lie in ``out``."""
     from leukopy.fields.counts import count_objects
 
-    fields, objects = _tables(out)
-    return count_objects(fields, objects, cells.select(_LABELLED).collect(), job.counts)
+    return count_objects(*_tables(out), cells, job.counts)
 
 
 def field_notes(job: FieldsJob, out: Path) -> tuple[str, ...]:
     """Warnings about the fields whose tables lie in ``out``."""
-    fields, _ = _tables(out)
+    fields = _tables(out)[0].select("field", "cells", "scale_note").collect()
     few = few_note(job.wanted, len(job.inputs), len(fields), int(fields["cells"].sum()))
     return (*few, *_scale_notes(fields))
 
@@ -177,17 +174,18 @@ def fields_content(
     from leukopy.reports.field_files import write_field_results
     from leukopy.reports.field_pictures import choose_fields
     from leukopy.reports.fields_page import FieldsContent
-    from leukopy.reports.object_labels import label_objects
+    from leukopy.reports.object_labels import CELL_COLUMNS, label_objects
 
-    fields, objects = _tables(out)
-    labelled = cells.select(_LABELLED).collect()
-    write_field_results(out, fields, objects, labelled, counts)
+    scanned, objects = _tables(out)
+    fields, named = scanned.collect(), cells.select("field", *CELL_COLUMNS)
+    write_field_results(out, fields, objects, named, counts)
     number = pl.when(pl.col("left_out").is_null()).then("cells").otherwise(-1)
     readable = fields.filter(pl.col("width").is_not_null())
     by_name = {one.field_id: one for one in job.inputs}
     names = choose_fields(readable.select("field", number).rows(), job.shown)
     shown = pictures.of([by_name[name] for name in names], read_field)
-    own = label_objects(objects.filter(pl.col("field").is_in(list(shown))), labelled)
+    of_shown = pl.col("field").is_in(list(shown))
+    own = label_objects(objects.filter(of_shown).collect(), named.filter(of_shown).collect())
     overview, legend = (None, "") if job.choice is None else write_choice(job.choice, len(fields), out)
     return FieldsContent(counts, fields, own, shown, overview, legend)
 
@@ -214,9 +212,10 @@ def read_cell(job: FieldsJob, cells: pl.LazyFrame) -> ReadCell:
     return read
 
 
-def _tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _tables(out: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """The fields, and the objects, which are too many to be held at once."""
     import polars as pl
 
     from leukopy.fields.tables import FIELDS_FILE, OBJECTS_FILE
 
-    return pl.read_parquet(out / FIELDS_FILE), pl.read_parquet(out / OBJECTS_FILE)
+    return pl.scan_parquet(out / FIELDS_FILE), pl.scan_parquet(out / OBJECTS_FILE)
