@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage
 
 from leukopy.fields.detections import Detections
-from leukopy.fields.quality import measure_quality, overlapping
-from leukopy.synthesis import draw_field
-from leukopy.taxonomy.objects import OBJECTS, RED_CELL
+from leukopy.fields.quality import measure_quality, no_blood_film, overlapping
+from leukopy.synthesis import draw_field, random_appearance
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, RED_CELL
 
 
 def test_boxes_overlap_as_each_pair_says():
@@ -46,3 +46,27 @@ def test_a_field_without_red_cells_has_no_focus_and_no_crowding():
     assert np.isnan(found.crowding)
     assert np.isnan(found.focus)
     assert found.light == 200
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_red_cells_of_any_laboratory_have_the_colour_of_haemoglobin(seed):
+    drawn = draw_field({"SNE": 2}, seed=seed, size=(480, 640), appearance=random_appearance(seed))
+    boxes = [(one.left, one.top, one.width, one.height) for one in drawn.objects if one.kind == RED_CELL]
+    found = _red(boxes, 7.5 / drawn.um_per_px)
+    assert not no_blood_film(found, measure_quality(drawn.image, found))
+
+
+def test_nuclei_taken_for_red_cells_are_no_blood_film():
+    drawn = draw_field({"LY": 6}, seed=1, size=(480, 640))
+    nuclei = [(one.left, one.top, one.width, one.height) for one in drawn.objects if one.kind == LEUKOCYTE]
+    found = _red(nuclei, 7.5 / drawn.um_per_px)
+    assert "colour of nuclei" in no_blood_film(found, measure_quality(drawn.image, found))
+
+
+def test_platelets_alone_are_no_blood_film():
+    pixels = draw_field({"PLT": 3}, seed=1, size=(480, 640)).image
+    box = np.array([(10, 10, 20, 20)], np.float32)
+    for kind, film in ((PLATELET, False), (RED_CELL, False), (LEUKOCYTE, True)):
+        found = Detections(box, np.array([OBJECTS.index(kind)]), np.ones(1, np.float32), None)
+        assert bool(no_blood_film(found, measure_quality(pixels, found))) is not film
+    assert not no_blood_film(Detections(*_EMPTY), measure_quality(pixels, Detections(*_EMPTY)))

@@ -27,7 +27,7 @@ from leukopy.fields.detections import Detections
 from leukopy.fields.doubles import Landmarks
 from leukopy.fields.field import Field, FieldInput, ScaleSource
 from leukopy.fields.located import LocatedField
-from leukopy.fields.quality import measure_quality, overlapping
+from leukopy.fields.quality import measure_quality, no_blood_film, overlapping
 from leukopy.imaging.content import BLANK, NO_CELL, UNSTAINED, contents
 from leukopy.imaging.decode import Picture
 from leukopy.imaging.overview import overview
@@ -81,7 +81,7 @@ def locate(source: FieldInput, detector: Finder, read: Read, crops: Crops) -> tu
         return LocatedField(source, failure=error, left_out=f"unreadable: {error.reason.replace('_', ' ')}"), None
     found = detector.find(seen, crops.usual_red_cell_px)
     located = _located(seen, found)
-    if cause := _unusable(seen.pixels, found):
+    if cause := _unusable(seen.pixels, located):
         located.leave_out(cause)
     elif len(located.leukocytes):
         _cut_leukocytes(located, seen, crops)
@@ -144,10 +144,10 @@ def cut_again(pixels: NDArray[np.uint8], box: NDArray[np.float32], side: int) ->
     return cut_out(pixels, centre, side, side, background(pixels))
 
 
-def _unusable(pixels: NDArray[np.uint8], found: Detections) -> str:
-    """Cause that nothing can be found on a field, such as the lamp that was off; empty for any other field."""
-    if len(found):
-        return ""
+def _unusable(pixels: NDArray[np.uint8], located: LocatedField) -> str:
+    """Cause that nothing is counted on a field, such as the lamp that was off; empty for any other field."""
+    if len(located.found):
+        return "" if located.quality is None else no_blood_film(located.found, located.quality)
     shown = overview(Image.fromarray(pixels))
     content = contents(shown[None], np.array([pixels.shape[1::-1]]))[0]
     return content.cause if content.kind == NO_CELL and content.cause not in (BLANK, UNSTAINED) else ""

@@ -117,6 +117,8 @@ def no_differential(trusted: int, left_out: LeftOut, *, located: bool = False) -
     """
     others = {(flag, why): count for (flag, why), count in left_out.items() if flag != DUPLICATE}
     pictures = sum(others.values())
+    if located and not trusted and not pictures:
+        return "No differential: no leukocyte was found on the fields in use. Photograph more fields."
     if trusted >= TRUSTED or pictures <= trusted:
         return ""
     flag, why = max(others, key=lambda key: others[key])
