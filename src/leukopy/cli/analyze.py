@@ -43,9 +43,9 @@ def analyze(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn pictures of cells, photographs of fields or a whole slide into a differential count and a report.
+    """Turn pictures of cells, photographs of fields or whole slides into a differential count and a report.
 
-    The pictures tell whether they show single cells, fields of view or a whole slide; --as decides. Images that cannot
+    The pictures tell whether they show single cells, fields of view or whole slides; --as decides. Images that cannot
     be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
     Examples:
 
@@ -56,6 +56,8 @@ def analyze(
         leukopy analyze photographs/ --as fields --out results/slide4
 
         leukopy analyze smear.svs --leukocytes 400 --out results/slide5
+
+        leukopy analyze scans/ --as slide --out results/night
 
         leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
     """
@@ -80,7 +82,7 @@ def analyze(
             Console().print(Panel(alarm.message, title="Blasts", border_style="bold red"))
         Console().print(_table(result.differential))
         if result.counts:
-            say(_counted(result.counts))
+            say("\n".join((_counted(result.counts), *result.counts.notes)))
         say(f"Report: {result.report}")
         if result.failures:
             say(f"{_inputs(result)} failed: {result.folder / 'failures.csv'}")

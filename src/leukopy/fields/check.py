@@ -63,7 +63,7 @@ def check_slide(path: Path) -> SlideCheck:
         path: a file, or the folder of a DICOM series.
     """
     size = path.stat().st_size if path.is_file() else None
-    missing = tuple(_missing(path))
+    missing = tuple(missing_parts(path))
     if missing:
         return SlideCheck(str(path), size, problems=missing)
     try:
@@ -83,8 +83,8 @@ def _opened(slide: WholeSlide, size: int | None) -> SlideCheck:
     )  # fmt: skip
 
 
-def _missing(path: Path) -> Iterator[str]:
-    """Parts that are missing before the slide is opened."""
+def missing_parts(path: Path) -> Iterator[str]:
+    """Parts of a slide that are missing, each with its remedy, found without opening it."""
     suffix = path.suffix.lower()
     if path.is_dir() or not path.exists():
         return  # told by opening it

@@ -184,7 +184,7 @@ def _of_manifest(path: Path, pages: Pages, focus: Focus) -> FieldInputs:
         if earlier := names.earlier(name, row.place):
             raise ManifestError(f"{row.where}: its photograph is on {earlier} too. Keep one of the lines.")
         file = ListedFile(printable(name), names.path(name))
-        scale = _stated_scale(row)
+        scale = stated_scale(row)
         fields += [_with(field, row.values.get("slide", ""), scale) for field, _ in _expand([file], pages, focus)]
     return FieldInputs(fields, slides=any(named))
 
@@ -193,7 +193,7 @@ def _with(field: FieldInput, slide: str, um_per_px: float | None = None) -> Fiel
     return replace(field, slide=slide, um_per_px=um_per_px)
 
 
-def _stated_scale(row: Row) -> float | None:
+def stated_scale(row: Row) -> float | None:
     """Micrometres per pixel of a row; None where it is empty.
 
     Raises:

@@ -11,6 +11,7 @@ from leukopy.core.devices import Device
 from leukopy.core.progress import Progress, silent
 from leukopy.core.settings import Settings, Shown
 from leukopy.fields.count_settings import CountSettings
+from leukopy.workflows.choose_slide import with_choice
 from leukopy.workflows.exports import export
 from leukopy.workflows.slide_run import SlideJob, SlideResult, forget_failed, run_slide
 from leukopy.workflows.slides_run import SlidesResult, run_slides
@@ -18,9 +19,9 @@ from leukopy.workflows.slides_run import SlidesResult, run_slides
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leukopy.fields.choose import SlideChoice
     from leukopy.fields.inputs import FieldInputs
     from leukopy.fields.kind import InputKind
+    from leukopy.fields.slide_inputs import SlideInputs
     from leukopy.inference.inputs import Inputs
     from leukopy.inference.rows import CellInput
     from leukopy.slides.differential import ReferenceRanges
@@ -30,8 +31,8 @@ class AnalyzeSettings(Settings):
     """Settings of `analyze`."""
 
     input: Path
-    """A folder of cell images or photographs of fields, a list (.txt), a manifest (.csv, .parquet), one image, or the
-    file of a whole slide."""
+    """A folder of cell images, photographs of fields or whole slides, a list (.txt), a manifest (.csv, .parquet), one
+    image, or the file of a whole slide."""
     input_kind: Annotated[Literal["cells", "fields", "slide"] | None, Shown("told from the pictures")] = None
     """Meaning of a picture: one cell, a field of view, or a whole slide."""
     leukocytes: int = Field(default=200, ge=1, le=100_000)
@@ -94,13 +95,13 @@ def analyze(
     """Classify every cell of ``settings.input``; write rows, differential count and report into ``out``.
 
     Pictures are cells, or fields whose leukocytes are located first. On a whole slide, fields of the monolayer are
-    chosen and searched until enough leukocytes are found. One slide: ``out`` receives ``cells.parquet``, ``cells.csv``,
-    ``failures.csv``, ``differential.csv``, ``differential.json``, ``report.html`` and ``run.json``; with fields also
-    ``fields.parquet``, ``objects.parquet``, the files of `reports.field_files.write_field_results` and
-    ``results.xlsx``; with a whole slide also ``overview.png`` and ``squares.csv``. Several slides: each receives these
-    in a folder of its own below ``out/slides``, and ``out`` receives ``slides.csv``, ``slides.parquet``,
-    ``slides.html`` and ``run.json``. Where asked for, each folder receives ``results.xlsx``, and ``out`` receives
-    ``results.zip``.
+    chosen and searched until enough leukocytes are found; a folder of whole slides is several slides. One slide:
+    ``out`` receives ``cells.parquet``, ``cells.csv``, ``failures.csv``, ``differential.csv``, ``differential.json``,
+    ``report.html`` and ``run.json``; with fields also ``fields.parquet``, ``objects.parquet``, the files of
+    `reports.field_files.write_field_results` and ``results.xlsx``; with a whole slide also ``overview.png`` and
+    ``squares.csv``. Several slides: each receives these in a folder of its own below ``out/slides``, and ``out``
+    receives ``slides.csv``, ``slides.parquet``, ``slides.html`` and ``run.json``. Where asked for, each folder receives
+    ``results.xlsx``, and ``out`` receives ``results.zip``.
 
     Args:
         settings: the settings.
@@ -121,7 +122,7 @@ def analyze(
 
     # Check every input before the first file is written, and before --overwrite deletes one.
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    given = _list(settings, progress)
+    given = _list(settings)
     classifier = Classifier.open(settings.model, settings.threads, settings.device, classes=settings.classes)
     job = slide_job(settings, given, ranges, classifier.device.note)
     how = {"resume": resume, "retry_failed": retry_failed, "overwrite": overwrite}
@@ -132,52 +133,53 @@ def analyze(
         if retry_failed:
             forget_failed([out])
         again = resume or retry_failed
+        if given.whole:
+            job = with_choice(job, given.whole.files[0], out, progress, resume=again)
         result = run_slide(job, classifier, out, resume=again, overwrite=overwrite, progress=progress)
     export(out, workbook=settings.xlsx, archive=settings.zip)
     return result
 
 
 class Given(NamedTuple):
-    """The user's input: cells or fields."""
+    """The user's input: cells, fields, or whole slides."""
 
     cells: Inputs | None
     fields: FieldInputs | None
     told: bool
     """True where the pictures told what they are."""
-    choice: SlideChoice | None = None
-    """The choice of the fields on a whole slide."""
+    whole: SlideInputs | None = None
 
     @property
     def kind(self) -> str:
         """``cells``, ``fields`` or ``slide``."""
-        return "slide" if self.choice else "fields" if self.fields else "cells"
+        return "slide" if self.whole else "fields" if self.fields else "cells"
 
     @property
-    def inputs(self) -> Inputs | FieldInputs:
-        """Either of the two."""
-        found = self.cells or self.fields
+    def inputs(self) -> Inputs | FieldInputs | SlideInputs:
+        """One of the three."""
+        found = self.cells or self.fields or self.whole
         if found is None:
-            raise TypeError("cells or fields")
+            raise TypeError("cells, fields or whole slides")
         return found
 
 
-def _list(settings: AnalyzeSettings, progress: Progress) -> Given:
-    """The inputs as cells, as fields, or as the fields of a whole slide."""
-    from leukopy.fields.inputs import FieldInputs, list_fields
-    from leukopy.fields.whole_slide import is_slide_file
+def _list(settings: AnalyzeSettings) -> Given:
+    """The inputs as cells, as fields, or as whole slides."""
+    from leukopy.fields.inputs import list_fields
+    from leukopy.fields.slide_inputs import list_slides
     from leukopy.inference.inputs import list_inputs
-    from leukopy.workflows.whole_slide_run import choose_on
 
     kind, path = settings.input_kind, settings.input
-    if kind == "slide" or (kind is None and path.is_file() and is_slide_file(path)):
-        choice = choose_on(path, settings.um_per_px, progress)
-        return Given(None, FieldInputs(choice.fields), kind is None, choice)
-    if settings.input_kind != "fields":
-        cells = list_inputs(settings.input, slides=settings.slides)
-        if tell_kind(settings, cells.cells, settings.input) == "cells":
-            return Given(cells, None, told=settings.input_kind is None)
-    found = list_fields(settings.input, slides=settings.slides, pages=settings.pages, focus=settings.focus)
-    return Given(None, found, told=settings.input_kind is None)
+    if kind in ("slide", None):
+        whole = list_slides(path, asked=kind == "slide", um_per_px=settings.um_per_px)
+        if whole is not None:
+            return Given(None, None, kind is None, whole)
+    if kind != "fields":
+        cells = list_inputs(path, slides=settings.slides)
+        if tell_kind(settings, cells.cells, path) == "cells":
+            return Given(cells, None, told=kind is None)
+    found = list_fields(path, slides=settings.slides, pages=settings.pages, focus=settings.focus)
+    return Given(None, found, told=kind is None)
 
 
 def tell_kind(settings: AnalyzeSettings, cells: Sequence[CellInput], where: Path) -> InputKind:
@@ -207,23 +209,19 @@ def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, 
     from leukopy.bundle.detector import open_detector
     from leukopy.slides.alarm import AlarmSettings
     from leukopy.workflows.fields_run import FieldsJob, detector_facts
-    from leukopy.workflows.whole_slide_run import choice_facts
 
     inputs, fields = given.inputs, None
-    if given.fields:
+    if given.cells is None:
         detector = detector_facts(open_detector(settings.detector).card)
         fields = FieldsJob(
-            given.fields.fields,
+            given.fields.fields if given.fields else (),
             settings.detector,
             settings.counts,
             settings.fields_shown,
             detector,
-            settings.leukocytes if given.choice else None,
-            given.choice,
+            settings.leukocytes if given.whole else None,
         )
     facts: dict[str, Any] = {"kind": given.kind, "told_from": "pictures" if given.told else "settings"}
-    if given.choice:
-        facts |= choice_facts(given.choice)
     if inputs.others.note:
         facts["note"] = inputs.others.note
     return SlideJob(
@@ -241,11 +239,11 @@ def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, 
 
 def _what(given: Given, leukocytes: int) -> str:
     """What the pictures are taken for."""
-    from leukopy.workflows.whole_slide_run import choice_note
-
-    if given.choice:
-        return choice_note(given.choice, leukocytes)
     several = given.inputs.slides
+    if given.whole:
+        count = len(given.whole.files)
+        slides = "1 whole slide" if count == 1 else f"{count:,} whole slides, each"
+        return f"{slides} searched until {leukocytes:,} leukocytes are found." if several else ""
     if given.fields is None:
         count = len(given.cells.cells) if given.cells else 0
         return "" if several or count == 1 else f"{count:,} pictures of cells are taken as one slide."

@@ -48,6 +48,15 @@ class FieldsJob:
     """Leukocytes after which the search ends; None: all fields are searched."""
     choice: SlideChoice | None = None
     """The choice of the fields on a whole slide; None for photographs."""
+    total: int | None = None
+    """Fields of the monolayer of a whole slide; None: all inputs."""
+    slide: str = ""
+    """Digest of a whole slide; empty for photographs."""
+
+    @property
+    def count(self) -> int:
+        """Number of fields."""
+        return len(self.inputs) if self.total is None else self.total
 
 
 def open_finder(detector: str) -> Finder:
@@ -145,7 +154,7 @@ def count_fields(job: FieldsJob, out: Path, cells: pl.LazyFrame) -> FieldCounts:
 def field_notes(job: FieldsJob, out: Path) -> tuple[str, ...]:
     """Warnings about the fields whose tables lie in ``out``."""
     fields = _tables(out)[0].select("field", "cells", "scale_note").collect()
-    few = few_note(job.wanted, len(job.inputs), len(fields), int(fields["cells"].sum()))
+    few = few_note(job.wanted, job.count, len(fields), int(fields["cells"].sum()))
     return (*few, *_scale_notes(fields))
 
 

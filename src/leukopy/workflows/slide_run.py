@@ -62,14 +62,16 @@ class SlideJob:
     @property
     def count(self) -> int:
         """Number of inputs: cells, or fields."""
-        return len(self.fields.inputs if self.fields else self.cells)
+        return self.fields.count if self.fields else len(self.cells)
 
     def digest(self) -> str:
         """Digest of the inputs in their order; a resumed run must match it."""
         from leukopy.fields.inputs import fields_digest
         from leukopy.inference.inputs import inputs_digest
 
-        return fields_digest(self.fields.inputs) if self.fields else inputs_digest(self.cells)
+        if self.fields:
+            return self.fields.slide or fields_digest(self.fields.inputs)
+        return inputs_digest(self.cells)
 
 
 @dataclass(frozen=True)

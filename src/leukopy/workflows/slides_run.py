@@ -13,6 +13,7 @@ from leukopy.core.errors import InputError, LeukopyError
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import Record, begin, check_same, finish, record
+from leukopy.workflows.choose_slide import with_choice
 from leukopy.workflows.slide_run import FREE_SETTINGS, SlideJob, SlideResult, forget_failed, run_slide
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from leukopy.bundle import Bundle
     from leukopy.core.devices import Device
     from leukopy.fields.field import FieldInput
+    from leukopy.fields.slide_inputs import SlideFile
     from leukopy.inference.rows import CellInput
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.slides_table import SlideRow
 
-    Slides = Mapping[str, Sequence[CellInput]] | Mapping[str, Sequence[FieldInput]]
+    Slides = Mapping[str, Sequence[CellInput]] | Mapping[str, Sequence[FieldInput]] | Mapping[str, SlideFile]
+
+    _Work = tuple[SlideJob, SlideFile | None, Path]
+    """A slide, its file where it is a whole slide, and the folder of its results."""
 
 SLIDES_FOLDER = "slides"
 TABLE_FILE = "slides.parquet"
@@ -78,7 +83,7 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
 
     Args:
         job: the cells or fields of all slides, with the settings of each.
-        slides: the cells or fields of each slide by its name.
+        slides: the cells or fields of each slide by its name, or its file, whose fields are chosen in its turn.
         classifier: the model.
         out: the folder of the results.
         processes: slides analysed at the same time; by default one per core.
@@ -91,24 +96,26 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
         InputError: a worker process was killed.
         OutputError: ``out`` holds something else or another run, or cannot be written.
     """
+    from leukopy.fields.slide_inputs import SlideFile
     from leukopy.slides.slides_table import SlideRow
 
     jobs = split_jobs(job, slides)
-    run = _begin(job, classifier, out, len(jobs), resume=resume or retry_failed, overwrite=overwrite)
+    files = [own if isinstance(own, SlideFile) else None for own in slides.values()]
+    run = _begin(job, classifier, out, files, resume=resume or retry_failed, overwrite=overwrite)
     folders = [out / SLIDES_FOLDER / name for name in folder_names([one.title for one in jobs])]
     if retry_failed:
         forget_failed(folders)
     results: dict[int, SlideResult | str] = {}
     progress("analysing slides", 0, len(jobs))
     try:
-        for place, result in _in_parallel(jobs, folders, classifier, processes):
+        for place, result in _in_parallel(list(zip(jobs, files, folders, strict=True)), classifier, processes):
             results[place] = result
             progress("analysing slides", len(results), len(jobs))
     except KeyboardInterrupt as interrupt:
         kept = f"{len(results)} of {len(jobs)} slides are done and saved. Run the same command with --resume."
         raise KeyboardInterrupt(kept) from interrupt
     rows = [
-        SlideRow(one.title, folder.relative_to(out).as_posix(), one.count, results[place])
+        SlideRow(one.title, folder.relative_to(out).as_posix(), _pictures(one, results[place]), results[place])
         for place, (one, folder) in enumerate(zip(jobs, folders, strict=True))
     ]
     table = write_slides(out, rows, job.title, job.notes, run)
@@ -118,13 +125,22 @@ def run_slides(  # noqa: PLR0913 (as run_slide)
 
 def split_jobs(job: SlideJob, slides: Slides) -> list[SlideJob]:
     """One job per slide."""
+    from leukopy.fields.slide_inputs import SlideFile
+
     jobs = []
     for name, own in slides.items():
         one = replace(job, title=name, notes=(), facts={})
-        given: Any = own
+        given: Any = () if isinstance(own, SlideFile) else own
         inputs: dict[str, Any] = {"fields": replace(job.fields, inputs=given)} if job.fields else {"cells": given}
         jobs.append(replace(one, **inputs))
     return jobs
+
+
+def _pictures(job: SlideJob, result: SlideResult | str) -> int:
+    """Pictures of a slide; of a whole slide, the fields that were searched."""
+    if job.count or isinstance(result, str) or result.counts is None:
+        return job.count
+    return result.counts.fields + sum(result.counts.left_out.values())
 
 
 def folder_names(slides: Sequence[str]) -> list[str]:
@@ -138,13 +154,29 @@ def folder_names(slides: Sequence[str]) -> list[str]:
     return found
 
 
-def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, resume: bool, overwrite: bool) -> Record:
+def _begin(
+    job: SlideJob,
+    classifier: Classifier,
+    out: Path,
+    files: Sequence[SlideFile | None],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Record:
+    from leukopy.fields.slide_inputs import slides_digest
+
+    whole = [file for file in files if file is not None]
     card = classifier.card
     run = record(
         "analyze",
         job.settings,
         model={"name": card.name, "sha256": card.model.sha256},
-        inputs={"count": job.count, "slides": slides, "digest": job.digest(), **job.facts},
+        inputs={
+            "count": len(whole) or job.count,
+            "slides": len(files),
+            "digest": slides_digest(whole) if whole else job.digest(),
+            **job.facts,
+        },
         **({"detector": job.fields.facts} if job.fields else {}),
     )
     earlier = begin(out, run, resume=resume, overwrite=overwrite)
@@ -154,23 +186,22 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, slides: int, *, res
 
 
 def _in_parallel(
-    jobs: Sequence[SlideJob], folders: Sequence[Path], classifier: Classifier, processes: int | None
+    work: Sequence[_Work], classifier: Classifier, processes: int | None
 ) -> Iterator[tuple[int, SlideResult | str]]:
     """Each slide's position and result, or the reason of its failure, in the order of completion."""
     from joblib import Parallel, cpu_count, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    workers = min(processes or cpu_count(), len(jobs))
-    tasks = enumerate(zip(jobs, folders, strict=True))
+    workers = min(processes or cpu_count(), len(work))
     if workers == 1:
-        for place, (job, folder) in tasks:
-            yield place, _attempt(job, folder, classifier)
+        for place, one in enumerate(work):
+            yield place, _attempt(one, classifier)
         return
     pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2 * n_jobs")
-    work = delayed(_in_worker)
+    in_worker = delayed(_in_worker)
     try:
         yield from pool(
-            work(place, job, folder, classifier.bundle, classifier.asked_device) for place, (job, folder) in tasks
+            in_worker(place, one, classifier.bundle, classifier.asked_device) for place, one in enumerate(work)
         )
     except TerminatedWorkerError as error:
         raise InputError(
@@ -179,21 +210,23 @@ def _in_parallel(
         ) from error
 
 
-def _in_worker(
-    place: int, job: SlideJob, folder: Path, bundle: Bundle, device: Device
-) -> tuple[int, SlideResult | str]:
+def _in_worker(place: int, work: _Work, bundle: Bundle, device: Device) -> tuple[int, SlideResult | str]:
     """Run `_attempt` in a process that uses one core."""
     from leukopy.slides.classifier import Classifier
 
-    return place, _attempt(job, folder, Classifier(bundle, threads=1, device=device))
+    return place, _attempt(work, Classifier(bundle, threads=1, device=device))
 
 
-def _attempt(job: SlideJob, folder: Path, classifier: Classifier) -> SlideResult | str:
+def _attempt(work: _Work, classifier: Classifier) -> SlideResult | str:
     """The result of a slide, or the reason of its failure: a failed slide does not end the run."""
-    if not job.count:
+    job, file, folder = work
+    if file is None and not job.count:
         return f"{job.title}: holds no readable image. Check its folder."
+    resume = folder.exists()
     try:
-        return run_slide(job, classifier, folder, resume=folder.exists())
+        if file is not None:
+            job = with_choice(job, file, folder, silent, resume=resume)
+        return run_slide(job, classifier, folder, resume=resume)
     except LeukopyError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, the other slides are analysed)

@@ -11,6 +11,8 @@ from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leukopy.fields.choose import SlideChoice
 
 OVERVIEW_FILE, SQUARES_FILE = "overview.png", "squares.csv"
@@ -20,15 +22,20 @@ def choose_on(path: Path, um_per_px: float | None, progress: Progress) -> SlideC
     """Choose the fields of a whole slide.
 
     Raises:
-        InputError: no slide, without a scale, or without a monolayer; also as `fields.choose.choose_fields`.
+        InputError: no slide, incomplete, without a scale, or without a monolayer; also as
+            `fields.choose.choose_fields`.
     """
+    from leukopy.fields.check import missing_parts
     from leukopy.fields.choose import choose_fields
 
+    if missing := next(missing_parts(path), None):
+        raise InputError(missing)
     choice = choose_fields(path, um_per_px=um_per_px, progress=progress)
     if not choice.fields:
+        left_out = _left_out(choice_facts(choice)["squares"])
         raise InputError(
-            f"{path}: shows no monolayer ({_left_out(choice)}). Scan the zone where red cells lie side by side, or "
-            "photograph fields there."
+            f"{path}: shows no monolayer ({left_out}). Scan the zone where red cells lie side by side, or photograph "
+            "fields there."
         )
     return choice
 
@@ -44,12 +51,13 @@ def choice_facts(choice: SlideChoice) -> dict[str, Any]:
     }
 
 
-def choice_note(choice: SlideChoice, wanted: int) -> str:
+def choice_note(facts: Mapping[str, Any], wanted: int) -> str:
     """What is searched, in words."""
-    fields, left_out = len(choice.fields), _left_out(choice)
+    squares, left_out = facts["squares"], _left_out(facts["squares"])
     return (
-        f"A whole slide, {choice.um_per_px:.3g} µm per pixel from the {choice.scale_source}: the {fields:,} squares of "
-        f"its monolayer are searched until {wanted:,} leukocytes are found. Left out: {left_out or 'none'}."
+        f"A whole slide, {facts['um_per_px']:.3g} µm per pixel from the {facts['scale_source']}: the "
+        f"{squares['chosen']:,} squares of its monolayer are searched until {wanted:,} leukocytes are found. Left out: "
+        f"{left_out or 'none'}."
     )
 
 
@@ -83,8 +91,8 @@ def write_choice(choice: SlideChoice, analysed: int, out: Path) -> tuple[bytes, 
     return stream.getvalue(), overview.words
 
 
-def _left_out(choice: SlideChoice) -> str:
+def _left_out(squares: Mapping[str, int]) -> str:
     from leukopy.fields.choose import VERDICTS
 
-    counts = {words: choice.count(verdict) for verdict, words in VERDICTS.items() if verdict != "chosen"}
+    counts = {words: squares.get(verdict, 0) for verdict, words in VERDICTS.items() if verdict != "chosen"}
     return "; ".join(f"{count:,} squares {words}" for words, count in counts.items() if count)
