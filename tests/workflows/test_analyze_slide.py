@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -136,6 +140,59 @@ def test_an_interrupted_slide_ends_with_the_same_files(settings, tmp_path, monke
     result = analyze(settings, tmp_path / "out", resume=True)
     for name in ("objects.parquet", "fields.csv", "counts.csv", "squares.csv", "overview.png", "differential.csv"):
         assert (result.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_a_signal_in_the_search_keeps_what_is_done(settings, finder, tmp_path, monkeypatch):
+    """Ctrl-C as the system sends it, to the command."""
+    monkeypatch.setattr(field_slide, "FIELDS_AT_ONCE", 2)
+    monkeypatch.setattr(field_slide, "SAMPLE", 10)
+    whole = analyze(settings, tmp_path / "whole")
+    command = ["analyze", str(settings.input), "--leukocytes", "100000", "--model", settings.model]
+    command += ["--fields-shown", "2", "--out", str(tmp_path / "out")]
+    find, last = finder.find, 2 * finder.searches - 2
+
+    def interrupt(field, usual=None):
+        found = find(field, usual)
+        if finder.searches == last:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(finder, "find", interrupt)
+    assert isinstance(CliRunner().invoke(app, command).exception, KeyboardInterrupt | SystemExit)
+    assert list((tmp_path / "out" / "parts").iterdir())
+    assert not (tmp_path / "out" / "report.html").exists()
+    monkeypatch.setattr(finder, "find", find)
+    found = CliRunner().invoke(app, [*command, "--resume"])
+    assert found.exit_code == 0, found.output
+    for name in ("objects.parquet", "fields.csv", "counts.csv", "differential.csv"):
+        assert (tmp_path / "out" / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 120 kilobytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(folder)]
+    if os.name == "nt" or os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only the superuser mounts a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_the_slide_resumes_on_a_larger_one(settings, small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(result_parts, "PART_ROWS", 30)
+    whole = analyze(settings, tmp_path / "whole")
+    command = ["analyze", str(settings.input), "--leukocytes", "100000", "--fields-shown", "2"]
+    command += ["--model", settings.model, "--out", str(small_disk / "out")]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 1, found.output
+    assert "the disk is full" in found.output
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    found = CliRunner().invoke(app, [*command, "--resume"])
+    assert found.exit_code == 0, found.output
+    for name in ("objects.parquet", "fields.csv", "counts.csv", "differential.csv"):
+        assert (small_disk / "out" / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
 def test_ctrl_c_while_the_slide_is_looked_at_writes_nothing(settings, tmp_path):
