@@ -137,6 +137,39 @@ class OutsideClasses(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict)
 
 
+class Confusion(Settings):
+    """Answers to the cells of each class, and their variation between slides (`leukopy.evaluation.count_error`)."""
+
+    shares: tuple[tuple[float, ...], ...]
+    """Mean share of each answer, by class; each row sums to 1."""
+    overdispersion: tuple[float, ...]
+    """Intra-slide correlation of the answers to each class."""
+    cells: tuple[int, ...]
+    """Cells of each class behind its row."""
+    fitted_on: str
+    """Cells behind the confusion, which the network did not learn from; never a test split."""
+
+
+class CountError(Settings):
+    """Classification error of a count: the limits of a differential hold it beside the sampling error
+    (`leukopy.slides.count_error`)."""
+
+    classes: tuple[str, ...]
+    """True classes, in the order of the rows: `Card.answers`."""
+    answers: tuple[str, ...]
+    """Answers, in the order of the columns: ``classes``, then ``UNIDENTIFIED``."""
+    unseen: Confusion
+    """Confusion in laboratories that the model has not seen."""
+    home: Confusion | None = None
+    """Confusion in the reference laboratory."""
+    home_below: float = Field(default=0.25, ge=0, le=1)
+    """Mean ``foreign_probability`` of a slide below which ``home`` applies."""
+    method: str
+    """Description of the limits."""
+    metrics: tuple[Metric, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
 class SlideClasses(Settings):
     """Re-estimation of the class means of a foreign slide from its own unlabelled cells
     (`leukopy.slides.class_means`), by the outputs ``traits`` and ``class_traits``."""
@@ -213,6 +246,8 @@ class Card(Settings):
     """Threshold of the network's ``ood_score`` output; None without this output."""
     outside: OutsideClasses | None = None
     """Classes of the network's ``outside`` output; None: the model answers the fine classes alone."""
+    count_error: CountError | None = None
+    """Classification error of a count; None: the limits of a differential state sampling error alone."""
     slide_classes: SlideClasses | None = None
     """None: class means are never re-estimated."""
     slide_check: SlideCheck | None = None
@@ -232,6 +267,8 @@ class Card(Settings):
 
     @model_validator(mode="after")
     def _fitting_together(self) -> Self:
+        if self.count_error and self.count_error.classes != self.answers:
+            raise ValueError("count_error: its classes are not those that the model answers; fit it again")
         if self.slide_classes and self.calibration.foreign_temperature_factor is None:
             raise ValueError("slide_classes: needs calibration.foreign_temperature_factor beside it")
         return self

@@ -60,7 +60,7 @@ class Bundle:
     @property
     def healthy(self) -> Bundle:
         """The bundle with the fine classes alone: its classes outside are not answered."""
-        return replace(self, card=self.card.model_copy(update={"outside": None}))
+        return replace(self, card=self.card.model_copy(update={"outside": None, "count_error": None}))
 
     @property
     def network(self) -> NetworkFile:

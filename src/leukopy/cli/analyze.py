@@ -136,23 +136,32 @@ def _table(found: Differential) -> Table:
     from leukopy.taxonomy import find
 
     table = Table("class", title=f"Differential count of {found.leukocytes:,} leukocytes")
-    for name in ("cells", "%", "95 % limits", "usual", ""):
+    total = bool(found.classification_error)
+    limits = ("95 % limits, sampling", "and classification") if total else ("95 % limits, sampling alone",)
+    for name in ("cells", "%", *limits, "usual", ""):
         table.add_column(name, justify="right")
     for line in found.lines:
         usual = "{:g} to {:g}".format(*line.reference) if line.reference else ""
         flag = line.flag if line.flag in ("L", "H") else ""
-        table.add_row(line.name, f"{line.count:,}", *_share(line), usual, flag, style="bold" if line.sums else None)
+        table.add_row(line.name, f"{line.count:,}", *_share(line, total=total), usual, flag, style="bold" if line.sums else None)
     table.add_section()
     for line in found.beside:
-        table.add_row(f"{line.name} (per 100 leukocytes)", f"{line.count:,}", *_share(line))
+        table.add_row(f"{line.name} (per 100 leukocytes)", f"{line.count:,}", *_share(line, total=total))
     for code, count in found.outside.items():
         table.add_row(find(code).name, f"{count:,}")
     alarm = found.alarm.message if found.alarm and found.alarm.raised else ""  # stands above the table
-    table.caption = "\n".join([*(note for note in found.notes if note != alarm), RESEARCH_USE_ONLY])
+    star = any(line.mainly_classification for line in (*found.lines, *found.beside))
+    notes = [note for note in found.notes if note != alarm]
+    table.caption = "\n".join([*(["* mainly classification error"] if star else []), *notes, RESEARCH_USE_ONLY])
     return table
 
 
-def _share(line: Line) -> tuple[str, str]:
+def _share(line: Line, *, total: bool) -> tuple[str, ...]:
+    """Share, limits, and with ``total`` the limits of both errors; ``*``: mainly classification error."""
     if line.percent is None:
-        return "–", "–"
-    return f"{line.percent:.1f}", f"{line.low:.1f} to {line.high:.1f}"
+        return ("–",) * (2 + total)
+    shown = f"{line.percent:.1f}", f"{line.low:.1f} to {line.high:.1f}"
+    if not total:
+        return shown
+    star = "*" if line.mainly_classification else ""
+    return *shown, "–" if line.total_low is None else f"{line.total_low:.1f} to {line.total_high:.1f}{star}"

@@ -20,6 +20,7 @@ _MODEL = {
     "fit-attributes": Entry(f"{_CLI}.model.attributes:fit_attributes", "Add morphological attributes to a model."),
     "fit-ood": Entry(f"{_CLI}.model.ood:fit_ood", "Add an out-of-distribution score to a model."),
     "fit-outside": Entry(f"{_CLI}.model.outside:fit_outside", "Add blasts and smudge cells to a model."),
+    "fit-count-error": Entry(f"{_CLI}.model.count_error:fit_count_error", "Add the classification error of a count."),
     "fit-slide-check": Entry(f"{_CLI}.model.slide_check:fit_slide_check", "Add the check of whole slides to a model."),
     "index": Entry(f"{_CLI}.model.index:index", "Write an index of training cells into a bundle."),
     "list": Entry(f"{_CLI}.model.cards:list_", "List the bundled models."),

@@ -39,6 +39,11 @@ def _lines(card: Card) -> Iterator[str]:
         yield "\n## Classes outside\n"
         yield f"{card.outside.method} Fitted on {card.outside.fitted_on}.\n"
         yield from _measured(card.outside.metrics)
+    if card.count_error:
+        yield "\n## Classification error of a count\n"
+        of = [one.fitted_on for one in (card.count_error.unseen, card.count_error.home) if one]
+        yield f"{card.count_error.method} Measured on {'; and on '.join(of)}.\n"
+        yield from _measured(card.count_error.metrics)
     if card.slide_check:
         yield "\n## Out-of-distribution slides\n"
         yield f"{card.slide_check.method} Known: {', '.join(one.name for one in card.slide_check.laboratories)}.\n"

@@ -140,5 +140,5 @@ def failure_lines(failures: pl.DataFrame) -> list[tuple[str, str, str]]:
 def _scale(differential: Differential) -> float:
     """The share at the right end of the bars, a multiple of 10 %: all lines are drawn to the same scale."""
     lines: tuple[Line, ...] = differential.lines
-    ends = [end for line in lines for end in (line.high or 0, (line.reference or (0, 0))[1])]
+    ends = [end for line in lines for end in (line.high or 0, line.total_high or 0, (line.reference or (0, 0))[1])]
     return min(100.0, 10 * (max(ends, default=0) // 10 + 1))

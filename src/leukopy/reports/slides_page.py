@@ -50,6 +50,7 @@ def write_slides_page(
         columns=[find(code) for code in _SHOWN],
         totals={name: int(table[name].sum()) for name in ("pictures", "failures", "leukocytes")},
         counts={status: table.filter(status=status).height for status in ("analysed", "refused", "failed")},
+        total=any(row is not None for code in _SHOWN for row in table[f"{code}_total_low95"]),
         standing_out=table.filter(pl.col("attention") > 0).height,
         date=str(run["provenance"].get("created", ""))[:10],
         model=run["model"]["name"],
@@ -73,6 +74,8 @@ def _slide(row: Mapping[str, Any]) -> dict[str, Any]:
                 "percent": row[f"{code}_percent"],
                 "low": row[f"{code}_low95"],
                 "high": row[f"{code}_high95"],
+                "total_low": row[f"{code}_total_low95"],
+                "total_high": row[f"{code}_total_high95"],
                 "flag": row[f"{code}_flag"],
             }
             for code in _SHOWN

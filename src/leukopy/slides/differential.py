@@ -62,7 +62,7 @@ class Line:
     percent: float | None
     """Percentage of the leukocytes, or number per 100 leukocytes; None without leukocytes."""
     low: float | None
-    """Lower exact 95 % limit, same unit."""
+    """Lower exact 95 % limit of sampling, same unit."""
     high: float | None
     expected: float | None = None
     """The same share from the summed probabilities of all cells, where given."""
@@ -72,7 +72,12 @@ class Line:
     flag: Literal["L", "N", "H"] | None = None
     """Below, within or above the reference range; None without a range."""
     beyond_error: bool = False
-    """The whole 95 % interval lies outside the range: more than sampling error."""
+    """The whole 95 % interval lies outside the range: more than the stated error."""
+    total_low: float | None = None
+    """Lower 95 % limit of sampling and classification error together (`slides.count_error`); None where not stated."""
+    total_high: float | None = None
+    mainly_classification: bool = False
+    """Classification adds more variance to the total limits than sampling."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class Differential:
     """Blasts of the slide; None where the model does not answer them, or without a differential."""
     refused: str = ""
     """Reason for a missing differential; empty where there is one."""
+    classification_error: str = ""
+    """Cells behind the classification error in the total limits; empty: the limits state sampling error alone."""
 
 
 LeftOut = Mapping[tuple[str, str], int]

@@ -20,6 +20,7 @@ from leukopy.inference.rows import (
     left_out_flag,
 )
 from leukopy.slides.alarm import AlarmSettings, BlastAlarm, blast_alarm
+from leukopy.slides.count_error import SlideError, with_total_limits
 from leukopy.slides.differential import (
     Differential,
     LeftOut,
@@ -47,11 +48,19 @@ _COLUMNS: dict[str, pl.DataType] = {
     "reference_high": pl.Float64(),
     "flag": pl.String(),  # L, N, H
     "beyond_error": pl.Boolean(),
+    "total_low95": pl.Float64(),  # limits of sampling and classification error together; null where not stated
+    "total_high95": pl.Float64(),
+    "mainly_classification": pl.Boolean(),  # classification error adds more variance than sampling
 }
 
 
 def count_cells(
-    cells: pl.LazyFrame, ranges: ReferenceRanges | None = None, *, fields: str = "", alarm: AlarmSettings | None = None
+    cells: pl.LazyFrame,
+    ranges: ReferenceRanges | None = None,
+    *,
+    fields: str = "",
+    alarm: AlarmSettings | None = None,
+    error: SlideError | None = None,
 ) -> Differential:
     """Count the differential of classified cells as a stream.
 
@@ -64,6 +73,7 @@ def count_cells(
         fields: the warning where the pictures are fields of view (`imaging.content.SlideContent.note`); there is then
             no differential.
         alarm: thresholds of the alarm for blasts, where the model answers them.
+        error: classification error of the slide; None: the limits state sampling error alone.
     """
     there = cells.collect_schema().names()
     answered = tuple(cell.code for cell in OUTSIDE if f"p_{cell.code}" in there)
@@ -90,6 +100,7 @@ def count_cells(
     uncertain = int(expected.pop("uncertain"))
     found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges, answered=answered)
     found = replace(found, alarm=_alarm(cells, by_code, answered, found.leukocytes, alarm))
+    found = with_total_limits(found, by_code, error) if error else found
     said = found.alarm.message if found.alarm and found.alarm.blasts else ""
     more = (*_unidentified(unidentified, found.cells, answered), *_left_out_notes(counted, left_out))
     return replace(found, notes=(*filter(None, (said,)), *found.notes, *more))
@@ -157,12 +168,16 @@ def _records(differential: Differential) -> list[tuple[object, ...]]:
     rows = [_record(line, "%") for line in differential.lines]
     rows += [_record(line, "per 100 leukocytes") for line in differential.beside]
     blanks = (None,) * 7
-    rows += [(code, find(code).name, "", "cells", n, *blanks, False) for code, n in differential.outside.items()]
+    rows += [
+        (code, find(code).name, "", "cells", n, *blanks, False, None, None, False)
+        for code, n in differential.outside.items()
+    ]
     return rows
 
 
 def _record(line: Line, unit: str) -> tuple[object, ...]:
     return (
         line.code, line.name, "+".join(line.sums), unit, line.count, line.percent, line.low, line.high, line.expected,
-        *(line.reference or (None, None)), line.flag, line.beyond_error,
+        *(line.reference or (None, None)), line.flag, line.beyond_error, line.total_low, line.total_high,
+        line.mainly_classification,
     )  # fmt: skip

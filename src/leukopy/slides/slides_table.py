@@ -28,6 +28,8 @@ def _line_schema(code: str) -> dict[str, pl.DataType]:
         f"{code}_percent": pl.Float64(),  # of the leukocytes, or per 100 leukocytes
         f"{code}_low95": pl.Float64(),
         f"{code}_high95": pl.Float64(),
+        f"{code}_total_low95": pl.Float64(),  # sampling and classification error together; null where not stated
+        f"{code}_total_high95": pl.Float64(),
         f"{code}_flag": pl.String(),  # L, N, H
     }
 
@@ -155,13 +157,15 @@ def _cells(line: Line) -> list[tuple[str, object]]:
         (f"{code}_percent", line.percent),
         (f"{code}_low95", line.low),
         (f"{code}_high95", line.high),
+        (f"{code}_total_low95", line.total_low),
+        (f"{code}_total_high95", line.total_high),
         (f"{code}_flag", line.flag),
     ]
 
 
 def _attention(record: SlideRecord, count: Differential) -> int:
-    """Rank of a slide by conspicuousness: blasts; then no differential, unread or foreign; then values beyond sampling
-    error."""
+    """Rank of a slide by conspicuousness: blasts; then no differential, unread or foreign; then values beyond their
+    limits."""
     without_class = record.no_cell + record.several_cells + record.unidentified
     return (
         2000 * bool(count.alarm and count.alarm.raised)

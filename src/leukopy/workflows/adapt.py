@@ -382,6 +382,7 @@ def _write(
         "model": card.model.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()}).model_dump(mode="json"),
         "calibration": Calibration(temperature=temperature, fitted_on=how).model_dump(mode="json"),
         "slide_classes": None,  # labels weigh more for this laboratory
+        "count_error": None,  # of another head
         "trained_on": [*(one.model_dump(mode="json") for one in card.trained_on), use.model_dump(mode="json")],
         "metrics": [metric.model_dump(mode="json") for metric in _metrics(after, how)],
         "provenance": {**provenance(), "adapted_from": {"name": card.name, "sha256": card.model.sha256}},

@@ -17,6 +17,7 @@ from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import FINISHED, RUN_FILE, begin, finish, record
 from leukopy.core.settings import Settings, apply_changes, read_mapping, read_settings
 from leukopy.workflows.fit_attributes import AttributeSettings, fit_attributes
+from leukopy.workflows.fit_count_error import FitCountErrorSettings, fit_count_error
 from leukopy.workflows.fit_ood import OpenSetSettings, fit_open_set
 from leukopy.workflows.fit_outside import FitOutsideSettings, fit_outside
 from leukopy.workflows.fit_slide_check import FitSlideCheckSettings, fit_slide_check
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from leukopy.training.settings import TrainSettings
 
 BUNDLE = "bundle"
-ATTRIBUTES, OOD, OUTSIDE, SLIDE_CHECK = "attributes", "ood", "outside", "slide_check"
+ATTRIBUTES, OOD, OUTSIDE, COUNT_ERROR, SLIDE_CHECK = "attributes", "ood", "outside", "count_error", "slide_check"
+FITS = (ATTRIBUTES, OOD, OUTSIDE, COUNT_ERROR, SLIDE_CHECK)
 
 
 class BuildSettings(Settings):
@@ -42,6 +44,8 @@ class BuildSettings(Settings):
     """Settings of `leukopy model fit-ood`, without the model."""
     outside: dict[str, Any] | None = None
     """Settings of `leukopy model fit-outside`, without the model."""
+    count_error: dict[str, Any] | None = None
+    """Settings of `leukopy model fit-count-error`, without the model; needs ``outside``."""
     slide_check: dict[str, Any] | None = None
     """Settings of `leukopy model fit-slide-check`, without the model."""
     fold_changes: dict[str, Any] = Field(default_factory=dict)
@@ -54,7 +58,7 @@ class BuildSettings(Settings):
     @classmethod
     def _own_folders(cls, trainings: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         names = [str(recipe.get("name")) for recipe in trainings]
-        if len({*names, BUNDLE, ATTRIBUTES, OOD, OUTSIDE, SLIDE_CHECK}) < len(names) + 5:
+        if len({*names, BUNDLE, *FITS}) < len(names) + 1 + len(FITS):
             raise ValueError("each recipe needs a name of its own, which names the folder of its step")
         return trainings
 
@@ -108,7 +112,7 @@ def build(
     Args:
         settings: the steps.
         out: receives a folder for each training, ``attributes``, ``ood``, ``outside``,
-            ``slide_check``, and the complete ``bundle``.
+            ``count_error``, ``slide_check``, and the complete ``bundle``.
         overwrite: overwrite the results in ``out``.
         progress: reports the work of each step.
         show_progress: draw the bar of the epochs.
@@ -220,6 +224,8 @@ def _fits(settings: BuildSettings) -> Iterator[tuple[str, _Fit]]:
         yield OOD, _fit(OpenSetSettings, settings.ood, fit_open_set)
     if settings.outside is not None:
         yield OUTSIDE, _fit(FitOutsideSettings, settings.outside, fit_outside)
+    if settings.count_error is not None:
+        yield COUNT_ERROR, _fit(FitCountErrorSettings, settings.count_error, fit_count_error)
     if settings.slide_check is not None:
         yield SLIDE_CHECK, _fit(FitSlideCheckSettings, settings.slide_check, fit_slide_check)
 

@@ -109,7 +109,9 @@ def fit_open_set(
         metrics=_metrics(false, test),
         recipe=how.model_dump(mode="json"),
     )
-    card = card_for(bundle.card, content, open_set=open_set, thresholds=_thresholds(bundle, head, val))
+    card = card_for(
+        bundle.card, content, open_set=open_set, thresholds=_thresholds(bundle, head, val), count_error=None
+    )
     written = write_bundle(out / "bundle", card, content)
     keep_index(bundle, written)
     figures = {name: asdict(share) for name, share in false.items()}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from leukopy.network.head import Head
     from leukopy.training.outside_head import OutsideCells, OutsideSettings
 
-REPORT_FILE = "outside.json"
+REPORT_FILE, CELLS_FILE = "outside.json", "cells.parquet"
 
 
 class FitOutsideSettings(Settings):
@@ -113,7 +113,7 @@ def fit_outside(
         }
     )
     content = _extended(bundle, head, seen, card)
-    written = write_bundle(out / "bundle", card_for(bundle.card, content, outside=card), content)
+    written = write_bundle(out / "bundle", card_for(bundle.card, content, outside=card, count_error=None), content)
     keep_index(bundle, written)
     write_json(out / REPORT_FILE, {**found, "doubtful": int(doubtful.sum()), "not_read": seen.left_out})
     finish(out, run, failures=seen.left_out)
@@ -135,7 +135,7 @@ def read_wide(bundle: Bundle, cells: pl.DataFrame, how: OutsideSettings, progres
     plain = without_outside(onnx.load(bundle.model_path)).SerializeToString()
     content, _ = with_wide_embedding(plain)
     with tempfile.TemporaryDirectory() as scratch:
-        wide = write_bundle(Path(scratch), card_for(bundle.card, content, outside=None), content)
+        wide = write_bundle(Path(scratch), card_for(bundle.card, content, outside=None, count_error=None), content)
         return read_outside_cells(wide, cells, how, progress)
 
 
@@ -327,7 +327,7 @@ def _write_cells(out: Path, seen: OutsideCells, evidence: NDArray[np.float32], d
     from leukopy.core.files import atomic_path
 
     table = seen.cells.with_columns(evidence=pl.Series(evidence), doubtful=pl.Series(doubtful))
-    with atomic_path(out / "cells.parquet") as temporary:
+    with atomic_path(out / CELLS_FILE) as temporary:
         table.write_parquet(temporary)
 
 
@@ -390,7 +390,8 @@ def _extended(bundle: Bundle, head: Head, seen: OutsideCells, card: OutsideClass
     paths = [Path(seen.cells["path"][row]) for row in some.tolist()]
     pictures = np.stack([read_cell(path, spec).pixels for path, spec in zip(paths, specs, strict=True)])
     with tempfile.TemporaryDirectory() as scratch:
-        after = write_bundle(Path(scratch), card_for(bundle.card, content, outside=card), content)
+        scratch_card = card_for(bundle.card, content, outside=card, count_error=None)
+        after = write_bundle(Path(scratch), scratch_card, content)
         found = activations(after, pictures, [*names, OUTSIDE])
     kept = activations(bundle, pictures, names)
     if not all(np.array_equal(found[name], kept[name]) for name in names):

@@ -128,7 +128,7 @@ def run_slide(
 
     run = _begin(job, classifier, out, resume=resume, overwrite=overwrite)
     if run["status"] == FINISHED:
-        return _result(job, out, SlideRecord.load(run["slide"]))
+        return _result(job, out, SlideRecord.load(run["slide"]), classifier.card)
     parts, thumbnails = ResultParts(out / "parts"), Thumbnails(job.per_class)
     pictures: FieldPictures | None = None
     if job.fields:
@@ -142,7 +142,7 @@ def run_slide(
     parts.write_failures(out / FAILURES_FILE)
     distance = nearest_laboratory(parts.appearance(), classifier.card.slide_check)
     found = SlideRecord.of(_cells(out), parts.rows, distance, survey)
-    result = _result(job, out, found)
+    result = _result(job, out, found, classifier.card)
     _report(job, result, classifier.card, thumbnails, pictures, run)
     finish(out, run, slide=found.facts())
     parts.remove()
@@ -222,12 +222,14 @@ def _cells(out: Path) -> Any:
     return pl.scan_parquet(out / CELLS_FILE)
 
 
-def _result(job: SlideJob, out: Path, found: SlideRecord) -> SlideResult:
+def _result(job: SlideJob, out: Path, found: SlideRecord, card: Card) -> SlideResult:
     from leukopy.slides import notes
+    from leukopy.slides.count_error import error_of_slide
     from leukopy.slides.differential_files import count_cells
 
     fields = notes.FIELDS if found.survey.get("fields") else ""
-    count = count_cells(_cells(out), job.ranges, fields=fields, alarm=job.alarm)
+    error = error_of_slide(card.count_error, found.survey)
+    count = count_cells(_cells(out), job.ranges, fields=fields, alarm=job.alarm, error=error)
     urgent = count.refused or (count.alarm and count.alarm.raised)
     first, others = (count.notes[:1], count.notes[1:]) if urgent else ((), count.notes)
     if job.fields is None:

@@ -1,0 +1,99 @@
+"""Limits of a differential from sampling and classification error together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukopy.bundle import Confusion, CountError
+from leukopy.evaluation.count_error import draw_compositions
+from leukopy.evaluation.intervals import LEVEL
+from leukopy.slides.differential import Differential, Line
+from leukopy.taxonomy import Place, find
+
+_DOMINATES = 2**0.5
+"""Ratio of the widths from which classification adds more variance than sampling."""
+
+
+@dataclass(frozen=True)
+class SlideError:
+    """Classification error of one slide: the confusion between classes that applies to it."""
+
+    error: CountError
+    confusion: Confusion
+
+    @property
+    def basis(self) -> str:
+        """Origin of the confusion, as part of a sentence."""
+        return self.confusion.fitted_on
+
+
+def error_of_slide(error: CountError | None, survey: Mapping[str, Any]) -> SlideError | None:
+    """The confusion of a slide: of the reference laboratory where its cells look like those, else of laboratories that
+    the model has not seen; None where the model's card states none.
+
+    Args:
+        error: of the card.
+        survey: `SlideSurvey.facts` of the slide; with too few cells for class means, its laboratory is unknown.
+    """
+    if error is None:
+        return None
+    surveyed = survey.get("class_cells") is not None
+    home = error.home if surveyed and survey["foreign_probability"] < error.home_below else None
+    return SlideError(error, home or error.unseen)
+
+
+def with_total_limits(found: Differential, counts: Mapping[str, int], own: SlideError) -> Differential:
+    """The differential with ``total_low`` and ``total_high`` in each line: 95 % limits from both errors.
+
+    They enclose the limits of sampling. The confusion varies between slides as it does between those that it was
+    measured on (`evaluation.count_error`).
+
+    Args:
+        found: the differential.
+        counts: its cells by class code, ``UNIDENTIFIED`` included.
+        own: classification error of the slide.
+    """
+    if not found.leukocytes:
+        return found
+    error, confusion = own.error, own.confusion
+    answered = np.array([counts.get(code, 0) for code in error.answers])
+    drawn = draw_compositions(answered, np.array(confusion.shares), np.array(confusion.overdispersion))
+    leukocyte = np.array([find(code).place is Place.DIFFERENTIAL for code in error.classes])
+    shares = drawn / np.maximum(drawn[:, leukocyte].sum(axis=1, keepdims=True), 1e-9)
+    return replace(
+        found,
+        lines=tuple(_with_limits(line, error.classes, shares, most=100.0) for line in found.lines),
+        beside=tuple(_with_limits(line, error.classes, shares) for line in found.beside),
+        classification_error=own.basis,
+    )
+
+
+def _with_limits(line: Line, classes: tuple[str, ...], shares: NDArray[np.float64], most: float = float("inf")) -> Line:
+    """A line with both limits; as it is where the confusion does not hold its class.
+
+    Args:
+        line: the line.
+        classes: of the confusion.
+        shares: drawn compositions as shares of the leukocytes, (D, R).
+        most: largest possible value.
+    """
+    parts = [classes.index(code) for code in line.sums or (line.code,) if code in classes]
+    if not parts or line.low is None or line.high is None:
+        return line
+    tail = (1 - LEVEL) / 2
+    low, high = 100 * np.quantile(shares[:, parts].sum(axis=1), [tail, 1 - tail])
+    total_low, total_high = min(line.low, float(low)), min(max(line.high, float(high)), most)
+    beyond = bool(line.reference and (total_high < line.reference[0] or total_low > line.reference[1]))
+    dominates = total_high - total_low > _DOMINATES * (line.high - line.low)
+    return replace(
+        line,
+        total_low=total_low,
+        total_high=total_high,
+        beyond_error=beyond,
+        mainly_classification=dominates,
+    )
