@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.evaluation.count_error import LEAST_OVERDISPERSION, draw_compositions, fit_confusion
+from leukopy.evaluation.count_error import LEAST_OVERDISPERSION, draw_compositions, fill_rows, fit_confusion
 
 SHARES = np.array([[0.8, 0.1, 0.05, 0.05], [0.1, 0.85, 0.0, 0.05], [0.02, 0.08, 0.8, 0.1]])
 
@@ -69,3 +69,17 @@ def test_the_same_counts_have_the_same_compositions() -> None:
     first, again = (draw_compositions(counts, SHARES, np.full(3, 0.1)) for _ in range(2))
     assert (first == again).all()
     assert first.sum(axis=1) == pytest.approx(1)
+
+
+def test_a_class_with_few_cells_borrows_from_other_slides() -> None:
+    rng = np.random.default_rng(5)
+    tables, others = drawn(rng, 10, 30, 0.01), drawn(rng, 10, 30, 0.4)
+    tables[:, 2] = 0
+    tables[0, 2] = [5, 0, 0, 0]  # five cells, all wrong
+    own, other = fit_confusion(tables), fit_confusion(others)
+    shares, found = fill_rows(own, tables.sum(axis=(0, 2)), other)
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert (shares[:2] == own[0][:2]).all()
+    assert (found[:2] == own[1][:2]).all()
+    assert own[0][2, 2] < shares[2, 2] < other[0][2, 2]
+    assert found[2] == max(own[1][2], other[1][2])

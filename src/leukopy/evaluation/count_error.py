@@ -18,6 +18,9 @@ ROUNDS = 20
 matrix (D'Agostini, Nuclear Instruments and Methods A 362, 1995)."""
 
 LEAST_OVERDISPERSION, LARGEST_OVERDISPERSION = 0.01, 0.5
+ENOUGH_CELLS = 20
+"""Cells of a class from which its row rests on them alone."""
+
 _PRIOR = 0.1
 """Cells added to the count of each answer."""
 _TINY = 1e-12
@@ -58,6 +61,21 @@ def _moments(table: NDArray[np.integer], mean: Floats) -> tuple[float, float]:
     variance = float(1 - (mean**2).sum())
     by_sampling = float((1 - cells / total).sum())
     return scatter - variance * by_sampling, variance * (float(total - (cells**2).sum() / total) - by_sampling)
+
+
+def fill_rows(
+    own: tuple[Floats, Floats], cells: NDArray[np.integer], other: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """A confusion whose rows with fewer than `ENOUGH_CELLS` are filled up to that number with cells of another one.
+
+    Args:
+        own: of `fit_confusion`.
+        cells: cells of each class behind it, (R,).
+        other: of `fit_confusion`, on other slides.
+    """
+    missing = (ENOUGH_CELLS - cells).clip(0)[:, None]
+    shares = ((cells[:, None] + 1) * own[0] + missing * other[0]) / (cells[:, None] + 1 + missing)
+    return shares, np.where(missing[:, 0] > 0, np.maximum(own[1], other[1]), own[1])
 
 
 def draw_compositions(

@@ -32,7 +32,8 @@ REPORT_FILE, ANSWERS_FILE = "count_error.json", "answers.parquet"
 METHOD = (
     "95 % limits from sampling and classification error. The answers to each class are counted on slides that the "
     "network did not learn from; a slide's own confusion is Dirichlet distributed about their mean, with the "
-    "overdispersion between them by the method of moments. Compositions that explain the counts of a slide are drawn "
+    "overdispersion between them by the method of moments; a class with few cells borrows from the other laboratories. "
+    "Compositions that explain the counts of a slide are drawn "
     "from both errors (Rogan and Gladen 1978; Grassia and Sundberg 1982); the limits enclose those of sampling."
 )
 
@@ -205,25 +206,38 @@ def _error(card: Card, table: pl.DataFrame, settings: FitCountErrorSettings, *, 
     return CountError(
         classes=card.answers,
         answers=(*card.answers, "UNIDENTIFIED"),
-        unseen=_confusion(card.answers, unseen, f"{patients} {seen}"),
-        home=_confusion(card.answers, home, "the validation split of the reference laboratory") if len(home) else None,
+        unseen=_confusion(card.answers, unseen, home, f"{patients} {seen}"),
+        home=_confusion(card.answers, home, unseen, "the validation split of the reference laboratory")
+        if len(home)
+        else None,
         home_below=settings.home_below,
         method=METHOD,
     )
 
 
-def _confusion(classes: Sequence[str], table: pl.DataFrame, origin: str) -> Confusion:
-    """Confusion on some slides: rows of `served_answers`."""
+def _confusion(classes: Sequence[str], table: pl.DataFrame, others: pl.DataFrame, origin: str) -> Confusion:
+    """Confusion on some slides; rows with few cells are filled with those of the others.
+
+    Args:
+        classes: the classes.
+        table: rows of `served_answers`.
+        others: further rows.
+        origin: of the table, in words.
+    """
     from leukopy.bundle import Confusion
-    from leukopy.evaluation.count_error import fit_confusion
+    from leukopy.evaluation.count_error import fill_rows, fit_confusion
 
     tables = answer_tables(table, classes)
-    shares, overdispersion = fit_confusion(tables)
+    cells = tables.sum(axis=(0, 2))
+    found = fit_confusion(tables)
+    if len(others):
+        found = fill_rows(found, cells, fit_confusion(answer_tables(others, classes)))
+    shares, overdispersion = found
     return Confusion(
         shares=tuple(tuple(round(float(share), 5) for share in row) for row in shares),
         overdispersion=tuple(round(float(value), 4) for value in overdispersion),
-        cells=tuple(int(count) for count in tables.sum(axis=(0, 2))),
-        fitted_on=f"{int(tables.sum()):,} cells of {origin}",
+        cells=tuple(int(count) for count in cells),
+        fitted_on=f"{int(cells.sum()):,} cells of {origin}",
     )
 
 
@@ -273,7 +287,7 @@ def coverage_left_out(error: CountError, table: pl.DataFrame, settings: FitCount
         own = unseen["slide"].is_in(slides.filter(pl.Series(fold == part)).implode())
         if not own.any() or own.all():
             continue
-        confusion = _confusion(error.classes, unseen.filter(~own), "the other patients")
+        confusion = _confusion(error.classes, unseen.filter(~own), table.filter("home"), "the other patients")
         for cells in unseen.filter(own).partition_by("slide", maintain_order=True):
             for code, held in _held(cells, error, confusion).items():
                 rows.setdefault(code, []).append(held)
