@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from leukopy.bundle import Bundle
+from leukopy.bundle import Bundle, open_bundle
+from leukopy.core.files import read_json
 from leukopy.core.paths import data_folder
 from leukopy.datasets import open_dataset
 from leukopy.inference.rows import UNIDENTIFIED, CellInput
@@ -33,7 +34,7 @@ def rows_of(classifier: Classifier, cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def patients(bundle: Bundle, run: Path) -> Iterator[pl.DataFrame]:
-    """The cells of each patient, with the classes outside of heads that did not see the patient.
+    """The cells of each patient, with the classes of networks and heads that did not see the patient.
 
     Args:
         bundle: the model.
@@ -41,12 +42,17 @@ def patients(bundle: Bundle, run: Path) -> Iterator[pl.DataFrame]:
     """
     classifier, how = Classifier(bundle), bundle.card.outside
     assert how is not None
+    without = read_json(run / "run.json")["settings"].get("fold_models", ())
+    folds = [Classifier(open_bundle(one)) for one in without]  # where the network itself learnt from the patients
     for cells in pl.read_parquet(run / "cells.parquet").filter(holds_outside()).partition_by("group"):
         logits = outside_logits(cells["evidence"].to_numpy())
         shift = estimate_shift(logits[sample_of(range(len(cells)))], how) if len(cells) >= ENOUGH_CELLS else ()
         rows = rows_of(classifier, cells)
+        own = rows_of(folds[cells["fold"][0]], cells) if folds else rows
+        rows = rows.filter(pl.col("cell_id").is_in(own["cell_id"].implode()))
         place = [cells["cell_id"].to_list().index(cell_id) for cell_id in rows["cell_id"]]
-        fine = rows.select(f"p_{cell.code}" for cell in FINE).to_numpy()
+        fine = rows.select("cell_id").join(own, on="cell_id", how="left", maintain_order="left")
+        fine = fine.select(f"p_{cell.code}" for cell in FINE).to_numpy()
         found = class_columns(
             fine / np.maximum(fine.sum(axis=1, keepdims=True), 1e-12), rows.select("width", "height").to_numpy(),
             bundle.card, with_fine(logits, shift)[place],

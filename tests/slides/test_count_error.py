@@ -13,7 +13,7 @@ from leukopy.core.errors import SettingsError
 from leukopy.slides.count_error import SlideError, error_of_slide, with_total_limits
 from leukopy.slides.differential import differential
 from leukopy.slides.differential_files import count_cells, write_differential
-from leukopy.taxonomy import FINE
+from leukopy.taxonomy import FINE, CellClass, Place
 from support.classified import classified_cells
 
 CODES = tuple(cell.code for cell in FINE)
@@ -68,12 +68,35 @@ def test_sums_are_no_wider_than_parts_that_are_taken_for_each_other(error: Count
 
 
 def test_home_needs_a_surveyed_slide(error: CountError) -> None:
-    assert error_of_slide(error, HOME).basis == "home"
-    assert error_of_slide(error, FOREIGN).basis == "5 patients"
-    assert error_of_slide(error, HOME | {"class_cells": None}).basis == "5 patients"
-    assert error_of_slide(error, {}).basis == "5 patients"
-    assert error_of_slide(error.model_copy(update={"home": None}), HOME).basis == "5 patients"
+    assert error_of_slide(error, HOME).confusion.fitted_on == "home"
+    assert error_of_slide(error, FOREIGN).confusion.fitted_on == "5 patients"
+    assert error_of_slide(error, HOME | {"class_cells": None}).confusion.fitted_on == "5 patients"
+    assert error_of_slide(error, {}).confusion.fitted_on == "5 patients"
+    assert error_of_slide(error.model_copy(update={"home": None}), HOME).confusion.fitted_on == "5 patients"
     assert error_of_slide(None, HOME) is None
+
+
+def test_cells_that_a_reader_has_seen_have_no_classification_error(error: CountError) -> None:
+    plain, own = differential(USUAL), SlideError(error, error.unseen)
+
+    def width(seen: Counter[str]) -> float:
+        found = with_total_limits(plain, USUAL - seen, own, seen)
+        line = next(line for line in found.lines if line.code == "LY")
+        return line.total_high - line.total_low
+
+    half = Counter({code: count // 2 for code, count in USUAL.items()})
+    lymphocytes = next(line for line in plain.lines if line.code == "LY")
+    assert width(Counter()) > 1.1 * width(half) > 1.1 * width(USUAL)
+    assert width(USUAL) == pytest.approx(lymphocytes.high - lymphocytes.low, rel=0.1)
+
+
+def test_classes_that_readers_alone_give_count_as_leukocytes(error: CountError) -> None:
+    own = CellClass("HAIRY", "hairy cell", "tricholeucocyte", None, Place.DIFFERENTIAL, "#000000")
+    seen = Counter(HAIRY=50, NEU=50, LY=50)
+    found = with_total_limits(differential(seen, own=(own,)), Counter(), SlideError(error, error.unseen), seen)
+    lines = {line.code: line for line in found.lines}
+    for code in ("HAIRY", "NEU", "LY"):
+        assert 20 < lines[code].total_low < 33.3 < lines[code].total_high < 46
 
 
 def test_a_flag_within_the_wider_limits_is_within_error(error: CountError) -> None:

@@ -162,4 +162,10 @@ def test_the_command_names_each_step(built, place: Path) -> None:
 def test_the_recipe_that_ships_names_trainings_and_fits_that_exist() -> None:
     settings = read_build(CONFIGS / "build_default.yaml")
     assert [training["name"] for training in settings.trainings] == ["base", "base_whole", "base_near", "default"]
-    assert [name for name, _ in module._fits(settings)] == ["attributes", "ood", "outside", "count_error", "slide_check"]
+    assert [name for name, _ in module._fits(settings)] == [
+        "attributes",
+        "ood",
+        "outside",
+        "count_error",
+        "slide_check",
+    ]

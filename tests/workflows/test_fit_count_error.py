@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from leukopy.bundle import open_bundle
+from leukopy.bundle import open_bundle, write_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import InputError, TrainingError
 from leukopy.reports.model_card import model_card
@@ -155,3 +155,29 @@ def test_evidence_of_another_model_is_refused(evidence: Path, colour_model, outs
         fit_count_error(settings, tmp_path / "b")
     with pytest.raises(InputError, match="no such table"):
         fit_count_error(FitCountErrorSettings(model=str(outside_model.path)), tmp_path / "c")
+
+
+def test_a_network_that_learnt_from_the_patients_needs_its_trainings_without_them(
+    evidence: Path, outside_model: ColourModel, colour_model: ColourModel, tmp_path: Path
+) -> None:
+    bundle = open_bundle(outside_model.path)
+    learnt = bundle.card.model_copy(update={"recipe": {"outside": ["BLAST", "SMUDGE"]}})
+    model = write_bundle(tmp_path / "model", learnt, bundle.model_path.read_bytes()).path
+    fold = pl.col("group").str.tail(1).cast(pl.Int64) % 2
+    cells = pl.read_parquet(evidence).with_columns(fold=pl.when(pl.col("source") == "pbc").then(-1).otherwise(fold))
+    cells.write_parquet(tmp_path / "cells.parquet")
+    settings = FitCountErrorSettings(model=str(model), evidence=tmp_path / "cells.parquet", folds=2)
+    with pytest.raises(TrainingError, match="its patients are not unseen"):
+        fit_count_error(settings, tmp_path / "a")
+    folds = (str(colour_model.path), str(colour_model.path))
+    found = fit_count_error(settings.model_copy(update={"fold_models": folds}), tmp_path / "b")
+    assert found.card.count_error.unseen.cells == open_answers(tmp_path / "b", found.card.answers)
+    unlearnt = settings.model_copy(update={"model": str(outside_model.path), "fold_models": folds})
+    with pytest.raises(TrainingError, match="needs no fold_models"):
+        fit_count_error(unlearnt, tmp_path / "c")
+
+
+def open_answers(run: Path, classes: tuple[str, ...]) -> tuple[int, ...]:
+    """Cells of each class among the answers of patients."""
+    table = pl.read_parquet(run / "answers.parquet").filter(~pl.col("home"))
+    return tuple(answer_tables(table, classes).sum(axis=(0, 2)).tolist())

@@ -143,7 +143,9 @@ def _table(found: Differential) -> Table:
     for line in found.lines:
         usual = "{:g} to {:g}".format(*line.reference) if line.reference else ""
         flag = line.flag if line.flag in ("L", "H") else ""
-        table.add_row(line.name, f"{line.count:,}", *_share(line, total=total), usual, flag, style="bold" if line.sums else None)
+        table.add_row(
+            line.name, f"{line.count:,}", *_share(line, total=total), usual, flag, style="bold" if line.sums else None
+        )
     table.add_section()
     for line in found.beside:
         table.add_row(f"{line.name} (per 100 leukocytes)", f"{line.count:,}", *_share(line, total=total))

@@ -95,7 +95,7 @@ def draw_compositions(
     """
     rng = np.random.default_rng(seed)
     rows = len(shares)
-    answered = rng.dirichlet(counts + _PRIOR, size=draws)
+    answered = draw_shares(counts, draws=draws, seed=seed + 1)
     concentration = (1 / overdispersion - 1)[:, None] * shares
     matrices = np.stack([rng.dirichlet(row, size=draws) for row in concentration.clip(1e-4)], axis=1)
     found = answered[:, :rows] / answered[:, :rows].sum(axis=1, keepdims=True)
@@ -104,3 +104,8 @@ def draw_compositions(
         found = found * np.einsum("dc,drc->dr", answered / explained, matrices)
         found /= found.sum(axis=1, keepdims=True)
     return found
+
+
+def draw_shares(counts: NDArray[np.integer], *, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """Shares (D, C) that agree with the counts (C,) of a sample: Dirichlet distributed; each row sums to 1."""
+    return np.random.default_rng(seed).dirichlet(counts + _PRIOR, size=draws)

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.bundle import Confusion, CountError
-from leukopy.evaluation.count_error import draw_compositions
+from leukopy.evaluation.count_error import DRAWS, draw_compositions, draw_shares
 from leukopy.evaluation.intervals import LEVEL
 from leukopy.slides.differential import Differential, Line
-from leukopy.taxonomy import Place, find
+from leukopy.taxonomy import DISPLAY_ORDER, Place, find
+
+_NOTHING: Mapping[str, int] = {}
 
 _DOMINATES = 2**0.5
 """Ratio of the widths from which classification adds more variance than sampling."""
@@ -25,11 +27,6 @@ class SlideError:
 
     error: CountError
     confusion: Confusion
-
-    @property
-    def basis(self) -> str:
-        """Origin of the confusion, as part of a sentence."""
-        return self.confusion.fitted_on
 
 
 def error_of_slide(error: CountError | None, survey: Mapping[str, Any]) -> SlideError | None:
@@ -47,42 +44,63 @@ def error_of_slide(error: CountError | None, survey: Mapping[str, Any]) -> Slide
     return SlideError(error, home or error.unseen)
 
 
-def with_total_limits(found: Differential, counts: Mapping[str, int], own: SlideError) -> Differential:
+def with_total_limits(
+    found: Differential, counts: Mapping[str, int], own: SlideError, seen: Mapping[str, int] = _NOTHING
+) -> Differential:
     """The differential with ``total_low`` and ``total_high`` in each line: 95 % limits from both errors.
 
     They enclose the limits of sampling. The confusion varies between slides as it does between those that it was
     measured on (`evaluation.count_error`).
 
     Args:
-        found: the differential.
-        counts: its cells by class code, ``UNIDENTIFIED`` included.
+        found: the differential of all cells.
+        counts: cells by the model's class code, ``UNIDENTIFIED`` included.
         own: classification error of the slide.
+        seen: further cells by class code, whose class a reader gave or confirmed: they have no classification error.
     """
     if not found.leukocytes:
         return found
-    error, confusion = own.error, own.confusion
-    answered = np.array([counts.get(code, 0) for code in error.answers])
-    drawn = draw_compositions(answered, np.array(confusion.shares), np.array(confusion.overdispersion))
-    leukocyte = np.array([find(code).place is Place.DIFFERENTIAL for code in error.classes])
+    codes = (*own.error.classes, *(code for code in seen if code not in own.error.answers))
+    drawn = _draw(codes, counts, own, seen)
+    in_lines = {line.code for line in found.lines}
+    leukocyte = np.array([code in in_lines or _is_leukocyte(code) for code in codes])
     shares = drawn / np.maximum(drawn[:, leukocyte].sum(axis=1, keepdims=True), 1e-9)
     return replace(
         found,
-        lines=tuple(_with_limits(line, error.classes, shares, most=100.0) for line in found.lines),
-        beside=tuple(_with_limits(line, error.classes, shares) for line in found.beside),
-        classification_error=own.basis,
+        lines=tuple(_with_limits(line, codes, shares, most=100.0) for line in found.lines),
+        beside=tuple(_with_limits(line, codes, shares) for line in found.beside),
+        classification_error=own.confusion.fitted_on,
     )
 
 
+def _draw(
+    codes: tuple[str, ...], counts: Mapping[str, int], own: SlideError, seen: Mapping[str, int]
+) -> NDArray[np.float64]:
+    """Drawn numbers of cells of each code, (D, R)."""
+    error, confusion = own.error, own.confusion
+    answered = np.array([counts.get(code, 0) for code in error.answers])
+    drawn = np.zeros((DRAWS, len(codes)))
+    if answered.sum():
+        found = draw_compositions(answered, np.array(confusion.shares), np.array(confusion.overdispersion))
+        drawn[:, : len(error.classes)] = answered.sum() * found
+    known = np.array([seen.get(code, 0) for code in codes])
+    return drawn + known.sum() * draw_shares(known) if known.sum() else drawn
+
+
+def _is_leukocyte(code: str) -> bool:
+    return code in DISPLAY_ORDER and find(code).place is Place.DIFFERENTIAL
+
+
 def _with_limits(line: Line, classes: tuple[str, ...], shares: NDArray[np.float64], most: float = float("inf")) -> Line:
-    """A line with both limits; as it is where the confusion does not hold its class.
+    """A line with both limits; as it is where its class is unknown.
 
     Args:
         line: the line.
-        classes: of the confusion.
+        classes: codes of the columns.
         shares: drawn compositions as shares of the leukocytes, (D, R).
         most: largest possible value.
     """
-    parts = [classes.index(code) for code in line.sums or (line.code,) if code in classes]
+    parts = [classes.index(code) for code in (line.code, *line.sums) if code in classes]
     if not parts or line.low is None or line.high is None:
         return line
     tail = (1 - LEVEL) / 2

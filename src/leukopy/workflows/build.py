@@ -150,7 +150,7 @@ def build(
         done(f"train {recipe.name}", out / recipe.name, kept=kept)
         folds.append(str(out / recipe.name / BUNDLE))
     for name, fit in fits:
-        kept = fit(model, out / name, progress, {"fold_models": folds} if name == OUTSIDE else {})
+        kept = fit(model, out / name, progress, {"fold_models": folds} if name in (OUTSIDE, COUNT_ERROR) else {})
         done(f"fit {name}", out / name, kept=kept)
         model = out / name / BUNDLE
     kept = _complete(settings, model, out / BUNDLE, progress)

@@ -45,6 +45,9 @@ class FitCountErrorSettings(Settings):
     """A bundled model, or a bundle folder."""
     evidence: Path | None = None
     """``cells.parquet`` of `leukopy model fit-outside` for this model; by default the one beside the bundle folder."""
+    fold_models: tuple[str, ...] = ()
+    """Where the model itself learnt from the patients: bundle folders of its trainings without each part of them, as
+    for fit-outside. None: the network did not see them."""
     folds: int = Field(default=7, ge=2)
     """Parts of the slides; each is left out in turn, to measure how often the limits hold the truth."""
     home_below: float = Field(default=0.25, ge=0, le=1)
@@ -86,14 +89,17 @@ def fit_count_error(
 
     bundle = open_bundle(settings.model)
     evidence = read_evidence(bundle, settings.evidence)
+    _check_folds(settings, bundle.card, evidence)
     run = record("fit-count-error", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
     begin(out, run, overwrite=overwrite)
-    table = served_answers(Classifier(bundle), evidence, progress)
+    folds = [Classifier(open_bundle(one)) for one in settings.fold_models]
+    table = served_answers(Classifier(bundle), folds, evidence, progress)
     with atomic_path(out / ANSWERS_FILE) as temporary:
         table.write_parquet(temporary)
-    error = _error(bundle.card, table, settings, learnt=_learnt(bundle.card, evidence))
+    error = _error(bundle.card, table, settings)
     found = coverage_left_out(error, table, settings)
-    error = error.model_copy(update={"metrics": _metrics(found), "recipe": settings.model_dump(mode="json")})
+    recipe = settings.model_dump(mode="json", include={"folds", "home_below", "seed"})
+    error = error.model_copy(update={"metrics": _metrics(found), "recipe": recipe})
     card = bundle.card.model_copy(update={"count_error": error})
     written = write_bundle(out / "bundle", card, bundle.model_path.read_bytes())
     keep_index(bundle, written)
@@ -126,13 +132,33 @@ def read_evidence(bundle: Bundle, path: Path | None) -> pl.DataFrame:
     return cells
 
 
-def served_answers(classifier: Classifier, evidence: pl.DataFrame, progress: Progress = silent) -> pl.DataFrame:
+def _check_folds(settings: FitCountErrorSettings, card: Card, evidence: pl.DataFrame) -> None:
+    """Refuse a confusion of patients whom the network itself saw.
+
+    Raises:
+        TrainingError: it learnt classes outside, and there is no network without each part of the patients.
+    """
+    learnt = bool((card.recipe or {}).get("outside"))
+    wanted = int(evidence["fold"].max()) + 1 if learnt and "fold" in evidence.columns else 0  # type: ignore[arg-type]
+    if len(settings.fold_models) != wanted or (learnt and not wanted):
+        raise TrainingError(
+            f"{card.name}: learnt classes outside, so its patients are not unseen. Give the fold_models of its "
+            "fit-outside; 'leukopy model build' makes them."
+            if learnt
+            else f"{card.name}: did not learn classes outside, so it needs no fold_models. Leave them out."
+        )
+
+
+def served_answers(
+    classifier: Classifier, folds: Sequence[Classifier], evidence: pl.DataFrame, progress: Progress = silent
+) -> pl.DataFrame:
     """The class in which each cell is counted: ``slide``, ``code`` (its label), ``answer``, ``home``.
 
     ``answer`` is null for pictures that show no single cell or were not read.
 
     Args:
         classifier: of the model.
+        folds: of its trainings without each part of the patients; none where it did not see them.
         evidence: of `read_evidence`.
         progress: reports the cells.
     """
@@ -140,7 +166,8 @@ def served_answers(classifier: Classifier, evidence: pl.DataFrame, progress: Pro
 
     tables: list[pl.DataFrame] = []
     for cells, home in _slides(evidence):
-        answers = _answers(classifier, cells, home=home)
+        fine = folds[cells["fold"][0]] if folds and not home else classifier
+        answers = _home_answers(classifier, cells) if home else _answers(classifier, fine, cells)
         tables.append(cells.select("cell_id", "code", slide="group", home=pl.lit(home)).with_columns(answer=answers))
         progress("classifying", sum(map(len, tables)), len(evidence))
     return pl.concat(tables)
@@ -157,56 +184,61 @@ def _slides(evidence: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, bool]]:
         yield validation.with_columns(group=pl.lit("validation")), True
 
 
-def _answers(classifier: Classifier, cells: pl.DataFrame, *, home: bool) -> pl.Series:
-    """Counted class of the cells of one slide, in their order. Classes outside are those of the left-out evidence; the
-    network's own head has not seen the validation split."""
+def _rows(classifier: Classifier, cells: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the cells of one slide, as served."""
+    import polars as pl
+
+    from leukopy.inference.rows import CellInput
+
+    inputs = [CellInput(*cell) for cell in cells.select("cell_id", "path").iter_rows()]
+    return pl.concat([classifier.nothing.cells, *(part.cells for part in classifier.slide(inputs).rows())])
+
+
+def _home_answers(classifier: Classifier, cells: pl.DataFrame) -> pl.Series:
+    """Counted class of the cells of the validation split, which no part of the network has seen, in their order."""
+    from leukopy.inference.rows import counted_code
+
+    rows = _rows(classifier, cells).select("cell_id", answer=counted_code())
+    return cells.join(rows, on="cell_id", how="left", maintain_order="left")["answer"]
+
+
+def _answers(classifier: Classifier, fine: Classifier, cells: pl.DataFrame) -> pl.Series:
+    """Counted class of the cells of one patient, in their order: classes outside by the left-out evidence, fine classes
+    by a network that did not see the patient."""
     import numpy as np
     import polars as pl
 
-    from leukopy.inference.rows import CellInput, counted_code, is_counted
+    from leukopy.inference.rows import is_counted
     from leukopy.network.outside import outside_logits
     from leukopy.slides.columns import among_fine
     from leukopy.slides.laboratory_check import ENOUGH_CELLS
     from leukopy.slides.outside import estimate_shift, with_fine
     from leukopy.slides.survey import sample_of
 
-    inputs = [CellInput(*cell) for cell in cells.select("cell_id", "path").iter_rows()]
-    rows = pl.concat([classifier.nothing.cells, *(part.cells for part in classifier.slide(inputs).rows())])
-    if home:
-        return cells.join(rows.select("cell_id", answer=counted_code()), on="cell_id", how="left")["answer"]
     how = classifier.card.outside
     assert how is not None
     logits = outside_logits(cells["evidence"].to_numpy())
     shift = estimate_shift(logits[sample_of(range(len(cells)))], how) if len(cells) >= ENOUGH_CELLS else ()
-    called = np.array(["", *how.classes])[with_fine(logits, shift).argmax(axis=1)]
+    called = pl.Series("called", np.array(["", *how.classes])[with_fine(logits, shift).argmax(axis=1)])
+    rows = _rows(classifier, cells)
     strange = pl.col("ood_score") > 1 if "ood_score" in rows.columns else pl.lit(value=False)
-    fine = among_fine(rows).select(
-        "cell_id", counted=is_counted(), fine=pl.when(strange).then(pl.lit("UNIDENTIFIED")).otherwise("fine")
-    )
-    found = cells.select("cell_id").join(fine, on="cell_id", how="left").with_columns(called=pl.Series(called))
-    answer = pl.when(pl.col("called") == "").then("fine").otherwise("called")
+    own = among_fine(rows if fine is classifier else _rows(fine, cells)).select("cell_id", "fine")
+    found = rows.select("cell_id", counted=is_counted(), strange=strange).join(own, on="cell_id", how="left")
+    found = cells.select("cell_id").with_columns(called).join(found, on="cell_id", how="left", maintain_order="left")
+    known = pl.when("strange").then(pl.lit("UNIDENTIFIED")).otherwise("fine")
+    answer = pl.when(pl.col("called") == "").then(known).otherwise("called")
     return found.select(answer=pl.when("counted").then(answer)).to_series()
 
 
-def _learnt(card: Card, evidence: pl.DataFrame) -> bool:
-    """Whether the network itself, beside the head of its classes outside, learnt from the patients' data sets."""
-    from leukopy.datasets import DATASETS
-
-    sources = evidence.filter(holds_outside())["source"].unique()
-    titles = {DATASETS[source].card.title for source in sources if source in DATASETS}
-    return any(use.name in titles for use in card.trained_on)
-
-
-def _error(card: Card, table: pl.DataFrame, settings: FitCountErrorSettings, *, learnt: bool) -> CountError:
+def _error(card: Card, table: pl.DataFrame, settings: FitCountErrorSettings) -> CountError:
     from leukopy.bundle import CountError
 
     unseen, home = table.filter(~table["home"]), table.filter("home")
-    patients = f"{unseen['slide'].n_unique()} patients"
-    seen = "that the network learnt from: the limits are too narrow" if learnt else "that the model has not seen"
+    patients = f"{unseen['slide'].n_unique()} patients that the model has not seen"
     return CountError(
         classes=card.answers,
         answers=(*card.answers, "UNIDENTIFIED"),
-        unseen=_confusion(card.answers, unseen, home, f"{patients} {seen}"),
+        unseen=_confusion(card.answers, unseen, home, patients),
         home=_confusion(card.answers, home, unseen, "the validation split of the reference laboratory")
         if len(home)
         else None,
