@@ -103,7 +103,7 @@ def draw_compositions(
         explained = np.einsum("dr,drc->dc", found, matrices) + _TINY
         found = found * np.einsum("dc,drc->dr", answered / explained, matrices)
         found /= found.sum(axis=1, keepdims=True)
-    return found
+    return np.asarray(found)
 
 
 def draw_shares(counts: NDArray[np.integer], *, draws: int = DRAWS, seed: int = 0) -> Floats:

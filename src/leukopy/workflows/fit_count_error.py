@@ -53,6 +53,7 @@ class FitCountErrorSettings(Settings):
     home_below: float = Field(default=0.25, ge=0, le=1)
     """Mean probability of a foreign cell below which a slide is taken for one of the reference laboratory."""
     seed: int = 0
+    """Seed of the parts."""
 
 
 @dataclass(frozen=True)
