@@ -24,7 +24,13 @@ _PARTS = ["BLAST", *(cell.code for cell in FINE if cell.code in LINES)]
 
 
 def write_slides_page(
-    path: Path, table: pl.DataFrame, *, title: str, notes: Sequence[str], run: Mapping[str, Any]
+    path: Path,
+    table: pl.DataFrame,
+    *,
+    title: str,
+    notes: Sequence[str],
+    run: Mapping[str, Any],
+    most: int | None = None,
 ) -> None:
     """Write the page as one HTML file; its links lead to the reports of the slides beside it.
 
@@ -34,18 +40,19 @@ def write_slides_page(
         title: of the run.
         notes: warnings about the inputs.
         run: the content of ``run.json``.
+        most: slides listed, conspicuous ones first; None: all.
 
     Raises:
         OutputError: it cannot be written.
     """
     script = (files("leukopy.reports") / "templates" / "sort.js").read_text("utf-8")
-    slides = [
-        _slide(row) for row in table.sort("attention", descending=True, maintain_order=True).iter_rows(named=True)
-    ]
+    first = table.sort("attention", descending=True, maintain_order=True).head(len(table) if most is None else most)
+    slides = [_slide(row) for row in first.iter_rows(named=True)]
     page = render(
         "slides.html.j2",
         title=title,
         slides=slides,
+        count=len(table),
         notes=notes,
         columns=[find(code) for code in _SHOWN],
         totals={name: int(table[name].sum()) for name in ("pictures", "failures", "leukocytes")},
@@ -65,7 +72,7 @@ def write_slides_page(
 def _slide(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
-        "link": f"{quote(row['folder'])}/report.html" if row["status"] != "failed" else None,
+        "link": f"{quote(row['folder'])}/report.html" if row["folder"] and row["status"] != "failed" else None,
         "note_list": [note for note in (row["notes"] or "").split(" | ") if note],
         "shares": [(code, row[f"{code}_percent"]) for code in _PARTS if row[f"{code}_percent"]],
         "lines": [

@@ -86,8 +86,8 @@ def slides_table(rows: Sequence[SlideRow]) -> pl.DataFrame:
     return pl.DataFrame([_row(row) for row in rows], schema=SLIDE_SCHEMA)
 
 
-def with_shared_pictures(table: pl.DataFrame, out: Path) -> pl.DataFrame:
-    """The table with the number of pictures shared by each slide with others of the run.
+def slide_digests(table: pl.DataFrame, out: Path) -> pl.LazyFrame:
+    """``slide`` and ``digest`` of the pictures of a run, without the duplicates of a slide.
 
     Args:
         table: rows of ``SLIDE_SCHEMA``.
@@ -99,9 +99,19 @@ def with_shared_pictures(table: pl.DataFrame, out: Path) -> pl.DataFrame:
         for slide, file in files.items()
         if file.is_file()
     ]
-    if not frames:
-        return table
-    digests = pl.concat(frames)
+    return pl.concat([pl.LazyFrame(schema={"slide": pl.String, "digest": pl.String}), *frames])
+
+
+def with_shared_pictures(table: pl.DataFrame, digests: pl.LazyFrame) -> pl.DataFrame:
+    """The table with the number of pictures shared by each slide with others of the run.
+
+    Args:
+        table: rows of ``SLIDE_SCHEMA``.
+        digests: as `slide_digests`; read as a stream.
+    """
+    short = pl.col("digest").str.head(15).str.to_integer(base=16)  # 8 bytes each in memory, for millions of pictures
+    maybe = digests.group_by(short.alias("short")).len().filter(pl.col("len") > 1).select("short")
+    digests = digests.with_columns(short.alias("short")).join(maybe, on="short", how="semi")
     common = digests.group_by("digest").len().filter(pl.col("len") > 1).select("digest")
     shared = digests.join(common, on="digest", how="semi").group_by("slide").len().collect(engine="streaming")
     counts: dict[str, int] = dict(shared.iter_rows())

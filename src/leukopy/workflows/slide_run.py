@@ -58,6 +58,8 @@ class SlideJob:
     """Facts on the inputs for ``run.json``."""
     fields: fields_run.FieldsJob | None = None
     """Its fields; None where the inputs are cells."""
+    for_people: bool = True
+    """Write the files that people open too: ``cells.csv``, the differential and the report."""
 
     @property
     def count(self) -> int:
@@ -138,12 +140,13 @@ def run_slide(
         survey = _classify(job, classifier, parts, thumbnails, progress)
     ranks = review_ranks(parts.cells())
     parts.write_cells(out / CELLS_FILE, ranks)
-    parts.write_cells(out / "cells.csv", ranks)
     parts.write_failures(out / FAILURES_FILE)
     distance = nearest_laboratory(parts.appearance(), classifier.card.slide_check)
     found = SlideRecord.of(_cells(out), parts.rows, distance, survey)
     result = _result(job, out, found, classifier.card)
-    _report(job, result, classifier.card, thumbnails, pictures, run)
+    if job.for_people:
+        parts.write_cells(out / "cells.csv", ranks)
+        _report(job, result, classifier.card, thumbnails, pictures, run)
     finish(out, run, slide=found.facts())
     parts.remove()
     return result
@@ -169,7 +172,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
     run = record(
         "analyze",
         job.settings,
-        model={"name": card.name, "sha256": card.model.sha256, "card": _card_digest(card)},
+        model={"name": card.name, "sha256": card.model.sha256, "card": card_digest(card)},
         runtime=runtime(classifier.device.name),
         inputs={"count": job.count, "digest": job.digest(), **job.facts},
         **({"detector": job.fields.facts} if job.fields else {}),
@@ -188,7 +191,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
     return earlier
 
 
-def _card_digest(card: Card) -> str:
+def card_digest(card: Card) -> str:
     """Digest of a card without its figures, which `evaluate` adds without changing an answer."""
     content = card.model_dump(mode="json", exclude={"metrics"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

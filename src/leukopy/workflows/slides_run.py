@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -146,9 +147,10 @@ def _pictures(job: SlideJob, result: SlideResult | str) -> int:
 def folder_names(slides: Sequence[str]) -> list[str]:
     """A folder name for each slide: its own as far as every file system takes it, else with a digest of it."""
     found = []
+    alike = Counter(map(str.casefold, slides))
     for slide in slides:
         plain = re.sub(r"[^\w.-]+", "_", slide, flags=re.ASCII).strip("._")[:80]
-        unique = plain and sum(other.casefold() == slide.casefold() for other in slides) == 1
+        unique = plain and alike[slide.casefold()] == 1
         digest = hashlib.sha256(slide.encode("utf-8", "surrogateescape")).hexdigest()[:10]
         found.append(plain if unique and plain == slide else f"{plain or 'slide'}-{digest}")
     return found
@@ -240,9 +242,10 @@ def write_slides(out: Path, rows: Sequence[SlideRow], title: str, notes: Sequenc
         OutputError: the disk is full, or not permitted.
     """
     from leukopy.reports.slides_page import write_slides_page
-    from leukopy.slides.slides_table import slides_table, with_shared_pictures
+    from leukopy.slides.slides_table import slide_digests, slides_table, with_shared_pictures
 
-    table = with_shared_pictures(slides_table(rows), out)
+    table = slides_table(rows)
+    table = with_shared_pictures(table, slide_digests(table, out))
     write_text(out / "slides.csv", table.write_csv(float_precision=4))
     stream = BytesIO()
     table.write_parquet(stream)
