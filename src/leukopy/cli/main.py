@@ -50,6 +50,13 @@ _WHOLE_SLIDES = {
     "check": Entry(f"{_CLI}.slides.check:check", "Check slides: format, levels, scale, missing and broken parts."),
 }
 
+_CLUSTER = {
+    "plan": Entry(f"{_CLI}.cluster.plan:plan", "List the pictures of many slides, packed into shards."),
+    "run": Entry(f"{_CLI}.cluster.run:run", "Analyse the shards of a plan: here, in a job array, or on Ray."),
+    "status": Entry(f"{_CLI}.cluster.status:status", "Show what is done of a plan."),
+    "merge": Entry(f"{_CLI}.cluster.merge:merge", "Write the results of a finished plan."),
+}
+
 _PATIENTS = {
     "predict": Entry(f"{_CLI}.patients.predict:predict", "Judge patients: probability, decision, deciding cells."),
     "report": Entry(f"{_CLI}.patients.predict:report", "Write the pages of a finished run again."),
@@ -76,6 +83,7 @@ MENU = {
     "patients": Entry(
         _PATIENTS, "Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", _SLIDES
     ),
+    "cluster": Entry(_CLUSTER, "Millions of pictures on many machines: plan, run, status, merge.", _SLIDES),
     "evaluate": Entry(f"{_CLI}.evaluate:evaluate", "Measure a model on labelled images.", _MODELS),
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
     "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),

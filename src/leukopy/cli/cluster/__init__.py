@@ -1,0 +1,1 @@
+"""``leukopy cluster …``."""
