@@ -17,6 +17,8 @@ from leukopy.core.leftovers import Leftovers
 from leukopy.core.progress import Progress
 from leukopy.core.service_files import service_kind
 from leukopy.core.tables import read_table
+from leukopy.fields.inputs import stated_scale
+from leukopy.fields.slide_inputs import list_slides
 from leukopy.fields.whole_slide import SLIDE_SUFFIXES
 from leukopy.imaging.formats import IMAGE_SUFFIXES
 from leukopy.inference.inputs import list_inputs
@@ -81,9 +83,9 @@ def list_rows(settings: PlanSettings, kind: str, spool: Path, progress: Progress
         rows = _of_bucket(given, kind)
         return _spooled(rows, spool, given, progress)
     path = Path(given)
-    if path.is_dir():
+    if path.is_dir() or (kind == "slide" and path.exists() and _is_small(path)):
         notes: list[str] = []
-        rows = _of_slide_files(path) if kind == "slide" else _of_folders(path, notes)
+        rows = _of_slides(path, notes) if kind == "slide" else _of_folders(path, notes)
         listed = _spooled(rows, spool, given, progress)
         return Listed(listed.rows, listed.count, "; ".join(notes))
     if not path.exists():
@@ -103,22 +105,15 @@ def _is_small(path: Path) -> bool:
 def _small(path: Path, kind: str) -> Listed:
     """The rows of a manifest as `analyze` lists them."""
     inputs = list_inputs(path)
-    if not inputs.slides and kind != "slide":
+    if not inputs.slides:
         raise ManifestError(f"{path}: names no slides. Add the column 'slide', or use 'leukopy analyze' for one slide.")
     found: list[Row] = []
     written = read_table(path, {name: name for name in ("path", "um_per_px")}, ("path",)).rows
     for cell, row in zip(inputs.cells, written, strict=True):
-        scale = _scale(row.values.get("um_per_px", ""), row.where)
+        scale = stated_scale(row)
         name = cell.cell_id if kind == "cells" else printable(row.values["path"])
-        found.append((cell.slide or printable(row.values["path"]), name, printable(cell.path), scale))
+        found.append((cell.slide, name, printable(cell.path), scale))
     return Listed(pl.DataFrame(found, schema=ROW_SCHEMA, orient="row").lazy(), len(found))
-
-
-def _scale(text: str, where: str) -> float | None:
-    try:
-        return float(text.replace(",", ".")) if text else None
-    except ValueError as error:
-        raise ManifestError(f"{where}: um_per_px is not a number. Correct it or leave it empty.") from error
 
 
 def _streamed(path: Path, base: str, kind: str) -> Listed:
@@ -194,17 +189,14 @@ def _beside(top: Path) -> tuple[list[ListedFile], str]:
     return [ListedFile(printable(name), str(top / name)) for name in pictures], Leftovers(not_read=others).note
 
 
-def _of_slide_files(top: Path) -> Iterator[Row]:
-    """The whole slides in a folder; a folder of DICOM files is one slide."""
-    files, _ = list_folder(top, SLIDE_SUFFIXES)
-    seen: set[str] = set()
-    for file in files:
-        dicom = file.path.lower().endswith(".dcm")
-        path, name = (os.path.dirname(each) if dicom else each for each in (file.path, file.name))  # noqa: PTH120
-        if path not in seen:
-            seen.add(path)
-            name = name or top.name
-            yield printable(name), printable(name), printable(path), None
+def _of_slides(path: Path, notes: list[str]) -> Iterator[Row]:
+    """The whole slides of a folder, list or manifest, as `analyze` lists them."""
+    found = list_slides(path, asked=True)
+    if found is None:
+        raise InputError(f"{path}: holds no whole slide. Give their folder.")
+    notes += filter(None, [found.others.note])
+    for file in found.files:
+        yield file.name, file.name, printable(str(file.path)), file.um_per_px
 
 
 def _of_bucket(uri: str, kind: str) -> Iterator[Row]:

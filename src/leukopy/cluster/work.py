@@ -21,10 +21,12 @@ from leukopy.cluster.retries import Retries
 from leukopy.cluster.staging import Staged, stage
 from leukopy.cluster.storage import Store, scratch_folder
 from leukopy.core.errors import BundleError, LeukopyError, OutputError
+from leukopy.core.progress import silent
 from leukopy.inference.listing import ListedFile
 from leukopy.inference.rows import FAILURE_SCHEMA, CellInput
 from leukopy.slides.slides_table import SlideRow, slides_table
 from leukopy.workflows.analyze import AnalyzeSettings, Given, slide_job
+from leukopy.workflows.choose_slide import with_choice
 from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE, SlideJob, SlideResult, run_slide
 
 if TYPE_CHECKING:
@@ -145,22 +147,22 @@ def _staged(plan: Plan, shard: Shard, scratch: Path, retries: Retries) -> Iterat
 
 def _analyse(
     plan: Plan, slide: str, rows: pl.DataFrame, staged: Staged, classifier: Classifier, tables: _Tables
-) -> None:  # fmt: skip
+) -> None:
     """Analyse one slide, and add its rows; a failed slide is a row with its reason."""
     out = staged.folder.parent / "slide"
     result: SlideResult | str
+    pictures = len(rows)
     try:
-        job = _job(plan, slide, rows, staged)
+        job = _job(plan, slide, rows, staged, out)
+        pictures = job.count
         if not job.count:
             result = f"{slide}: holds no readable image. Check its folder."
         else:
             result = run_slide(job, classifier, out)
-    except (OutputError, BundleError):  # of this machine, not of the slide
+    except (OutputError, BundleError, OSError):  # of this machine, not of the slide
         raise
     except LeukopyError as error:
         result = str(error)
-    except OSError:
-        raise
     except Exception as error:  # noqa: BLE001  (whatever it is, the other slides are analysed)
         result = f"unexpected {type(error).__name__}: {error}"
     places = _Places(staged)
@@ -168,15 +170,15 @@ def _analyse(
         result = places.text(result)
     else:
         _collect(out, slide, places, tables)
-    tables.slides.append(SlideRow(slide, "", len(rows), result))
+    tables.slides.append(SlideRow(slide, "", pictures, result))
 
 
-def _job(plan: Plan, slide: str, rows: pl.DataFrame, staged: Staged) -> SlideJob:
+def _job(plan: Plan, slide: str, rows: pl.DataFrame, staged: Staged, out: Path) -> SlideJob:
     """The job of a slide, as `analyze` makes it."""
     from leukopy.fields.inputs import FieldInputs, fields_of_files
+    from leukopy.fields.slide_inputs import SlideFile, SlideInputs
     from leukopy.inference.inputs import Inputs
     from leukopy.slides.differential import ReferenceRanges
-    from leukopy.workflows.whole_slide_run import choose_on
 
     settings = analyze_settings(plan.settings, plan.kind, slide)
     files = [(name, str(staged.paths[path]), scale) for name, path, scale in rows.drop("slide").iter_rows()]
@@ -190,14 +192,15 @@ def _job(plan: Plan, slide: str, rows: pl.DataFrame, staged: Staged) -> SlideJob
         ]
         given = Given(None, FieldInputs(fields), told=False)
     else:
-        _, path, scale = files[0]
-        choice = choose_on(Path(path), scale or settings.um_per_px, lambda *_: None)
-        given = Given(
-            None, FieldInputs([replace(one, slide=slide) for one in choice.fields]), told=False, choice=choice
-        )
+        wholes = [SlideFile(slide, Path(path), scale or settings.um_per_px) for _, path, scale in files]
+        given = Given(None, None, told=False, whole=SlideInputs(wholes))
     ranges = ReferenceRanges.build(settings.reference, where="reference")
-    job = slide_job(settings, given, ranges, "")
-    return replace(job, notes=(), facts={}, for_people=False)
+    job = replace(slide_job(settings, given, ranges, ""), notes=(), facts={}, for_people=False)
+    if given.whole is None:
+        return job
+    job = with_choice(job, given.whole.files[0], out, silent, resume=False)
+    assert job.fields is not None
+    return replace(job, fields=replace(job.fields, inputs=[replace(one, slide=slide) for one in job.fields.inputs]))
 
 
 def analyze_settings(settings: PlanSettings, kind: str, slide: str) -> AnalyzeSettings:
