@@ -176,11 +176,24 @@ def test_a_log_that_was_tampered_with_is_found(run, result, tmp_path):
 def test_a_backup_is_restored_elsewhere(run, result, tmp_path):
     run("import", result)
     assert run("backup", "station.zip").exit_code == 0
-    done = run("--folder", "restored", "restore", "station.zip")
+    assert "audit-key" in run("--folder", "restored", "restore", "station.zip").stderr
+    done = run("--folder", "restored", "restore", "station.zip", "--audit-key", tmp_path / "mine" / "audit.key")
     assert done.exit_code == 0, done.output
     assert "1 cases, 6 images" in done.stderr
     assert run("--folder", "restored", "verify-audit").exit_code == 0
     assert run("restore", "station.zip").exit_code == 1  # the folder is not empty
+
+
+def test_an_encrypted_backup_and_a_stamp(run, result, tmp_path):
+    run("import", result)
+    assert run("backup", "secret.zip", "--encrypt", input="long password\nlong password\n").exit_code == 0
+    assert run("--folder", "wrong", "restore", "secret.zip", input="other password\n").exit_code == 1
+    assert run("--folder", "restored", "restore", "secret.zip", input="long password\n").exit_code == 0
+    assert run("--folder", "restored", "stamp", "monday.json").exit_code == 0
+    assert run("--folder", "restored", "verify-audit", "--stamp", "monday.json").exit_code == 0
+    done = run("verify-audit", "--stamp", "monday.json")  # the first station lacks the entry on the restoring
+    assert done.exit_code == 1
+    assert "put back" in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["verify-audit"], ["backup", "x.zip"], ["import", "x"]], ids=str)

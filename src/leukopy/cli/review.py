@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from leukopy.review.store import Store
     from leukopy.review.store.backup import Saved
 
+PasswordFile = Annotated[
+    typer.FileText | None, typer.Option(help="Its first line is the password (- for standard input).")
+]
+"""A parameter of several commands."""
+
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 
 
@@ -120,9 +125,7 @@ def add_user(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="For logging in: small letters, digits, . _ -")],
     full_name: Annotated[str | None, typer.Option(help="As it stands under signatures.", show_default="NAME")] = None,
-    password_file: Annotated[
-        typer.FileText | None, typer.Option(help="Its first line is the password (- for standard input).")
-    ] = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Add the first administrator of a station with users; further users are added in the browser.
 
@@ -130,11 +133,7 @@ def add_user(
 
         leukopy review --folder station add-user anna --full-name "Anna Weiss"
     """
-    password = (
-        password_file.readline().rstrip("\n")
-        if password_file
-        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    password = _password(password_file, confirm=True)
     with _opened(context) as store:
         from leukopy.review.records import NewUser, Role
 
@@ -144,45 +143,115 @@ def add_user(
 
 
 @app.command("verify-audit")
-def verify_audit(context: typer.Context) -> None:
-    """Check that no entry of the audit log was changed, removed or put in; exit code 1 if one was.
+def verify_audit(
+    context: typer.Context,
+    stamp: Annotated[list[Path] | None, typer.Option(help="A file of `leukopy review stamp`; may be repeated.")] = None,
+    entry: Annotated[
+        list[str] | None, typer.Option(help="NUMBER:HASH as printed on a signed report; may be repeated.")
+    ] = None,
+    roots: Annotated[Path | None, typer.Option(help="Certificates (PEM) to verify the stamps' authority with.")] = None,
+) -> None:
+    """Check that the audit log, and all that reports depend on, is what was written; exit code 1 if not.
 
-    Example:
+    That covers users, roles, cases, cells, corrections, signatures, signed contents, log-ins and the files of the
+    images. Stamps and printed entries also find a database that was put back to an earlier state. Examples:
 
         leukopy review --folder station verify-audit
+
+        leukopy review --folder station verify-audit --stamp monday.json
     """
     with _opened(context) as store:
-        found = store.audit.verify()
+        from leukopy.review import stamps
+        from leukopy.review.records import AuditHead
+
+        known = [
+            AuditHead.build({"number": number, "hash": digest}, where=f"--entry {one}")
+            for one in entry or ()
+            for number, _, digest in [one.partition(":")]
+        ]
+        read = [stamps.read_stamp(path) for path in stamp or ()]
+        for one in read:
+            stamps.check(one, roots)
+        found = store.audit.verify([*known, *stamps.heads(read)])
     if not found.intact:
-        say(f"The audit log was tampered with: {found.problem}.")
+        say(f"The station was tampered with: {found.problem}")
         raise typer.Exit(EXIT_ERROR)
-    say(f"All {found.entries:,} entries of the audit log are what was written.")
+    say(f"All {found.entries:,} entries of the audit log, and all that reports depend on, are what was written.")
 
 
 @app.command()
-def backup(context: typer.Context, path: Annotated[Path, typer.Argument(help="A new .zip.")]) -> None:
+def stamp(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A new .json; keep it outside the station.")],
+    authority: Annotated[str | None, typer.Option(help="URL of an RFC 3161 time-stamping authority.")] = None,
+) -> None:
+    """Write the head of the audit log to a file, which later proves that the database was not put back.
+
+    Example:
+
+        leukopy review --folder station stamp monday.json --authority https://freetsa.org/tsr
+    """
+    with _opened(context) as store:
+        from leukopy.review.stamps import write_stamp
+
+        head = store.audit.head()
+    write_stamp(head, path, authority)
+    say(f"{path}: entry {head.number:,} of the audit log, {head.hash[:12]}…. Keep it outside the station.")
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A new .zip.")],
+    encrypt: Annotated[bool, typer.Option("--encrypt", help="Encrypt it with a password, which is asked for.")] = False,
+    password_file: PasswordFile = None,
+) -> None:
     """Save cases, images, users and the audit log in one file, while the station runs or not.
 
-    The file holds patients' data and the key of the audit log: keep it where nobody else reads it. Example:
+    Without a password the file holds patients' data in clear, but not the key of the audit log: keep a copy of
+    FOLDER/audit.key elsewhere, since `restore` needs it. Examples:
 
-        leukopy review --folder station backup station.zip
+        leukopy review --folder station backup station.zip --encrypt
+
+        leukopy review --folder station backup station.zip --password-file password.txt
     """
     with _station():
         from leukopy.review.store.backup import backup
-    _tell(path, backup(context.obj, path))
+    password = _password(password_file, confirm=True) if encrypt or password_file else None
+    _tell(path, backup(context.obj, path, password))
+    if password is None:
+        say(f"It is not encrypted. Keep a copy of {context.obj.folder / 'audit.key'} elsewhere: restore needs it.")
 
 
 @app.command()
-def restore(context: typer.Context, path: Annotated[Path, typer.Argument(help="What backup wrote.")]) -> None:
+def restore(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="What backup wrote.")],
+    password_file: PasswordFile = None,
+    audit_key: Annotated[
+        Path | None, typer.Option(help="A copy of the old station's audit.key, for a backup that is not encrypted.")
+    ] = None,
+) -> None:
     """Fill an empty station from a backup, and check every image and the audit log.
 
-    Example:
+    Examples:
 
         leukopy review --folder restored restore station.zip
+
+        leukopy review --folder restored restore station.zip --audit-key audit.key
     """
     with _station():
         from leukopy.review.store.backup import restore
-    _tell(context.obj.folder, restore(context.obj, path))
+        from leukopy.review.store.encryption import is_encrypted
+    password = _password(password_file) if password_file or is_encrypted(path) else None
+    _tell(context.obj.folder, restore(context.obj, path, password, audit_key))
+
+
+def _password(file: typer.FileText | None, *, confirm: bool = False) -> str:
+    """The first line of a file, or what is typed."""
+    if file:
+        return file.readline().rstrip("\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=confirm))
 
 
 def _tell(where: Path, saved: Saved) -> None:

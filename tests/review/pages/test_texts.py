@@ -97,7 +97,7 @@ REFUSALS = {
 }  # fmt: skip
 """What is raised with a sentence for whoever sits before a page."""
 
-ELSEWHERE = {"audit.py", "backup.py", "database.py", "page.py", "serving.py"}
+ELSEWHERE = {"audit.py", "backup.py", "database.py", "encryption.py", "page.py", "serving.py", "stamps.py"}
 """Raise what only the command line or a program that calls the API meets."""
 
 

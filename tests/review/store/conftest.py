@@ -99,6 +99,7 @@ class Station:
                 kappa_high=1.0, classes=(), confusion=(),
             ),
             patient=None, model=MODEL.name, model_sha256=MODEL.sha256, leukopy="0",
+            pictures=self.store.cells.pictures(self.administrator, case.id),
         )  # fmt: skip
 
     def signed(self, **values: object) -> Case:

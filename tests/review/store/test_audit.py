@@ -149,7 +149,8 @@ def test_a_removed_entry_is_named_though_the_others_moved_up(logged):
 
 def test_an_entry_that_was_put_in_is_named(logged):
     last = numbers(logged)[-1]
-    copy = "INSERT INTO audit SELECT {}, at, user_name, action, case_id, detail, hash FROM audit WHERE number = 5"
+    columns = "at, user_name, action, case_id, detail, hash, subject, state"
+    copy = f"INSERT INTO audit SELECT {{}}, {columns} FROM audit WHERE number = 5"
     logged.drop_triggers()
     logged.sql(copy.format(last + 1))
     assert logged.store.audit.verify().problem == f"entry {last + 1} was inserted."

@@ -45,6 +45,11 @@ def saved(worked, settings, tmp_path) -> Path:
     return tmp_path / "station.zip"
 
 
+def settings_key(station) -> Path:
+    """The key of a station's log."""
+    return station.store.settings.folder / "audit.key"
+
+
 def content(store: Store) -> dict[str, list[tuple[object, ...]]]:
     """All rows of all tables but the log-ins; the log without the entries of saving and restoring."""
     rows = {}
@@ -60,7 +65,7 @@ def content(store: Store) -> dict[str, list[tuple[object, ...]]]:
 def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
     there = new_settings("restored")
     (there.folder / "review.sqlite").unlink(missing_ok=True)  # the folder must be empty
-    result = restore(there, saved)
+    result = restore(there, saved, key=settings_key(worked))
     assert (result.cases, result.images, result.damaged) == (2, 7, ())
     restored = Store.open(there, quick_passwords())
     assert content(restored) == content(worked.store)
@@ -80,7 +85,7 @@ def test_a_station_moves_from_sqlite_to_postgresql(tmp_path, postgres, empty_sql
     station.signed(patient="Zoé")
     backup(station.store.settings, tmp_path / "station.zip")
     there = ReviewSettings(folder=tmp_path / "new", database=postgres())
-    restore(there, tmp_path / "station.zip")
+    restore(there, tmp_path / "station.zip", key=settings_key(station))
     moved = Store.open(there, quick_passwords())
     assert content(moved) == content(station.store)
     assert moved.audit.verify().intact
@@ -116,8 +121,6 @@ def test_a_missing_image_is_told_and_the_rest_is_saved(worked, settings, tmp_pat
         ("tables/users.jsonl", lambda old: old.replace(b"administrator", b"reader")),
         ("tables/audit.jsonl", lambda old: old[:-10]),
         ("tables/cells.jsonl", lambda old: None),
-        ("audit.key", lambda old: old[::-1]),
-        ("audit.key", lambda old: b"not hexadecimal"),
         ("backup.json", lambda old: b"{}"),
         ("backup.json", lambda old: b"no JSON"),
         ("backup.json", lambda old: re.sub(rb'"revision": "\d+"', b'"revision": "9999"', old)),
@@ -139,14 +142,14 @@ def test_a_damaged_backup_is_refused_and_a_whole_one_can_be_restored_after_it(
     there = new_settings("restored")
     (there.folder / "review.sqlite").unlink(missing_ok=True)
     with pytest.raises(LeukopyError) as refused:
-        restore(there, tmp_path / "damaged.zip")
+        restore(there, tmp_path / "damaged.zip", key=settings_key(station))
     assert "\n" not in str(refused.value)
     database = open_database(there)
     assert database.is_unused()
     database.close()
     if there.folder.exists():
         shutil.rmtree(there.folder)
-    restore(there, tmp_path / "whole.zip")
+    restore(there, tmp_path / "whole.zip", key=settings_key(station))
 
 
 def test_a_backup_with_a_wrong_byte_anywhere_is_refused_or_still_whole(tmp_path):
@@ -160,7 +163,7 @@ def test_a_backup_with_a_wrong_byte_anywhere_is_refused_or_still_whole(tmp_path)
         (tmp_path / "wrong.zip").write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
         there = ReviewSettings(folder=tmp_path / f"new{number}")
         try:
-            restore(there, tmp_path / "wrong.zip")
+            restore(there, tmp_path / "wrong.zip", key=settings_key(station))
         except LeukopyError:
             refused += 1
             continue
@@ -168,6 +171,65 @@ def test_a_backup_with_a_wrong_byte_anywhere_is_refused_or_still_whole(tmp_path)
         assert content(restored) == before
         restored.close()
     assert refused > 8
+
+
+def test_the_key_of_the_log_is_in_no_backup_in_clear(worked, settings, saved, tmp_path):
+    key = settings_key(worked).read_bytes()
+    backup(settings, tmp_path / "secret.zip", "a long password")
+    for path in (saved, tmp_path / "secret.zip"):
+        data = path.read_bytes()
+        assert key not in data
+        assert bytes.fromhex(key.decode()) not in data
+    assert "audit.key" not in zipfile.ZipFile(saved).namelist()
+    assert b"patient" not in (tmp_path / "secret.zip").read_bytes()
+    assert not zipfile.is_zipfile(tmp_path / "secret.zip")
+
+
+def test_a_backup_without_a_password_needs_the_key_and_no_other(worked, saved, tmp_path):
+    with pytest.raises(InputError, match="audit-key"):
+        restore(ReviewSettings(folder=tmp_path / "there"), saved)
+    (tmp_path / "wrong.key").write_text(settings_key(worked).read_text()[::-1])
+    with pytest.raises(InputError, match="not what was written"):
+        restore(ReviewSettings(folder=tmp_path / "there"), saved, key=tmp_path / "wrong.key")
+    (tmp_path / "none.key").write_text("no key")
+    with pytest.raises(LeukopyError, match="key"):
+        restore(ReviewSettings(folder=tmp_path / "elsewhere"), saved, key=tmp_path / "none.key")
+
+
+def test_an_encrypted_backup_is_restored_with_its_password_alone(worked, settings, new_settings, tmp_path):
+    path = tmp_path / "secret.zip"
+    backup(settings, path, "a long password")
+    there = new_settings("restored")
+    (there.folder / "review.sqlite").unlink(missing_ok=True)
+    for password in (None, "another password"):
+        with pytest.raises(InputError, match="password"):
+            restore(there, path, password)
+    restore(there, path, "a long password")
+    restored = Store.open(there, quick_passwords())
+    assert content(restored) == content(worked.store)
+    assert restored.audit.verify().intact
+    restored.close()
+
+
+def test_an_encrypted_backup_that_was_changed_or_cut_off_is_refused(worked, settings, tmp_path):
+    from leukopy.review.store.encryption import MAGIC, Encrypted, decrypted
+
+    clear = bytes(range(256)) * 1000  # several chunks
+    with (tmp_path / "file").open("wb") as stream, Encrypted(stream, "pass") as target:
+        target.write(clear[:100])
+        target.write(clear[100:])
+    data = (tmp_path / "file").read_bytes()
+    with decrypted(tmp_path / "file", "pass") as stream:
+        assert stream.read() == clear
+    head, chunk = len(MAGIC) + 23, 2**16 + 16
+    chunks = [data[head:][place : place + chunk] for place in range(0, len(data) - head, chunk)]
+    assert len(chunks) == 4
+    for wrong in (
+        [*chunks[:3]], [chunks[1], chunks[0], *chunks[2:]], [*chunks, chunks[3]], [b"x" + chunks[0][1:], *chunks[1:]],
+    ):  # fmt: skip
+        (tmp_path / "wrong").write_bytes(data[:head] + b"".join(wrong))
+        with pytest.raises(InputError, match="changed or cut off"), decrypted(tmp_path / "wrong", "pass") as stream:
+            pass
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no zip", b"PK\x05\x06" + bytes(18)])

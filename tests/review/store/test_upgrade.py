@@ -137,7 +137,14 @@ def test_the_log_and_the_signed_contents_verify(upgraded):
 def test_an_upgraded_station_is_backed_up_and_restored(upgraded, tmp_path):
     saved = backup(upgraded.settings, tmp_path / "station.zip")
     assert (saved.cases, saved.damaged) == (3, ())
-    assert restore(ReviewSettings(folder=tmp_path / "new"), tmp_path / "station.zip") == saved
+    assert (
+        restore(
+            ReviewSettings(folder=tmp_path / "new"),
+            tmp_path / "station.zip",
+            key=upgraded.settings.folder / "audit.key",
+        )
+        == saved
+    )
 
 
 def test_a_signed_case_opens_and_is_amended_through_the_api(written):

@@ -61,7 +61,7 @@ def content_of(station: Station, user: User, case_id: str) -> SignedContent:
         patient = predict_patient(station, user, case, cells)
     except InputError:  # age, count or lymphocytes are missing: a count without this result is whole, too
         patient = None
-    return signed_content(
+    content = signed_content(
         case,
         cells,
         count_case(cells, classes, case, station.settings),
@@ -69,3 +69,4 @@ def content_of(station: Station, user: User, case_id: str) -> SignedContent:
         patient,
         station.store.predictions.model(user, case_id) or ("", ""),
     )
+    return content.model_copy(update={"pictures": station.store.cells.pictures(user, case_id)})

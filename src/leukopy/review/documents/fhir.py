@@ -27,6 +27,9 @@ UCUM = "http://unitsofmeasure.org"
 OWN = "urn:x-leukopy:quantity"
 """Code system of what has no LOINC code: ``SNE.percent``, ``low95`` …"""
 
+AUDIT = "urn:x-leukopy:audit"
+"""System of the number and hash of the audit log's entry on the last signature."""
+
 _TERMS = "http://terminology.hl7.org/CodeSystem"
 _PERCENT = ("%", "%")
 _PER_100 = ("per 100 leukocytes", "/100{WBCs}")
@@ -97,7 +100,10 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
         "resourceType": "DiagnosticReport",
         "id": _id(document, "report"),
         "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{html}</div>'},
-        "identifier": [{"system": OWN, "value": f"{content.case.id}/{content.case.revision}"}],
+        "identifier": [
+            {"system": OWN, "value": f"{content.case.id}/{content.case.revision}"},
+            *([{"system": AUDIT, "value": ":".join(map(str, document.entry))}] if document.entry else []),
+        ],
         "status": document.state,
         "category": [
             {"coding": [{"system": f"{_TERMS}/v2-0074", "code": code, "display": name}]}

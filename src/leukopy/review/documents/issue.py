@@ -36,6 +36,12 @@ class Issue:
         return self.signatures[0].at if self.signatures else self.content.case.changed
 
     @property
+    def entry(self) -> tuple[int, str] | None:
+        """Number and hash of the audit log's entry on the last signature: the head of the chain then."""
+        last = self.signatures[-1] if self.signatures else None
+        return (last.entry, last.entry_hash) if last and last.entry and last.entry_hash else None
+
+    @property
     def digest(self) -> str:
         """Digest (sha256) of the signed content, or of the present content before the signature."""
         if self.signatures:

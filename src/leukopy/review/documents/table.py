@@ -70,6 +70,8 @@ def _head(document: Issue) -> dict[str, Cell]:
         "amendment_reason": case.amendment_reason or "",
         "signed": "; ".join(f"{one.user}, {one.at.isoformat(timespec='seconds')}" for one in document.signatures),
         "sha256": document.digest,
+        "audit_entry": document.entry[0] if document.entry else None,
+        "audit_hash": document.entry[1] if document.entry else "",
         "model": document.content.model,
         "slide_distance": plain(case.slide_check.distance) if case.slide_check else None,
         "leukopy": document.content.leukopy,

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from leukopy.core.settings import Settings
 from leukopy.review.records.values import Id, LongText, Number, RequiredText, ShortText
@@ -69,6 +69,9 @@ class Signature(Settings):
     at: datetime
     digest: str
     """sha256 of the signed content (`SignedContent`), so that a change is found."""
+    entry: int | None = None
+    """Number of the log's entry on this signature: the head of the chain when it was given."""
+    entry_hash: str | None = None
 
 
 class SlideView(Settings):
@@ -206,6 +209,14 @@ class AuditEntry(Settings):
     detail: dict[str, object]
     """No patient data: ids, codes, versions, digests."""
     hash: str
+
+
+class AuditHead(Settings):
+    """An entry of the log, to be kept outside the station."""
+
+    number: Number
+    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    at: datetime | None = None
 
 
 class AuditCheck(Settings):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from leukopy.core.settings import Settings
 from leukopy.review.records.cases import Case
 from leukopy.review.records.cells import CellRow
@@ -21,3 +23,5 @@ class SignedContent(Settings):
     model_sha256: str
     leukopy: str
     """Version."""
+    pictures: dict[int, str] = Field(default_factory=dict)
+    """sha256 of the picture of each cell, by its id; contents of 0.1.0 have none."""

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from leukopy.review.records import OPEN, Role, Status, User
+from leukopy.review.store import seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.errors import Forbidden, NotAllowed, NotFound
 
@@ -42,11 +43,14 @@ def get_case(db: Session, user: User | None, case_id: str, *, lock: bool = False
 
     Raises:
         NotFound: there is none for this user.
+        Damaged: ``lock``, and the case was changed past the station.
     """
     query = sa.select(t.Case).where(t.Case.id == case_id, sa.true() if user is None else visible(user))
     case = db.scalar(query.with_for_update(of=t.Case) if lock else query)
     if case is None:
         raise NotFound("there is no such case, or it is not shared with you.")
+    if lock:
+        seals.hold(db, seals.case_subject(case.id))
     return case
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
 from leukopy.review.records import User
+from leukopy.review.store import seals
 from leukopy.review.store import tables as t
 
 KEY_FILE = "audit.key"
@@ -43,6 +44,15 @@ def open_key(folder: Path, *, create: bool) -> bytes:
     path = folder / KEY_FILE
     if create and not path.exists():
         write_key(folder, secrets.token_bytes(32))
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key that a file holds.
+
+    Raises:
+        SettingsError: it is absent, or holds no key.
+    """
     try:
         key = bytes.fromhex(path.read_text("ascii"))
     except (OSError, ValueError) as error:
@@ -61,8 +71,21 @@ def open_log(db: Session, info: dict[Any, Any], folder: Path) -> None:
     head = db.get_one(t.Head, 1, with_for_update=True)
     use_key(open_key(folder, create=head.number == 0), info, db.info)
     # With users, a log without entries was emptied: no new log is begun.
-    if head.number == 0 and db.scalar(sa.select(t.User.id).limit(1)) is None:
+    used = db.scalar(sa.select(t.User.id).limit(1)) is not None
+    sealed = db.scalar(sa.select(t.Entry.number).where(t.Entry.subject.is_not(None)).limit(1)) is not None
+    if head.number == 0 and not used:
         append(db, None, "station.made")
+    elif head.number and used and not sealed:
+        _adopt(db)
+
+
+def _adopt(db: Session) -> None:
+    """Seal all that a station of 0.1.0 holds, whose log tells no states; everyone logs in again."""
+    db.execute(sa.delete(t.Session))
+    for subject in seals.subjects(db):
+        seals.adopt(db, subject)
+        kind, _, key = subject.partition("/")
+        append(db, None, f"{kind}.sealed", key if kind == "case" else None, subject=subject)
 
 
 def write_key(folder: Path, key: bytes) -> None:
@@ -94,17 +117,31 @@ def secret(db: Session) -> bytes:
     return key
 
 
-def append(db: Session, user: User | None, action: str, case_id: str | None = None, **detail: object) -> None:
+def append(
+    db: Session,
+    user: User | None,
+    action: str,
+    case_id: str | None = None,
+    *,
+    subject: str | None = None,
+    **detail: object,
+) -> None:
     """Write an entry; the last thing that a transaction does, for the others wait for the head of the log.
+
+    An entry on a subject that the transaction holds (`seals.hold`) carries the state of the subject.
 
     Args:
         db: the transaction of the change.
         user: who acts; None: the command line or a worker.
         action: a fixed word.
         case_id: what it was done to.
+        subject: of `seals`, where it is no case.
         detail: ids, codes, versions, digests; no patient data.
     """
     head = db.get_one(t.Head, 1, with_for_update=True)
+    if subject is None and case_id is not None:
+        subject = seals.case_subject(case_id)
+    state = None if subject is None else seals.renew(db, subject)
     entry = t.Entry(
         number=head.number + 1,
         at=t.now(),
@@ -112,6 +149,8 @@ def append(db: Session, user: User | None, action: str, case_id: str | None = No
         action=action,
         case_id=case_id,
         detail=_canonical(detail),
+        subject=None if state is None else subject,
+        state=None if state is None else _canonical(state),
     )
     entry.hash = entry_hash(secret(db), head.hash, entry)
     db.add(entry)
@@ -132,6 +171,8 @@ def _canonical(value: object) -> str:
 def entry_hash(key: bytes, before: str, entry: t.Entry) -> str:
     """Keyed hash of an entry and of ``before``, the hash of the entry before."""
     fields = [entry.number, _iso(entry.at), entry.user, entry.action, entry.case_id, entry.detail]
+    if (entry.subject, entry.state) != (None, None):  # entries of 0.1.0 have neither
+        fields += [entry.subject, entry.state]
     return hmac.new(key, (before + _canonical(fields)).encode(), hashlib.sha256).hexdigest()
 
 

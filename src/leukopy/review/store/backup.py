@@ -1,6 +1,8 @@
 """Backup of a station in one zip, and its restore, also into the other kind of database.
 
-A backup holds patient data and the key of the log: it is written readable by its owner alone; keep it like the station.
+A backup holds patient data: it is written readable by its owner alone; keep it like the station. With a password it is
+encrypted (`store.encryption`) and holds the key of the log, too; without one it does not, so that nobody who finds it
+can write a log that fits.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -27,6 +30,7 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import audit, audit_log
 from leukopy.review.store import tables as t
 from leukopy.review.store.database import Database, open_database
+from leukopy.review.store.encryption import Encrypted, decrypted
 from leukopy.review.store.errors import Damaged, NotAllowed, NotFound
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.store import IMAGES, Store, make_folder
@@ -55,8 +59,13 @@ class Saved:
     """sha256 of images that were absent or no longer what was stored, and are not in the backup."""
 
 
-def backup(settings: ReviewSettings, path: Path) -> Saved:
+def backup(settings: ReviewSettings, path: Path, password: str | None = None) -> Saved:
     """Write a station into one zip; the station may run meanwhile.
+
+    Args:
+        settings: of the station.
+        path: of the zip.
+        password: encrypts it; None: it is not encrypted, and the key of the log is not in it.
 
     Raises:
         SettingsError: the database cannot be opened.
@@ -69,8 +78,11 @@ def backup(settings: ReviewSettings, path: Path) -> Saved:
         with atomic_path(path) as temporary:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w+b") as stream:
-                with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
-                    saved = _save(store, file)
+                with (
+                    nullcontext(stream) if password is None else Encrypted(stream, password) as target,
+                    zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file,
+                ):
+                    saved = _save(store, file, with_key=password is not None)
                 stream.flush()
                 os.fsync(stream.fileno())
         return saved
@@ -78,7 +90,7 @@ def backup(settings: ReviewSettings, path: Path) -> Saved:
         store.close()
 
 
-def _save(store: Store, file: zipfile.ZipFile) -> Saved:
+def _save(store: Store, file: zipfile.ZipFile, *, with_key: bool) -> Saved:
     tables: dict[str, dict[str, object]] = {}
     with store.database.read() as db:  # one state of all tables
         revision = db.scalar(sa.text("SELECT version_num FROM alembic_version"))
@@ -92,7 +104,8 @@ def _save(store: Store, file: zipfile.ZipFile) -> Saved:
             file.writestr(_image(digest), store.images.read(digest), zipfile.ZIP_STORED)
         except (Damaged, NotFound):
             damaged.append(digest)
-    file.writestr(audit.KEY_FILE, (store.settings.folder / audit.KEY_FILE).read_bytes())
+    if with_key:
+        file.writestr(audit.KEY_FILE, (store.settings.folder / audit.KEY_FILE).read_bytes())
     kept = [digest for digest in digests if digest not in set(damaged)]
     facts = {
         "notice": RESEARCH_USE_ONLY, "format": _FORMAT, "revision": revision, "tables": tables, "images": kept,
@@ -115,11 +128,17 @@ def _save_table(db: Session, table: sa.Table, file: zipfile.ZipFile) -> dict[str
     return {"rows": rows, "sha256": digest.hexdigest()}
 
 
-def restore(settings: ReviewSettings, path: Path) -> Saved:
+def restore(settings: ReviewSettings, path: Path, password: str | None = None, key: Path | None = None) -> Saved:
     """Restore a backup into a new folder and an empty database; every part is verified.
 
+    Args:
+        settings: of the new station.
+        path: what `backup` wrote.
+        password: of an encrypted backup.
+        key: a copy of the old station's ``audit.key``, for a backup that is not encrypted.
+
     Raises:
-        InputError: the file is absent, no backup, or damaged.
+        InputError: the file is absent, no backup, or damaged; the password is wrong; the key is missing.
         NotAllowed: the folder or the database is in use.
         SettingsError: the backup was written by another version, or the database cannot be opened.
         OutputError: the folder cannot be written.
@@ -127,14 +146,15 @@ def restore(settings: ReviewSettings, path: Path) -> Saved:
     if settings.folder.exists() and any(settings.folder.iterdir()):
         raise NotAllowed(f"{settings.folder}: is not empty; restore into a new folder.")
     try:
-        with zipfile.ZipFile(path) as file:
+        with decrypted(path, password) as stream, zipfile.ZipFile(stream) as file:
             facts = json.loads(file.read(_FACTS))
             if facts["format"] != _FORMAT:
                 raise SettingsError(f"{path}: was written by another leukopy; restore it with that version.")
+            log_key = _key(path, file, key)
             make_folder(settings.folder)
             database = open_database(settings)
             try:
-                _restore(settings, database, file, facts)
+                _restore(settings, database, file, facts, log_key)
             finally:
                 database.close()
     except OSError as error:
@@ -144,11 +164,25 @@ def restore(settings: ReviewSettings, path: Path) -> Saved:
     return _saved(facts)
 
 
-def _restore(settings: ReviewSettings, database: Database, file: zipfile.ZipFile, facts: dict[str, Any]) -> None:
+def _key(path: Path, file: zipfile.ZipFile, given: Path | None) -> bytes:
+    """The key of the log: from the backup, or the file given."""
+    if given is not None:
+        return audit.read_key(given)
+    if audit.KEY_FILE not in file.namelist():
+        raise InputError(
+            f"{path}: is not encrypted and holds no key of the audit log: give a copy of the old station's "
+            f"{audit.KEY_FILE} (--audit-key)."
+        )
+    return bytes.fromhex(file.read(audit.KEY_FILE).decode("ascii"))
+
+
+def _restore(
+    settings: ReviewSettings, database: Database, file: zipfile.ZipFile, facts: dict[str, Any], key: bytes
+) -> None:
     if not database.is_unused():
         raise NotAllowed("the database is in use; restore into an empty one.")
     _restore_images(ImageStore(settings.folder / IMAGES), file, facts["images"])
-    audit.write_key(settings.folder, bytes.fromhex(file.read(audit.KEY_FILE).decode("ascii")))
+    audit.write_key(settings.folder, key)
     database.migrate()
     with database.write() as db:
         if db.scalar(sa.text("SELECT version_num FROM alembic_version")) != facts["revision"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +21,15 @@ from leukopy.review.records import (
     Status,
     User,
 )
-from leukopy.review.store import audit
+from leukopy.review.store import audit, seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, may, open_case, touch, visible
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Forbidden, NotFound
 
 _FIELDS = tuple(name for name in Case.model_fields if name not in {"owner", "signatures"})
+_SIGNING = {"case.signed": "first", "case.second_signed": "second"}
+"""Actions of the log, and the signature that each tells of."""
 _MAY_BE_EMPTY = frozenset({"specimen_date", "age", "lymphocytes", "leukocytes"})
 
 
@@ -42,6 +45,7 @@ class CaseStore:
             case = t.Case(**draft.model_dump(), owner_id=user.id, search=_folded(draft))
             db.add(case)
             db.flush()
+            seals.hold(db, seals.case_subject(case.id), new=True)
             audit.append(db, user, "case.opened", case.id)
             db.flush()
             return record(db, db.scalars(sa.select(t.Case).where(t.Case.id == case.id)).one())
@@ -127,9 +131,11 @@ def records(db: Session, cases: Sequence[t.Case]) -> tuple[Case, ...]:
     once_signed = [case.id for case in cases if case.status not in (Status.DRAFT, Status.REVIEWED)]
     signatures: dict[str, list[Signature]] = {}
     if once_signed:
+        told = _told(db, once_signed)
         query = sa.select(t.Signature).where(t.Signature.case_id.in_(once_signed))
         for row in db.scalars(query.order_by(t.Signature.revision, t.Signature.part)):
-            signatures.setdefault(row.case_id, []).append(signature(row))
+            entry = told.get((row.case_id, row.revision, row.part))
+            signatures.setdefault(row.case_id, []).append(_signature(row, entry))
     return tuple(
         Case(
             **{name: getattr(case, name) for name in _FIELDS if name != "model"},
@@ -141,11 +147,17 @@ def records(db: Session, cases: Sequence[t.Case]) -> tuple[Case, ...]:
     )
 
 
-def signature(row: t.Signature) -> Signature:
-    """As the API shows it."""
+def _told(db: Session, case_ids: Sequence[str]) -> dict[tuple[str | None, int, str], t.Entry]:
+    """The log's entry on each signature, by case, revision and part."""
+    query = sa.select(t.Entry).where(t.Entry.case_id.in_(case_ids), t.Entry.action.in_(_SIGNING))
+    return {(one.case_id, json.loads(one.detail)["revision"], _SIGNING[one.action]): one for one in db.scalars(query)}
+
+
+def _signature(row: t.Signature, entry: t.Entry | None) -> Signature:
     return Signature.model_validate(
-        {"revision": row.revision, "part": row.part, "user": row.full_name, "at": row.at, "digest": row.digest}
-    )
+        {"revision": row.revision, "part": row.part, "user": row.full_name, "at": row.at, "digest": row.digest,
+         "entry": entry and entry.number, "entry_hash": entry and entry.hash}
+    )  # fmt: skip
 
 
 def _folded(case: CaseDraft | t.Case) -> str:

@@ -159,6 +159,13 @@ class CellStore:
                 micrometres_per_pixel=self.settings.micrometres_per_pixel,
             )
 
+    def pictures(self, user: User, case_id: str) -> dict[int, str]:
+        """sha256 of the picture of each analysed cell of a case, by its id."""
+        with self.database.read() as db:
+            get_case(db, user, case_id)
+            query = sa.select(t.Cell.number, t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.analysed)
+            return {number: str(digest) for number, digest in db.execute(query.order_by(t.Cell.number))}
+
     def image(self, user: User, case_id: str, number: int) -> CellImage:
         """Digest and media type of the image of a cell.
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from leukopy.core.errors import SettingsError
 from leukopy.review.records import ClassChoice, Role, User
-from leukopy.review.store import audit
+from leukopy.review.store import audit, seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import require
 from leukopy.review.store.database import Database
@@ -82,7 +82,9 @@ class ClassStore:
                 raise AlreadyExists(f"key {choice.key} is taken; choose another, or none.")
             row = t.OwnClass(**choice.model_dump(exclude={"own"}))
             db.add(row)
-            audit.append(db, user, "class.added", code=choice.code, place=choice.place)
+            subject = seals.class_subject(choice.code)
+            seals.hold(db, subject, new=True)
+            audit.append(db, user, "class.added", subject=subject, code=choice.code, place=choice.place)
             return _record(row)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.store.seals import Transaction
 from leukopy.review.store.tables import Head
 
 DATABASE_FILE = "review.sqlite"
@@ -65,7 +66,7 @@ class Database:
         """A transaction that commits at the end of the block, or rolls back after an exception."""
         with (
             self._turn,
-            Session(self._writing, autoflush=False, expire_on_commit=False, info=self.info) as db,
+            Transaction(self._writing, autoflush=False, expire_on_commit=False, info=self.info) as db,
             db.begin(),
         ):
             yield db

@@ -99,6 +99,7 @@ class PredictionStore:
             case = open_case(db, None, case_id)
             if case.cells and _update_slide_check(case, distance):
                 touch(case)
+                audit.append(db, None, "slide.checked", case.id, cells=distance.cells)
 
     def set_cells_used(self, case_id: str, cells_used: int) -> None:
         """Store from how many cells the slide's class means were re-estimated; ignored without a slide check.
@@ -111,6 +112,7 @@ class PredictionStore:
             if case.slide_check and case.slide_check.get("cells_used") != cells_used:
                 case.slide_check = case.slide_check | {"cells_used": cells_used}
                 touch(case)
+                audit.append(db, None, "slide.checked", case.id, cells=cells_used)
 
     def model(self, user: User, case_id: str) -> ModelFacts | None:
         """The model that classified a case; None before the analysis."""

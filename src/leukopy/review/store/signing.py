@@ -198,10 +198,11 @@ def _check_complete(case: t.Case) -> None:
 
 def _check_content(db: Session, case: t.Case, content: SignedContent) -> None:
     """Raises Conflict: what would be signed is not what is stored."""
-    columns = sa.select(t.Cell.number, t.Cell.version, t.Cell.code)
+    columns = sa.select(t.Cell.number, t.Cell.version, t.Cell.code, t.Cell.digest)
     stored = {tuple(row) for row in db.execute(columns.where(t.Cell.case_id == case.id, t.Cell.analysed))}
-    signed = {(cell.id, cell.version, cell.code) for cell in content.cells}
-    if (content.case.id, content.case.version) != (case.id, case.version) or signed != stored:
+    signed = {(cell.id, cell.version, cell.code, content.pictures.get(cell.id)) for cell in content.cells}
+    facts = record(db, case).model_copy(update={"signatures": ()})
+    if content.case.model_copy(update={"signatures": ()}) != facts or signed != stored:
         raise Conflict("the content to be signed differs from the stored case: load the case again.", record(db, case))
 
 

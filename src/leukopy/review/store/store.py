@@ -46,7 +46,7 @@ class Store:
         self.jobs = JobStore(database)
         self.classes = ClassStore(database)
         self.labels = LabelStore(database)
-        self.audit = AuditStore(database)
+        self.audit = AuditStore(database, self.images)
 
     @classmethod
     def open(cls, settings: ReviewSettings, passwords: Passwords | None = None) -> Self:

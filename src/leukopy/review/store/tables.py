@@ -187,6 +187,8 @@ class Cell(Base):
     """Full name of the reader who gave it its class, or confirmed it; None: nobody."""
     gesture: Mapped[int | None]
     """The one that gave it its class or confirmed it; None: the model."""
+    seal: Mapped[str | None] = mapped_column(sa.String(64))
+    """Digest of the other columns (`store.seals`)."""
 
 
 class Gesture(Base):
@@ -201,6 +203,8 @@ class Gesture(Base):
     state: Mapped[str] = mapped_column(sa.String(6))
     """``done``; ``undone``: can be redone; ``sealed``: neither, for something else was done since, or it was signed."""
     at: Mapped[datetime]
+    seal: Mapped[str | None] = mapped_column(sa.String(64))
+    """Digest of its cells (`store.seals`)."""
 
 
 class GestureCell(Base):
@@ -299,6 +303,10 @@ class Entry(Base):
     detail: Mapped[str] = mapped_column(sa.Text)
     """Canonical JSON, as it went into the hash."""
     hash: Mapped[str] = mapped_column(sa.String(64))
+    subject: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    """What was changed, where a state is told: ``case/…``, ``user/…`` or ``class/…`` (`store.seals`)."""
+    state: Mapped[str | None] = mapped_column(sa.Text)
+    """Canonical JSON of its digests after the change."""
 
 
 class Head(Base):

@@ -11,7 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.orm import Session
 
 from leukopy.review.records import NewUser, Role, User, UserChange
-from leukopy.review.store import audit
+from leukopy.review.store import audit, seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import may, require
 from leukopy.review.store.database import Database
@@ -74,9 +74,7 @@ class UserStore:
             if db.scalar(sa.select(t.User.id).where(t.User.name == new.name)) is not None:
                 raise AlreadyExists(f"the user name {new.name!r} is taken; choose another.")
             row = t.User(name=new.name, full_name=new.full_name, role=new.role, password=password, active=True)
-            db.add(row)
-            audit.append(db, user, "user.added", name=new.name, role=new.role.value)
-            db.flush()
+            _tell_new(db, user, row)
             return record(row)
 
     def change(self, user: User, user_id: str, change: UserChange) -> User:
@@ -98,6 +96,8 @@ class UserStore:
             row = db.get(t.User, user_id)
             if row is None:
                 raise NotFound("there is no such user.")
+            subject = seals.user_subject(row.id)
+            seals.hold(db, subject)
             fields = sorted(name for name, value in given.items() if value != getattr(row, name))
             for name in fields:
                 setattr(row, name, given[name])
@@ -111,9 +111,8 @@ class UserStore:
             if {"role", "active", "password"} & set(fields):
                 db.execute(sa.delete(t.Session).where(t.Session.user_id == row.id))
             if fields:
-                audit.append(
-                    db, user, "user.changed", name=row.name, fields=fields, role=row.role.value, active=row.active
-                )
+                audit.append(db, user, "user.changed", subject=subject, name=row.name, fields=fields,
+                             role=row.role.value, active=row.active)  # fmt: skip
             return record(row)
 
     def all(self, user: User) -> tuple[User, ...]:
@@ -139,10 +138,20 @@ class UserStore:
             return None
         if self.passwords.outdated(stored):
             new = self.passwords.hash(password)
-            with self.database.write() as db:  # unless the password was changed meanwhile
-                same = sa.update(t.User).where(t.User.id == user.id, t.User.password == stored)
-                db.execute(same.values(password=new))
+            self._hash_again(user, stored, new)
         return user
+
+    def _hash_again(self, user: User, stored: str, new: str) -> None:
+        """Store the hash with today's parameters, unless the password was changed meanwhile."""
+        with self.database.write() as db:
+            audit.wait_turn(db)
+            row = db.get_one(t.User, user.id)
+            if row.password == stored:
+                subject = seals.user_subject(row.id)
+                seals.hold(db, subject)
+                row.password = new
+                audit.append(db, user, "user.changed", subject=subject, name=row.name, fields=["password_hash"],
+                             role=row.role.value, active=row.active)  # fmt: skip
 
     def single_user(self) -> User:
         """The user of a station without log-in; added at the first call."""
@@ -151,10 +160,18 @@ class UserStore:
             row = db.scalar(sa.select(t.User).where(t.User.name == SINGLE_USER))
             if row is None:
                 row = t.User(name=SINGLE_USER, full_name="Local user", role=Role.ADMINISTRATOR, active=True)
-                db.add(row)
-                audit.append(db, None, "user.added", name=SINGLE_USER, role=Role.ADMINISTRATOR.value)
-                db.flush()
+                _tell_new(db, None, row)
             return record(row)
+
+
+def _tell_new(db: Session, user: User | None, row: t.User) -> None:
+    """Add a user, and write it to the log."""
+    db.add(row)
+    db.flush()
+    subject = seals.user_subject(row.id)
+    seals.hold(db, subject, new=True)
+    audit.append(db, user, "user.added", subject=subject, name=row.name, role=row.role.value)
+    db.flush()
 
 
 def record(row: t.User) -> User:
