@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from queue import Queue
+from threading import Event, Thread
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
+import uvicorn
 
 from leukopy.core.errors import SettingsError
+from leukopy.review import serving
 from leukopy.review.serving import _listen, serve
 from leukopy.review.settings import ReviewSettings
 
@@ -30,3 +38,69 @@ def test_a_port_that_another_uses_is_told_before_anything_is_made(tmp_path):
 def test_an_address_that_is_none_is_told(tmp_path, host):
     with pytest.raises(SettingsError, match="--host"):
         serve(ReviewSettings(folder=tmp_path, host=host, port=0, serve=True), print)
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
+BODY = b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"
+"""Halves of a request."""
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch) -> Iterator[tuple[str, int]]:
+    """Address and port of a station whose patience is short."""
+    monkeypatch.setattr(serving, "SILENCE", 0.3)
+    servers: list[uvicorn.Server] = []
+    run = uvicorn.Server.run
+
+    def noted(server: uvicorn.Server, **given: object) -> None:
+        servers.append(server)
+        server.install_signal_handlers = lambda: None
+        run(server, **given)
+
+    monkeypatch.setattr(uvicorn.Server, "run", noted)
+    addresses: Queue[str] = Queue()
+    settings = ReviewSettings(folder=tmp_path / "station", port=0, trusted_proxies=("192.0.2.7",))
+    thread = Thread(target=serve, args=(settings, addresses.put), daemon=True)
+    thread.start()
+    address = urlsplit(addresses.get(timeout=60))
+    yield str(address.hostname), int(address.port or 0)
+    servers[0].should_exit = True
+    thread.join(30)
+
+
+@pytest.mark.parametrize(
+    ("sent", "requests"),
+    [
+        (b"", 0),
+        (HEAD, 0),
+        (HEAD, 1),
+        (BODY, 0),
+        (BODY, 1),
+    ],
+    ids=str,
+)
+def test_a_half_open_connection_ends(served, sent, requests):
+    with socket.create_connection(served, timeout=30) as connection:
+        for _ in range(requests):
+            connection.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200 OK" in connection.recv(65536)
+        connection.sendall(sent)
+        with suppress(ConnectionError):  # an aborted connection is one that has ended
+            while connection.recv(65536):  # a timeout of 30 s fails the test
+                pass
+
+
+def test_many_half_open_connections_stop_nobody(served):
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(served, timeout=30))
+        with urlopen(f"http://{served[0]}:{served[1]}/api/v1/health", timeout=30) as answer:
+            assert answer.status == 200
+
+
+def test_an_idle_connection_stays_open_for_the_next_gesture(served):
+    with socket.create_connection(served, timeout=30) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200 OK" in connection.recv(65536)
+            Event().wait(0.6)  # longer than the patience with half a request

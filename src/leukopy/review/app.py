@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
+from joblib import cpu_count
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
@@ -14,7 +16,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.api import API, api_router
 from leukopy.review.assistance import Assistance
 from leukopy.review.lymphocytosis import LymphocytosisPredictor
-from leukopy.review.pages import pages_router, static_folder
+from leukopy.review.pages import error_page, pages_router, static_folder
 from leukopy.review.security import (
     BodyLimit,
     Headers,
@@ -44,6 +46,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         store=store,
         worker=Worker(store, settings),
         logins=LogIns(settings.limits.logins_per_minute),
+        hashing=CapacityLimiter(max(1, cpu_count() // 2)),
         token=OneTimeToken(),
         lymphocytosis=LymphocytosisPredictor(settings.patient_model),
         assistance=Assistance(settings),
@@ -66,7 +69,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         lifespan=life,
     )
     app.state.station, app.state.store, app.state.settings = station, store, settings
-    answer_errors_as_problems(app)
+    answer_errors_as_problems(app, error_page)
     app.include_router(api_router())
     app.include_router(pages_router())
     app.mount("/static", StaticFiles(directory=static_folder()), name="static")
@@ -79,5 +82,5 @@ def _guard(app: FastAPI, station: Station) -> None:
     if not station.settings.serve:
         app.add_middleware(TokenDoor, token=station.token, store=station.store, settings=station.settings)
     app.add_middleware(BodyLimit, upload_bytes=station.settings.limits.upload_bytes)
-    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(UnexpectedErrors, page=error_page)
     app.add_middleware(Headers, https=station.settings.https)

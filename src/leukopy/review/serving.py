@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from leukopy.core.errors import SettingsError
 from leukopy.review.app import create_app
 from leukopy.review.settings import ReviewSettings
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SILENCE = 20
+"""Seconds that a browser may be silent in the middle of a request."""
 _GRACE = 3
 """Seconds that open connections have to end when the station is stopped."""
 _KEPT = 75
@@ -34,6 +39,7 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
     if not (settings.serve or settings.host in _LOOPBACK):
         raise SettingsError(f"--host {settings.host}: without --serve nobody logs in, so nobody else may reach it.")
     with closing(_listen(settings)) as listening:
+        _allow_connections()
         app = create_app(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         # With HTTPS a proxy in front of the station knows its address.
@@ -41,7 +47,10 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
         ready(address if settings.serve else f"{address}?token={app.state.station.token.value}")
         config = uvicorn.Config(
             app,
+            http=Impatient,
             lifespan="on",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -49,6 +58,66 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=_GRACE,
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+class Impatient(H11Protocol):
+    """A connection that ends when the browser stays silent in the middle of a request."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request, not for ever."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and wait for the rest of a request as long as for its beginning."""
+        begun = self._receiving()
+        super().data_received(data)
+        if not self._receiving():
+            self._forget()
+        elif not begun or (self.cycle is not None and self.cycle.more_body):
+            self._wait()  # a body may be long: each part of it has this time; the head of a request, as a whole
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def _receiving(self) -> bool:
+        """Whether the browser still has to send: the head of a request, or its body."""
+        return self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self._idle()
+
+    def _idle(self) -> bool:
+        """Between two requests, with nothing of the next: uvicorn's own timer ends that."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        return answered and self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+
+    def _wait(self) -> None:
+        self._forget()
+        self._deadline = self.loop.call_later(SILENCE, self._end)
+
+    def _end(self) -> None:
+        if self.flow.read_paused:  # the station does not take more now: it is not the browser that is silent
+            self._wait()
+        else:
+            self.transport.abort()
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _allow_connections() -> None:
+    """Let the process hold as many connections as the system permits it: each is a file."""
+    try:
+        import resource  # noqa: PLC0415
+    except ImportError:  # not on Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(settings: ReviewSettings) -> socket.socket:

@@ -26,7 +26,7 @@ class Limits(Settings):
     """Unpacked to packed size of an entry."""
     cells_per_case: int = Field(default=5000, ge=1)
     logins_per_minute: int = Field(default=5, ge=1)
-    """Failed ones, for one name or one address."""
+    """Failed ones from one address."""
 
 
 BeforeSigning = Literal["nothing", "unidentified", "queue", "cells"]
@@ -51,6 +51,8 @@ class ReviewSettings(Settings):
     """Several users, who log in; without, one user on this computer, let in by the one-time token of the address."""
     https: bool = False
     """The station is reached by HTTPS, through a proxy: cookies are marked Secure."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of the proxies whose X-Forwarded-For is believed."""
     session: timedelta = timedelta(hours=8)
     """Longest time between two logins."""
     idle: timedelta = timedelta(minutes=30)

@@ -17,6 +17,7 @@ from httpx import Response
 
 from leukopy.review.app import create_app
 from leukopy.review.records import JobState, NewUser, Role
+from leukopy.review.security.sessions import cookie_name
 from leukopy.review.settings import Limits, ReviewSettings
 from leukopy.review.store import Store
 from support.passwords import PASSWORD, quick_passwords
@@ -29,8 +30,9 @@ CODES = ("SNE", "LY", "MO", "EO", "BNE", "BA")
 class Browser:
     """What a user's browser does: keeps the cookie, and sends the token with each request."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self.http = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+    def __init__(self, app: FastAPI, client: str = "testclient") -> None:
+        address = (client, 50000)
+        self.http = TestClient(app, follow_redirects=False, raise_server_exceptions=False, client=address)
         self.csrf: str | None = None
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Response:
@@ -86,9 +88,14 @@ class Served:
     app: FastAPI
     store: Store
 
-    def browser(self, name: str | None = None) -> Browser:
-        """Of a user who has signed in; None: of nobody."""
-        browser = Browser(self.app)
+    @property
+    def cookie(self) -> str:
+        """The name of its session's cookie."""
+        return cookie_name(self.app.state.settings)
+
+    def browser(self, name: str | None = None, client: str = "testclient") -> Browser:
+        """Of a user who has signed in, at an address; None: of nobody."""
+        browser = Browser(self.app, client)
         if name is not None:
             assert browser.sign_in(name).status_code == 200
         return browser

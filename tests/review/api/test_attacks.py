@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
 from leukopy.review.settings import ReviewSettings
+from support.passwords import PASSWORD
 
 SCRIPT = "<script>alert(1)</script>"
 SQL = "'; DROP TABLE cases; --"
@@ -80,7 +83,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(served):
 @pytest.mark.parametrize("token", ["", "x", "A" * 43, "../../etc/passwd", SQL], ids=repr)
 def test_a_forged_session_is_none(served, token):
     browser = served.browser()
-    browser.http.cookies.set("leukopy", token)
+    browser.http.cookies.set(served.cookie, token)
     assert browser.get("/me").status_code == 401
 
 
@@ -94,19 +97,19 @@ def test_a_session_that_has_expired_or_was_idle_is_none(served, reader, column):
 
 
 def test_a_session_that_was_ended_stays_so(served, reader):
-    token = reader.http.cookies["leukopy"]
+    token = reader.http.cookies[served.cookie]
     assert reader.delete("/session").status_code == 204
-    reader.http.cookies.set("leukopy", token)
+    reader.http.cookies.set(served.cookie, token)
     assert reader.get("/me").status_code == 401
 
 
 def test_signing_in_gives_a_new_session_and_ends_the_old(served, reader):
     """A session that somebody planted in the browser is not the one that becomes theirs."""
-    planted = reader.http.cookies["leukopy"]
+    planted = reader.http.cookies[served.cookie]
     reader.sign_in("eve")
-    assert reader.http.cookies["leukopy"] != planted
+    assert reader.http.cookies[served.cookie] != planted
     stranger = served.browser()
-    stranger.http.cookies.set("leukopy", planted)
+    stranger.http.cookies.set(served.cookie, planted)
     assert stranger.get("/me").status_code == 401
 
 
@@ -124,6 +127,82 @@ def test_passwords_cannot_be_tried_on_and_on(fresh):
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     # Nor does the right one help now, so that it cannot be told from the others.
     assert thief.sign_in("ron").status_code == 429
+
+
+def test_a_thief_does_not_lock_the_user_out_elsewhere(fresh):
+    thief = fresh.browser(client="198.51.100.7")
+    for number in range(6):
+        thief.sign_in("ron", f"guess number {number}")
+    assert thief.sign_in("ron").status_code == 429
+    assert fresh.browser(client="198.51.100.8").sign_in("ron").status_code == 200
+
+
+def test_waiting_log_ins_leave_the_threads_of_pages_alone(fresh, monkeypatch):
+    """60 log-ins wait for the hashing of one: pages are answered meanwhile."""
+    ada, slow, going = fresh.browser("ada"), Event(), Event()
+    check = fresh.store.users.check_password
+
+    def wait(name: str, password: str) -> object:
+        going.set()
+        assert slow.wait(30)
+        return check(name, password)
+
+    monkeypatch.setattr(fresh.store.users, "check_password", wait)
+    with ThreadPoolExecutor(60) as pool:
+        answers = [pool.submit(lambda: fresh.browser().sign_in("ron").status_code) for _ in range(60)]
+        assert going.wait(30)
+        assert ada.get("/users").status_code == 200
+        assert ada.http.get("/administration").status_code == 200
+        slow.set()
+        assert {answer.result() for answer in answers} == {200}
+
+
+# The own password
+
+
+def test_the_own_password_is_changed_with_the_present_one_only(fresh):
+    ron, other = fresh.browser("ron"), fresh.browser("ron")
+    new = "another long password"
+    assert ron.post("/me/password", json={"present": "a wrong password", "new": new}).status_code == 403
+    assert ron.post("/me/password", json={"present": PASSWORD, "new": "short"}).status_code == 422
+    own = ron.get("/me").json()["user"]["id"]
+    assert ron.patch(f"/users/{own}", json={"password": new}).status_code == 403
+    answer = ron.post("/me/password", json={"present": PASSWORD, "new": new})
+    assert answer.status_code == 200
+    ron.csrf = answer.json()["csrf"]
+    assert ron.post("/cases", json={"slide": "S1"}).status_code == 201
+    assert other.get("/me").status_code == 401
+    assert fresh.browser().sign_in("ron").status_code == 401
+    assert fresh.browser().sign_in("ron", new).status_code == 200
+    assert fresh.store.audit.verify().intact
+
+
+def test_an_administrator_sets_the_passwords_of_others_only(fresh):
+    ada = fresh.browser("ada")
+    own = ada.get("/me").json()["user"]["id"]
+    assert ada.patch(f"/users/{own}", json={"password": "another long password"}).status_code == 409
+    ron = next(user["id"] for user in ada.get("/users").json() if user["name"] == "ron")
+    assert ada.patch(f"/users/{ron}", json={"password": "another long password"}).status_code == 200
+
+
+def test_a_signature_asks_for_the_password_once_more(fresh, pictures):
+    rita = fresh.browser("rita")
+    case = rita.new_case()
+    rita.upload(case, *pictures(2))
+    rita.analyse(case)
+    version = rita.get(f"/cases/{case}").json()["version"]
+    version = rita.post(f"/cases/{case}/reviewed", json={"version": version}).json()["version"]
+    assert rita.post(f"/cases/{case}/sign", json={"version": version}).status_code == 403
+    wrong = {"version": version, "password": "a wrong password"}
+    assert rita.post(f"/cases/{case}/sign", json=wrong).status_code == 403
+    assert rita.get(f"/cases/{case}").json()["status"] == "reviewed"
+    assert rita.post(f"/cases/{case}/sign", json=wrong | {"password": PASSWORD}).status_code == 200
+
+
+def test_two_stations_of_one_host_do_not_log_each_other_out(fresh, tmp_path, colour_model, running):
+    """Browsers send a cookie to every port of a host."""
+    with running(ReviewSettings(folder=tmp_path / "second", model=str(colour_model.path))) as second:
+        assert fresh.cookie != second.cookie
 
 
 def test_a_whole_laboratory_signs_in_at_once(fresh):
@@ -144,7 +223,7 @@ def test_with_https_the_cookie_travels_encrypted_only(tmp_path, colour_model, ru
         browser = served.browser()
         answer = browser.http.get("/", params={"token": served.app.state.station.token.value})
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-leukopy=")
+    assert re.match(r"__Host-leukopy-[0-9a-f]{8}=", cookie)
     assert "Secure" in cookie
     assert "max-age" in answer.headers["strict-transport-security"]
 

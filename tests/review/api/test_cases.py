@@ -9,6 +9,7 @@ from io import BytesIO, StringIO
 from zipfile import ZipFile
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from support.passwords import PASSWORD
 
 CODES = ("SNE", "LY", "MO", "EO", "BNE", "BA")
 
@@ -116,15 +117,18 @@ def test_signed_seconded_and_amended(served, reader, analysed):
         return int(reader.get(f"/cases/{analysed}").json()["version"])
 
     assert reader.post(f"/cases/{analysed}/reviewed", json={"version": version()}).status_code == 200
-    assert reader.post(f"/cases/{analysed}/sign", json={"version": version()}).status_code == 403
-    signed = rita.post(f"/cases/{analysed}/sign", json={"version": version()})
+    assert reader.post(f"/cases/{analysed}/sign", json={"version": version(), "password": PASSWORD}).status_code == 403
+    signed = rita.post(f"/cases/{analysed}/sign", json={"version": version(), "password": PASSWORD})
     assert (signed.status_code, signed.json()["status"]) == (200, "signed")
     assert reader.correct(analysed, (1, "MO")).status_code == 409
-    assert saul.post(f"/cases/{analysed}/second", json={"version": version()}).status_code == 200
+    assert saul.post(f"/cases/{analysed}/second", json={"version": version(), "password": PASSWORD}).status_code == 200
     amended = rita.post(f"/cases/{analysed}/amend", json={"version": version(), "reason": "one cell was overlooked"})
     assert (amended.json()["status"], amended.json()["revision"]) == ("amending", 2)
     assert reader.correct(analysed, (1, "MO")).status_code == 200
-    assert rita.post(f"/cases/{analysed}/sign", json={"version": version()}).json()["status"] == "amended"
+    assert (
+        rita.post(f"/cases/{analysed}/sign", json={"version": version(), "password": PASSWORD}).json()["status"]
+        == "amended"
+    )
     first = reader.get(f"/cases/{analysed}/signed", params={"revision": 1}).json()
     second = reader.get(f"/cases/{analysed}/signed").json()
     code = {name: {cell["id"]: cell["code"] for cell in of["cells"]}[1] for name, of in (("1", first), ("2", second))}
@@ -147,7 +151,12 @@ def test_reports_say_preliminary_until_they_are_signed(served, reader, analysed)
     assert "Muster" not in bundle.headers["content-disposition"]
     version = reader.get(f"/cases/{analysed}").json()["version"]
     version = reader.post(f"/cases/{analysed}/reviewed", json={"version": version}).json()["version"]
-    assert served.browser("rita").post(f"/cases/{analysed}/sign", json={"version": version}).status_code == 200
+    assert (
+        served.browser("rita")
+        .post(f"/cases/{analysed}/sign", json={"version": version, "password": PASSWORD})
+        .status_code
+        == 200
+    )
     rows = list(csv.DictReader(StringIO(reader.get(f"/cases/{analysed}/report.csv").text)))
     assert {row["status"] for row in rows} == {"final"}
 
@@ -176,7 +185,7 @@ def test_labels_of_signed_cases_leave_for_training(served, reader, analysed):
     version = reader.get(f"/cases/{analysed}").json()["version"]
     version = reader.post(f"/cases/{analysed}/reviewed", json={"version": version}).json()["version"]
     rita = served.browser("rita")
-    assert rita.post(f"/cases/{analysed}/sign", json={"version": version}).status_code == 200
+    assert rita.post(f"/cases/{analysed}/sign", json={"version": version, "password": PASSWORD}).status_code == 200
     assert reader.get("/export/training").status_code == 403
     with ZipFile(BytesIO(rita.get("/export/training").content)) as archive:
         rows = list(csv.DictReader(StringIO(archive.read("manifest.csv").decode())))

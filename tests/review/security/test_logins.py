@@ -1,4 +1,4 @@
-"""Failed log-ins are counted by name and by address, and forgotten after a minute."""
+"""Failed log-ins are counted by where they come from, and forgotten after a minute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from leukopy.review.security.logins import LogIns, TooManyAttemptsError
+from leukopy.review.security.logins import LogIns, TooManyAttemptsError, source
 
 
 class Clock:
@@ -90,3 +90,18 @@ def test_memory_is_bounded_by_the_minute(clock):
         clock.now += 1
     assert len(logins._attempts) <= 60
     assert len(logins._counts) <= 60
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("testclient", "testclient", True),
+    ],
+)
+def test_a_source_is_an_address_or_the_network_of_one_computer(one, other, same):
+    assert (source(one) == source(other)) is same

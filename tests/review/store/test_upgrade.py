@@ -168,9 +168,10 @@ def test_a_signed_case_opens_and_is_amended_through_the_api(written):
             if cell["look"] and cell["seen_by"] is None
         ]
         assert unseen
-        assert browser.post(f"{path}/sign", json={"version": version}, headers=headers).status_code == 409
+        step = {"version": version, "password": PASSWORD}
+        assert browser.post(f"{path}/sign", json=step, headers=headers).status_code == 409
         seen = browser.post(f"{path}/confirmations", json={"changes": unseen}, headers=headers)
-        version = seen.json()["case"]["version"]
-        assert browser.post(f"{path}/sign", json={"version": version}, headers=headers).json()["revision"] == 3
+        step["version"] = seen.json()["case"]["version"]
+        assert browser.post(f"{path}/sign", json=step, headers=headers).json()["revision"] == 3
         assert browser.get(f"{path}/signed?revision=1").json()["case"]["revision"] == 1
         assert app.state.store.audit.verify().intact

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
 
 from leukopy.core.settings import Settings
 from leukopy.review.api.counts import content_of
 from leukopy.review.api.params import MOST
+from leukopy.review.api.session import confirm
 from leukopy.review.records import (
     Amendment,
     AuditEntry,
@@ -20,6 +22,7 @@ from leukopy.review.records import (
     Id,
     RequiredText,
     SignedContent,
+    SignStep,
     VersionOnly,
 )
 from leukopy.review.security import Reader
@@ -78,15 +81,23 @@ def reopen(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) ->
 
 
 @router.post("/cases/{case_id}/sign")
-def sign(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
-    """Sign the present content of a case."""
-    return station.store.signing.sign(user, case_id, step.version, content_of(station, user, case_id))
+async def sign(case_id: Id, step: SignStep, user: Reader, request: Request, station: StationDep) -> Case:
+    """Sign the present content of a case; where users log in, with the password once more."""
+    await run_in_threadpool(station.store.cases.get, user, case_id)
+    await confirm(station, request, user, step.password)
+
+    def signed() -> Case:
+        return station.store.signing.sign(user, case_id, step.version, content_of(station, user, case_id))
+
+    return await run_in_threadpool(signed)
 
 
 @router.post("/cases/{case_id}/second")
-def second_sign(case_id: Id, step: VersionOnly, user: Reader, station: StationDep) -> Case:
-    """Sign the same content as a second reviewer."""
-    return station.store.signing.second_sign(user, case_id, step.version)
+async def second_sign(case_id: Id, step: SignStep, user: Reader, request: Request, station: StationDep) -> Case:
+    """Sign the same content as a second reviewer; where users log in, with the password once more."""
+    await run_in_threadpool(station.store.cases.get, user, case_id)
+    await confirm(station, request, user, step.password)
+    return await run_in_threadpool(station.store.signing.second_sign, user, case_id, step.version)
 
 
 @router.post("/cases/{case_id}/amend")

@@ -18,14 +18,15 @@ router = APIRouter()
 
 
 class Health(Settings):
-    """The station answers."""
+    """The station and its database answer."""
 
     status: Literal["ok"] = "ok"
 
 
 @router.get("/health")
-def health() -> Health:
-    """Health check; the only route without a session."""
+def health(station: StationDep) -> Health:
+    """Health check; the only route without a session. 503: the database does not answer."""
+    station.store.database.ping()
     return Health()
 
 

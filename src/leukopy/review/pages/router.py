@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import HTTPConnection
 
-from leukopy.review.pages.texts import Language, preferred_language, server_sentences, texts
+from leukopy.review.pages.texts import Language, preferred_language, server_sentences, texts, translated
 from leukopy.review.records import Id, Role
 from leukopy.review.security import Who, find_session
 
@@ -36,6 +37,14 @@ def static_folder() -> Path:
     return Path(__file__).parent / "static"
 
 
+def error_page(request: HTTPConnection, status: int, detail: str) -> Response:
+    """A page that says what went wrong, to whoever went to an address with a browser."""
+    language = preferred_language(request)
+    known = texts(language).get(f"problem.{status}") or texts(language)["problem.500"]
+    page = _render(request, "error", None, known=known, detail=translated(language, detail), status=status)
+    return HTMLResponse(page, status, {"Vary": "Accept, Accept-Language, Cookie"})
+
+
 def pages_router() -> APIRouter:
     """The pages and their texts; outside the OpenAPI."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -45,6 +54,7 @@ def pages_router() -> APIRouter:
     router.add_api_route("/cases/{case_id}/sign", _sign)
     router.add_api_route("/quality", _quality)
     router.add_api_route("/administration", _administration)
+    router.add_api_route("/account", _account)
     router.add_api_route("/texts/{language}.json", _texts)
     return router
 
@@ -73,14 +83,23 @@ def _administration(request: Request, who: Reader) -> Response:
     return _page(request, "administration", who) if who.user.role is Role.ADMINISTRATOR else RedirectResponse("/", 303)
 
 
+def _account(request: Request, who: Reader) -> Response:
+    single = not request.app.state.settings.serve
+    return RedirectResponse("/", 303) if single else _page(request, "account", who)
+
+
 def _texts(language: Language) -> Response:
     return JSONResponse(texts(language) | {"server": server_sentences(language)}, headers={"Cache-Control": "no-cache"})
 
 
 def _page(request: Request, name: str, who: Who | None, **values: Any) -> Response:
+    return HTMLResponse(_render(request, name, who, **values), headers={"Vary": "Accept-Language, Cookie"})
+
+
+def _render(request: HTTPConnection, name: str, who: Who | None, **values: Any) -> str:
     """Fill in a template; what is filled in is escaped, and a text or value that is lacking is an error."""
     language = preferred_language(request)
-    page = (
+    return (
         _templates()
         .get_template(f"{name}.html.j2")
         .render(
@@ -93,7 +112,6 @@ def _page(request: Request, name: str, who: Who | None, **values: Any) -> Respon
             **values,
         )
     )
-    return HTMLResponse(page, headers={"Vary": "Accept-Language, Cookie"})
 
 
 @cache

@@ -6,6 +6,7 @@ The API answers in English; pages translate its messages by ``server.fr.json``.
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Literal, cast
@@ -30,6 +31,15 @@ def texts(language: Language) -> dict[str, str]:
 def server_sentences(language: Language) -> dict[str, str]:
     """Translations of the station's English messages, by the English sentence."""
     return {} if language == "en" else _read(f"server.{language}.json")
+
+
+def translated(language: Language, sentence: str) -> str:
+    """A sentence of the station's, which speaks English, in a language; as it is where it is not known."""
+    for english, own in server_sentences(language).items():
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(english))
+        if found := re.fullmatch(pattern, sentence):
+            return own.format(**found.groupdict())
+    return sentence
 
 
 def _read(name: str) -> dict[str, str]:

@@ -190,6 +190,13 @@ class VersionOnly(Settings):
     version: Number
 
 
+class SignStep(VersionOnly):
+    """A signature on a known version of a case."""
+
+    password: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """The user's, once more; not needed on a station for one user."""
+
+
 class Amendment(Settings):
     """Why a signed case is opened again."""
 

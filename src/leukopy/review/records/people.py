@@ -60,6 +60,13 @@ class Login(Settings):
     password: Annotated[str, StringConstraints(max_length=200)]
 
 
+class NewPassword(Settings):
+    """Another password of one's own."""
+
+    present: Annotated[str, StringConstraints(max_length=200)]
+    new: Annotated[str, StringConstraints(min_length=10, max_length=200)]
+
+
 class Me(Settings):
     """Who is logged in, and what their page must send back."""
 

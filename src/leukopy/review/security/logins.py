@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from threading import Lock
 
 from leukopy.core.errors import LeukopyError
@@ -22,7 +23,10 @@ class TooManyAttemptsError(LeukopyError):
 
 
 class LogIns:
-    """Failed log-ins of the last minute, by name and by address, in memory."""
+    """Failed log-ins of the last minute, by the address they come from, in memory.
+
+    A name has no limit of its own: anybody could keep its user out from everywhere.
+    """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = per_minute
@@ -62,3 +66,14 @@ class LogIns:
         self._counts[key] -= 1
         if self._counts[key] <= 0:
             del self._counts[key]
+
+
+def source(host: str) -> str:
+    """Where attempts come from: an address, or the network of an IPv6 address, of which a computer has 2^64."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -11,14 +13,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leukopy.core.errors import ImageError, InputError, LeukopyError, MissingExtraError, SettingsError
 from leukopy.core.settings import Settings
 from leukopy.review.records import Case, CellRow
 from leukopy.review.security.logins import TooManyAttemptsError
-from leukopy.review.store import AlreadyExists, Conflict, Forbidden, NotAllowed, NotFound
+from leukopy.review.store import AlreadyExists, Conflict, Damaged, Forbidden, NotAllowed, NotFound, Unavailable
 
 API = "/api/"
 MEDIA_TYPE = "application/problem+json"
@@ -64,8 +66,13 @@ _STATUS: dict[type[LeukopyError], int] = {
     SettingsError: 422,
     TooManyAttemptsError: 429,
     MissingExtraError: 501,
+    Damaged: 500,
+    Unavailable: 503,
 }
 """Of what leukopy raises on purpose; anything else is the station's own fault."""
+
+Page = Callable[[HTTPConnection, int, str], Response]
+"""Renders an error for people: of a request, its status, and what to do."""
 
 _WORDS: dict[type[LeukopyError], str] = {NotAllowed: "not-allowed-now", AlreadyExists: "already-exists"}
 """Two kinds of a status that also says that another reader was faster."""
@@ -87,11 +94,30 @@ def documented() -> dict[int | str, dict[str, Any]]:
     return {"default": {"description": "A problem", "content": {MEDIA_TYPE: {"schema": schema}}}}
 
 
-def answer_errors_as_problems(app: FastAPI) -> None:
-    """Register the handlers of an app."""
-    app.add_exception_handler(LeukopyError, _on_purpose)
-    app.add_exception_handler(RequestValidationError, _wrong_form)
-    app.add_exception_handler(HTTPException, _http)
+def answer_errors_as_problems(app: FastAPI, page: Page) -> None:
+    """Register the handlers of an app: problems for programs, a page for a browser that goes to an address."""
+
+    def handler(answer: Callable[[Request, Exception], Response]) -> Callable[[Request, Exception], Response]:
+        def handle(request: Request, error: Exception) -> Response:
+            found = answer(request, error)
+            return for_people(request, found, page)
+
+        return handle
+
+    app.add_exception_handler(LeukopyError, handler(_on_purpose))
+    app.add_exception_handler(RequestValidationError, handler(_wrong_form))
+    app.add_exception_handler(HTTPException, handler(_http))
+
+
+def for_people(request: HTTPConnection, answer: Response, page: Page) -> Response:
+    """A page instead of a problem, where a browser shows what it is sent."""
+    if answer.media_type != MEDIA_TYPE or "text/html" not in request.headers.get("accept", ""):
+        return answer
+    shown = page(request, answer.status_code, json.loads(bytes(answer.body))["detail"])
+    for name in ("Retry-After", "Allow"):
+        if name in answer.headers:
+            shown.headers[name] = answer.headers[name]
+    return shown
 
 
 def _on_purpose(request: Request, error: Exception) -> Response:
@@ -127,8 +153,9 @@ def _http(_: Request, error: Exception) -> Response:
 class UnexpectedErrors:
     """Answers 500 to what nobody foresaw. The log says where it happened; messages may hold a patient's data."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, page: Page) -> None:
         self._app = app
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -150,7 +177,8 @@ class UnexpectedErrors:
             log_error(error)
             if not begun:
                 detail = "The station failed. Nothing was changed. Its log says where; report that."
-                await problem(500, detail)(scope, receive, send)
+                answer = for_people(HTTPConnection(scope), problem(500, detail), self._page)
+                await answer(scope, receive, send)
 
 
 def log_error(error: BaseException) -> None:

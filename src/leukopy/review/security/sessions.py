@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from secrets import compare_digest
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
@@ -28,8 +29,13 @@ class Who(NamedTuple):
 
 
 def cookie_name(settings: ReviewSettings) -> str:
-    """With HTTPS, a name that browsers accept from this very host only, and only encrypted."""
-    return "__Host-leukopy" if settings.https else "leukopy"
+    """The cookie of a station: browsers send it to every port of the host, where other stations may be.
+
+    With HTTPS, a name that browsers accept from this very host only, and only encrypted.
+    """
+    place = f"{settings.folder.resolve()} {settings.database or ''}"
+    name = f"leukopy-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    return f"__Host-{name}" if settings.https else name
 
 
 def set_cookie(response: Response, session: NewSession, settings: ReviewSettings) -> None:

@@ -9,6 +9,7 @@ from leukopy.review.store.errors import (
     NotAllowed,
     NotFound,
     StoreError,
+    Unavailable,
 )
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import (
@@ -43,6 +44,7 @@ __all__ = [
     "SignedCell",
     "Store",
     "StoreError",
+    "Unavailable",
     "UndoState",
     "backup",
     "restore",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.store.errors import Unavailable
 from leukopy.review.store.seals import Transaction
 from leukopy.review.store.tables import Head
 
@@ -28,8 +29,16 @@ DATABASE_FILE = "review.sqlite"
 _MIGRATION_LOCK = 5_105_105
 """Any number that no other program uses for an advisory lock of the same database."""
 _CONNECTIONS = 20
-SQLITE = ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+_PATIENCE = 3
+"""Seconds to wait for a connection, and for another program that writes."""
+SQLITE = (f"busy_timeout={1000 * _PATIENCE}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 """What is committed survives a power cut: a commit waits for the disk, some milliseconds."""
+
+
+_TURN = 10
+"""Seconds to wait for the other writers of this process: many gestures."""
+HELD = "another program holds the database: nothing was stored. Try again in a moment."
+AWAY = "the database does not answer: nothing was stored. Check that it runs, then try again."
 
 
 class Database:
@@ -43,10 +52,11 @@ class Database:
             max_overflow=2 * _CONNECTIONS,
             hide_parameters=True,  # no values in messages
             pool_pre_ping=not self.sqlite,  # a server may have been started anew since the last use
+            connect_args={} if self.sqlite or "connect_timeout" in url.query else {"connect_timeout": _PATIENCE},
         )
         self._writing = self._engine.execution_options(writing=True)
         # SQLite has one writer at a time, and who waits for it polls, longer and longer. Waiting here wakes at once.
-        self._turn = threading.Lock() if self.sqlite else nullcontext()
+        self._turn = threading.Lock()
         self.info: dict[Any, Any] = {}
         """Handed to every transaction as ``Session.info``: the key of the audit log."""
         if self.sqlite:
@@ -55,21 +65,48 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read-only transaction on one state of the database."""
-        with Session(self._engine, autoflush=False, info=self.info) as db, db.begin():
+        """A read-only transaction on one state of the database.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        with _available(), Session(self._engine, autoflush=False, info=self.info) as db, db.begin():
             if not self.sqlite:
                 db.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield db
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that commits at the end of the block, or rolls back after an exception."""
+        """A transaction that commits at the end of the block, or rolls back after an exception.
+
+        Raises:
+            Unavailable: the database is away, or another program holds it.
+        """
         with (
-            self._turn,
+            _available(),
+            self._own_turn(),
             Transaction(self._writing, autoflush=False, expire_on_commit=False, info=self.info) as db,
             db.begin(),
         ):
             yield db
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        """Of the writers of this process, one at a time, where the database has one writer."""
+        if not self.sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=_TURN):
+            raise Unavailable(HELD)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def ping(self) -> None:
+        """Raises Unavailable: the database does not answer."""
+        with self.read() as db:
+            db.execute(sa.select(1))
 
     def migrate(self) -> None:
         """Upgrade the tables to this version; several processes may start at once.
@@ -108,6 +145,16 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise Unavailable(HELD if "locked" in str(error.orig) else AWAY) from error
+    except sa.exc.TimeoutError as error:  # no connection of the pool became free
+        raise Unavailable(AWAY) from error
 
 
 def open_database(settings: ReviewSettings) -> Database:

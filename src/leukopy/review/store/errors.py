@@ -9,7 +9,8 @@
         ├── NotAllowed     nobody may do this now: the status of the case, or the content, forbids it
         ├── AlreadyExists  the name is taken
         ├── Conflict       another reader was faster; carries what is there now
-        └── Damaged        what is stored is not what was written
+        ├── Damaged        what is stored is not what was written
+        └── Unavailable    the database is away, or another program holds it; nothing was stored
 
 No message holds patient data (names, dates, comments, file names): they may be logged.
 """
@@ -51,3 +52,7 @@ class Conflict(StoreError):  # noqa: N818
 
 class Damaged(StoreError):  # noqa: N818
     """What is stored is not what was written."""
+
+
+class Unavailable(StoreError):  # noqa: N818
+    """The database is away, or another program holds it; nothing was stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -80,7 +81,7 @@ class UserStore:
     def change(self, user: User, user_id: str, change: UserChange) -> User:
         """Change a user; a new role, password or activity ends the user's sessions.
 
-        Users may change their own password; administrators may change everything.
+        Administrators may change everything but their own password, which needs the present one (`set_password`).
 
         Raises:
             Forbidden: the user may not.
@@ -91,13 +92,13 @@ class UserStore:
         with self.database.write() as db:
             audit.wait_turn(db)
             given = change.model_dump(exclude={"password"}, exclude_none=True)
-            if user.id != user_id or given:
-                require(user, Role.ADMINISTRATOR)
+            require(user, Role.ADMINISTRATOR)
+            if user.id == user_id and password is not None:
+                raise NotAllowed("your own password is changed on the page Account, with the present one.")
             row = db.get(t.User, user_id)
             if row is None:
                 raise NotFound("there is no such user.")
-            subject = seals.user_subject(row.id)
-            seals.hold(db, subject)
+            seals.hold(db, seals.user_subject(row.id))
             fields = sorted(name for name, value in given.items() if value != getattr(row, name))
             for name in fields:
                 setattr(row, name, given[name])
@@ -109,11 +110,21 @@ class UserStore:
             if {"role", "active"} & set(fields) and not _administrators(db, with_password=row.name != SINGLE_USER):
                 raise NotAllowed("the station needs at least one active administrator.")
             if {"role", "active", "password"} & set(fields):
-                db.execute(sa.delete(t.Session).where(t.Session.user_id == row.id))
+                _end_sessions(db, row)
             if fields:
-                audit.append(db, user, "user.changed", subject=subject, name=row.name, fields=fields,
-                             role=row.role.value, active=row.active)  # fmt: skip
+                _tell_changed(db, user, row, fields)
             return record(row)
+
+    def set_password(self, user: User, password: str) -> None:
+        """Give a user another password of their own; the caller has checked the present one. All sessions end."""
+        new = self.passwords.hash(password)
+        with self.database.write() as db:
+            audit.wait_turn(db)
+            row = db.get_one(t.User, user.id)
+            seals.hold(db, seals.user_subject(row.id))
+            row.password = new
+            _end_sessions(db, row)
+            _tell_changed(db, user, row, ["password"])
 
     def all(self, user: User) -> tuple[User, ...]:
         """All users by name, for administrators; all active users for others, who share cases with them.
@@ -147,11 +158,9 @@ class UserStore:
             audit.wait_turn(db)
             row = db.get_one(t.User, user.id)
             if row.password == stored:
-                subject = seals.user_subject(row.id)
-                seals.hold(db, subject)
+                seals.hold(db, seals.user_subject(row.id))
                 row.password = new
-                audit.append(db, user, "user.changed", subject=subject, name=row.name, fields=["password_hash"],
-                             role=row.role.value, active=row.active)  # fmt: skip
+                _tell_changed(db, user, row, ["password_hash"])
 
     def single_user(self) -> User:
         """The user of a station without log-in; added at the first call."""
@@ -172,6 +181,16 @@ def _tell_new(db: Session, user: User | None, row: t.User) -> None:
     seals.hold(db, subject, new=True)
     audit.append(db, user, "user.added", subject=subject, name=row.name, role=row.role.value)
     db.flush()
+
+
+def _tell_changed(db: Session, user: User, row: t.User, fields: Sequence[str]) -> None:
+    """Write a change of a user to the log."""
+    audit.append(db, user, "user.changed", subject=seals.user_subject(row.id), name=row.name, fields=fields,
+                 role=row.role.value, active=row.active)  # fmt: skip
+
+
+def _end_sessions(db: Session, row: t.User) -> None:
+    db.execute(sa.delete(t.Session).where(t.Session.user_id == row.id))
 
 
 def record(row: t.User) -> User:

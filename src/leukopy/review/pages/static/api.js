@@ -27,7 +27,7 @@ export class Problem extends Error {
 
   /** For people: what happened, then why. */
   get sentence() {
-    const known = [0, 400, 401, 403, 404, 409, 413, 415, 422, 429].includes(this.status) ? this.status : 500;
+    const known = [0, 400, 401, 403, 404, 409, 413, 415, 422, 429, 503].includes(this.status) ? this.status : 500;
     return [t(`problem.${known}`), this.message].filter(Boolean).join(" ");
   }
 }

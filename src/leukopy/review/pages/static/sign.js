@@ -118,7 +118,9 @@ find("reopen").addEventListener("click", () => step("reopen", {}, "said.reopened
 for (const name of ["sign", "second"]) {
   find(name).addEventListener("click", async () => {
     find("confirm-words").textContent = t(`confirm.${name}`, { name: me.user.full_name, slide: shown.slide });
-    if ((await ask(find("confirm"))) !== null) await step(name, {}, `said.${name}`);
+    find("confirm").querySelector("form").reset();
+    const values = await ask(find("confirm"));
+    if (values !== null) await step(name, { password: values.get("password") }, `said.${name}`);
   });
 }
 find("amend").addEventListener("click", async () => {

@@ -1,0 +1,5 @@
+// A page that says what went wrong.
+
+import { ready } from "./page.js";
+
+ready();
