@@ -149,7 +149,7 @@ def _signed_problem(db: Session) -> str | None:
 def _state_problem(db: Session) -> str | None:
     """The first case, user or class that is not as the log tells."""
     last = sa.select(t.Entry.subject, sa.func.max(t.Entry.number)).where(t.Entry.subject.is_not(None))
-    left = dict(db.execute(last.group_by(t.Entry.subject)).tuples().all())
+    left = {str(row[0]): int(row[1]) for row in db.execute(last.group_by(t.Entry.subject))}
     for subject in list(seals.subjects(db)):
         number = left.pop(subject, None)
         entry = None if number is None else db.get_one(t.Entry, number)
