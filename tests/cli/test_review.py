@@ -216,14 +216,13 @@ def test_without_the_extra_it_says_what_to_install(run, monkeypatch, words):
 def test_the_examples_of_the_help_are_run_as_they_stand(run, result, server, opened):
     shown = [
         line.strip()
-        for command in (review.review, review.import_, review.add_user, review.verify_audit, review.backup,
-                        review.restore)
+        for command in (review.review, review.import_, review.add_user, review.stamp, review.verify_audit,
+                        review.backup, review.restore)
         for line in (command.__doc__ or "").splitlines()
         if line.strip().startswith("leukopy ")
     ]  # fmt: skip
-    assert len(shown) == 11
+    assert len(shown) == 15
     for example in dict.fromkeys(shown):
         words = shlex.split(example)[2:]
-        given = {"input": "0123456789\n0123456789\n"} if "add-user" in words else {}
-        done = run(*words, **given)
+        done = run(*words, input="0123456789\n0123456789\n")
         assert done.exit_code == 0, (example, done.output)

@@ -65,15 +65,16 @@ def test_a_slide_counted_by_hand() -> None:
     assert [(line.code, line.count, line.percent) for line in view.outside] == [
         ("PLT", 30, None), ("ARTEFACT", 1, None),
     ]  # fmt: skip
-    # 64 of 100 leukocytes of 12.0 x 10^9/L: 7.68; usual are 2.0 to 7.5.
-    assert lines["NEU"].absolute == pytest.approx(7.68)
-    assert (lines["NEU"].absolute_reference, lines["NEU"].absolute_flag) == ((2.0, 7.5), "H")
-    assert lines["LY"].absolute == pytest.approx(3.12)
+    # 12.0 x 10^9/L with 5 erythroblasts per 100 leukocytes: 12.0 x 100 / 105 = 11.43 leukocytes; 64 % of them: 7.31.
+    assert lines["NEU"].absolute == pytest.approx(7.68 / 1.05)
+    assert (lines["NEU"].absolute_reference, lines["NEU"].absolute_flag) == ((2.0, 7.5), "N")
+    assert lines["LY"].absolute == pytest.approx(3.12 / 1.05)
     assert lines["LY"].absolute_flag == "N"
-    assert lines["ERB"].absolute == pytest.approx(0.6)
+    assert lines["ERB"].absolute == pytest.approx(0.6 / 1.05)
     assert (lines["NEU"].flag, lines["EO"].flag, lines["BA"].flag) == ("H", "N", "L")
     assert view.total is not None
-    assert (view.total.absolute, view.total.absolute_flag) == (12.0, "H")
+    assert (view.total.absolute, view.total.absolute_flag) == (pytest.approx(12.0 / 1.05), "H")
+    assert any("12, corrected for 5 erythroblasts per 100 leukocytes" in note for note in view.notes)
     assert (lines["NEU"].name, lines["NEU"].french) == ("neutrophil", "neutrophile")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from queue import Queue
 from threading import Event, Thread
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 import uvicorn
@@ -17,6 +19,7 @@ from leukopy.core.errors import SettingsError
 from leukopy.review import serving
 from leukopy.review.serving import _listen, serve
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.store.users import UserStore
 
 
 def test_an_answer_does_not_wait_for_more_to_be_sent(tmp_path):
@@ -104,3 +107,33 @@ def test_an_idle_connection_stays_open_for_the_next_gesture(served):
             connection.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"200 OK" in connection.recv(65536)
             Event().wait(0.6)  # longer than the patience with half a request
+
+
+def test_waiting_log_ins_leave_the_threads_of_pages_alone(served, monkeypatch):
+    """60 log-ins wait for one password: pages are answered meanwhile."""
+    going, free = Event(), Event()
+
+    def wait(*_: object) -> None:
+        going.set()
+        assert free.wait(60)
+
+    monkeypatch.setattr(UserStore, "check_password", wait)
+    address = f"http://{served[0]}:{served[1]}"
+
+    def sign_in(_: int) -> int:
+        body = b'{"name": "ron", "password": "x"}'
+        try:
+            with urlopen(Request(f"{address}/api/v1/session", body, {"Content-Type": "application/json"}), timeout=90):
+                return 200
+        except HTTPError as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(60) as pool:
+        answers = pool.map(sign_in, range(60))
+        try:
+            assert going.wait(30)
+            with urlopen(f"{address}/api/v1/health", timeout=30) as answer:
+                assert answer.status == 200
+        finally:
+            free.set()
+        assert set(answers) <= {401, 429}

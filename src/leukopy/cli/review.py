@@ -187,9 +187,9 @@ def stamp(
 ) -> None:
     """Write the head of the audit log to a file, which later proves that the database was not put back.
 
-    Example:
+    An authority, such as https://freetsa.org/tsr, adds the time. Example:
 
-        leukopy review --folder station stamp monday.json --authority https://freetsa.org/tsr
+        leukopy review --folder station stamp monday.json
     """
     with _opened(context) as store:
         from leukopy.review.stamps import write_stamp
@@ -211,9 +211,9 @@ def backup(
     Without a password the file holds patients' data in clear, but not the key of the audit log: keep a copy of
     FOLDER/audit.key elsewhere, since `restore` needs it. Examples:
 
-        leukopy review --folder station backup station.zip --encrypt
+        leukopy review --folder station backup secret.zip --encrypt
 
-        leukopy review --folder station backup station.zip --password-file password.txt
+        leukopy review --folder station backup station.zip
     """
     with _station():
         from leukopy.review.store.backup import backup
@@ -236,9 +236,9 @@ def restore(
 
     Examples:
 
-        leukopy review --folder restored restore station.zip
+        leukopy review --folder restored restore secret.zip
 
-        leukopy review --folder restored restore station.zip --audit-key audit.key
+        leukopy review --folder again restore station.zip --audit-key station/audit.key
     """
     with _station():
         from leukopy.review.store.backup import restore

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib import metadata
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from joblib import cpu_count
 from starlette.concurrency import run_in_threadpool
@@ -46,7 +46,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         store=store,
         worker=Worker(store, settings),
         logins=LogIns(settings.limits.logins_per_minute),
-        hashing=CapacityLimiter(max(1, cpu_count() // 2)),
+        hashing=ThreadPoolExecutor(max(1, cpu_count() // 2), "leukopy-passwords"),
         token=OneTimeToken(),
         lymphocytosis=LymphocytosisPredictor(settings.patient_model),
         assistance=Assistance(settings),
@@ -57,6 +57,7 @@ def create_app(settings: ReviewSettings) -> FastAPI:
         station.worker.start()
         yield
         await run_in_threadpool(station.worker.stop)
+        station.hashing.shutdown(cancel_futures=True)
         store.close()
 
     app = FastAPI(

@@ -1,7 +1,8 @@
 """The differential of a case, by the readers' classes.
 
 `slides.differential` computes percentages, exact limits, ranges and flags. This module adds the laboratory's own
-classes, the target, absolute counts from the leukocyte count entered, and the cells that are not counted.
+classes, the target, absolute counts from the leukocyte count entered (without erythroblasts), ranges by age and sex,
+and the cells that are not counted. Parts of a sum whose cells were not divided have no share: a zero would be false.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from leukopy.review.attention import look_at
-from leukopy.review.case_notes import notes
+from leukopy.review.case_notes import LYMPHOCYTES, notes
+from leukopy.review.plausibility import corrected_leukocytes
+from leukopy.review.ranges import usual_ranges
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
 from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
-from leukopy.slides.differential import Line, ReferenceRanges, differential
+from leukopy.slides.differential import Line, differential
 from leukopy.taxonomy import CellClass, Place, find
 
 LEUKOCYTES = "WBC"
 """Code of the leukocytes of the blood in the absolute ranges."""
+
+ERYTHROBLAST = "ERB"
+"""Code of the nucleated red cells, which analysers count among the leukocytes."""
 
 Range = tuple[float, float]
 
@@ -44,26 +50,29 @@ def count_case(
         SettingsError: a cell's class is neither in the taxonomy nor the laboratory's own, or a range is none.
     """
     own = own_classes(classes)
-    ranges = ReferenceRanges.build(settings.reference, where="reference")
+    usual_of = usual_ranges(case, settings)
     counts = Counter(cell.code for cell in cells if cell.code and cell.not_counted is None)
-    found = differential(counts, ranges=ranges, own=tuple(own.values()))
-    leukocytes = case.leukocytes
+    found = differential(counts, ranges=usual_of.relative, own=tuple(own.values()))
+    leukocytes = _leukocytes(case, counts, found.leukocytes)
+    undivided = {part for line in found.lines if line.sums and counts[line.code] for part in line.sums}
 
     def shown(line: Line) -> DifferentialLine:
-        absolute = None if leukocytes is None or line.percent is None else leukocytes * line.percent / 100
-        usual = settings.absolute.get(line.code) if absolute is not None else None
+        blank = line.code in undivided
+        absolute = None if blank or leukocytes is None or line.percent is None else leukocytes * line.percent / 100
+        usual = usual_of.absolute.get(line.code) if absolute is not None else None
         return DifferentialLine(
             code=line.code,
             name=line.name,
             french=_french(line.code, own),
             count=line.count,
-            percent=line.percent,
-            low=line.low,
-            high=line.high,
+            percent=None if blank else line.percent,
+            low=None if blank else line.low,
+            high=None if blank else line.high,
             reference=line.reference,
-            flag=line.flag,
-            beyond_error=line.beyond_error,
+            flag=None if blank else line.flag,
+            beyond_error=line.beyond_error and not blank,
             sums=line.sums,
+            undivided=blank,
             absolute=absolute,
             absolute_reference=usual,
             absolute_flag=_flag(absolute, usual),
@@ -77,11 +86,26 @@ def count_case(
         beside=tuple(map(shown, found.beside)),
         outside=tuple(_counted(code, count, own) for code, count in found.outside.items()),
         not_counted=not_counted_lines(cells),
-        notes=notes(case, cells, found.leukocytes, language),
+        notes=notes(case, cells, found.leukocytes, language, leukocytes),
         reference_name=found.reference_name,
         looked=look_at(cells),
-        total=None if leukocytes is None else _total(found.leukocytes, leukocytes, settings.absolute.get(LEUKOCYTES)),
+        total=None if leukocytes is None else _total(found.leukocytes, leukocytes, usual_of.absolute.get(LEUKOCYTES)),
+        lymphocytes=_lymphocytes(counts, found.leukocytes, leukocytes),
     )
+
+
+def _leukocytes(case: Case, counts: Mapping[str, int], counted: int) -> float | None:
+    """Leukocytes of the blood, 10⁹/L, without the erythroblasts that were counted among them."""
+    if case.leukocytes is None or case.leukocytes_corrected or not counted:
+        return case.leukocytes
+    return corrected_leukocytes(case.leukocytes, 100 * counts[ERYTHROBLAST] / counted)
+
+
+def _lymphocytes(counts: Mapping[str, int], counted: int, leukocytes: float | None) -> float | None:
+    """Lymphocytes of the blood, 10⁹/L, from the leukocytes and the share counted."""
+    if leukocytes is None or not counted:
+        return None
+    return leukocytes * sum(counts[code] for code in LYMPHOCYTES) / counted
 
 
 def not_counted_lines(cells: Sequence[CellRow]) -> tuple[DifferentialLine, ...]:

@@ -6,10 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from leukopy.evaluation.intervals import clopper_pearson
 from leukopy.review.attention import look_at
+from leukopy.review.plausibility import doubtful_lymphocytes, impossible
 from leukopy.review.records import Case, CellRow
 from leukopy.review.records.not_counted import NAMES
 from leukopy.taxonomy import BLASTS
+
+LYMPHOCYTES = ("LY", "LYA")
+"""Classes that an analyser counts as lymphocytes."""
 
 _TEXTS = {
     "en": {
@@ -29,6 +34,11 @@ _TEXTS = {
         "IG": "Immature granulocytes not divided further, counted in their sum only: {count}.",
         "uncertain": "Uncertain cells that keep the model’s class: {count}, of which a reader confirmed {seen}.",
         "looked": "Cells seen by a reader: {seen} of {cells}; of the {queue} cells to look at, {queue_seen}.",
+        "corrected": "Absolute counts are shares of {corrected} × 10⁹/L: the leukocytes entered, {entered}, corrected "
+        "for {erythroblasts} erythroblasts per 100 leukocytes.",
+        "impossible": "The entries of the case cannot be: correct leukocytes, lymphocytes and specimen date.",
+        "lymphocytes": "The lymphocytes entered, {entered} × 10⁹/L, hardly fit the count, which gives {low} to {high}. "
+        "Check the unit and the patient.",
         "absolute": "Absolute counts are shares of the leukocytes entered, {entered} × 10⁹/L, without any correction "
         "(none for erythroblasts).",
     },
@@ -52,6 +62,12 @@ _TEXTS = {
         "par un lecteur.",
         "looked": "Cellules vues par un lecteur\u202f: {seen} sur {cells}\u202f; des {queue} cellules à examiner, "
         "{queue_seen}.",
+        "corrected": "Les valeurs absolues sont des parts de {corrected} × 10⁹/L\u202f: leucocytes saisis, {entered}, "
+        "corrigés pour {erythroblasts} érythroblastes pour 100 leucocytes.",
+        "impossible": "Les données du cas sont impossibles\u202f: corriger leucocytes, lymphocytes et date du "
+        "prélèvement.",
+        "lymphocytes": "Les lymphocytes saisis, {entered} × 10⁹/L, s’accordent mal avec la formule, qui donne {low} à "
+        "{high}. Vérifier l’unité et le patient.",
         "absolute": "Les valeurs absolues sont des parts des leucocytes saisis, {entered} × 10⁹/L, sans aucune "
         "correction (pas de correction pour les érythroblastes).",
     },
@@ -59,7 +75,11 @@ _TEXTS = {
 
 
 def notes(
-    case: Case, cells: Sequence[CellRow], leukocytes: int, language: Literal["en", "fr"] = "en"
+    case: Case,
+    cells: Sequence[CellRow],
+    leukocytes: int,
+    language: Literal["en", "fr"] = "en",
+    absolute: float | None = None,
 ) -> tuple[str, ...]:
     """Notes on the count of a case.
 
@@ -68,9 +88,11 @@ def notes(
         cells: its cells.
         leukocytes: how many of them make the 100 %.
         language: of the notes.
+        absolute: the leukocytes that absolute counts are shares of, 10⁹/L; None: those entered.
     """
     texts = _TEXTS[language]
-    found = _notes(case, cells, leukocytes, "," if language == "fr" else ".")
+    point = "," if language == "fr" else "."
+    found = (*_notes(case, cells, leukocytes, point), *_entered(case, cells, leukocytes, absolute, point))
     return tuple(texts[key].format(**values) for key, values in found)
 
 
@@ -98,5 +120,35 @@ def _notes(
         yield "uncertain", {"count": len(uncertain), "seen": sum(cell.seen_by is not None for cell in uncertain)}
     if looked := look_at(cells):
         yield "looked", looked.model_dump()
-    if case.leukocytes is not None and leukocytes:
-        yield "absolute", {"entered": f"{case.leukocytes:g}".replace(".", point)}
+
+
+def _entered(
+    case: Case, cells: Sequence[CellRow], leukocytes: int, absolute: float | None, point: str
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Notes on the numbers entered."""
+    if impossible(case):
+        yield "impossible", {}
+    if case.leukocytes is None or not leukocytes:
+        return
+    counts = Counter(cell.code for cell in cells if cell.not_counted is None)
+    base = case.leukocytes if absolute is None else absolute
+    if base == case.leukocytes:
+        yield "absolute", {"entered": _number(case.leukocytes, point)}
+    else:
+        erythroblasts = 100 * counts["ERB"] / leukocytes
+        yield "corrected", {
+            "entered": _number(case.leukocytes, point), "corrected": _number(round(base, 2), point),
+            "erythroblasts": _number(round(erythroblasts, 1), point),
+        }  # fmt: skip
+    low, high = (
+        base * share for share in clopper_pearson(sum(counts[code] for code in LYMPHOCYTES), leukocytes)
+    )  # fmt: skip
+    if doubtful_lymphocytes(case.lymphocytes, low, high):
+        yield "lymphocytes", {
+            "entered": _number(case.lymphocytes or 0, point), "low": _number(round(low, 2), point),
+            "high": _number(round(high, 2), point),
+        }  # fmt: skip
+
+
+def _number(value: float, point: str) -> str:
+    return f"{value:g}".replace(".", point)

@@ -19,6 +19,7 @@ from leukopy.patients.inference.cells import CellReader
 from leukopy.patients.inference.model import PatientModel, PatientResult
 from leukopy.patients.inference.rows import DECISIONS, weighed_most
 from leukopy.patients.store import open_patient_bundle
+from leukopy.review.plausibility import impossible
 from leukopy.review.records import Case, CellRow, InfluentialCell, PatientView
 
 LYMPHOCYTES = frozenset({"LY", "LYA"})
@@ -69,6 +70,8 @@ class LymphocytosisPredictor:
         if age is None or count is None:
             missing = " and ".join(name for name, value in (("age", age), ("lymphocyte count", count)) if value is None)
             raise InputError(f"the patient's {missing} is not known. Enter it in the case to get this result.")
+        if reason := impossible(case):
+            raise InputError(f"{reason} Correct the case to get this result.")
         if doubt := doubt_count(count):
             raise InputError(f"the patient's lymphocyte count {doubt}. Correct it in the case to get this result.")
         chosen = {cell.id: cell.model_code for cell in cells if cell.code in LYMPHOCYTES and cell.not_counted is None}

@@ -60,17 +60,19 @@ class ReviewSettings(Settings):
     limits: Limits = Limits()
     """What the station takes from outside."""
     reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
-    """The laboratory's reference ranges, in % of the leukocytes."""
+    """The laboratory's reference ranges of adults, in % of the leukocytes."""
     absolute: dict[str, tuple[float, float]] = Field(
         default={
             "WBC": (4.0, 11.0), "NEU": (2.0, 7.5), "LY": (1.0, 4.5), "MO": (0.2, 1.0), "EO": (0.0, 0.5),
             "BA": (0.0, 0.1),
         }
     )  # fmt: skip
-    """Usual absolute counts, 10⁹/L."""
+    """Usual absolute counts of adults, 10⁹/L."""
     before_signing: BeforeSigning = "queue"
     """What readers must have seen before a case is reviewed and signed: nothing, all unidentified cells, all cells to
     look at (the unidentified ones among them), or all cells."""
+    ranges: Annotated[Path | None, Shown("children, Dallman 1977")] = None
+    """The laboratory's table of usual ranges by age and sex (CSV)."""
     laboratory: str = ""
     """Name of the laboratory on the reports."""
     micrometres_per_pixel: float | None = Field(default=None, gt=0)

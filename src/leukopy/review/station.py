@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from leukopy.review.assistance import Assistance
@@ -24,7 +24,7 @@ class Station:
     store: Store
     worker: Worker
     logins: LogIns
-    hashing: CapacityLimiter
+    hashing: Executor
     """Passwords checked at a time, in threads of their own: pages do not wait for log-ins."""
     token: OneTimeToken
     """Lets the one user in; of no use where users log in."""

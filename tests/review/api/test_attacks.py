@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 
 import pytest
 import sqlalchemy as sa
@@ -135,26 +134,6 @@ def test_a_thief_does_not_lock_the_user_out_elsewhere(fresh):
         thief.sign_in("ron", f"guess number {number}")
     assert thief.sign_in("ron").status_code == 429
     assert fresh.browser(client="198.51.100.8").sign_in("ron").status_code == 200
-
-
-def test_waiting_log_ins_leave_the_threads_of_pages_alone(fresh, monkeypatch):
-    """60 log-ins wait for the hashing of one: pages are answered meanwhile."""
-    ada, slow, going = fresh.browser("ada"), Event(), Event()
-    check = fresh.store.users.check_password
-
-    def wait(name: str, password: str) -> object:
-        going.set()
-        assert slow.wait(30)
-        return check(name, password)
-
-    monkeypatch.setattr(fresh.store.users, "check_password", wait)
-    with ThreadPoolExecutor(60) as pool:
-        answers = [pool.submit(lambda: fresh.browser().sign_in("ron").status_code) for _ in range(60)]
-        assert going.wait(30)
-        assert ada.get("/users").status_code == 200
-        assert ada.http.get("/administration").status_code == 200
-        slow.set()
-        assert {answer.result() for answer in answers} == {200}
 
 
 # The own password

@@ -53,7 +53,7 @@ def test_only_administrators_add_and_change_users(station):
 
 def test_users_change_their_own_password_which_ends_their_sessions(station):
     sessions = [station.store.sessions.start(user) for user in (station.reader, station.stranger)]
-    station.store.users.change(station.reader, station.reader.id, UserChange(password="another password"))
+    station.store.users.set_password(station.reader, "another password")
     assert station.store.users.check_password("ron", PASSWORD) is None
     assert station.store.users.check_password("ron", "another password") == station.reader
     assert station.store.sessions.get(sessions[0].token) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from anyio import to_thread
+import asyncio
+
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -33,7 +34,7 @@ async def check_password(station: Station, request: Request, name: str, password
             station.logins.succeeded(key)
         return user
 
-    return await to_thread.run_sync(check, limiter=station.hashing)
+    return await asyncio.get_running_loop().run_in_executor(station.hashing, check)
 
 
 async def confirm(station: Station, request: Request, user: User, password: str | None) -> None:
@@ -67,7 +68,8 @@ async def change_password(
     """Change one's own password, with the present one; all sessions of the user end, and this browser's begins anew."""
     if await check_password(station, request, user.name, change.present) is None:
         raise Forbidden("the present password is wrong; it was not changed.")
-    await to_thread.run_sync(station.store.users.set_password, user, change.new, limiter=station.hashing)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(station.hashing, station.store.users.set_password, user, change.new)
     return await run_in_threadpool(_begin, station, user, request, response)
 
 

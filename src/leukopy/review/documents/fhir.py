@@ -139,7 +139,9 @@ def _subjects(document: Issue) -> Iterator[Resource]:
     case = document.content.case
     subject = {"subject": _link(document, "patient")} if case.patient else {}
     if case.patient:
-        yield {"resourceType": "Patient", "id": _id(document, "patient"), "identifier": [{"value": case.patient}]}
+        gender = {"gender": case.sex} if case.sex else {}
+        identifier = [{"value": case.patient}]
+        yield {"resourceType": "Patient", "id": _id(document, "patient"), "identifier": identifier, **gender}
     yield {
         "resourceType": "Specimen",
         "id": _id(document, "specimen"),
@@ -181,22 +183,31 @@ def _share(document: Issue, row: Row) -> Resource:
     """Cells of one class: % of the leukocytes, per 100 of them, or only counted."""
     unit = {"differential": _PERCENT, "per_100_leukocytes": _PER_100}.get(row.kind, _CELLS)
     counted = row.kind in ("count", "not_counted")
-    parts = [_part("count", "cells counted", Decimal(row.count), _CELLS)]
+    parts = [] if row.count is None else [_part("count", "cells counted", Decimal(row.count), _CELLS)]
     if row.low is not None and row.high is not None:
         parts.append(_part("low95", "lower 95 % limit (Clopper-Pearson)", row.low, unit))
         parts.append(_part("high95", "upper 95 % limit (Clopper-Pearson)", row.high, unit))
     return {
         **_observation(document, row.code, "count" if counted else "percent", _title(row)),
-        **_value(Decimal(row.count) if counted else row.value, unit),
+        **_value(
+            Decimal(row.count or 0) if counted else row.value,
+            unit,
+            "Not divided into this class" if row.undivided else "No leukocyte was counted",
+        ),
         **_interpretation(row.reference, row.flag, unit, document.content.differential.reference_name),
-        "component": parts,
+        **({"component": parts} if parts else {}),
     }
 
 
 def _absolute(document: Issue, row: Row) -> Resource:
     """Of the leukocytes that were entered; for a class, its share of them."""
     derived = [] if row.kind == "total" else [_link(document, row.code, "percent"), _link(document, "WBC", "absolute")]
-    note = "Entered by the reader." if row.kind == "total" else "Share of the leukocytes entered; not corrected."
+    entered = document.content.case.leukocytes
+    corrected = row.kind == "total" and entered is not None and row.absolute != _rounded(entered)
+    note = (
+        f"Entered by the reader: {entered:g}; corrected for erythroblasts." if corrected
+        else "Entered by the reader." if row.kind == "total" else "Share of the leukocytes of the blood."
+    )  # fmt: skip
     return {
         **_observation(document, row.code, "absolute", _title(row)),
         **_value(row.absolute, _ABSOLUTE),
@@ -268,10 +279,14 @@ def _quantity(value: Decimal, unit: tuple[str, str]) -> Resource:
     return {"value": value, "unit": unit[0], "system": UCUM, "code": unit[1]}
 
 
-def _value(value: Decimal | None, unit: tuple[str, str]) -> Resource:
+def _rounded(value: float) -> Decimal:
+    return Decimal(f"{value:.2f}")
+
+
+def _value(value: Decimal | None, unit: tuple[str, str], absent_because: str = "") -> Resource:
     if value is None:
         absent = {"system": f"{_TERMS}/data-absent-reason", "code": "not-applicable"}
-        return {"dataAbsentReason": {"coding": [absent], "text": "No leukocyte was counted"}}
+        return {"dataAbsentReason": {"coding": [absent], "text": absent_because or "Not known"}}
     return {"valueQuantity": _quantity(value, unit)}
 
 

@@ -72,7 +72,7 @@ def signed_html(
             total=next((row for row in listed if row.kind == "total"), None),
             lines=[row for row in listed if row.kind == "differential"],
             beside=[row for row in listed if row.kind in ("per_100_leukocytes", "count", "not_counted")],
-            notes=notes(content.case, content.cells, content.differential.leukocytes, language),
+            notes=_notes(content, language),
             names=_names(content, language),
             name=lambda row: _name(row, texts, language),
             colour=_colour,
@@ -89,6 +89,12 @@ def signed_html(
             ],
         )
     )
+
+
+def _notes(content: SignedContent, language: Language) -> Sequence[str]:
+    total = content.differential.total
+    absolute = total.absolute if total else None
+    return notes(content.case, content.cells, content.differential.leukocytes, language, absolute)
 
 
 def signed_pdf(html: str) -> bytes:

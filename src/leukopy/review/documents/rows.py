@@ -25,8 +25,9 @@ class Row:
     french: str
     sums: tuple[str, ...]
     """The classes that this line adds up."""
-    count: int
-    """Cells."""
+    count: int | None
+    """Cells; None: they were not divided into this class, and none was given it."""
+    undivided: bool
     value: Decimal | None
     """% of the leukocytes, or per 100 leukocytes; one decimal, as the limits."""
     low: Decimal | None
@@ -65,7 +66,9 @@ def plain(number: float) -> Decimal:
 
 def _row(kind: Kind, line: DifferentialLine) -> Row:
     return Row(
-        kind, line.code, line.name, line.french, line.sums, line.count,
+        kind, line.code, line.name, line.french, line.sums,
+        count=None if line.undivided and not line.count else line.count,
+        undivided=line.undivided,
         value=_rounded(line.percent, 1),
         low=_rounded(line.low, 1),
         high=_rounded(line.high, 1),

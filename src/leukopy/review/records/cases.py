@@ -37,10 +37,13 @@ class CaseDraft(Settings):
     comment: LongText = ""
     age: float | None = Field(default=None, ge=0, le=120)
     """Years."""
+    sex: Literal["female", "male"] | None = None
     lymphocytes: float | None = Field(default=None, ge=0, le=2000)
     """10⁹/L."""
     leukocytes: float | None = Field(default=None, ge=0, le=2000)
     """White blood cells, 10⁹/L: gives the absolute counts."""
+    leukocytes_corrected: bool = False
+    """They hold no erythroblasts: the analyser tells these apart."""
     target: Literal[100, 200] = 100
     """Leukocytes to be counted."""
 
@@ -56,6 +59,8 @@ class CaseChange(Settings):
     age: float | None = Field(default=None, ge=0, le=120)
     lymphocytes: float | None = Field(default=None, ge=0, le=2000)
     leukocytes: float | None = Field(default=None, ge=0, le=2000)
+    sex: Literal["female", "male"] | None = None
+    leukocytes_corrected: bool | None = None
     target: Literal[100, 200] | None = None
 
 

@@ -24,6 +24,8 @@ class DifferentialLine(Settings):
     flag: Literal["L", "N", "H"] | None = None
     beyond_error: bool = False
     sums: tuple[str, ...] = ()
+    undivided: bool = False
+    """Cells of its sum were not divided into its parts: the line has no share, and its count is a part of the cells."""
     absolute: float | None = None
     """10⁹/L; None without a leukocyte count."""
     absolute_reference: tuple[float, float] | None = None
@@ -62,7 +64,9 @@ class DifferentialView(Settings):
     looked: Looked | None = None
     """None: signed before cells could be confirmed."""
     total: DifferentialLine | None = None
-    """Leukocytes of the blood as entered (only an absolute count); None where none was entered."""
+    """Leukocytes of the blood, without erythroblasts (only an absolute count); None where none was entered."""
+    lymphocytes: float | None = None
+    """Leukocytes of the blood × share of lymphocytes, 10⁹/L: offered where no lymphocyte count is entered."""
 
 
 class InfluentialCell(Settings):

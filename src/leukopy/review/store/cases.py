@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from leukopy.review.plausibility import check
 from leukopy.review.records import (
     Case,
     CaseChange,
@@ -30,7 +31,7 @@ from leukopy.review.store.errors import Conflict, Forbidden, NotFound
 _FIELDS = tuple(name for name in Case.model_fields if name not in {"owner", "signatures"})
 _SIGNING = {"case.signed": "first", "case.second_signed": "second"}
 """Actions of the log, and the signature that each tells of."""
-_MAY_BE_EMPTY = frozenset({"specimen_date", "age", "lymphocytes", "leukocytes"})
+_MAY_BE_EMPTY = frozenset({"specimen_date", "age", "sex", "lymphocytes", "leukocytes"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ class CaseStore:
     database: Database
 
     def open(self, user: User, draft: CaseDraft) -> Case:
-        """Open a case; it belongs to the user."""
+        """Open a case; it belongs to the user.
+
+        Raises:
+            InputError: one of its entries cannot be (`plausibility`).
+        """
+        check(draft, CaseDraft.model_fields)
         with self.database.write() as db:
             case = t.Case(**draft.model_dump(), owner_id=user.id, search=_folded(draft))
             db.add(case)
@@ -77,6 +83,7 @@ class CaseStore:
         Raises:
             NotFound, NotAllowed: as `access.open_case`.
             Conflict: the case is no longer at this version.
+            InputError: one of its entries cannot be (`plausibility`).
         """
         with self.database.write() as db:
             case = open_case(db, user, case_id)
@@ -90,6 +97,7 @@ class CaseStore:
             if fields:
                 for name in fields:
                     setattr(case, name, given[name])
+                check(case, fields)
                 case.search = _folded(case)
                 touch(case)
                 audit.append(db, user, "case.changed", case.id, fields=fields, version=case.version)

@@ -116,6 +116,8 @@ class Case(Base):
     age: Mapped[float | None]
     lymphocytes: Mapped[float | None]
     leukocytes: Mapped[float | None]
+    sex: Mapped[str | None] = mapped_column(sa.String(6))
+    leukocytes_corrected: Mapped[bool] = mapped_column(default=False)
     target: Mapped[int]
     search: Mapped[str] = mapped_column(Words)
     """Slide, patient and comment, folded, so that both databases find the same in them."""

@@ -41,6 +41,7 @@ export function numberOf(name, text) {
 export function entries(values) {
   const fields = {
     slide: values.get("slide"), patient: values.get("patient"), comment: values.get("comment"),
+    sex: values.get("sex") || null, leukocytes_corrected: values.get("leukocytes_corrected") !== null,
     specimen_date: values.get("specimen_date") || null, target: Number(values.get("target")),
   };
   for (const name of Object.keys(NUMBERS)) fields[name] = numberOf(name, values.get(name));
@@ -49,8 +50,9 @@ export function entries(values) {
 
 /** Fill the form of a case. */
 export function fill(form, shown) {
-  for (const name of ["slide", "patient", "comment", "specimen_date", "target"]) form.elements[name].value = shown[name] ?? "";
+  for (const name of ["slide", "patient", "comment", "sex", "specimen_date", "target"]) form.elements[name].value = shown[name] ?? "";
   for (const name of Object.keys(NUMBERS)) form.elements[name].value = plain(shown[name]);
+  form.elements.leukocytes_corrected.checked = shown.leukocytes_corrected;
 }
 
 /** Let a case's entries be edited. Answers the changed case, or null where nothing was changed. */

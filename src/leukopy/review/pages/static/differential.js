@@ -21,7 +21,7 @@ export function lines(view, wide) {
       "tr",
       { class: line.sums.length ? "sum" : null, "data-line": line.code },
       head(line, wide),
-      element("td", { class: "figure" }, whole(line.count)),
+      element("td", { class: "figure" }, line.undivided && !line.count ? "–" : whole(line.count)),
       element("td", { class: "figure main" }, wide ? null : arrowed(line), decimal(line.percent)),
       element("td", { class: "figure quiet" }, range(line.low, line.high), wide ? null : bar(line, scale)),
       wide ? [element("td", { class: "bars" }, bar(line, scale)), usual(line.reference), flag(line)] : null,

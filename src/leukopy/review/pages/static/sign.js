@@ -31,7 +31,8 @@ async function load() {
     find(name).value = plain(shown[name]);
     find(name).disabled = !OPEN.includes(shown.status);
   }
-  find("patient-form").querySelector("button").disabled = !OPEN.includes(shown.status);
+  find("patient-form").querySelector("button:not([type])").disabled = !OPEN.includes(shown.status);
+  offer(view.lymphocytes);
   const parts = [
     attempt(async () => showHistory(await get(`${path}/history`))),
     attempt(() => showElsewhere(find("elsewhere"), id)),
@@ -130,6 +131,17 @@ find("amend").addEventListener("click", async () => {
 });
 
 // ---------------------------------------------------------------- patient, history, downloads
+
+/** Lymphocytes of the blood from leukocytes × share, where none are entered. */
+function offer(lymphocytes) {
+  const rounded = lymphocytes === null ? null : Math.round(100 * lymphocytes) / 100;
+  find("offer").hidden = rounded === null || shown.lymphocytes !== null || !OPEN.includes(shown.status);
+  find("offer").textContent = rounded === null ? "" : t("patient.offer", { value: plain(rounded) });
+  find("offer").onclick = () => {
+    find("lymphocytes").value = plain(rounded);
+    find("lymphocytes").focus();
+  };
+}
 
 find("patient-form").addEventListener("submit", (event) => {
   event.preventDefault();
