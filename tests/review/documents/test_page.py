@@ -54,6 +54,7 @@ def test_every_text_is_used() -> None:
         "ranges.",
         "point.",
         "signed.",
+        "sex.",
         "patient.tumoral",
         "patient.reactive",
         "patient.towards.",

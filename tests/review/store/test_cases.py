@@ -77,6 +77,7 @@ def test_every_step_on_another_readers_case_is_refused(station):
         "cells.failures": lambda: store.cells.failures(eve, case.id),
         "cells.detail": lambda: store.cells.detail(eve, case.id, 1),
         "cells.image": lambda: store.cells.image(eve, case.id, 1),
+        "cells.pictures": lambda: store.cells.pictures(eve, case.id),
         "cells.path": lambda: store.cells.path(eve, case.id, 1),
         "predictions.model": lambda: store.predictions.model(eve, case.id),
         "corrections.correct": lambda: store.corrections.correct(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -213,7 +213,7 @@ def _add_signature(db: Session, user: User, case: t.Case, part: Literal["first",
     )  # fmt: skip
 
 
-def _step(db: Session, user: User, case: t.Case, status: Status, action: str, **detail: object) -> Case:
+def _step(db: Session, user: User, case: t.Case, status: Status, action: str, **detail: Any) -> Case:
     case.status = status
     case.version += 1
     case.changed = t.now()
