@@ -21,6 +21,7 @@ pytest.importorskip("fastapi", reason="the review station needs the extra 'app'"
 
 from leukopy.review.settings import ReviewSettings
 from leukopy.workflows.draw import DrawSettings, draw
+from support.passwords import PASSWORD
 
 CELLS = 200
 OWN = "urn:x-leukopy:quantity"
@@ -143,6 +144,8 @@ def _review_and_sign(page: Any) -> None:
 
 def _sign(page: Any, step: str) -> None:
     page.click(f"#{step}")
+    if page.query_selector("#confirm [name=password]"):
+        page.fill("#confirm [name=password]", PASSWORD)
     page.click("#confirm button.main")
 
 

@@ -22,6 +22,7 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.taxonomy import FINE, OUTSIDE
 from leukopy.workflows.draw import DrawSettings, draw
 from support.contrast import CONTRAST
+from support.passwords import PASSWORD
 
 WORDS = """
 () => {
@@ -105,7 +106,7 @@ def _make(page: Any, station: Any, drawn: bytes, call: Callable[[str, dict[str, 
     call(f"/cases/{signed}/confirmations", {"changes": seen})
     version = page.request.get(f"{station.address}/api/v1/cases/{signed}").json()["version"]
     version = call(f"/cases/{signed}/reviewed", {"version": version})["version"]
-    call(f"/cases/{signed}/sign", {"version": version})
+    call(f"/cases/{signed}/sign", {"version": version, "password": PASSWORD})
     return made
 
 

@@ -226,6 +226,7 @@ def operations(app: FastAPI) -> list[tuple[str, str]]:
 BODIES = {
     "share": {"name": "eve"},
     "corrections": {"changes": [{"cell": 1, "version": 1, "code": "MO"}]},
+    "confirmations": {"changes": [{"cell": 1, "version": 1}]},
     "amend": {"version": 1, "reason": "to look at it"},
     "import": {"folder": "/"},
     "{cell}": {"version": 1, "comment": "x"},

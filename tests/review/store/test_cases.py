@@ -12,6 +12,8 @@ from leukopy.review.records import (
     CaseChange,
     CaseSearch,
     CellComment,
+    Confirmation,
+    Confirmations,
     Correction,
     Corrections,
     Refused,
@@ -77,6 +79,10 @@ def test_every_step_on_another_readers_case_is_refused(station):
         "cells.failures": lambda: store.cells.failures(eve, case.id),
         "cells.detail": lambda: store.cells.detail(eve, case.id, 1),
         "cells.image": lambda: store.cells.image(eve, case.id, 1),
+        "cells.elsewhere": lambda: store.cells.elsewhere(eve, case.id),
+        "corrections.confirm": lambda: store.corrections.confirm(
+            eve, case.id, Confirmations(changes=(Confirmation(cell=1, version=2),))
+        ),
         "cells.pictures": lambda: store.cells.pictures(eve, case.id),
         "cells.path": lambda: store.cells.path(eve, case.id, 1),
         "predictions.model": lambda: store.predictions.model(eve, case.id),
