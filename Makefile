@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-quick test-durations check docs sbom bench bench-models clean
+.PHONY: demo test test-quick test-durations check docs wheel sbom bench bench-models clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
@@ -29,6 +29,12 @@ check: .venv/ready  ## linters and types
 
 docs: .venv/ready  ## the documentation, as a folder that opens without a network; warnings are errors
 	.venv/bin/python tools/build_docs.py
+
+# Two builds of one commit are the same, byte for byte.
+wheel: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+wheel: .venv/ready  ## dist/leukopy-*.whl
+	rm -rf dist
+	.venv/bin/python -m hatchling build -t wheel -d dist
 
 sbom: .venv/ready .venv-serve/ready  ## all packages of the base install, with versions and licences (CycloneDX)
 	mkdir -p build
@@ -64,7 +70,7 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	.venv/bin/python benchmarks/default_card.py
 
 clean:
-	rm -rf .venv .venv-serve demo build
+	rm -rf .venv .venv-serve demo build dist
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
