@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import doctest
 import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -67,9 +68,11 @@ def test_every_block_is_of_a_kind_that_is_tested(document: Path) -> None:
     """``sh`` is parsed (`tests/cli/test_shown_commands.py`), ``python`` runs; only people read settings of servers."""
     text = document.read_text("utf-8")
     kinds = re.findall(r"^```([^\n]*)\n.*?^```$", text, flags=re.M | re.S)
-    assert set(kinds) <= {"", "sh", "python", "yaml", "csv", "text", "ini", "nginx", "sql"}
+    assert set(kinds) <= {"", "sh", "python", "yaml", "json", "csv", "text", "ini", "nginx", "sql"}
     for block in blocks(document, "yaml"):
         assert yaml.safe_load(block)
+    for block in blocks(document, "json"):
+        assert json.loads(block)
     for block in blocks(document, "ini"):
         assert configparser_sections(block)
 

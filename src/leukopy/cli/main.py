@@ -84,6 +84,7 @@ MENU = {
         _PATIENTS, "Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", _SLIDES
     ),
     "cluster": Entry(_CLUSTER, "Millions of pictures on many machines: plan, run, status, merge.", _SLIDES),
+    "mcp": Entry(f"{_CLI}.mcp:mcp", "Let an assistant read slides, and nothing else (MCP).", _SLIDES),
     "evaluate": Entry(f"{_CLI}.evaluate:evaluate", "Measure a model on labelled images.", _MODELS),
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
     "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),

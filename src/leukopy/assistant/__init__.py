@@ -1,0 +1,1 @@
+"""A read-only door for assistants: the Model Context Protocol (extra ``mcp``). It calls workflows alone."""
