@@ -99,7 +99,8 @@ def test_a_cell_is_explained_with_its_heat_map(tmp_path: Path) -> None:
 def test_a_figure_is_found_with_its_command() -> None:
     figures = content(ask(REPOSITORY, "default", "find_figure", words="balanced accuracy coarse"))["figures"]
     assert figures
-    assert all("balanced accuracy" in each["name"].lower() for each in figures)
+    assert all(word in json.dumps(each).lower() for each in figures for word in ("balanced", "accuracy", "coarse"))
+    assert len(figures) < len(content(ask(REPOSITORY, "default", "find_figure", words=""))["figures"])
     assert any(each["command"].startswith("leukopy evaluate") for each in figures)
 
 

@@ -10,6 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -35,6 +36,9 @@ def slide(build_bundle, colour_model, tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("c17.jpg", "c18.jpg"):
         colour_model.draw(tmp_path / "slide3" / name, "LY")
     save_pixels(tmp_path / "photographs" / "f1.png", draw_field({"LY": 2}, seed=1, size=(480, 640)).image)
+    merged = tmp_path / "results" / "merged" / "cells"  # of a run on many machines
+    merged.mkdir(parents=True)
+    pl.DataFrame({"slide": ["a", "a"], "coarse": ["LY", "MO"]}).write_parquet(merged / "part-0.parquet")
     monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "slide3"

@@ -50,10 +50,9 @@ def create_server(root: Path, model: str = "default") -> MCPServer[Any]:
         raise InputError(f"{root}: is no folder. Name the folder that holds the pictures.")
     server: MCPServer[Any] = MCPServer("leukopy", instructions=_INSTRUCTIONS, version=__version__)
     tools = Tools(root.resolve(), model)
-    for tool in (
-        tools.list_slides, tools.analyze, tools.describe_cell, tools.explain, tools.compare_slides, tools.find_figure,
-    ):  # fmt: skip
+    for tool in (tools.list_slides, tools.analyze, tools.describe_cell, tools.compare_slides, tools.find_figure):
         server.tool(annotations=_READ)(tool)
+    server.tool(annotations=_READ, structured_output=False)(tools.explain)  # text and pictures
     return server
 
 

@@ -49,8 +49,9 @@ def _difference(line: Line, total: int, other: Line, other_total: int) -> Differ
     low_two, high_two = _wilson(other.count, other_total)
     low = two - one - math.hypot(two - low_two, high_one - one)
     high = two - one + math.hypot(high_two - two, one - low_one)
-    points = [100 * share for share in (one, two, two - one, low, high)]
-    return Difference(line.code, line.name, *points, apart=low > 0 or high < 0)
+    return Difference(
+        line.code, line.name, 100 * one, 100 * two, 100 * (two - one), 100 * low, 100 * high, apart=low > 0 or high < 0
+    )
 
 
 def _wilson(count: int, total: int) -> tuple[float, float]:
