@@ -105,7 +105,7 @@ def test_numbers_serve_as_labels_and_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["label", "code"])
 def test_an_unknown_label_names_the_row_and_the_known_ones(tmp_path: Path, column: str) -> None:
     with pytest.raises(
-        UnknownLabelError, match=r"m.csv, line 3: label 'blob' is unknown in 'leukopy'; known labels: .*sne"
+        UnknownLabelError, match=r"m.csv, line 3: label 'blob' is unknown in 'leukopy'; known labels: .*SNE"
     ):
         read_manifest(table(tmp_path / "m.csv", f"path,{column}\na.png,LY\nb.png,blob\n"))
 

@@ -11,14 +11,9 @@ from leukopy.core.files import atomic_path, write_json
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.datasets.duplicates import clusters
 from leukopy.datasets.manifest import SPLITS
-from leukopy.taxonomy import DISPLAY_ORDER, find, fine_members
+from leukopy.taxonomy import display_order, find, fine_members
 
 AUDIT_FILE = "audit.json"
-
-CODE_ORDER: tuple[str, ...] = tuple(
-    dict.fromkeys(each for code in DISPLAY_ORDER for each in (find(code).coarse, code) if each is not None)
-)
-"""Every class code in the order of a differential, a coarse one before its members."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,8 @@ def count_classes(manifest: pl.DataFrame) -> pl.DataFrame:
         ``source``, ``code`` (``none`` where there is no label), ``images``, and, where any image has a split, the
         numbers in ``train``, ``val``, ``test``.
     """
-    code = pl.col("code").fill_null("none").cast(pl.Enum([*CODE_ORDER, "none"]))
+    order = dict.fromkeys(each for code in display_order() for each in (find(code).coarse, code) if each is not None)
+    code = pl.col("code").fill_null("none").cast(pl.Enum([*order, "none"]))
     known = SPLITS if manifest["split"].is_not_null().any() else ()
     in_split = [(pl.col("split") == name).sum().alias(name) for name in known]
     return manifest.group_by("source", code).agg(pl.len().alias("images"), *in_split).sort("source", "code")

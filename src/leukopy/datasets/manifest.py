@@ -11,7 +11,7 @@ from leukopy.core.errors import ManifestError, SettingsError
 from leukopy.core.file_names import FileNames
 from leukopy.core.files import atomic_path
 from leukopy.core.tables import Row, Table, read_table
-from leukopy.taxonomy import LabelMap, label_map
+from leukopy.taxonomy import LabelMap, label_map, open_label_map
 
 MANIFEST_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),  # "<source>/<path below the root>", unique
@@ -34,7 +34,7 @@ _COLUMNS = {name: name for name in (*MANIFEST_SCHEMA, "label_map")}
 _LARGEST = 2**31 - 1
 
 
-def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukopy") -> pl.DataFrame:
+def read_manifest(path: Path, *, source: str = "manifest", labels: str | LabelMap = "leukopy") -> pl.DataFrame:
     """Read a manifest and fill in missing columns.
 
     Only ``path`` is required, relative to the manifest's folder or absolute, in slashes or backslashes. ``code`` takes
@@ -44,7 +44,7 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
     Args:
         path: a Parquet file, or text with a header (see `leukopy.core.tables.read_table`).
         source: the source of rows without one.
-        labels: name of the label map for rows that name none.
+        labels: a label map, its name, or the path of a table of labels, for rows that name none.
 
     Returns:
         A table of ``MANIFEST_SCHEMA``, in the order of the file.
@@ -65,7 +65,7 @@ def read_manifest(path: Path, *, source: str = "manifest", labels: str = "leukop
     return rows.select(*MANIFEST_SCHEMA)
 
 
-def read_second_labels(path: Path, *, labels: str = "leukopy") -> pl.Series | None:
+def read_second_labels(path: Path, *, labels: str | LabelMap = "leukopy") -> pl.Series | None:
     """Codes of a second annotator for the images of a manifest: its columns ``label2`` and ``code2``.
 
     They are read as ``label`` and ``code`` are: ``code2`` takes precedence, and ``label2`` uses the same map.
@@ -102,16 +102,6 @@ def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
             manifest.write_parquet(temporary)
         else:
             manifest.write_csv(temporary)
-
-
-def find_code(labels: LabelMap, label: str, where: str) -> str:
-    """The class code of a label; ``segmented_neutrophil`` is read as ``segmented neutrophil``.
-
-    Raises:
-        UnknownLabelError: names ``where`` and the known labels.
-    """
-    spaced = label.replace("_", " ")
-    return labels.code(spaced if spaced.strip().lower() in labels.codes else label, where=where)
 
 
 def read_split(row: Row) -> str | None:
@@ -168,8 +158,10 @@ def _locate(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
         raise ManifestError(f"{table.path}: a file name is not UTF-8 ({error.object!r}). Rename the file.") from error
 
 
-def _codes(table: Table, rows: pl.DataFrame, labels: str) -> list[str | None]:
-    known = label_map("leukopy")
+def _codes(table: Table, rows: pl.DataFrame, labels: str | LabelMap) -> list[str | None]:
+    taxonomy = label_map("leukopy")
+    usual = open_label_map(labels, taxonomy) if isinstance(labels, str) else labels
+    known = taxonomy.extended("leukopy", {}, usual.own)
     codes: list[str | None] = []
     for row, (code, label, named) in zip(
         table.rows, rows.select("code", "label", "label_map").iter_rows(), strict=True
@@ -177,7 +169,8 @@ def _codes(table: Table, rows: pl.DataFrame, labels: str) -> list[str | None]:
         if code is not None:
             codes.append(known.code(code, where=row.where))
         else:
-            codes.append(None if label is None else find_code(label_map(named or labels), label, row.where))
+            own = label_map(named) if named else usual
+            codes.append(None if label is None else own.code(label, where=row.where))
     return codes
 
 

@@ -8,19 +8,19 @@ import polars as pl
 
 from leukopy.core.errors import InputError, ManifestError
 from leukopy.datasets.cards import DATASETS
-from leukopy.datasets.manifest import MANIFEST_SCHEMA, find_code, read_manifest
+from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest
 from leukopy.datasets.readers import Record, leftovers
-from leukopy.taxonomy import label_map
+from leukopy.taxonomy import LabelMap, label_map, open_label_map
 
 
-def open_dataset(name: str, root: Path, *, source: str | None = None, labels: str | None = None) -> pl.DataFrame:
+def open_dataset(name: str, root: Path, *, source: str | None = None, labels: str | LabelMap | None = None) -> pl.DataFrame:
     """List the images of a data set. Sizes and digests are null: no image is opened.
 
     Args:
         name: an entry of ``DATASETS``.
         root: the folder that holds its layout, or a manifest (CSV or Parquet) of it.
         source: prefix of ``cell_id`` and value of ``source``; ``name`` if not given.
-        labels: name of the label map; the data set's own if not given.
+        labels: a label map, its name, or the path of a table of labels; the data set's own if not given.
 
     Returns:
         A table of ``MANIFEST_SCHEMA``, sorted as the layout lists it; ``cell_id`` is unique.
@@ -32,13 +32,13 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
         SettingsError: no data set or no label map has the name.
     """
     dataset = DATASETS[name]
-    source, labels = source or name, labels or dataset.labels
+    source, base = source or name, label_map(dataset.labels)
+    known = open_label_map(labels, base) if isinstance(labels, str) else labels or base
     if not root.exists():
         raise InputError(f"{root}: there is no such folder or manifest. Correct the path.")
     root = root.resolve()
     if root.is_file():
-        return read_manifest(root, source=source, labels=labels)
-    known = label_map(labels)
+        return read_manifest(root, source=source, labels=known)
     try:
         records = list(dataset.read(root))
     except OSError as error:
@@ -49,7 +49,7 @@ def open_dataset(name: str, root: Path, *, source: str | None = None, labels: st
         raise InputError(
             f"{root}: no image found{f' ({others})' if others else ''}. Expected for {name!r}: {dataset.card.layout}."
         )
-    codes = [record.label and find_code(known, record.label, where=str(root / record.file)) for record in records]
+    codes = [record.label and known.code(record.label, where=str(root / record.file)) for record in records]
     try:
         manifest = _manifest(records, root, source, codes)
     except UnicodeEncodeError as error:

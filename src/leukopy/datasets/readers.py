@@ -22,7 +22,7 @@ from leukopy.core.service_files import service_kind
 from leukopy.core.tables import read_table
 from leukopy.datasets.manifest import read_split
 from leukopy.imaging.formats import IMAGE_SUFFIXES
-from leukopy.taxonomy import find, label_map
+from leukopy.taxonomy import find, label_key, label_map
 
 LIST_FILE = "labels.csv"
 
@@ -153,7 +153,7 @@ def pbc(root: Path) -> Iterator[Record]:
     for record in or_listed(class_folders)(root):
         file = PurePosixPath(record.file)
         folder, prefix = file.parent.name, file.name.split("_")[0]
-        code, coarse = codes.get(prefix.lower()), codes.get(folder.lower())
+        code, coarse = codes.get(label_key(prefix)), codes.get(label_key(folder))
         yield replace(record, label=prefix if code and find(code).coarse == coarse else folder)
 
 

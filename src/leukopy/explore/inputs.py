@@ -9,7 +9,7 @@ import polars as pl
 
 from leukopy.core.errors import InputError, SettingsError
 from leukopy.datasets import DATASETS, open_dataset, read_manifest
-from leukopy.taxonomy import label_map
+from leukopy.taxonomy import label_key, label_map
 
 
 def open_inputs(inputs: Sequence[str]) -> pl.DataFrame:
@@ -53,5 +53,5 @@ def _open(text: str) -> pl.DataFrame:
     folder = path.resolve()
     listing = open_dataset("images", folder, source=folder.name)
     known = label_map(DATASETS["folders"].labels).codes
-    parents = {Path(image).parent.name.replace("_", " ").lower() for image in listing["path"]}
+    parents = {label_key(Path(image).parent.name) for image in listing["path"]}
     return open_dataset("folders", folder, source=folder.name) if parents & known.keys() else listing

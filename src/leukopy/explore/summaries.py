@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from leukopy.imaging.measures import Feature
-from leukopy.taxonomy import DISPLAY_ORDER, FINE, find, fine_members
+from leukopy.taxonomy import FINE, display_order, find, fine_members
 
 NO_LABEL = "no label"
 """The class of cells that carry none."""
@@ -21,11 +21,13 @@ ENOUGH = 8
 def in_order(codes: Iterable[str]) -> list[str]:
     """Class codes in the order of a differential; a coarse class before its members, unlabelled cells last."""
 
+    order = display_order()
+
     def place(code: str) -> tuple[int, int]:
         if code == NO_LABEL:
-            return len(DISPLAY_ORDER), 0
+            return len(order), 0
         members = [FINE[index].code for index in fine_members(code)] or [code]
-        return min(map(DISPLAY_ORDER.index, members)), -len(members)
+        return min(map(order.index, members)), -len(members)
 
     return sorted(set(codes), key=place)
 

@@ -14,7 +14,7 @@ from leukopy.core.errors import ImageError
 from leukopy.imaging.decode import read_image
 from leukopy.inference.rows import Predictions, counted_code
 from leukopy.slides.review_order import REVIEW_RANK
-from leukopy.taxonomy import DISPLAY_ORDER
+from leukopy.taxonomy import display_order
 
 PER_CLASS = 24
 """Cells shown per class where nothing else is asked for."""
@@ -34,7 +34,7 @@ def totals(cells: pl.LazyFrame) -> dict[str, int]:
     """Number of cells in each counted class, fine or unidentified, in display order."""
     counts = cells.group_by(counted_code()).len().collect(engine="streaming")
     found: Mapping[str, int] = dict(counts.iter_rows())
-    return {code: found[code] for code in DISPLAY_ORDER if code in found}
+    return {code: found[code] for code in display_order() if code in found}
 
 
 def choose(cells: pl.LazyFrame, per_class: int = PER_CLASS) -> pl.DataFrame:

@@ -10,12 +10,16 @@ from leukopy.taxonomy.classes import (
     CellClass,
     Place,
     coarse_matrix,
+    declare,
     digest,
+    display_order,
     find,
     fine_members,
     level_key,
+    outside_classes,
 )
-from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_map
+from leukopy.taxonomy.label_tables import open_label_map, read_label_table
+from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_key, label_map
 
 __all__ = [
     "ATTRIBUTES",
@@ -31,10 +35,16 @@ __all__ = [
     "LabelMap",
     "Place",
     "coarse_matrix",
+    "declare",
     "describe",
     "digest",
+    "display_order",
     "find",
     "fine_members",
+    "label_key",
     "label_map",
     "level_key",
+    "open_label_map",
+    "outside_classes",
+    "read_label_table",
 ]

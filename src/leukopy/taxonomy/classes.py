@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -105,17 +105,47 @@ DISPLAY_ORDER: tuple[str, ...] = (
 _BY_CODE = {cell.code: cell for cell in (*OUTSIDE, *FINE, *COARSE)}
 # A code that is both fine and coarse (EO, BA, LY …) is one class.
 
+_OWN: dict[str, CellClass] = {}
+
+
+def declare(classes: Iterable[CellClass]) -> None:
+    """Add a laboratory's own classes to those that `find` knows, for this process; repeating a definition is allowed.
+
+    Bundles and label tables that hold own classes declare them when they are opened.
+
+    Raises:
+        SettingsError: the code belongs to the taxonomy, or to another own class.
+    """
+    for cell in classes:
+        known = _BY_CODE.get(cell.code) or _OWN.get(cell.code, cell)
+        if known != cell:
+            raise SettingsError(
+                f"class code {cell.code!r} stands for {known.name!r} ({known.place.value}) already, and cannot stand "
+                f"for {cell.name!r} ({cell.place.value}) beside it. Define it alike, or choose another code."
+            )
+        _OWN[cell.code] = cell
+
+
+def outside_classes() -> tuple[CellClass, ...]:
+    """``OUTSIDE``, then the laboratory's own classes that were declared."""
+    return (*OUTSIDE, *_OWN.values())
+
+
+def display_order() -> tuple[str, ...]:
+    """``DISPLAY_ORDER``, then the laboratory's own classes that were declared."""
+    return (*DISPLAY_ORDER, *_OWN)
+
 
 def find(code: str) -> CellClass:
-    """The class of a code, fine, coarse or outside.
+    """The class of a code, fine, coarse, outside, or a laboratory's own (`declare`).
 
     Raises:
         SettingsError: no class has this code.
     """
-    try:
-        return _BY_CODE[code]
-    except KeyError:
-        raise SettingsError(f"class code {code!r} is unknown; known: {', '.join(_BY_CODE)}.") from None
+    found = _BY_CODE.get(code) or _OWN.get(code)
+    if found is None:
+        raise SettingsError(f"class code {code!r} is unknown; known: {', '.join((*_BY_CODE, *_OWN))}.")
+    return found
 
 
 def fine_members(code: str) -> tuple[int, ...]:
@@ -130,8 +160,9 @@ def fine_members(code: str) -> tuple[int, ...]:
 
 
 def level_key(classes: Sequence[CellClass]) -> Literal["coarse", "fine"]:
-    """``coarse`` for ``COARSE``, ``fine`` for ``FINE``: the name of a level in files and columns."""
-    return "fine" if tuple(classes) == FINE else "coarse"
+    """``coarse`` for ``COARSE``, ``fine`` for ``FINE``, each with or without further classes after them: the name of a
+    level in files and columns."""
+    return "fine" if tuple(classes[: len(FINE)]) == FINE else "coarse"
 
 
 def coarse_matrix() -> NDArray[np.float32]:

@@ -1,15 +1,24 @@
 """Label maps: the names of cells in each public source, mapped to class codes.
 
 A map sends a source's own label to a fine code, to a coarse code where the source names no finer class
-(``neutrophil``, ``ig``), or to a class outside the taxonomy. Look-ups ignore case and surrounding blanks.
+(``neutrophil``, ``ig``), or to a class outside the taxonomy. Look-ups ignore case, accents and surrounding blanks, and
+read ``_`` as a blank.
 """
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from leukopy.core.errors import SettingsError, UnknownLabelError
-from leukopy.taxonomy.classes import COARSE, FINE, OUTSIDE, find
+from leukopy.taxonomy.classes import COARSE, FINE, OUTSIDE, CellClass, find
+
+
+def label_key(label: str) -> str:
+    """A label as it is looked up: ``Éosinophile_`` becomes ``eosinophile``."""
+    letters = unicodedata.normalize("NFKD", label.replace("_", " ").casefold())
+    return " ".join("".join(letter for letter in letters if not unicodedata.combining(letter)).split())
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,25 @@ class LabelMap:
 
     source: str
     codes: dict[str, str]
-    """Lower-case label -> class code."""
+    """Label, as `label_key` writes it -> class code."""
+    own: tuple[CellClass, ...] = ()
+    """Classes of the laboratory's own among them."""
+
+    @classmethod
+    def of(cls, source: str, labels: Mapping[str, str]) -> LabelMap:
+        """A map of labels in any spelling."""
+        return cls(source, {label_key(label): code for label, code in labels.items()})
+
+    def extended(self, source: str, labels: Mapping[str, str], own: Iterable[CellClass] = ()) -> LabelMap:
+        """This map with more labels, which come first, and a laboratory's own classes, read by code and names."""
+        own = tuple(own)
+        named = {label_key(label): cell.code for cell in own for label in _names(cell)}
+        more = {label_key(label): code for label, code in labels.items()}
+        return LabelMap(source, {**self.codes, **named, **more}, tuple(dict.fromkeys((*self.own, *own))))
+
+    def _shown(self) -> Iterable[str]:
+        """Labels for a message; codes alone where there are many labels."""
+        return self.codes if len(self.codes) <= _SHOWN else set(self.codes.values())
 
     def code(self, label: str, *, where: str) -> str:
         """The class code of ``label``.
@@ -31,27 +58,30 @@ class LabelMap:
             UnknownLabelError: names ``where`` and the known labels.
         """
         try:
-            return self.codes[label.strip().lower()]
+            return self.codes[label_key(label)]
         except KeyError:
-            raise UnknownLabelError(label, source=self.source, where=where, known=self.codes) from None
+            raise UnknownLabelError(label, source=self.source, where=where, known=self._shown()) from None
+
+
+_SHOWN = 40
+"""Labels that a message lists; of a longer map it lists the codes."""
 
 
 def _map(source: str, **labels: str) -> LabelMap:
     for code in labels.values():
         find(code)
-    return LabelMap(source, {label.replace("__", " ").lower(): code for label, code in labels.items()})
+    return LabelMap.of(source, labels)
+
+
+def _names(cell: CellClass) -> tuple[str, ...]:
+    """Code, names in both languages, and their plurals."""
+    plurals = (f"{cell.name}s", f"{cell.french}s", " ".join(f"{word}s" for word in cell.french.split()))
+    return (cell.code, cell.name, cell.french, *plurals)
 
 
 _FIVE = {"neutrophil": "NEU", "eosinophil": "EO", "basophil": "BA", "lymphocyte": "LY", "monocyte": "MO"}
 
-_TAXONOMY = LabelMap(
-    "leukopy",
-    {
-        **{cell.code.lower(): cell.code for cell in (*OUTSIDE, *COARSE, *FINE)},
-        **{cell.name: cell.code for cell in (*OUTSIDE, *COARSE, *FINE)},
-        **{f"{cell.name}s": cell.code for cell in (*OUTSIDE, *COARSE, *FINE)},
-    },
-)
+_TAXONOMY = LabelMap.of("leukopy", {name: cell.code for cell in (*OUTSIDE, *COARSE, *FINE) for name in _names(cell)})
 
 _DEEPAPL = _map(
     "deepapl",

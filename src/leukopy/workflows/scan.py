@@ -35,7 +35,7 @@ class ScanSettings(Settings):
     root: Path
     """Folder of the data set, or a manifest of it."""
     label_map: Annotated[str | None, Shown("the data set's own")] = None
-    """Source whose class names the labels are."""
+    """Data set whose class names the labels are, or a table with columns label and code (docs/studies.md)."""
     check: bool = False
     """Decode every image whole, not its header only. An audit and a split always do."""
     audit: bool = False
