@@ -17,9 +17,19 @@ from leukopy.bundle.card import (
     SlideClasses,
     Thresholds,
 )
-from leukopy.bundle.store import Bundle, NetworkFile, add_metrics, bundled_models, open_bundle, write_bundle
+from leukopy.bundle.learnt import LEARNT_FILE, is_learnt, read_learnt, write_learnt
+from leukopy.bundle.store import (
+    Bundle,
+    NetworkFile,
+    add_metrics,
+    bundled_models,
+    carry_over,
+    open_bundle,
+    write_bundle,
+)
 
 __all__ = [
+    "LEARNT_FILE",
     "AttributeHead",
     "Attributes",
     "Bundle",
@@ -39,6 +49,10 @@ __all__ = [
     "Thresholds",
     "add_metrics",
     "bundled_models",
+    "carry_over",
+    "is_learnt",
     "open_bundle",
+    "read_learnt",
     "write_bundle",
+    "write_learnt",
 ]

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.core.settings import Settings
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.taxonomy import CellClass, find
 
 
 class ModelFile(Settings):
@@ -120,17 +121,20 @@ class OutsideClasses(Settings):
     """Classes of the output ``outside``: cells in none of the fine classes, each against all of these together."""
 
     classes: tuple[str, ...] = Field(min_length=1)
-    """Codes of `taxonomy.OUTSIDE`, in the order of the output."""
+    """Codes of `taxonomy.OUTSIDE` and of ``own``, in the order of the output."""
+    own: tuple[CellClass, ...] = ()
+    """Definitions of the laboratory's own classes among them (`taxonomy.declare`)."""
     prior: tuple[float, ...]
     """Shares of the fine classes together, then of each class outside, for which the output holds; they sum to 1."""
-    prior_cells: float = Field(gt=0)
+    prior_cells: float = Field(default=200, gt=0)
     """Number of a slide's cells that weigh as much as ``prior`` in its own shares (`leukopy.slides.outside`)."""
     method: str
     """Description of the head."""
     fitted_on: str
     """Cells behind the head; never a test split."""
     extends: str = ""
-    """Digest (sha256) of the network before; this one gives its outputs bit for bit, and `outside` beside them."""
+    """Digest (sha256) of the network before; this one gives its outputs bit for bit, and `outside` beside them. Empty:
+    the network learnt these classes together with the fine ones."""
     trained_on: tuple[DatasetUse, ...] = ()
     """Data sets whose cells the head learnt from and the network did not."""
     metrics: tuple[Metric, ...] = ()
@@ -260,6 +264,16 @@ class Card(Settings):
     def answers(self) -> tuple[str, ...]:
         """Codes of all classes that the model answers: the fine ones, then those outside."""
         return (*self.classes, *(self.outside.classes if self.outside else ()))
+
+    @property
+    def learnt_outside(self) -> tuple[CellClass, ...]:
+        """Classes outside that an evaluation scores beside the fine ones: own classes, and those that the network
+        learnt together with the fine ones."""
+        outside = self.outside
+        if outside is None:
+            return ()
+        own = {cell.code for cell in outside.own}
+        return tuple(find(code) for code in outside.classes if code in own or not outside.extends)
 
     def gives_outputs_of(self, sha256: str) -> bool:
         """True where this network, or the one that it extends, has this digest."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leukopy import taxonomy
 from leukopy.bundle.card import Card, Metric
+from leukopy.bundle.learnt import LEARNT_FILE
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.core.files import atomic_path, file_digest, read_json, write_json
 from leukopy.imaging.appearance import APPEARANCE_FEATURES
@@ -137,9 +138,15 @@ def _check_slide_check(folder: Path, card: Card) -> None:
 
 
 def _check_outside(folder: Path, card: Card) -> None:
-    """Refuse classes outside that this leukopy does not hold."""
-    known = {cell.code for cell in taxonomy.OUTSIDE}
-    if unknown := [code for code in (card.outside.classes if card.outside else ()) if code not in known]:
+    """Declare the laboratory's own classes; refuse classes outside that neither they nor this leukopy hold."""
+    if card.outside is None:
+        return
+    try:
+        taxonomy.declare(card.outside.own)
+    except SettingsError as error:
+        raise BundleError(f"{folder}: {error}") from error
+    known = {cell.code for cell in (*taxonomy.OUTSIDE, *card.outside.own)}
+    if unknown := [code for code in card.outside.classes if code not in known]:
         raise BundleError(
             f"{folder}: answers classes that this leukopy does not hold ({', '.join(unknown)}). Fit them again with "
             "'leukopy model fit-outside', or install the version of leukopy that made it."
@@ -156,6 +163,15 @@ def add_metrics(bundle: Bundle, metrics: Sequence[Metric]) -> Card:
     card = bundle.card.model_copy(update={"metrics": tuple(measured.values())})
     write_json(bundle.path / CARD_FILE, card.model_dump(mode="json"))
     return card
+
+
+def carry_over(bundle: Bundle, written: Bundle) -> None:
+    """Copy to a bundle the files of an earlier one that still hold: neighbours, whose embeddings it shares, and the
+    digests of the images learnt from."""
+    for name in ("neighbours.npz", LEARNT_FILE):
+        if (bundle.path / name).exists():
+            with atomic_path(written.path / name) as temporary:
+                temporary.write_bytes((bundle.path / name).read_bytes())
 
 
 def write_bundle(folder: Path, card: Card, model: bytes) -> Bundle:

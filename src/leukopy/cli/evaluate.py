@@ -87,5 +87,7 @@ def _print(evaluation: Evaluation) -> None:
         console.print(table)
     for note in evaluation.notes:
         say(note)
+    if counts["learnt"]:
+        say(f"Left out: {counts['learnt']:,} images that the model learnt from; --with-learnt measures on them too.")
     if counts["unlabelled"] or counts["outside"]:
         say(f"Left out: {counts['unlabelled']:,} images without a label, {counts['outside']:,} outside the classes.")

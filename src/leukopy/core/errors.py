@@ -60,8 +60,8 @@ class UnknownLabelError(InputError):
     def __init__(self, label: str, *, source: str, where: str, known: Iterable[str]) -> None:
         super().__init__(
             f"{where}: label {label!r} is unknown in {source!r}; known labels: {', '.join(sorted(known))}. "
-            "Correct the label, leave it empty where the class is unknown, or give a label map: the name of a data set, or "
-            "a table with columns label and code; a code with a name (column name) is a class of your own."
+            "Correct the label, leave it empty where the class is unknown, or give a label map: the name of a data "
+            "set, or a table with columns label and code; a code with a name (column name) is a class of your own."
         )
 
 

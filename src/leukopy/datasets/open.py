@@ -13,7 +13,9 @@ from leukopy.datasets.readers import Record, leftovers
 from leukopy.taxonomy import LabelMap, label_map, open_label_map
 
 
-def open_dataset(name: str, root: Path, *, source: str | None = None, labels: str | LabelMap | None = None) -> pl.DataFrame:
+def open_dataset(
+    name: str, root: Path, *, source: str | None = None, labels: str | LabelMap | None = None
+) -> pl.DataFrame:
     """List the images of a data set. Sizes and digests are null: no image is opened.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leukopy.evaluation.intervals import Estimate, bootstrap
-from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find, level_key
+from leukopy.taxonomy import FINE, CellClass, find, level_key, outside_classes
 
 ANNOTATORS = ("annotator 1", "annotator 2")
 """Readers behind ``label`` and ``label2``."""
@@ -114,7 +114,7 @@ def agreement(
     if not readings:
         raise ValueError("agreement needs at least one image that both readers have named")
     used = {code for pair in readings for code in pair}
-    codes = [cell.code for cell in (*classes, *OUTSIDE) if cell.code in used]
+    codes = list(dict.fromkeys(cell.code for cell in (*classes, *outside_classes()) if cell.code in used))
     position = {code: index for index, code in enumerate(codes)}
     size = len(codes)
     images = np.zeros((len(readings), size * size), dtype=np.int8)

@@ -73,15 +73,16 @@ def confusions(confusion: NDArray[np.integer], classes: Sequence[CellClass]) -> 
     return tuple(sorted(found, key=lambda pair: (-pair.images, -pair.share)))
 
 
-def coarse_indices(codes: Sequence[str | None]) -> NDArray[np.intp]:
-    """Indices into ``COARSE`` of class codes, fine or coarse; ``UNKNOWN`` for None and for classes outside."""
-    position = {cell.code: index for index, cell in enumerate(COARSE)}
-    return np.array([UNKNOWN if code is None else position.get(find(code).coarse or "", UNKNOWN) for code in codes])
+def coarse_indices(codes: Sequence[str | None], outside: Sequence[CellClass] = ()) -> NDArray[np.intp]:
+    """Indices into ``(*COARSE, *outside)`` of class codes; ``UNKNOWN`` for None and for other classes outside."""
+    position = {cell.code: index for index, cell in enumerate((*COARSE, *outside))}
+    return np.array([UNKNOWN if code is None else position.get(find(code).coarse or code, UNKNOWN) for code in codes])
 
 
-def fine_indices(codes: Sequence[str | None]) -> NDArray[np.intp]:
-    """Indices into ``FINE`` of class codes; ``UNKNOWN`` for None, for coarse codes (NEU, IG) and classes outside."""
-    position = {cell.code: index for index, cell in enumerate(FINE)}
+def fine_indices(codes: Sequence[str | None], outside: Sequence[CellClass] = ()) -> NDArray[np.intp]:
+    """Indices into ``(*FINE, *outside)`` of class codes; ``UNKNOWN`` for None, for coarse codes (NEU, IG) and for other
+    classes outside."""
+    position = {cell.code: index for index, cell in enumerate((*FINE, *outside))}
     return np.array([UNKNOWN if code is None else position.get(find(code).code, UNKNOWN) for code in codes])
 
 

@@ -21,7 +21,7 @@ class Level:
     """Scores of a model at one level."""
 
     classes: tuple[CellClass, ...]
-    """``COARSE`` or ``FINE``."""
+    """``COARSE`` or ``FINE``, then the classes outside that the model learnt."""
     classification: Classification
     calibration: CalibrationReport
     sets: SetScore | None = None
@@ -49,8 +49,8 @@ class Evaluation:
     drawn_by: str
     """Unit of the bootstrap: ``image``, or ``group`` (patient, slide)."""
     counts: Mapping[str, int]
-    """Numbers of images of the split by result: ``listed``, ``unlabelled``, ``outside`` (of the classes), ``failed``,
-    ``scored``."""
+    """Numbers of images of the split by result: ``listed``, ``unlabelled``, ``outside`` (of the classes), ``learnt``
+    (by the model, and left out), ``failed``, ``scored``."""
     coarse: Level
     fine: Level | None
     """None where fewer than two fine classes are known."""
@@ -79,7 +79,7 @@ def score_level(
     """Score one level.
 
     Args:
-        classes: ``COARSE`` or ``FINE``.
+        classes: ``COARSE`` or ``FINE``, with or without classes outside after them.
         truth: shape (N,), indices into ``classes``.
         predicted: shape (N,), likewise.
         probabilities: shape (N, C).

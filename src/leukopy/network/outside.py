@@ -37,7 +37,7 @@ def with_outside(model: onnx.ModelProto, head: Head, stages: Sequence[str] = STA
     Args:
         model: a network that has the ``stages``; an earlier ``outside`` is replaced.
         head: weights (F + K, D + W) and bias (F + K,) on `wide_head.with_wide_embedding`.
-        stages: of it.
+        stages: of it; none: the head reads the embedding alone.
 
     Raises:
         BundleError: the network has no such stages.
@@ -56,7 +56,9 @@ def with_outside(model: onnx.ModelProto, head: Head, stages: Sequence[str] = STA
     }
     for name, value in constants.items():
         graph.initializer.append(numpy_helper.from_array(value, f"{OUTSIDE}.{name}"))
-    wide = add_node(graph, "Concat", ["embedding", add_details(graph, stages, OUTSIDE)], f"{OUTSIDE}.wide", axis=1)
+    wide = "embedding"
+    if stages:
+        wide = add_node(graph, "Concat", [wide, add_details(graph, stages, OUTSIDE)], f"{OUTSIDE}.wide", axis=1)
     evidence = add_node(graph, "Gemm", [wide, f"{OUTSIDE}.weight", f"{OUTSIDE}.bias"], f"{OUTSIDE}.evidence")
     parts = [
         add_node(graph, "Slice", [evidence, *(f"{OUTSIDE}.{name}" for name in (*ends, "axis"))], f"{OUTSIDE}.{part}")

@@ -75,7 +75,8 @@ def summary(evaluation: Evaluation, provenance: Mapping[str, Any]) -> str:
         f"# {evaluation.model} on {evaluation.data}, {evaluation.split}",
         "",
         f"{counts['scored']:,} of {counts['listed']:,} images scored; {counts['failed']:,} could not be read, "
-        f"{counts['unlabelled']:,} have no label, {counts['outside']:,} are outside the classes. "
+        f"{counts['unlabelled']:,} have no label, {counts['outside']:,} are outside the classes, "
+        f"{counts.get('learnt', 0):,} were learnt from and left out. "
         f"In brackets: 95 % intervals, bootstrapped by {evaluation.drawn_by}.",
         "",
         "| | " + " | ".join(f"{level.name} ({level.classification.images:,})" for level in evaluation.levels) + " |",

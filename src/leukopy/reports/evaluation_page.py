@@ -167,13 +167,18 @@ def _view(level: Level, content: EvaluationContent) -> View:
         len(pairs),
         sum(pair.images for pair in pairs),
         tuple(
-            Shelf(pair, find(pair.truth).coarse == find(pair.predicted).coarse, tuple(_confused(cells, pictures)))
+            Shelf(pair, _coarse(pair.truth) == _coarse(pair.predicted), tuple(_confused(cells, pictures)))
             for pair, cells in shown
         ),
         labels,
         tuple(_doubted(doubts, pictures)),
         labels.filter(pl.col("contradicted_by").str.contains("copy")).to_dicts(),
     )
+
+
+def _coarse(code: str) -> str:
+    """Coarse code of a class; its own where it is in no coarse class."""
+    return find(code).coarse or code
 
 
 def _confused(cells: pl.DataFrame, pictures: Mapping[str, bytes]) -> Iterator[Tile]:

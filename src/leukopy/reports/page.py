@@ -16,7 +16,7 @@ from leukopy.inference.rows import counted_code
 from leukopy.reports.fields_page import FieldsContent, field_values
 from leukopy.reports.rendering import embedded, flat, render
 from leukopy.slides.differential import Differential, Line
-from leukopy.taxonomy import FINE, OUTSIDE, CellClass, find
+from leukopy.taxonomy import FINE, CellClass, find, outside_classes
 
 FAILURES_SHOWN = 200
 """Failed inputs listed in the page; ``failures.csv`` holds them all."""
@@ -116,7 +116,7 @@ def _left_out(content: ReportContent) -> Iterator[tuple[str, str | None, str]]:
 
 def _tile(row: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> Tile:
     jpeg = thumbnails.get(row["cell_id"])
-    others = [cell for cell in (*FINE, *OUTSIDE) if cell.code != row["fine"] and f"p_{cell.code}" in row]
+    others = [cell for cell in (*FINE, *outside_classes()) if cell.code != row["fine"] and f"p_{cell.code}" in row]
     second = max(others, key=lambda cell: float(row[f"p_{cell.code}"]))
     return Tile(
         cell_id=row["cell_id"],

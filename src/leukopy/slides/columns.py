@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from leukopy.bundle import Card
 from leukopy.evaluation.conformal import prediction_sets
 from leukopy.slides.outside import is_outside
-from leukopy.taxonomy import COARSE, FINE, OUTSIDE, coarse_matrix
+from leukopy.taxonomy import COARSE, FINE, coarse_matrix, outside_classes
 
 ELONGATED = 1.5
 """A picture whose long side exceeds this many short sides is flagged ``not_square``: the network gets a small part of
@@ -85,15 +85,26 @@ def _with_outside(
     return found | {name: np.where(called, code, found[name]) for name in ("coarse", "fine")}
 
 
-def among_fine(cells: pl.DataFrame) -> pl.DataFrame:
+def among_fine(cells: pl.DataFrame, kept: Sequence[str] = ()) -> pl.DataFrame:
     """Rows of ``CELL_SCHEMA`` as a model without classes outside gives them, with a column ``outside``: the class
-    outside that was called, null for the others."""
-    outside = pl.col("fine").is_in([cell.code for cell in OUTSIDE])
-    cells = cells.with_columns(outside=pl.when(outside).then("fine"))
-    if not any(f"p_{cell.code}" in cells.columns for cell in OUTSIDE):
+    outside that was called, null for the others.
+
+    Args:
+        cells: the rows.
+        kept: codes of classes outside that stay.
+    """
+    codes = [cell.code for cell in outside_classes() if cell.code not in kept]
+    cells = cells.with_columns(outside=pl.when(pl.col("fine").is_in(codes)).then("fine"))
+    if not any(f"p_{code}" in cells.columns for code in codes):
         return cells
-    fine = cells.select(f"p_{code}" for code in _FINE_CODES).to_numpy()
-    found = _fine_columns(fine / np.maximum(fine.sum(axis=1, keepdims=True), 1e-12))
+    kept = [code for code in kept if f"p_{code}" in cells.columns]
+    shares = cells.select(f"p_{code}" for code in (*_FINE_CODES, *kept)).to_numpy()
+    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    fine = shares[:, : len(_FINE_CODES)]
+    inside = fine.sum(axis=1, keepdims=True)
+    found = _fine_columns(fine / np.maximum(inside, 1e-12))
+    if kept:
+        found = _with_outside(found, np.concatenate([inside, shares[:, len(_FINE_CODES) :]], axis=1), kept)
     has_class = pl.col("fine").is_not_null()
     table = pl.DataFrame(found).select(pl.col(name).cast(cells.schema[name]) for name in found)
     return cells.with_columns(pl.when(has_class).then(table[name]).alias(name) for name in found)

@@ -30,7 +30,7 @@ from leukopy.slides.differential import (
     no_differential,
     refuse,
 )
-from leukopy.taxonomy import BLASTS, FINE, OUTSIDE, find
+from leukopy.taxonomy import BLASTS, FINE, OUTSIDE, find, outside_classes
 
 _FINE = tuple(cell.code for cell in FINE)
 
@@ -76,7 +76,8 @@ def count_cells(
         error: classification error of the slide; None: the limits state sampling error alone.
     """
     there = cells.collect_schema().names()
-    answered = tuple(cell.code for cell in OUTSIDE if f"p_{cell.code}" in there)
+    outside = [cell for cell in outside_classes() if f"p_{cell.code}" in there]
+    answered, own = tuple(cell.code for cell in outside), tuple(cell for cell in outside if cell not in OUTSIDE)
     counts = cells.group_by(counted_code()).len().drop_nulls().collect(engine="streaming")
     by_code = dict(counts.iter_rows())
     left_out = _left_out(cells)
@@ -86,7 +87,9 @@ def count_cells(
     located = "box_x" in there
     if refused := fields or no_differential(counted - unidentified, doubted, located=located):
         found = refuse(refused, ranges, notes=_left_out_notes(counted, left_out))
-        blasts = _alarm(cells, by_code, answered, differential(by_code).leukocytes, alarm) if not fields else None
+        blasts = (
+            _alarm(cells, by_code, answered, differential(by_code, own=own).leukocytes, alarm) if not fields else None
+        )
         return replace(found, alarm=blasts if blasts and blasts.raised else None)
     totals = (
         cells.filter(is_counted() & ~is_unidentified())
@@ -98,7 +101,7 @@ def count_cells(
     )
     expected = totals.row(0, named=True)
     uncertain = int(expected.pop("uncertain"))
-    found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges, answered=answered)
+    found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges, own=own, answered=answered)
     found = replace(found, alarm=_alarm(cells, by_code, answered, found.leukocytes, alarm))
     found = with_total_limits(found, by_code, error) if error else found
     said = found.alarm.message if found.alarm and found.alarm.blasts else ""

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from leukopy.core.errors import TrainingError
 from leukopy.evaluation.classification import coarse_indices
 from leukopy.slides.class_means import CLASS_TRAITS, TRAITS
-from leukopy.taxonomy import COARSE
+from leukopy.taxonomy import COARSE, FINE
 
 CELLS = 200
 """Maximum number of cells of each fine class."""
@@ -48,8 +48,9 @@ class Traits:
 
 
 def known_cells(cells: pl.DataFrame, home: list[str], seed: int) -> pl.DataFrame:
-    """The training cells of the laboratories ``home`` to learn from: at most `CELLS` of each label, by chance."""
-    cells = cells.filter(pl.col("source").is_in(home))
+    """Training cells of the laboratories ``home``, of coarse classes: at most `CELLS` of each label, by chance."""
+    known = [cell.code for cell in (*FINE, *COARSE)]
+    cells = cells.filter(pl.col("source").is_in(home), pl.col("code").is_in(known))
     return cells.filter(pl.int_range(pl.len()).shuffle(seed).over("code") < CELLS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -15,9 +16,10 @@ from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 from leukopy.core.progress import Progress
 from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.preprocess import Preprocess
+from leukopy.taxonomy import CellClass
 from leukopy.training.cache import Decoded, decode_all
 from leukopy.training.settings import TrainSettings
-from leukopy.training.sources import list_training_cells, member_matrix, sampling_weights
+from leukopy.training.sources import member_matrix, own_classes_of, sampling_weights, with_test
 
 Item = tuple[Tensor, Tensor]
 
@@ -34,7 +36,7 @@ class Pictures(Dataset[Item]):
         decoded: Decoded,
         spec: Preprocess,
         augmentation: Augmentation | None = None,
-        outside: tuple[str, ...] = (),
+        outside: Sequence[str] = (),
     ) -> None:
         self.spec, self.augmentation = spec, augmentation
         self._pictures = decoded.pictures
@@ -67,7 +69,12 @@ class CellData(lightning.LightningDataModule):
 
     def __init__(self, settings: TrainSettings, data: Path, cache: Path, progress: Progress) -> None:
         super().__init__()
-        cells = list_training_cells(settings, data, settings.outside)
+        self.own: tuple[CellClass, ...] = own_classes_of(settings, data)
+        """The laboratory's own classes, which the network answers."""
+        own = tuple(cell.code for cell in self.own)
+        self.listed = with_test(settings, data, (*settings.outside, *own))
+        """The cells of the recipe, test images included, with their split."""
+        cells = self.listed.filter(pl.col("split") != "test")
         self.settings = settings
         self._cache, self._progress = cache, progress
         train, val = (cells.filter(pl.col("split") == split) for split in ("train", "val"))
@@ -77,8 +84,8 @@ class CellData(lightning.LightningDataModule):
         whole = spec.model_copy(update={"size": spec.short_side, "crop": 1.0}) if settings.augmentation else spec
         as_cached = train.drop("crop") if settings.augmentation else train
         decoded = decode_all(as_cached, whole, cache, progress)
-        self.train_set = Pictures(train, decoded, spec, settings.augmentation, settings.outside)
-        self.val_set = Pictures(val, decode_all(val, spec, cache, progress), spec)
+        self.train_set = Pictures(train, decoded, spec, settings.augmentation, (*settings.outside, *own))
+        self.val_set = Pictures(val, decode_all(val, spec, cache, progress), spec, outside=own)
 
     @property
     def failures(self) -> pl.DataFrame:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +16,22 @@ import polars as pl
 import torch
 from joblib import cpu_count
 from numpy.typing import NDArray
+from torch import nn
 from torch.utils.data import DataLoader
 
 from leukopy import taxonomy
-from leukopy.bundle import Bundle, Calibration, Card, Metric, ModelFile, SlideClasses, Thresholds, write_bundle
+from leukopy.bundle import (
+    Bundle,
+    Calibration,
+    Card,
+    Metric,
+    ModelFile,
+    OutsideClasses,
+    SlideClasses,
+    Thresholds,
+    write_bundle,
+    write_learnt,
+)
 from leukopy.core.errors import TrainingError
 from leukopy.core.files import file_digest
 from leukopy.core.provenance import provenance
@@ -25,15 +39,18 @@ from leukopy.evaluation.calibration import fit_temperature
 from leukopy.evaluation.conformal import set_threshold
 from leukopy.models.backbones import BACKBONES
 from leukopy.models.cell_net import CellNet, Outputs
+from leukopy.network.head import Head
 from leukopy.network.outputs import with_class_activation
+from leukopy.network.outside import with_outside
 from leukopy.network.quantise import quantised
 from leukopy.slides.magnification import diameters, typical_sizes
+from leukopy.taxonomy import FINE
 from leukopy.training.class_means import fit_traits, known_cells, with_traits
 from leukopy.training.data import CellData, Pictures
 from leukopy.training.domain_classifier import FOREIGN, cells_to_tell, fit_boundary, with_foreign_probability
 from leukopy.training.lightning_module import CellModule, validation_figures
 from leukopy.training.settings import SlideClassesChoice, TrainSettings
-from leukopy.training.sources import DRAWN, uses
+from leukopy.training.sources import DRAWN, sampling_weights, uses
 
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX and torch logits, on real images."""
@@ -60,12 +77,15 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             onnx.save(with_class_activation(onnx.load(path)), path)
         difference = _difference(net, path, images)
         checked = {"onnx_against_torch": f"largest difference {difference:.1e} over {len(images)} validation images"}
-        logits = _logits(path, data)
+        own = _own_rows(module, data)
+        logits, members = _logits(path, own, data), data.val_set.members
         if settings.deploy == "int8":
             exact = logits
             path.write_bytes(quantised(path.read_bytes(), _training_pictures(data)))
-            logits = _logits(path, data)
-            checked["int8_against_float32"] = _agreement(logits, exact, data.val_set.members, settings.level)
+            logits = _logits(path, own, data)
+            checked["int8_against_float32"] = _agreement(logits, exact, members, settings.level)
+        if own is not None:
+            _add_own(path, (_linear(net.head), own), fit_temperature(logits, members))
         if settings.foreign_temperature_factor > 1:
             logits = logits / _foreign_temperature(path, settings, data)
         classes = _slide_classes(path, settings.slide_classes, data) if settings.slide_classes else None
@@ -75,9 +95,17 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
                 "provenance": card.provenance | checked,
                 "cell_sizes": _cell_sizes(settings, data),
                 "slide_classes": classes,
+                "outside": _own_classes(settings, data),
             }
         )
+        write_learnt(folder, _digests(data.train_set.cells))
         return write_bundle(folder, card, path.read_bytes())
+
+
+def _digests(cells: pl.DataFrame) -> Iterator[str]:
+    """Digests of the files of the training cells."""
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(file_digest, map(Path, cells.filter(pl.col("source") != DRAWN)["path"]))
 
 
 def _spread(count: int, wanted: int) -> list[int]:
@@ -160,9 +188,48 @@ def _agreement(
     return f"the same class for {same:.4f} of {len(found)} validation images; {costs}"
 
 
-def _logits(path: Path, data: CellData) -> NDArray[np.float32]:
-    """Validation logits by the deployed engine, so that the temperature is fitted on what is served."""
-    return _output(path, data.val_set, "logits")
+def _logits(path: Path, own: Head | None, data: CellData) -> NDArray[np.float32]:
+    """Validation logits (N, F + K) by the deployed engine, so that temperatures are fitted on what is served."""
+    logits = _output(path, data.val_set, "logits")
+    if own is None:
+        return logits
+    weights, bias = own
+    return np.concatenate([logits, _output(path, data.val_set, "embedding") @ weights.T + bias], axis=1)
+
+
+def _linear(layer: nn.Linear) -> Head:
+    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
+
+
+def _own_rows(module: CellModule, data: CellData) -> Head | None:
+    """Rows of the K own classes, the last of the classes outside; None without any."""
+    if module.outside is None or not data.own:
+        return None
+    weights, bias = _linear(module.outside.float())
+    return weights[-len(data.own) :], bias[-len(data.own) :]
+
+
+def _add_own(path: Path, layers: tuple[Head, Head], temperature: float) -> None:
+    """Add the output ``outside`` to the network: the own classes against the fine ones, calibrated."""
+    weights, bias = (np.concatenate(parts) / np.float32(temperature) for parts in zip(*layers, strict=True))
+    onnx.save(with_outside(onnx.load(path), (weights, bias), stages=()), path)
+
+
+def _own_classes(settings: TrainSettings, data: CellData) -> OutsideClasses | None:
+    """Card entry of the laboratory's own classes; their prior is how often training met them."""
+    if not data.own:
+        return None
+    codes = [cell.code for cell in data.own]
+    cells, chance = data.train_set.cells, sampling_weights(data.train_set.cells, settings)
+    known = chance[(~cells["code"].is_in(settings.outside)).to_numpy()].sum()
+    shares = [float(chance[(cells["code"] == code).to_numpy()].sum() / known) for code in codes]
+    return OutsideClasses(
+        classes=tuple(codes),
+        own=data.own,
+        prior=(1 - sum(shares), *shares),
+        method="Further outputs of the network's last layer, learnt together with the fine classes.",
+        fitted_on=f"{cells['code'].is_in(codes).sum():,} of the network's training images",
+    )
 
 
 def _output(path: Path, pictures: Pictures, name: str) -> NDArray[np.float32]:
@@ -195,7 +262,10 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     """Cell sizes of the sources without an own crop; None where no source has one."""
     if not any(source.crop for source in settings.sources):
         return None
-    cells = data.train_set.cells.filter(pl.col("crop").is_null(), pl.col("source") != DRAWN)
+    outside = [*settings.outside, *(cell.code for cell in data.own)]
+    cells = data.train_set.cells.filter(
+        pl.col("crop").is_null(), pl.col("source") != DRAWN, ~pl.col("code").is_in(outside)
+    )
     cells = cells.with_columns(coarse=pl.col("code").map_elements(lambda code: taxonomy.find(code).coarse, pl.String()))
     parts = cells.partition_by("coarse", maintain_order=True)
     cells = pl.concat(part[_spread(len(part), MEASURED_CELLS)] for part in parts)
@@ -205,6 +275,9 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
 
 def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:
     members = data.val_set.members
+    figures = validation_figures(logits, members, settings.level)
+    inside = members[:, : len(FINE)].any(axis=1)
+    logits, members = logits[inside, : len(FINE)], members[inside, : len(FINE)]
     temperature = fit_temperature(logits, members)
     scaled = logits / temperature
     probability = np.exp(scaled - scaled.max(axis=1, keepdims=True))
@@ -214,7 +287,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
     set_from = set_threshold(probability[known], members[known].argmax(axis=1)) if known.any() else None
     validation = f"validation split of {', '.join(data.val_set.cells['source'].unique(maintain_order=True))}"
     chosen = "" if settings.optimisation.epoch == "last" else "; the epoch was chosen on it"
-    validation += f", {len(members)} images{chosen}"
+    validation += f", {len(data.val_set)} images{chosen}"
     entry, earlier = BACKBONES[settings.backbone.name], settings.backbone.earlier
     return Card(
         name=settings.name,
@@ -244,8 +317,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
         ),
         trained_on=uses(data.train_set.cells, earlier.trained_on if earlier else ()),
         metrics=tuple(
-            Metric(name=f"{name} (validation)", value=value, data=validation)
-            for name, value in validation_figures(logits, members, settings.level).items()
+            Metric(name=f"{name} (validation)", value=value, data=validation) for name, value in figures.items()
         ),
         recipe=settings.model_dump(mode="json"),
         provenance=provenance(),

@@ -53,7 +53,7 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         for seed in range(settings.seed, settings.seed + optimisation.runs):
             seeded, folder = settings.model_copy(update={"seed": seed}), out / f"seed{seed}"
             modules.append(_fit_once(seeded, data, folder, resume=resume, show_progress=show_progress))
-        module = _averaged(CellModule(settings), modules, optimisation.start_share)
+        module = _averaged(CellModule(settings, len(data.own)), modules, optimisation.start_share)
     (out / CHECKPOINTS).mkdir(exist_ok=True)
     torch.save({"state_dict": module.state_dict()}, out / CHECKPOINTS / "best.ckpt")
     return module
@@ -68,6 +68,10 @@ def _averaged(start: CellModule, modules: list[CellModule], start_share: float) 
             mean = torch.stack([other[name] for other in others]).mean(dim=0)
             averaged[name] = torch.lerp(mean, weights, start_share)
     start.net.load_state_dict(averaged)
+    if start.outside is not None:  # it begins anew in each training
+        heads = [module.outside.state_dict() for module in modules if module.outside is not None]
+        mean = {name: torch.stack([head[name] for head in heads]).mean(dim=0) for name in heads[0]}
+        start.outside.load_state_dict(mean)
     start.minutes = sum(module.minutes for module in modules)
     return start
 
@@ -94,7 +98,7 @@ def _fit_once(settings: TrainSettings, data: CellData, out: Path, *, resume: boo
         num_sanity_val_steps=0,
         log_every_n_steps=20,
     )
-    module = CellModule(settings)
+    module = CellModule(settings, len(data.own))
     last = folder / "last.ckpt"
     try:
         trainer.fit(module, data, ckpt_path=last if resume and last.exists() else None, weights_only=False)

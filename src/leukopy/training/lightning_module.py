@@ -8,6 +8,7 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,19 +24,25 @@ from leukopy.training.settings import TrainSettings
 class CellModule(lightning.LightningModule):
     """Fits a ``CellNet`` by the partial-label loss; validates at both levels.
 
-    Classes outside have logits of their own, beside the network's: they shape its embedding and are not exported.
+    Classes outside have logits of their own, beside the network's: they shape its embedding. Only those of the
+    laboratory's own classes, the last ones, are exported.
     """
 
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, own: int = 0) -> None:
         super().__init__()
         self.settings = settings
         backbone = settings.backbone
-        self.net = CellNet(backbone.name, settings.preprocess, pretrained=backbone.pretrained, dropout=backbone.dropout)
+        self.net = CellNet(
+            backbone.name,
+            settings.preprocess,
+            pretrained=backbone.pretrained,
+            dropout=backbone.dropout,
+        )
         if backbone.weights:
             load_file(self.net.backbone, backbone.weights)
         if backbone.run:
             load_run(self.net, backbone.run)
-        classes = len(settings.outside)
+        classes = len(settings.outside) + own
         self.outside = nn.Linear(self.net.backbone.embedding_size, classes) if classes else None
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.minutes = 0.0
@@ -70,11 +77,16 @@ class CellModule(lightning.LightningModule):
         return loss
 
     def _logits(self, images: Tensor) -> Tensor:
-        """float (N, F + K): of the fine classes, then of the classes outside."""
+        """float (N, F + K): of the fine classes, then of the classes outside, the laboratory's own last."""
         outputs: Outputs = self.net(images)
         if self.outside is None:
             return outputs.logits
         return torch.cat([outputs.logits, self.outside(self.net.dropout(outputs.embedding))], dim=1)
+
+    def _answered(self, logits: Tensor) -> Tensor:
+        """The logits of the exported classes: the fine ones and the laboratory's own."""
+        first = len(FINE)
+        return torch.cat([logits[:, :first], logits[:, first + len(self.settings.outside) :]], dim=1)
 
     def _loss(self, logits: Tensor, members: Tensor) -> Tensor:
         return partial_label_loss(
@@ -88,7 +100,7 @@ class CellModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
         """Collect the logits; figures are computed over the whole split."""
         images, members = batch
-        self._seen.append((self.net(images).logits.float().cpu(), members.cpu()))
+        self._seen.append((self._answered(self._logits(images)).float().cpu(), members.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Log loss, coarse accuracy and balanced accuracy, fine accuracy and macro F1."""
@@ -125,19 +137,20 @@ class CellModule(lightning.LightningModule):
 
 
 def class_weights(settings: TrainSettings, members: NDArray[np.bool_]) -> Tensor | None:
-    """float (F,), or None for classes that all weigh the same.
+    """float (F + K,), or None for classes that all weigh the same.
 
     Args:
         settings: ``loss.class_weights``, and the level that is balanced.
-        members: bool (N, F), of the training images.
+        members: bool (N, F + K), of the training images.
     """
     chosen = settings.loss.class_weights
     if chosen == "balanced":
-        groups = torch.eye(len(FINE)) if settings.level == "fine" else torch.from_numpy(coarse_matrix())
+        fine = torch.eye(len(FINE)) if settings.level == "fine" else torch.from_numpy(coarse_matrix())
+        groups = torch.block_diag(fine, torch.eye(members.shape[1] - len(FINE)))
         return balanced_weights(torch.from_numpy(members), groups)
     if chosen == "none":
         return None
-    weights = torch.ones(len(FINE))
+    weights = torch.ones(members.shape[1])
     for code, weight in chosen.items():
         weights[list(fine_members(code))] = weight
     return weights
@@ -155,12 +168,13 @@ def validation_figures(
     """Figures of a split at both levels; the fine one over the images whose fine class is known.
 
     Args:
-        logits: float (N, F).
-        members: bool (N, F).
+        logits: float (N, F + K).
+        members: bool (N, F + K).
         level: ``coarse`` leaves out the fine figures.
     """
     probability = np.exp(logits - logits.max(axis=1, keepdims=True))
-    coarse = coarse_matrix()
+    own = np.eye(members.shape[1] - len(FINE), dtype=np.float32)  # a class outside is one class at both levels
+    coarse = block_diag(coarse_matrix(), own) if len(own) else coarse_matrix()
     coarse_truth, coarse_found = (members @ coarse).argmax(axis=1), (probability @ coarse).argmax(axis=1)
     figures = {
         "coarse_accuracy": float(np.mean(coarse_truth == coarse_found)),

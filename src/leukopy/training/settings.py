@@ -30,7 +30,13 @@ class Source(Settings):
     images: int = Field(default=0, ge=0)
     """For drawn cells: how many are drawn."""
     validation_share: float = Field(default=0.2, ge=0, lt=1)
-    """Share of the groups reserved for validation, in a data set without a split."""
+    """Share of the groups reserved for validation, where the data set has no validation images."""
+    test_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the groups kept for tests, where the data set has no split. The manifest that a training writes has the
+    split."""
+    label_map: str | None = None
+    """Data set whose class names the labels are, or a table with columns label and code, absolute or below the data
+    folder, that may define classes of your own (`leukopy.taxonomy.read_label_table`); None: the data set's own."""
     crop: float | None = Field(default=None, gt=0.1, le=1)
     """Share of the short side of its pictures to crop to, so that its cells are as large as those of the others;
     None: ``preprocess.crop``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,40 @@ from numpy.typing import NDArray
 from leukopy.bundle import DatasetUse
 from leukopy.core.errors import TrainingError
 from leukopy.datasets import DATASETS, MANIFEST_SCHEMA, open_dataset
-from leukopy.taxonomy import COARSE, FINE, find, fine_members
+from leukopy.taxonomy import (
+    COARSE,
+    FINE,
+    LABEL_MAPS,
+    CellClass,
+    LabelMap,
+    find,
+    fine_members,
+    label_map,
+    open_label_map,
+)
 from leukopy.training.settings import Recipe, Source, TrainSettings
 
 DRAWN = "drawn"
+
+_LOG = logging.getLogger("leukopy.train")
+
+
+def own_classes_of(recipe: Recipe, data: Path) -> tuple[CellClass, ...]:
+    """The laboratory's own classes in the label maps of a recipe.
+
+    Raises:
+        ManifestError, SettingsError: a label map is absent or wrong, or two define a class differently.
+    """
+    maps = [_labels(source, data) for source in recipe.sources if source.dataset != DRAWN]
+    return tuple(dict.fromkeys(cell for known in maps for cell in known.own))
+
+
+def _labels(source: Source, data: Path) -> LabelMap:
+    base = label_map(DATASETS[source.dataset].labels)
+    if source.label_map is None:
+        return base
+    named = source.label_map in LABEL_MAPS
+    return open_label_map(source.label_map if named else str(data / source.label_map), base)
 
 
 def list_training_cells(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -40,6 +71,12 @@ def with_test(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.D
         for source in recipe.sources
     ]
     cells = pl.concat(tables)
+    if "val" not in cells["split"]:  # a given split without validation: some training images validate
+        drawn = [
+            _split_by_group(part, source, recipe.seed) for part, source in zip(tables, recipe.sources, strict=True)
+        ]
+        split = pl.when((pl.col("split") == "train") & (pl.concat(drawn) == "val")).then(pl.lit("val"))
+        cells = cells.with_columns(split=split.otherwise("split"))
     unseen = {index for code in recipe.without for index in fine_members(code)}
     if unseen:
         kept = [not unseen.intersection(fine_members(code)) for code in cells["code"]]
@@ -53,7 +90,16 @@ def with_test(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.D
     if cells.filter(pl.col("split") == "val").is_empty():
         raise TrainingError("no validation image: raise a source's validation_share, or give a split column.")
     check_classes(cells.filter(pl.col("split") == "train")["code"], outside)
+    _tell_missing(cells, outside)
     return cells
+
+
+def _tell_missing(cells: pl.DataFrame, outside: tuple[str, ...]) -> None:
+    """Warn of classes with training images and no validation image: no figure of the training is about them."""
+    train, val = (set(cells.filter(pl.col("split") == split)["code"]) for split in ("train", "val"))
+    if missing := sorted(train - val - set(outside)):
+        _LOG.warning("No validation image of %s: the figures of the training leave these classes out.",
+                     ", ".join(missing))  # fmt: skip
 
 
 def check_classes(codes: pl.Series, outside: tuple[str, ...] = ()) -> None:
@@ -64,11 +110,16 @@ def check_classes(codes: pl.Series, outside: tuple[str, ...] = ()) -> None:
         outside: classes outside that are learnt.
 
     Raises:
-        TrainingError: such images, or none.
+        TrainingError: such images, or none, or none of a class outside.
     """
     if codes.is_empty():
         raise TrainingError("no training image can be decoded: failures.csv says why.")
     labels = codes.unique().sort()
+    if missing := [code for code in outside if code not in set(labels)]:
+        raise TrainingError(
+            f"no training image of {', '.join(missing)}: add images of the class, or take it out of the recipe or its "
+            "label map."
+        )
     if member_matrix(labels, outside).all(axis=0).any():
         raise TrainingError(
             f"all {len(codes)} training images are {' or '.join(labels)}: one answer is right for every one, so that "
@@ -77,11 +128,11 @@ def check_classes(codes: pl.Series, outside: tuple[str, ...] = ()) -> None:
 
 
 def _coarse_code(code: str) -> str:
-    return str(find(code).coarse)
+    return find(code).coarse or code
 
 
 def _public(source: Source, seed: int, data: Path, outside: tuple[str, ...]) -> pl.DataFrame:
-    cells = open_dataset(source.dataset, data / source.root)
+    cells = open_dataset(source.dataset, data / source.root, labels=_labels(source, data))
     if source.left_out:
         gone = read_left_out(source.left_out)
         if not gone.is_in(cells["cell_id"].implode()).any():
@@ -89,10 +140,14 @@ def _public(source: Source, seed: int, data: Path, outside: tuple[str, ...]) -> 
             raise TrainingError(f"left_out {source.left_out}: no cell of {source.dataset}; its ids are as {example}.")
         cells = cells.filter(~pl.col("cell_id").is_in(gone.implode()))
     known = [*(cell.code for cell in (*FINE, *COARSE)), *outside]
-    cells = cells.filter(pl.col("code").is_in(known)).with_columns(source=pl.lit(source.dataset))
-    if cells["split"].null_count() == 0:
-        return cells
-    return cells.with_columns(split=_split_by_group(cells, source.validation_share, seed))
+    taken = cells.filter(pl.col("code").is_in(known)).with_columns(source=pl.lit(source.dataset))
+    if len(taken) < len(cells):
+        codes = cells.filter(~pl.col("code").is_in(known).fill_null(value=False))["code"].fill_null("no label")
+        counts = ", ".join(f"{code}: {count:,}" for code, count in codes.value_counts(sort=True).iter_rows())
+        _LOG.warning("%s: images left out of the training, of no class that it learns (%s).", source.dataset, counts)
+    if taken["split"].null_count() == 0:
+        return taken
+    return taken.with_columns(split=taken["split"].fill_null(_split_by_group(taken, source, seed)))
 
 
 def read_left_out(path: Path) -> pl.Series:
@@ -108,13 +163,14 @@ def read_left_out(path: Path) -> pl.Series:
         raise TrainingError(f"left_out {path}: cannot be read ({reason}). Give a table with 'cell_id'.") from error
 
 
-def _split_by_group(cells: pl.DataFrame, share: float, seed: int) -> pl.Series:
-    """Send whole groups to validation, by a hash: stable when images are added."""
+def _split_by_group(cells: pl.DataFrame, source: Source, seed: int) -> pl.Series:
+    """Send whole groups to validation and test, by a hash: stable when images are added."""
     groups = cells["group"].fill_null(cells["cell_id"])
     sides = []
     for group in groups:
         hashed = int.from_bytes(hashlib.sha256(f"{seed}/{group}".encode()).digest()[:4], "big")
-        sides.append("val" if hashed / 2**32 < share else "train")
+        place = hashed / 2**32 - source.validation_share
+        sides.append("val" if place < 0 else "test" if place < source.test_share else "train")
     return pl.Series("split", sides)
 
 

@@ -45,8 +45,12 @@ class EvaluateSettings(Settings):
     """Folder of the data set, where DATA is the name of one."""
     model: str = "default"
     """A bundled model, or a bundle folder."""
+    label_map: Annotated[str | None, Shown("the data set's own")] = None
+    """Data set whose class names the labels are, or a table with columns label and code (docs/studies.md)."""
     split: Annotated[Literal["train", "val", "test", "all"], Shown("test, or all without splits")] = "test"
     """Images to measure on. Where not set, a table or a folder of classes that tells no split is measured whole."""
+    with_learnt: bool = False
+    """Measure on images that the model learnt from too. They are left out where its bundle lists them."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
     examples: int = Field(default=6, ge=0, le=100)
@@ -58,8 +62,9 @@ class EvaluateSettings(Settings):
     def command(self) -> str:
         """The command that does this again, without its output folder."""
         root = "" if self.root is None else f" --root {_shown(self.root)}"
-        options = shlex.join(["--model", self.model, "--split", self.split])
-        return f"leukopy evaluate {_shown(Path(self.data))}{root} {options}"
+        options = ["--model", self.model, "--split", self.split, *(["--with-learnt"] if self.with_learnt else [])]
+        labels = ["--label-map", self.label_map] if self.label_map else []
+        return f"leukopy evaluate {_shown(Path(self.data))}{root} {shlex.join([*options, *labels])}"
 
 
 def _shown(path: Path) -> str:
@@ -117,13 +122,14 @@ def evaluate(
     from leukopy.reports.evaluation import write_evaluation
     from leukopy.slides.classifier import Classifier
 
-    images = read_images(settings.data, settings.root)
+    classifier = Classifier.open(settings.model, device=settings.device)
+    card = classifier.card
+    images = read_images(settings.data, settings.root, settings.label_map, card.learnt_outside)
     settings, notes = _with_split(settings, images)
     listed = select_split(images, settings.split, settings.data)
-    labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}")
-    classifier = Classifier.open(settings.model, device=settings.device)
+    labelled, counts = scorable(listed, f"{settings.data}, split {settings.split}", card.learnt_outside)
     notes = (*notes, *filter(None, (_unread(settings.root), classifier.device.note)))
-    relation = _relation(settings, classifier.card) if into_card else None
+    relation = _relation(settings, card) if into_card else None
     run = _begin(settings, out, classifier, overwrite=overwrite)
     found = _classify(classifier, labelled, progress)
     notes = (*notes, *_called_outside(found.cells))
@@ -132,8 +138,9 @@ def evaluate(
         raise InputError(
             f"{settings.data}: none of the {len(labelled):,} images could be read; see {out}/failures.csv."
         )
-    counts |= {"failed": len(found.failures), "scored": len(found.cells)}
-    evaluation = replace(_score(found.cells, settings, classifier.card.name, counts), notes=notes)
+    found, learnt = _without_learnt(found, classifier.bundle, settings)
+    counts |= {"learnt": learnt, "failed": len(found.failures), "scored": len(found.cells)}
+    evaluation = replace(_score(found.cells, settings, card, counts), notes=notes)
     evaluation = _with_agreement(evaluation, listed, found.cells, settings.replicates)
     evaluation = _with_curves(evaluation, classifier.bundle, out)
     write_evaluation(out, evaluation, run["provenance"])
@@ -142,6 +149,25 @@ def evaluate(
     if relation is not None:
         _into_card(evaluation, classifier.bundle, relation, settings.command)
     return EvaluateResult(evaluation, len(found.failures), doubtful, out)
+
+
+def _without_learnt(found: Predictions, bundle: Bundle, settings: EvaluateSettings) -> tuple[Predictions, int]:
+    """The rows without the images that the model learnt from, where its bundle lists them, and the number of these."""
+    import polars as pl
+
+    from leukopy.bundle import is_learnt, read_learnt
+
+    learnt = read_learnt(bundle.path)
+    if learnt is None or settings.with_learnt:
+        return found, 0
+    new = found.cells.filter(~pl.Series(is_learnt(learnt, found.cells["digest"].to_list())))
+    if new.is_empty():
+        raise InputError(
+            f"{settings.data}: {bundle.card.name} learnt from all {len(found.cells):,} images of split "
+            f"{settings.split!r}; its figures on them say nothing of new images. Choose other images, or add "
+            "--with-learnt."
+        )
+    return replace(found, cells=new), len(found.cells) - len(new)
 
 
 def _with_split(settings: EvaluateSettings, images: pl.DataFrame) -> tuple[EvaluateSettings, tuple[str, ...]]:
@@ -223,7 +249,8 @@ def _classify(classifier: Classifier, labelled: pl.DataFrame, progress: Progress
         progress("classifying", sum(map(len, parts)), len(labelled))
     found = Predictions.concat(parts)
     truth = labelled.select("cell_id", "source", "group", "^code2?$").rename(lambda name: name.replace("code", "truth"))
-    cells = among_fine(found.cells) if classifier.card.outside else found.cells
+    kept = [cell.code for cell in classifier.card.learnt_outside]
+    cells = among_fine(found.cells, kept) if classifier.card.outside else found.cells
     return Predictions(truth.join(cells, on="cell_id", how="inner", maintain_order="left"), found.failures)
 
 
@@ -262,7 +289,7 @@ def _groups(table: pl.DataFrame) -> NDArray[Any] | None:
     return table["group"].to_numpy() if known else None
 
 
-def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: dict[str, int]) -> Evaluation:
+def _score(cells: pl.DataFrame, settings: EvaluateSettings, card: Card, counts: dict[str, int]) -> Evaluation:
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
@@ -271,30 +298,33 @@ def _score(cells: pl.DataFrame, settings: EvaluateSettings, model: str, counts: 
     from leukopy.evaluation.levels import Evaluation, score_level
     from leukopy.taxonomy import COARSE, FINE
 
-    codes, groups = cells["truth"].to_list(), _groups(cells)
+    codes, groups, learnt = cells["truth"].to_list(), _groups(cells), card.learnt_outside
+    coarse_classes, fine_classes = (*COARSE, *learnt), (*FINE, *learnt)
     coarse = score_level(
-        COARSE,
-        coarse_indices(codes),
-        coarse_indices(cells["coarse"].to_list()),
-        cells.select(f"p_{cell.code}" for cell in COARSE).to_numpy(),
+        coarse_classes,
+        coarse_indices(codes, learnt),
+        coarse_indices(cells["coarse"].to_list(), learnt),
+        cells.select(f"p_{cell.code}" for cell in coarse_classes).to_numpy(),
         groups=groups,
         replicates=settings.replicates,
     )
-    truth, predicted = fine_indices(codes), fine_indices(cells["fine"].to_list())
+    truth, predicted = fine_indices(codes, learnt), fine_indices(cells["fine"].to_list(), learnt)
     rows = truth >= 0  # NEU and IG say nothing about the fine class
     fine = sums = None
     if len(np.unique(truth[rows])) >= 2:
         drawn = None if groups is None else groups[rows]
-        probabilities = cells.select(f"p_{cell.code}" for cell in FINE).to_numpy()[rows]
+        probabilities = cells.select(f"p_{cell.code}" for cell in fine_classes).to_numpy()[rows]
         fine = score_level(
-            FINE, truth[rows], predicted[rows], probabilities, groups=drawn, replicates=settings.replicates
+            fine_classes, truth[rows], predicted[rows], probabilities, groups=drawn, replicates=settings.replicates
         )
-        sums = summing(truth[rows], predicted[rows], groups=drawn, replicates=settings.replicates)
-        if "fine_set" in cells.columns:
-            held = [[cell.code in said.split(";") for cell in FINE] for said in cells["fine_set"].to_numpy()[rows]]
-            fine = replace(fine, sets=score_sets(np.array(held), truth[rows]))
+        if not learnt:
+            sums = summing(truth[rows], predicted[rows], groups=drawn, replicates=settings.replicates)
+        inside = rows & (truth < len(FINE))
+        if "fine_set" in cells.columns and inside.any():
+            held = [[cell.code in said.split(";") for cell in FINE] for said in cells["fine_set"].to_numpy()[inside]]
+            fine = replace(fine, sets=score_sets(np.array(held), truth[inside]))
     drawn_by = "image" if groups is None else "group"
-    return Evaluation(model, Path(settings.data).name, settings.split, drawn_by, counts, coarse, fine, sums)
+    return Evaluation(card.name, Path(settings.data).name, settings.split, drawn_by, counts, coarse, fine, sums)
 
 
 def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.DataFrame, replicates: int) -> Evaluation:
@@ -310,7 +340,7 @@ def _with_agreement(evaluation: Evaluation, listed: pl.DataFrame, cells: pl.Data
     if both.is_empty():
         note = "Column label2 or code2 is there, but no image has both labels: no agreement could be measured."
         return replace(evaluation, notes=(*evaluation.notes, note))
-    inside = pl.col("truth2").is_in([cell.code for cell in (*FINE, *COARSE)])
+    inside = pl.col("truth2").is_in([cell.code for cell in (*FINE, *COARSE, *evaluation.coarse.classes)])
     scored = cells.filter(inside).rename({"truth": "code", "truth2": "code2"})
     found = [
         _agree(table, columns, level, readers, replicates)
@@ -346,16 +376,21 @@ def _agree(
     return agreement(said.select(columns).rows(), level.classes, readers, groups=_groups(said), replicates=replicates)
 
 
-def _standing(settings: EvaluateSettings, cells: pl.DataFrame, card: Card) -> tuple[str, bool]:
-    """Relation of the images to the training images, one sentence; True where the model was trained on some."""
+def _standing(settings: EvaluateSettings, cells: pl.DataFrame, card: Card, learnt: int | None) -> tuple[str, bool]:
+    """Relation of the images to the training images, one sentence; True where the model was trained on some.
+
+    ``learnt`` is the number of images left out as learnt; None: the bundle keeps no list, or they are measured too.
+    """
     trained = {source["dataset"] for source in card.recipe.get("sources", ())}
     shared = ", ".join(sorted(trained & {settings.data, *cells["source"].unique()}))
+    if shared and settings.split == "val":
+        return f"The model was trained on other images of {shared}; epoch and temperature were chosen on these.", False
+    if learnt is not None:
+        return f"No image is a file that the model learnt from; {learnt:,} such images were left out.", False
     if not shared:
         return "The card names none of these sources among those of the training.", False
     if settings.split == "test":
         return f"The model was trained on other images of {shared}; the test split was kept apart.", False
-    if settings.split == "val":
-        return f"The model was trained on other images of {shared}; epoch and temperature were chosen on these.", False
     return (
         f"The model was trained on {shared}, on images of split {settings.split!r} too: it has learnt their labels, "
         "and the figures say nothing of new images.",
@@ -383,12 +418,15 @@ def _write_page(
     provenance: Record,
 ) -> int:
     """Write ``report.html`` and ``label_errors.csv``; return the number of doubtful labels."""
+    from leukopy.bundle import read_learnt
     from leukopy.reports.evaluation_page import EvaluationContent, write_evaluation_page
     from leukopy.reports.examples import doubtful_labels
 
     labels, labels_note = doubtful_labels(found.cells, [level.classes for level in evaluation.levels])
     write_text(out / "label_errors.csv", labels.write_csv(float_precision=4))
-    relation, in_sample = _standing(settings, found.cells, bundle.card)
+    listed = read_learnt(bundle.path) is not None and not settings.with_learnt
+    learnt = evaluation.counts["learnt"] if listed else None
+    relation, in_sample = _standing(settings, found.cells, bundle.card, learnt)
     curves = out / CURVES_FILE
     content = EvaluationContent(
         evaluation=evaluation,

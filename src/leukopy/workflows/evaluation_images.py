@@ -8,25 +8,40 @@ from typing import TYPE_CHECKING
 from leukopy.core.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
+    from leukopy.taxonomy import CellClass
 
-def read_images(data: str, root: Path | None) -> pl.DataFrame:
-    """The manifest, or that of a data set below ``root``; column ``code2`` holds a second annotator's labels."""
+
+def read_images(data: str, root: Path | None, labels: str | None = None, own: Sequence[CellClass] = ()) -> pl.DataFrame:
+    """The manifest, or that of a data set below ``root``; column ``code2`` holds a second annotator's labels.
+
+    Args:
+        data: a data set or a manifest.
+        root: folder of the data set.
+        labels: a label map, or a table of labels; None: the data set's own.
+        own: the model's own classes, which are read by their names.
+    """
     from leukopy.datasets import DATASETS, open_dataset, read_manifest, read_second_labels
+    from leukopy.taxonomy import label_map, open_label_map
+
+    base = label_map(DATASETS[data].labels if data in DATASETS else "leukopy").extended("leukopy", {}, own)
+    known = open_label_map(labels, base) if labels else base
 
     if data in DATASETS:
         if root is None:
             raise SettingsError(f"{data} is a data set: say where it lies with --root DIR.")
-        manifest, table = open_dataset(data, root), root
-        second = read_second_labels(table, labels=DATASETS[data].labels) if table.is_file() else None
+        manifest, table = open_dataset(data, root, labels=known), root
+        second = read_second_labels(table, labels=known) if table.is_file() else None
     elif root is not None:
         raise SettingsError(
             f"--root goes with the name of a data set, and {data!r} is none; known: {', '.join(DATASETS)}."
         )
     else:
-        manifest = read_manifest(Path(data))
-        second = read_second_labels(Path(data))
+        manifest = read_manifest(Path(data), labels=known)
+        second = read_second_labels(Path(data), labels=known)
     return manifest if second is None else manifest.with_columns(second)
 
 
@@ -53,14 +68,17 @@ def select_split(manifest: pl.DataFrame, split: str, where: str) -> pl.DataFrame
     return chosen
 
 
-def scorable(listed: pl.DataFrame, where: str) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The images of the model's classes, and the number left out by reason."""
+def scorable(listed: pl.DataFrame, where: str, learnt: Sequence[CellClass] = ()) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The images of the fine and coarse classes and of those outside that the model learnt, and the number left out by
+    reason."""
     import polars as pl
 
-    from leukopy.taxonomy import OUTSIDE, find, fine_members
+    from leukopy.taxonomy import find, fine_members, outside_classes
 
     unlabelled = pl.col("code").is_null()
-    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
+    answered = {cell.code for cell in learnt}
+    others = [cell.code for cell in outside_classes() if cell.coarse is None and cell.code not in answered]
+    outside = pl.col("code").is_in(others)
     counts = {
         "listed": len(listed),
         "unlabelled": listed.filter(unlabelled).height,
@@ -70,8 +88,8 @@ def scorable(listed: pl.DataFrame, where: str) -> tuple[pl.DataFrame, dict[str, 
     codes = set(known["code"])
     if counts["unlabelled"] == len(listed):
         raise InputError(f"{where}: none of the {len(listed):,} images has a label. Fill in column 'label' or 'code'.")
-    coarse = {find(code).coarse for code in codes}
-    fine = {code for code in codes if len(fine_members(code)) == 1}
+    coarse = {find(code).coarse or code for code in codes}
+    fine = {code for code in codes if len(fine_members(code)) == 1 or code in answered}
     if max(len(coarse), len(fine)) < 2:
         only = f"only {', '.join(sorted(codes))}" if codes else "none that the model knows"
         raise InputError(f"{where}: an evaluation needs two classes, and the labels hold {only}.")

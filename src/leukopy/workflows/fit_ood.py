@@ -78,7 +78,7 @@ def fit_open_set(
     require_torch()
     import polars as pl
 
-    from leukopy.bundle import OpenSet, open_bundle, write_bundle
+    from leukopy.bundle import OpenSet, carry_over, open_bundle, write_bundle
     from leukopy.network.head import read_head
     from leukopy.network.outputs import CENTRE, FAR, OOD_SCORE
     from leukopy.slides.ood_correction import baseline
@@ -113,7 +113,7 @@ def fit_open_set(
         bundle.card, content, open_set=open_set, thresholds=_thresholds(bundle, head, val), count_error=None
     )
     written = write_bundle(out / "bundle", card, content)
-    keep_index(bundle, written)
+    carry_over(bundle, written)
     figures = {name: asdict(share) for name, share in false.items()}
     write_json(out / REPORT_FILE, {"threshold": threshold, "keep_rate": settings.keep_rate, "false": figures})
     finish(out, run, failures=len(failures))
@@ -254,11 +254,3 @@ def _thresholds(bundle: Bundle, head: Head, val: NetworkOutputs) -> Thresholds:
 def _write(path: Path, table: pl.DataFrame) -> None:
     with atomic_path(path) as temporary:
         table.write_csv(temporary)
-
-
-def keep_index(bundle: Bundle, written: Bundle) -> None:
-    """The neighbours of the old bundle, whose embeddings the new one shares."""
-    index = bundle.path / "neighbours.npz"
-    if index.exists():
-        with atomic_path(written.path / index.name) as temporary:
-            temporary.write_bytes(index.read_bytes())

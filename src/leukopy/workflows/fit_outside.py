@@ -15,7 +15,6 @@ from leukopy.core.paths import data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.fit_ood import keep_index
 from leukopy.workflows.train import require_torch
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def fit_outside(
         OutputError: ``out`` holds something else, or cannot be written.
     """
     require_torch()
-    from leukopy.bundle import OutsideClasses, open_bundle, write_bundle
+    from leukopy.bundle import OutsideClasses, carry_over, open_bundle, write_bundle
     from leukopy.training.attribute_heads import card_for
     from leukopy.training.outside_head import OutsideSettings, list_outside_cells
 
@@ -114,7 +113,7 @@ def fit_outside(
     )
     content = _extended(bundle, head, seen, card)
     written = write_bundle(out / "bundle", card_for(bundle.card, content, outside=card, count_error=None), content)
-    keep_index(bundle, written)
+    carry_over(bundle, written)
     write_json(out / REPORT_FILE, {**found, "doubtful": int(doubtful.sum()), "not_read": seen.left_out})
     finish(out, run, failures=seen.left_out)
     return FitOutsideResult(written.path, written.card, int(doubtful.sum()))

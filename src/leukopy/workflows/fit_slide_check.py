@@ -14,7 +14,7 @@ from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.fit_ood import keep_index, recipe_of
+from leukopy.workflows.fit_ood import recipe_of
 from leukopy.workflows.train import require_torch
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def fit_slide_check(
     import numpy as np
     import polars as pl
 
-    from leukopy.bundle import open_bundle, write_bundle
+    from leukopy.bundle import carry_over, open_bundle, write_bundle
     from leukopy.slides import fit_check as slides
     from leukopy.taxonomy import find
     from leukopy.training.sources import DRAWN, list_training_cells
@@ -93,7 +93,7 @@ def fit_slide_check(
         update={"slide_check": check.model_copy(update={"metrics": tuple(map(_metric, left_out, left_out.values()))})}
     )
     written = write_bundle(out / "bundle", card, bundle.model_path.read_bytes())
-    keep_index(bundle, written)
+    carry_over(bundle, written)
     write_json(out / REPORT_FILE, {"left_out": {name: asdict(found) for name, found in left_out.items()}})
     finish(out, run, failures=len(failures))
     return SlideCheckResult(written.path, card, left_out, len(failures))

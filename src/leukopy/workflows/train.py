@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from leukopy.bundle import Card
     from leukopy.training.settings import TrainSettings
 
+MANIFEST_FILE = "manifest.csv"
+"""Images of a training, test images included, with the split: `evaluate`, `adapt` and another training take it."""
+
 _LOG = logging.getLogger("leukopy.train")
 
 
@@ -79,7 +82,8 @@ def train(
 
     Args:
         settings: the recipe; its relative roots lie below ``LEUKOPY_DATA``.
-        out: receives ``run.json``, ``curves/``, ``curves.png``, ``checkpoints/``, ``failures.csv`` and ``bundle/``.
+        out: receives ``run.json``, ``manifest.csv`` (the images with their split), ``curves/``, ``curves.png``,
+            ``checkpoints/``, ``failures.csv`` and ``bundle/``.
         resume: resume the interrupted run in ``out``.
         overwrite: overwrite the results in ``out``.
         progress: reports the decoding.
@@ -89,11 +93,14 @@ def train(
         OutputError: ``out`` holds something else.
         TrainingError: no image to train on, images of one class only, or the training diverged.
     """
+    import polars as pl
+
+    from leukopy.datasets import MANIFEST_SCHEMA, write_manifest
     from leukopy.reports.curves import write_curves
     from leukopy.training.data import CellData
     from leukopy.training.export import export
     from leukopy.training.fit import fit
-    from leukopy.training.sources import check_classes
+    from leukopy.training.sources import DRAWN, check_classes
 
     run = record("train", settings)
     begin(out, run, resume=resume, overwrite=overwrite)  # resumed with other settings: longer, or at another rate
@@ -101,8 +108,10 @@ def train(
     data = CellData(settings, data_folder(), cache_folder(), progress)
     with atomic_path(out / "failures.csv") as temporary:
         data.failures.write_csv(temporary)
+    listed = data.listed.filter(pl.col("source") != DRAWN)  # drawn cells lie in no file
+    write_manifest(out / MANIFEST_FILE, listed.select(*MANIFEST_SCHEMA))
     # Once more: pictures that could not be decoded are gone.
-    check_classes(data.train_set.cells["code"], settings.outside)
+    check_classes(data.train_set.cells["code"], (*settings.outside, *(cell.code for cell in data.own)))
     if plain := data.train_set.plain():
         # Without a handler Python prints the line alone, on standard error.
         _LOG.warning("%s of the training pictures looked at, %s for one, are of one plain colour, without a cell. "
