@@ -239,3 +239,35 @@ class TestCompare:
         parameters, operations = module._network_of(recipe)
         assert parameters == pytest.approx(11.2e6, rel=0.01)
         assert operations > parameters
+
+
+class TestImages:
+    """What is measured is known before the first epoch."""
+
+    def test_a_source_without_the_split_is_refused_before_any_training(self, laboratory: Path, tmp_path: Path) -> None:
+        pl.read_csv(laboratory / "cells.csv").drop("split").write_csv(laboratory / "plain.csv")
+        source = {"dataset": "manifest", "root": "plain.csv", "share": 1}
+        recipe = write(tmp_path, "forest", kind="shallow", sources=[source])
+        with pytest.raises(SettingsError, match=r"no image of manifest is in split 'test'.*test_share"):
+            compare(CompareSettings(recipes=(recipe,)), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_recipes_that_split_otherwise_are_refused(self, laboratory: Path, tmp_path: Path) -> None:
+        pl.read_csv(laboratory / "cells.csv").drop("split").write_csv(laboratory / "plain.csv")
+        source = {"dataset": "manifest", "root": "plain.csv", "share": 1, "test_share": 0.3}
+        recipes = [
+            write(tmp_path, name, kind="shallow", sources=[source], seed=seed) for name, seed in (("a", 1), ("b", 2))
+        ]
+        with pytest.raises(SettingsError, match="b and a do not split manifest alike"):
+            compare(CompareSettings(recipes=tuple(recipes)), tmp_path / "out")
+
+    def test_a_network_is_measured_on_the_split_of_its_training(self, laboratory: Path, tmp_path: Path) -> None:
+        pl.read_csv(laboratory / "cells.csv").drop("split").write_csv(laboratory / "plain.csv")
+        source = {"dataset": "manifest", "root": "plain.csv", "share": 1, "validation_share": 0.3}
+        result = compare(
+            CompareSettings(recipes=(write(tmp_path, "net", sources=[source]),), split="val"), tmp_path / "out"
+        )
+        assert result.failures == 0
+        measured = pl.read_parquet(tmp_path / "out" / "net" / "val" / "predictions.parquet")
+        own = pl.read_csv(tmp_path / "out" / "net" / "manifest.csv").filter(split="val")
+        assert set(measured["cell_id"]) == set(own["cell_id"])

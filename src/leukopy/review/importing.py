@@ -19,7 +19,7 @@ from leukopy.review.store import ModelFacts, Store
 from leukopy.review.uploads import Taken, Upload, keep, shown, unpack
 from leukopy.slides.laboratory_check import SlideDistance
 from leukopy.slides.record import SlideRecord
-from leukopy.taxonomy import FINE, OUTSIDE
+from leukopy.taxonomy import FINE, CellClass, Place, declare, outside_classes
 from leukopy.workflows.slide_run import CELLS_FILE, FAILURES_FILE
 
 
@@ -82,7 +82,8 @@ def _run(folder: Path) -> _Run:
         raise InputError(f"{folder}: holds no finished analysis. Give the --out folder of `leukopy analyze`.")
     try:
         model, slide = run["model"], SlideRecord.load(run["slide"])
-    except (KeyError, TypeError) as error:
+        declare(CellClass(**cell | {"place": Place(cell["place"])}) for cell in model.get("own_classes", ()))
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: was written by another leukopy. Analyse the slide again.") from error
     facts = ModelFacts(str(model["name"]), str(model["sha256"]))
     return _Run(facts, slide.distance, slide.survey.get("cells_used"))
@@ -94,7 +95,7 @@ def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
         failed = pl.read_csv(folder / FAILURES_FILE, schema=FAILURE_SCHEMA)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{folder}: its tables cannot be read. Analyse the slide again.") from error
-    codes = {cell.code for cell in (*FINE, *OUTSIDE)}
+    codes = {cell.code for cell in (*FINE, *outside_classes())}
     if not set(CELL_SCHEMA) <= set(rows.columns) or not set(rows["fine"].drop_nulls()) <= codes:
         raise InputError(f"{folder / CELLS_FILE}: was written by another leukopy. Analyse the slide again.")
     return rows, tuple(

@@ -19,13 +19,17 @@ from leukopy.core.runs import FINISHED, RUN_FILE
 from leukopy.core.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leukopy.reports.comparison import ComparisonRow
     from leukopy.training.settings import TrainSettings
     from leukopy.training.shallow_settings import ShallowSettings
+    from leukopy.workflows.evaluate import EvaluateSettings
 
     ClassifierRecipe = TrainSettings | ShallowSettings
 
 SPEED_FILE = "speed.json"
+IMAGES_FILE = "images.csv"
 TIMED = 64
 """Images that a network's speed is measured on, from files to rows."""
 
@@ -82,18 +86,20 @@ def compare(
         show_progress: draw the epochs' bar.
 
     Raises:
-        SettingsError: a recipe is wrong, two have one name, or their first sources differ.
+        SettingsError: a recipe is wrong, two have one name, or their first sources or their splits differ or are empty.
+        InputError, TrainingError: a folder, a class or a label map is missing.
         OutputError: the table cannot be written.
     """
     from leukopy.reports.comparison import ComparisonRow, write_comparison
 
     recipes = _read(settings)
+    data = _images(recipes, settings.split, out)
     images = f"{recipes[0].sources[0].dataset}, {settings.split}"
     begun = {"command": settings.command, **provenance()}
     rows: list[ComparisonRow] = []
     for recipe in recipes:
         try:
-            row = _one(recipe, settings.split, out / recipe.name, overwrite, (progress, show_progress))
+            row = _one(recipe, data, out / recipe.name, overwrite, (progress, show_progress))
         except (LeukopyError, RuntimeError, MemoryError) as error:  # RuntimeError: torch, out of memory among others
             row = ComparisonRow(recipe.name, failure=" ".join(str(error).split()) or type(error).__name__)
         rows.append(row)
@@ -125,16 +131,51 @@ def _read(settings: CompareSettings) -> list[ClassifierRecipe]:
     return recipes
 
 
+def _images(recipes: Sequence[ClassifierRecipe], split: Literal["test", "val"], out: Path) -> EvaluateSettings:
+    """The images that all models are measured on: their split, checked before any training.
+
+    Where the first source tells no such split, the recipes' own is written to ``out/images.csv``.
+    """
+    import polars as pl
+
+    from leukopy.datasets import open_dataset, write_manifest
+    from leukopy.training.sources import label_map_of, with_test
+    from leukopy.workflows.evaluate import EvaluateSettings
+
+    source, data = recipes[0].sources[0], data_folder()
+    root, labels = data / source.root, label_map_of(source, data)
+    listed = open_dataset(source.dataset, root, labels=labels)
+    chosen: list[set[str]] = []
+    for recipe in recipes:
+        own = with_test(recipe, data).filter(source=source.dataset, split=split)
+        chosen.append(set(own["cell_id"]))
+        if own.is_empty():
+            raise SettingsError(
+                f"{recipe.name}: no image of {source.dataset} is in split {split!r}. Choose another --split, set "
+                f"sources.0.{'test_share' if split == 'test' else 'validation_share'}, or give a manifest with a split."
+            )
+        if chosen[-1] != chosen[0]:
+            raise SettingsError(
+                f"{recipe.name} and {recipes[0].name} do not split {source.dataset} alike: models are compared on the "
+                "same images. Give both the same seed, shares and classes, or a manifest with a split."
+            )
+    if set(listed.filter(split=split)["cell_id"]) >= chosen[0]:
+        return EvaluateSettings(data=source.dataset, root=root, split=split, label_map=labels)
+    path = out / IMAGES_FILE
+    write_manifest(path, listed.filter(pl.col("cell_id").is_in(chosen[0])).with_columns(split=pl.lit(split)))
+    return EvaluateSettings(data=str(path), split=split, label_map=labels)
+
+
 def _one(
-    recipe: ClassifierRecipe, split: str, folder: Path, overwrite: bool, shown: tuple[Progress, bool]
+    recipe: ClassifierRecipe, data: EvaluateSettings, folder: Path, overwrite: bool, shown: tuple[Progress, bool]
 ) -> ComparisonRow:
     """Train and measure, or read the existing results."""
     from leukopy.training.settings import TrainSettings
 
     state = _state(folder, recipe, overwrite)
     if isinstance(recipe, TrainSettings):
-        return _network(recipe, split, folder, state, shown)
-    return _shallow(recipe, split, folder, state, shown[0])
+        return _network(recipe, data, folder, state, shown)
+    return _shallow(recipe, data.split, folder, state, shown[0])
 
 
 def _state(folder: Path, recipe: ClassifierRecipe, overwrite: bool) -> Literal["absent", "begun", "finished", "other"]:
@@ -156,7 +197,7 @@ def _state(folder: Path, recipe: ClassifierRecipe, overwrite: bool) -> Literal["
 
 
 def _network(
-    recipe: TrainSettings, split: str, folder: Path, state: str, shown: tuple[Progress, bool]
+    recipe: TrainSettings, data: EvaluateSettings, folder: Path, state: str, shown: tuple[Progress, bool]
 ) -> ComparisonRow:
     from leukopy.bundle import open_bundle
     from leukopy.models.flops import flops
@@ -173,10 +214,10 @@ def _network(
             show_progress=show_progress,
         )
     bundle = open_bundle(folder / "bundle")
-    speed = _evaluated(recipe, split, folder, bundle.card.model.sha256, progress)
+    speed = _evaluated(data, folder, bundle.card.model.sha256, progress)
     return _row(
         recipe.name,
-        read_json(folder / split / "report.json"),
+        read_json(folder / data.split / "report.json"),
         parameters=bundle.card.model.parameters,
         flops=flops(recipe.backbone.name, recipe.preprocess),
         images_per_second=speed,
@@ -184,19 +225,18 @@ def _network(
     )
 
 
-def _evaluated(recipe: TrainSettings, split: str, folder: Path, sha256: str, progress: Progress) -> float:
+def _evaluated(data: EvaluateSettings, folder: Path, sha256: str, progress: Progress) -> float:
     """Measure the bundle on the split, unless it is done; images per second."""
-    from leukopy.workflows.evaluate import EvaluateSettings, evaluate
+    from leukopy.workflows.evaluate import evaluate
 
-    source, done = recipe.sources[0], folder / split / SPEED_FILE
+    model, out = folder / "bundle", folder / data.split
+    done = out / SPEED_FILE
     if done.exists():
         earlier = read_json(done)
         if earlier["sha256"] == sha256:
             return float(earlier["images_per_second"])
-    root, model = data_folder() / source.root, folder / "bundle"
-    settings = EvaluateSettings(data=source.dataset, root=root, model=str(model), split=split)  # type: ignore[arg-type]
-    evaluate(settings, folder / split, overwrite=True, progress=progress)
-    speed = _images_per_second(model, folder / split)
+    evaluate(data.model_copy(update={"model": str(model)}), out, overwrite=True, progress=progress)
+    speed = _images_per_second(model, out)
     write_json(done, {"images_per_second": speed, "sha256": sha256})
     return speed
 

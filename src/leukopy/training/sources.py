@@ -41,12 +41,16 @@ def own_classes_of(recipe: Recipe, data: Path) -> tuple[CellClass, ...]:
     return tuple(dict.fromkeys(cell for known in maps for cell in known.own))
 
 
+def label_map_of(source: Source, data: Path) -> str | None:
+    """Name, or absolute path, of the label map of a source; None: the data set's own."""
+    if source.label_map is None or source.label_map in LABEL_MAPS:
+        return source.label_map
+    return str(data / source.label_map)
+
+
 def _labels(source: Source, data: Path) -> LabelMap:
-    base = label_map(DATASETS[source.dataset].labels)
-    if source.label_map is None:
-        return base
-    named = source.label_map in LABEL_MAPS
-    return open_label_map(source.label_map if named else str(data / source.label_map), base)
+    base, named = label_map(DATASETS[source.dataset].labels), label_map_of(source, data)
+    return base if named is None else open_label_map(named, base)
 
 
 def list_training_cells(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leukopy.core.errors import SettingsError
 from leukopy.core.files import atomic_path, write_text
 from leukopy.core.paths import cache_folder, data_folder
 from leukopy.core.progress import Progress, silent
@@ -53,6 +54,7 @@ def train_shallow(
 
     Raises:
         OutputError: ``out`` holds something else.
+        SettingsError: classes outside, or of the laboratory's own.
         TrainingError: a split without an image, or data that the classifier refuses.
         BundleError: no such model to take features from.
     """
@@ -60,8 +62,13 @@ def train_shallow(
 
     from leukopy.training.features import Extractor
     from leukopy.training.shallow import fit_shallow
-    from leukopy.training.sources import with_test
+    from leukopy.training.sources import outside_classes_of, with_test
 
+    if outside := outside_classes_of(settings, data_folder()):
+        raise SettingsError(
+            f"{settings.name}: shallow models know leukopy's classes alone, not {outside[0].name} ({outside[0].code}). "
+            "Train a network, or map these labels to other classes."
+        )
     run = record("train", settings)
     begin(out, run, overwrite=overwrite)
     started = time.perf_counter()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +172,7 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
     run = record(
         "analyze",
         job.settings,
-        model={"name": card.name, "sha256": card.model.sha256, "card": card_digest(card)},
+        model={"name": card.name, "sha256": card.model.sha256, "card": card_digest(card), **_own_classes(card)},
         runtime=runtime(classifier.device.name),
         inputs={"count": job.count, "digest": job.digest(), **job.facts},
         **({"detector": job.fields.facts} if job.fields else {}),
@@ -189,6 +189,12 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
         )
     check_same(out, earlier, run, free=FREE_SETTINGS)
     return earlier
+
+
+def _own_classes(card: Card) -> dict[str, Any]:
+    """The model's own classes, for the station that imports the run; nothing without any."""
+    own = card.outside.own if card.outside else ()
+    return {"own_classes": [asdict(cell) for cell in own]} if own else {}
 
 
 def card_digest(card: Card) -> str:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from leukopy.core.errors import SettingsError
 from leukopy.review.records import ClassChoice, Role, User
 from leukopy.review.store import audit, seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import require
 from leukopy.review.store.database import Database
-from leukopy.review.store.errors import AlreadyExists, NotFound
-from leukopy.taxonomy import DISPLAY_ORDER, Place, find
+from leukopy.review.store.errors import AlreadyExists, NotAllowed, NotFound
+from leukopy.taxonomy import COARSE, DISPLAY_ORDER, FINE, OUTSIDE, Place, find, outside_classes
 
 _KEYS = {
     "SNE": "s", "BNE": "b", "NEU": "n", "EO": "e", "BA": "a", "LY": "l", "LYA": "v", "MO": "m", "MMY": "t", "MY": "y",
@@ -88,6 +87,29 @@ class ClassStore:
             return _record(row)
 
 
+def keep_own(db: Session, codes: set[str]) -> None:
+    """Add a model's own classes among these codes to those of the station.
+
+    Raises:
+        NotAllowed: the station has another class of this code.
+    """
+    known = {row.code: row.name for row in db.scalars(sa.select(t.OwnClass))}
+    for cell in outside_classes():
+        if cell in OUTSIDE or cell.code not in codes:
+            continue
+        if known.get(cell.code, cell.name) != cell.name:
+            raise NotAllowed(
+                f"class {cell.code} is {cell.name!r} for the model and {known[cell.code]!r} in this station. Train the "
+                "model with another code."
+            )
+        if cell.code not in known:
+            place = cell.place.value
+            db.add(
+                t.OwnClass(code=cell.code, name=cell.name, french=cell.french, colour=cell.colour, key="", place=place)
+            )
+            audit.append(db, None, "class.added", code=cell.code, place=place)
+
+
 def check_codes(db: Session, codes: set[str]) -> None:
     """Raises NotFound: one of the codes is of no class."""
     unknown = codes - {choice.code for choice in KNOWN}
@@ -98,11 +120,7 @@ def check_codes(db: Session, codes: set[str]) -> None:
 
 
 def _in_taxonomy(code: str) -> bool:
-    try:
-        find(code)
-    except SettingsError:
-        return False
-    return True
+    return code in {cell.code for cell in (*FINE, *COARSE, *OUTSIDE)}
 
 
 def _record(row: t.OwnClass) -> ClassChoice:

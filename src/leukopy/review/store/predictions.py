@@ -19,13 +19,14 @@ from leukopy.review.records.not_counted import UNIDENTIFIED as UNIDENTIFIED_CODE
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, open_case, touch
+from leukopy.review.store.classes import keep_own
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import NotAllowed
 from leukopy.review.store.results import ModelFacts, PendingImage
 from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, nearest_laboratory
-from leukopy.taxonomy import ATTRIBUTES, FINE, OUTSIDE
+from leukopy.taxonomy import ATTRIBUTES, COARSE, FINE
 
-_ANSWERS = tuple(cell.code for cell in (*FINE, *OUTSIDE))
+_SUMS = {cell.code for cell in COARSE} - {cell.code for cell in FINE}
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class PredictionStore:
             Number of images that were pending and are so no longer.
 
         Raises:
-            NotFound, NotAllowed: as `access.open_case`; or another model classified the case.
+            NotFound, NotAllowed: as `access.open_case`; another model classified the case; or a class of the model is
+                another class of the station.
         """
         with self.database.write() as db:
             case = open_case(db, None, case_id)
             if case.model_sha256 not in (None, model.sha256):
                 raise NotAllowed("the case was classified by another model; open another case for this model.")
+            keep_own(db, set(predictions.cells["fine"].drop_nulls()))
             rows = {int(row["cell_id"]): row for row in predictions.cells.iter_rows(named=True)}
             failed = {int(row["cell_id"]): row for row in predictions.failures.iter_rows(named=True)}
             query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_([*rows, *failed]))
@@ -182,9 +185,14 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
         "confidence": _rounded(row["fine_confidence"]) if single else None,
         "flags": row["flags"],
         "why": row.get("content") or row.get("why") or "",
-        "probabilities": {code: _rounded(row[f"p_{code}"]) for code in _ANSWERS if single and f"p_{code}" in row},
+        "probabilities": {code: _rounded(row[f"p_{code}"]) for code in _answers(row) if single},
         "attributes": {name: [value, _rounded(probability)] for name, value, probability in attributes},
     }
+
+
+def _answers(row: Mapping[str, Any]) -> list[str]:
+    """Codes of the classes that the model answers."""
+    return [code for name in row if name.startswith("p_") and (code := name.removeprefix("p_")) not in _SUMS]
 
 
 def _rounded(probability: float) -> float:
