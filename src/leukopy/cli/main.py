@@ -32,7 +32,11 @@ _STUDY = {
     "scan": Entry(f"{_CLI}.study.datasets:scan", "List the images of a data set as a manifest; audit and split them."),
     "explore": Entry(f"{_CLI}.study.explore:explore", "Show light, colour, stain and shape of cells on one page."),
     "clean": Entry(f"{_CLI}.study.clean:clean", "List labels that the cells of other patients contradict."),
+    "consensus": Entry(
+        f"{_CLI}.study.consensus:consensus", "Several annotators: agreement, consensus, cells to adjudicate."
+    ),
     "compare": Entry(f"{_CLI}.study.compare:compare", "Train and measure several recipes on the same images."),
+    "stack": Entry(f"{_CLI}.study.stack:stack", "Stack the features of several networks, beside each alone."),
     "transfer": Entry(f"{_CLI}.study.transfer:transfer", "Train in some laboratories, test in the others."),
     "leave-out": Entry(
         f"{_CLI}.study.leave_out:leave_out", "Train without one class; test whether its cells are found."
@@ -89,7 +93,7 @@ MENU = {
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
     "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),
     "model": Entry(_MODEL, "Build models, fit their parts, list them and show their cards.", _MODELS),
-    "study": Entry(_STUDY, "Data sets and experiments: explore, clean, compare, transfer, leave-out, ablate.", _MODELS),
+    "study": Entry(_STUDY, "Data sets and experiments: explore, clean, consensus, compare, stack, transfer.", _MODELS),
 }
 
 _MOVED = {

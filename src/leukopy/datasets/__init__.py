@@ -3,7 +3,13 @@
 from leukopy.datasets.audit import Audit, audit, count_classes, describe_duplicates, write_audit
 from leukopy.datasets.cards import DATASETS, Dataset, DatasetCard
 from leukopy.datasets.duplicates import clusters, find_duplicates
-from leukopy.datasets.manifest import MANIFEST_SCHEMA, read_manifest, read_second_labels, write_manifest
+from leukopy.datasets.manifest import (
+    MANIFEST_SCHEMA,
+    read_annotators,
+    read_manifest,
+    read_second_labels,
+    write_manifest,
+)
 from leukopy.datasets.open import open_dataset
 from leukopy.datasets.probe import FileProbe, probe_file
 from leukopy.datasets.readers import leftovers
@@ -25,6 +31,7 @@ __all__ = [
     "leftovers",
     "open_dataset",
     "probe_file",
+    "read_annotators",
     "read_manifest",
     "read_second_labels",
     "split",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -86,6 +87,32 @@ def read_second_labels(path: Path, *, labels: str | LabelMap = "leukopy") -> pl.
     if not {"label", "code"} & table.fields:
         return None
     return pl.Series("code2", _codes(table, _typed(table), labels), dtype=pl.String)
+
+
+def read_annotators(path: Path, columns: Sequence[str], labels: LabelMap) -> pl.DataFrame:
+    """Class codes that several annotators gave to the images of a manifest.
+
+    Args:
+        path: as for `read_manifest`.
+        columns: names of the annotators' columns, with labels or codes in them.
+        labels: the label map.
+
+    Returns:
+        A column of codes for each, in the order of the file, null where there is no label.
+
+    Raises:
+        ManifestError: absent, not a table, or without a column.
+        UnknownLabelError: a label that the label map does not hold; names the line.
+    """
+    table = read_table(path, {"path": "path", **{f"by {name}": name for name in columns}}, ("path",))
+    found = {
+        name: [
+            labels.code(label, where=f"{row.where}, column {name}") if (label := row.values.get(f"by {name}")) else None
+            for row in table.rows
+        ]
+        for name in columns
+    }
+    return pl.DataFrame(found, schema=dict.fromkeys(columns, pl.String()))
 
 
 def write_manifest(path: Path, manifest: pl.DataFrame) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.files import atomic_path, write_text
@@ -14,11 +14,14 @@ from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
-    from leukopy.evaluation.levels import Evaluation
+    from leukopy.evaluation.coarse_gain import Summing
+    from leukopy.evaluation.levels import Evaluation, Level
     from leukopy.training.features import Extractor
     from leukopy.training.shallow import ShallowModel
     from leukopy.training.shallow_settings import ShallowSettings
@@ -115,27 +118,37 @@ def _measure(
     settings: ShallowSettings, split: str, cells: pl.DataFrame, probabilities: NDArray[np.float64]
 ) -> Evaluation:
     """Score the probabilities (N, F) or (N, C) of the cells of a split, as `leukopy evaluate` scores a network's."""
+    from leukopy.evaluation.levels import Evaluation
+
+    coarse, fine, sums = score(cells["code"].to_list(), probabilities, settings.level, settings.replicates)
+    counts = {"listed": len(cells), "unlabelled": 0, "outside": 0, "learnt": 0, "failed": 0, "scored": len(cells)}
+    data = "+".join(source.dataset for source in settings.sources)
+    return Evaluation(settings.name, data, split, "image", counts, coarse, fine, sums)
+
+
+def score(
+    codes: Sequence[str], probabilities: NDArray[np.float64], level: Literal["fine", "coarse"], replicates: int
+) -> tuple[Level, Level | None, Summing | None]:
+    """Score probabilities (N, F), or (N, C) at the coarse level, against N class codes; the fine level over the images
+    whose fine class is known."""
     import numpy as np
 
     from leukopy.evaluation.classification import coarse_indices, fine_indices
     from leukopy.evaluation.coarse_gain import summing
-    from leukopy.evaluation.levels import Evaluation, score_level
+    from leukopy.evaluation.levels import score_level
     from leukopy.taxonomy import COARSE, FINE, coarse_matrix
 
-    codes, replicates = cells["code"].to_list(), settings.replicates
     fine = sums = None
-    summed = probabilities if settings.level == "coarse" else (probabilities @ coarse_matrix()).clip(max=1)
+    summed = probabilities if level == "coarse" else (probabilities @ coarse_matrix()).clip(max=1)
     best = summed.argmax(axis=1)
     coarse = score_level(COARSE, coarse_indices(codes), best, summed, replicates=replicates)
     truth = fine_indices(codes)
     known = truth >= 0
-    if settings.level == "fine" and len(np.unique(truth[known])) >= 2:
+    if level == "fine" and len(np.unique(truth[known])) >= 2:
         predicted = fine_within(probabilities, best)
         fine = score_level(FINE, truth[known], predicted[known], probabilities[known], replicates=replicates)
         sums = summing(truth[known], predicted[known], replicates=replicates)
-    counts = {"listed": len(cells), "unlabelled": 0, "outside": 0, "failed": 0, "scored": len(cells)}
-    data = "+".join(source.dataset for source in settings.sources)
-    return Evaluation(settings.name, data, split, "image", counts, coarse, fine, sums)
+    return coarse, fine, sums
 
 
 def fine_within(probabilities: NDArray[np.float64], coarse: NDArray[np.intp]) -> NDArray[np.intp]:
