@@ -43,7 +43,78 @@ def with_outside(model: onnx.ModelProto, head: Head, stages: Sequence[str] = STA
         BundleError: the network has no such stages.
     """
     extended = without_outside(model)
+    _add_evidence(extended.graph, head, stages, OUTSIDE, OUTSIDE)
+    _declare_output(extended.graph, len(head[1]) - len(FINE))
+    return extended
+
+
+def with_more_outside(
+    model: onnx.ModelProto, head: Head, kept: Sequence[int], stages: Sequence[str] = STAGES
+) -> onnx.ModelProto:
+    """Give ``outside`` (N, J + K) further classes: J columns that it has, then `outside_logits` of a linear head.
+
+    Args:
+        model: a network, with or without an output ``outside``.
+        head: as for `with_outside`.
+        kept: J columns of its present output.
+        stages: as for `with_outside`.
+
+    Raises:
+        BundleError: the network has no such stages.
+    """
+    if not kept:
+        return with_outside(model, head, stages)
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
     graph = extended.graph
+    prefix = f"{OUTSIDE}.{sum(node.name.endswith('.kept') for node in graph.node)}"
+    last = next(node for node in graph.node if OUTSIDE in node.output)
+    last.output[0] = f"{prefix}.earlier"
+    last.name = last.name if last.name != OUTSIDE else f"{prefix}.earlier"
+    graph.initializer.append(numpy_helper.from_array(np.array(kept, np.int64), f"{prefix}.columns"))
+    parts = [add_node(graph, "Gather", [f"{prefix}.earlier", f"{prefix}.columns"], f"{prefix}.kept", axis=1)]
+    parts.append(_add_evidence(graph, head, stages, f"{prefix}.more", f"{prefix}.added"))
+    add_node(graph, "Concat", parts, OUTSIDE, axis=1)
+    for output in [one for one in graph.output if one.name == OUTSIDE]:
+        graph.output.remove(output)
+    _declare_output(graph, len(kept) + len(head[1]) - len(FINE))
+    return extended
+
+
+def read_rows(model: onnx.ModelProto, head: Head, count: int) -> Head | None:
+    """The rows of the last ``count`` classes outside, on the scale of the logits: weights (K, D) and bias (K,).
+
+    None where the network answers fewer, or where they were fitted apart from the fine classes.
+
+    Args:
+        model: a network.
+        head: that gives its logits.
+        count: K.
+    """
+    found = {one.name: one for one in model.graph.initializer if one.name.split(".")[0] == OUTSIDE}
+    weights = [name for name in found if name.endswith(".weight")]
+    if not count or not weights:
+        return None
+    name = weights[-1]  # the last one added
+    rows = numpy_helper.to_array(found[name]).T
+    bias = numpy_helper.to_array(found[name.removesuffix("weight") + "bias"])
+    known = head[0][:, : rows.shape[1]]
+    fitted = rows[: len(FINE)]
+    scale = float((known * known).sum() / max((known * fitted).sum(), 1e-12))
+    same = fitted.shape == known.shape and np.allclose(
+        fitted * scale, known, rtol=0.01, atol=1e-3 * np.abs(known).max()
+    )
+    if not same or len(bias) - len(FINE) != count:
+        return None
+    return rows[len(FINE) :] * scale, bias[len(FINE) :] * scale
+
+
+def _declare_output(graph: onnx.GraphProto, classes: int) -> None:
+    graph.output.append(helper.make_tensor_value_info(OUTSIDE, TensorProto.FLOAT, ["batch", classes]))
+
+
+def _add_evidence(graph: onnx.GraphProto, head: Head, stages: Sequence[str], prefix: str, output: str) -> str:
+    """Add the nodes of `outside_logits` of a linear head, named under a prefix; return the name of their output."""
     weights, bias = head
     constants: dict[str, NDArray[Any]] = {
         "weight": np.ascontiguousarray(weights.T, np.float32),
@@ -55,24 +126,21 @@ def with_outside(model: onnx.ModelProto, head: Head, stages: Sequence[str] = STA
         "axis": np.array([1], np.int64),
     }
     for name, value in constants.items():
-        graph.initializer.append(numpy_helper.from_array(value, f"{OUTSIDE}.{name}"))
+        graph.initializer.append(numpy_helper.from_array(value, f"{prefix}.{name}"))
     wide = "embedding"
     if stages:
-        wide = add_node(graph, "Concat", [wide, add_details(graph, stages, OUTSIDE)], f"{OUTSIDE}.wide", axis=1)
-    evidence = add_node(graph, "Gemm", [wide, f"{OUTSIDE}.weight", f"{OUTSIDE}.bias"], f"{OUTSIDE}.evidence")
+        wide = add_node(graph, "Concat", [wide, add_details(graph, stages, prefix)], f"{prefix}.wide", axis=1)
+    evidence = add_node(graph, "Gemm", [wide, f"{prefix}.weight", f"{prefix}.bias"], f"{prefix}.evidence")
     parts = [
-        add_node(graph, "Slice", [evidence, *(f"{OUTSIDE}.{name}" for name in (*ends, "axis"))], f"{OUTSIDE}.{part}")
+        add_node(graph, "Slice", [evidence, *(f"{prefix}.{name}" for name in (*ends, "axis"))], f"{prefix}.{part}")
         for part, ends in (("known", ("zero", "fine")), ("others", ("fine", "end")))
     ]
     # Evidence minus its log-softmax is the same in each column: the logarithm of their sum, for evidence of any size.
-    shares = add_node(graph, "LogSoftmax", [parts[0]], f"{OUTSIDE}.shares", axis=1)
-    sums = add_node(graph, "Sub", [parts[0], shares], f"{OUTSIDE}.sums")
-    first = [f"{OUTSIDE}.{name}" for name in ("zero", "one", "axis")]
-    together = add_node(graph, "Slice", [sums, *first], f"{OUTSIDE}.together")
-    add_node(graph, "Sub", [parts[1], together], OUTSIDE)
-    shape: list[str | int | None] = ["batch", len(bias) - len(FINE)]
-    graph.output.append(helper.make_tensor_value_info(OUTSIDE, TensorProto.FLOAT, shape))
-    return extended
+    shares = add_node(graph, "LogSoftmax", [parts[0]], f"{prefix}.shares", axis=1)
+    sums = add_node(graph, "Sub", [parts[0], shares], f"{prefix}.sums")
+    first = [f"{prefix}.{name}" for name in ("zero", "one", "axis")]
+    together = add_node(graph, "Slice", [sums, *first], f"{prefix}.together")
+    return add_node(graph, "Sub", [parts[1], together], output)
 
 
 def without_outside(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
@@ -12,7 +12,7 @@ from leukopy.core.errors import ManifestError
 from leukopy.core.files import atomic_path, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,8 @@ class AdaptSettings(Settings):
     code); group (slide or field) and split where known."""
     model: str = "default"
     """A bundled model, or a bundle folder."""
+    label_map: Annotated[str | None, Shown("leukopy's names")] = None
+    """Data set whose class names the labels are, or a table with columns label and code (docs/studies.md)."""
     folds: int = Field(default=5, ge=2)
     """Folds of the cross-validation that measures the gain."""
     penalty: float = Field(default=0.1, gt=0)
@@ -121,7 +123,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     from leukopy.slides.classifier import Classifier
 
     served = bundle = open_bundle(settings.model)
-    listed, left_out = _labelled(settings.labels)
+    listed, left_out = _labelled(settings, bundle.card)
     run = record(
         "adapt",
         settings,
@@ -171,15 +173,16 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     return AdaptResult(out / "bundle", card, len(train.embeddings), how, *result, left_out, failures.height)
 
 
-def _labelled(path: Path) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The cells of the model's classes, and the number left out by class code."""
+def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The cells of the fine and coarse classes, and the number left out by class code."""
     import polars as pl
 
-    from leukopy.datasets import read_manifest
-    from leukopy.taxonomy import OUTSIDE
+    from leukopy.taxonomy import outside_classes
+    from leukopy.workflows.evaluation_images import read_images
 
-    table = read_manifest(path).filter(pl.col("code").is_not_null())
-    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
+    images = read_images(str(settings.labels), None, settings.label_map, card.learnt_outside)
+    table = images.filter(pl.col("code").is_not_null())
+    outside = pl.col("code").is_in([cell.code for cell in outside_classes() if cell.coarse is None])
     counts = table.filter(outside)["code"].value_counts(sort=True)
     return table.filter(~outside), dict(counts.iter_rows())
 
@@ -366,7 +369,7 @@ def _write(
     """The new bundle, with the neighbours of the old one, whose embeddings it shares."""
     import hashlib
 
-    from leukopy.bundle import Calibration, Card, DatasetUse, write_bundle
+    from leukopy.bundle import Calibration, Card, DatasetUse, carry_over, write_bundle
     from leukopy.core.provenance import provenance
 
     (content, temperature), (how, count, (_, after, _)) = fitted, measured
@@ -388,11 +391,7 @@ def _write(
         "provenance": {**provenance(), "adapted_from": {"name": card.name, "sha256": card.model.sha256}},
     }
     new = Card.build(card.model_dump(mode="json") | changes, where="the adapted bundle")
-    write_bundle(out / "bundle", new, content)
-    index = bundle.path / "neighbours.npz"
-    if index.exists():
-        with atomic_path(out / "bundle" / index.name) as temporary:
-            temporary.write_bytes(index.read_bytes())
+    carry_over(bundle, write_bundle(out / "bundle", new, content))
     return new
 
 
