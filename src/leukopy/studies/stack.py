@@ -238,7 +238,7 @@ def _folds(cells: pl.DataFrame, labels: NDArray[np.intp], settings: StackSetting
     groups = cells["group"].fill_null(cells["cell_id"]).to_numpy()
     if len(counts) < 2 or counts.min() < settings.folds or len(set(groups)) < settings.folds:
         raise InputError(
-            f"{settings.data}: split {settings.fit!r} holds {counts.min(initial=0)} images of its rarest class in "
+            f"{settings.data}: split {settings.fit!r} holds {counts.min()} images of its rarest class in "
             f"{len(set(groups))} patients, slides or cells; {settings.folds} of each and two classes are needed. Take "
             "fewer --folds, or another --fit."
         )

@@ -65,11 +65,11 @@ def train_shallow(
 
     from leukopy.training.features import Extractor
     from leukopy.training.shallow import fit_shallow
-    from leukopy.training.sources import outside_classes_of, with_test
+    from leukopy.training.sources import own_classes_of, with_test
 
-    if outside := outside_classes_of(settings, data_folder()):
+    if own := own_classes_of(settings, data_folder()):
         raise SettingsError(
-            f"{settings.name}: shallow models know leukopy's classes alone, not {outside[0].name} ({outside[0].code}). "
+            f"{settings.name}: shallow models know leukopy's classes alone, not {own[0].name} ({own[0].code}). "
             "Train a network, or map these labels to other classes."
         )
     run = record("train", settings)
