@@ -106,7 +106,7 @@ def read_rows(model: onnx.ModelProto, head: Head, count: int) -> Head | None:
     )
     if not same or len(bias) - len(FINE) != count:
         return None
-    return rows[len(FINE) :] * scale, bias[len(FINE) :] * scale
+    return np.asarray(rows[len(FINE) :] * scale, np.float32), np.asarray(bias[len(FINE) :] * scale, np.float32)
 
 
 def _declare_output(graph: onnx.GraphProto, classes: int) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from leukopy.core.settings import Settings
 from leukopy.inference.rows import counted_code, is_counted, is_unidentified
-from leukopy.taxonomy import BLASTS, FINE, OUTSIDE
+from leukopy.taxonomy import BLASTS, FINE, OUTSIDE, outside_classes
 
 REVIEW_RANK = "review_rank"
 
@@ -94,7 +94,8 @@ def _error_score(columns: Collection[str], weights: ReviewWeights) -> pl.Expr:
 
 def _probability(columns: Collection[str], *, fine: bool) -> pl.Expr:
     """Probability of the cell's fine class, or of its coarse class; the highest one for a class without a column."""
-    known = [cell for cell in _CODES if f"p_{cell.code}" in columns]
+    declared = (cell for cell in outside_classes() if cell not in OUTSIDE)
+    known = [cell for cell in (*_CODES, *declared) if f"p_{cell.code}" in columns]
     own = []
     for cell in known:
         same = [one for one in known if one is cell or (not fine and cell.coarse and one.coarse == cell.coarse)]

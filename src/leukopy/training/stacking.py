@@ -74,7 +74,7 @@ def stack(
 
 def stacked(probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Features (N, M K) of the second regression: log-probabilities (N, K) of M networks."""
-    return np.log(np.concatenate(probabilities, axis=1).clip(_SMALLEST))
+    return np.asarray(np.log(np.concatenate(probabilities, axis=1).clip(_SMALLEST)))
 
 
 def _out_of_fold(
