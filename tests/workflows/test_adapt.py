@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from leukopy.bundle import open_bundle
+from leukopy.bundle import open_bundle, read_learnt
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, ManifestError, OutputError
 from leukopy.network.wide_head import STAGES
@@ -160,3 +160,51 @@ def test_the_command_shows_both_models_and_says_what_failed(laboratory, colour_m
 def test_the_command_needs_labels() -> None:
     result = CliRunner().invoke(app, ["adapt", "--out", "nowhere"])
     assert result.exit_code == 2
+
+
+@pytest.fixture
+def own_labels(colour_model, tmp_path: Path) -> tuple[Path, Path]:
+    """60 cells of 12 slides, every fifth of a class of the laboratory's own, in a colour that the model calls a
+    platelet; and the table of their labels."""
+    rows = []
+    for index in range(60):
+        code = [*THEIRS, "PLT"][index % 5]
+        colour_model.draw(tmp_path / "own" / f"c{index}.png", code, width=60 + index)
+        rows.append((f"own/c{index}.png", "velue" if code == "PLT" else code, f"slide {index // 5}"))
+    pl.DataFrame(rows, schema=["path", "label", "group"], orient="row").write_csv(tmp_path / "own.csv")
+    table = tmp_path / "table.csv"
+    table.write_text("label,code,name,place\nvelue,CHEV,velvet cell,differential\n")
+    return tmp_path / "own.csv", table
+
+
+def test_a_class_of_ones_own_is_added_to_a_model(own_labels, colour_model, tmp_path: Path) -> None:
+    labels, table = own_labels
+    given = AdaptSettings(labels=labels, label_map=str(table), model=str(colour_model.path), penalty=0.001)
+    result = adapt(given, tmp_path / "run")
+    assert result.after.classes.balanced_accuracy.value == 1
+    assert result.before.classes.balanced_accuracy.value == pytest.approx(0.8)  # the own class was none of its classes
+    card = open_bundle(result.bundle).card
+    assert card.outside is not None
+    assert (card.outside.classes, card.outside.own[0].name) == (("CHEV",), "velvet cell")
+    assert sum(card.outside.prior) == pytest.approx(1)
+    cells = Classifier.open(result.bundle).predict(sorted((tmp_path / "own").glob("*.png"))).cells
+    assert set(cells.filter(pl.col("fine") == "CHEV")["p_CHEV"] > 0.5) == {True}
+    assert (cells["fine"] == "CHEV").sum() == 12
+    learnt = read_learnt(result.bundle)
+    assert learnt is not None
+    assert len(learnt) == 60
+
+
+def test_an_own_class_is_kept_by_a_second_adaptation(own_labels, colour_model, tmp_path: Path) -> None:
+    labels, table = own_labels
+    first = adapt(
+        AdaptSettings(labels=labels, label_map=str(table), model=str(colour_model.path), penalty=0.001), tmp_path / "a"
+    )
+    without = pl.read_csv(labels).filter(pl.col("label") != "velue")
+    without.write_csv(tmp_path / "without.csv")
+    second = adapt(AdaptSettings(labels=tmp_path / "without.csv", model=str(first.bundle)), tmp_path / "b")
+    card = open_bundle(second.bundle).card
+    assert card.outside is not None
+    assert card.outside.classes == ("CHEV",)
+    cells = Classifier.open(second.bundle).predict(sorted((tmp_path / "own").glob("*.png"))).cells
+    assert (cells["fine"] == "CHEV").sum() == 12

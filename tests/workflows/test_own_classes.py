@@ -11,6 +11,7 @@ from leukopy.bundle import open_bundle, read_learnt
 from leukopy.core.errors import InputError, TrainingError, UnknownLabelError
 from leukopy.taxonomy import FINE, find
 from leukopy.training.data import CellData
+from leukopy.workflows.adapt import AdaptSettings, adapt
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 from leukopy.workflows.train import MANIFEST_FILE, train
@@ -129,3 +130,16 @@ def test_a_class_without_training_images_is_found_before_the_first_epoch(
     table.write_text(TABLE + "sideroblast;SIDERO;sideroblast;;outside\n", "utf-8")
     with pytest.raises(TrainingError, match="no training image of SIDERO"):
         CellData(settings(label_map=str(table)), data, tmp_path, lambda *_: None)
+
+
+def test_an_adaptation_refits_own_classes(run: Path, tmp_path: Path) -> None:
+    """The manifest of the training is taken as it is: its test split is held out."""
+    given = AdaptSettings(labels=run / MANIFEST_FILE, model=str(run / "bundle"), variants=1)
+    result = adapt(given, tmp_path / "run")
+    assert "test split" in result.held_out
+    support = {score.code: score.support for score in result.after.classes.classes}
+    assert support["HAIRY"] > 0
+    assert result.after.classes.accuracy.value >= result.before.classes.accuracy.value - 0.1
+    outside = open_bundle(result.bundle).card.outside
+    assert outside is not None
+    assert outside.classes == ("HAIRY",)

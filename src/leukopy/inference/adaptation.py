@@ -11,7 +11,7 @@ which the shipped head ignores.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from leukopy.imaging.decode import Picture, prepare
 from leukopy.inference.features import activations
 from leukopy.network.head import Head, read_head, with_head
 from leukopy.network.probabilities import softmax
-from leukopy.network.wide_head import WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
+from leukopy.network.wide_head import STAGES, WIDE, has_stages, with_wide_embedding, with_wide_head, without_wide_head
 
 _TINY = 1e-12
 
@@ -49,6 +49,21 @@ class Adaptable:
     def with_head(self, head: Head) -> bytes:
         """The content of the ``model.onnx`` with another head on all readable columns."""
         return with_wide_head(self.content, head) if self.details else with_head(self.content, head)
+
+    def with_own(self, content: bytes, head: Head, kept: Sequence[int]) -> bytes:
+        """A content of `with_head` whose output ``outside`` answers further classes.
+
+        Args:
+            content: the content.
+            head: (F + K, D) and (F + K,): of the fine classes, then of K own classes, over their temperature.
+            kept: columns of its present output to keep.
+        """
+        from onnx import load_from_string  # noqa: PLC0415 (an extra)
+
+        from leukopy.network.outside import with_more_outside  # noqa: PLC0415 (onnx)
+
+        stages = STAGES if self.details else ()
+        return bytes(with_more_outside(load_from_string(content), head, kept, stages).SerializeToString())
 
 
 @contextmanager
@@ -78,7 +93,7 @@ class Labelled:
     embeddings: NDArray[np.float32]
     """(N, D): input of the head; the last ``details`` columns are outside the embedding."""
     members: NDArray[np.bool_]
-    """(N, F): the fine classes allowed by each label."""
+    """(N, F + K): the fine classes, and own classes, allowed by each label."""
     folds: NDArray[np.intp]
     """(N,): the fold of each cell; a slide or field is in one fold only."""
 
@@ -129,7 +144,7 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
     """The head that fits ``cells``, regularised towards ``head``.
 
     Args:
-        head: weights (F, D) and bias (F,); without the details, if it reads the embedding alone.
+        head: weights (F + K, D) and bias (F + K,); without the details, if it reads the embedding alone.
         cells: N of them.
         penalty: weight of the squared change of the weights, for embeddings scaled to a deviation of about 1.
     """
@@ -196,7 +211,7 @@ def _axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def logits_of(head: Head, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (N, F) of embeddings (N, D)."""
+    """Logits (N, F) of embeddings (N, D); with own classes (N, F + K)."""
     return np.asarray(embeddings @ head[0].T + head[1], np.float32)
 
 

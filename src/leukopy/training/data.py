@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -36,7 +35,7 @@ class Pictures(Dataset[Item]):
         decoded: Decoded,
         spec: Preprocess,
         augmentation: Augmentation | None = None,
-        outside: Sequence[str] = (),
+        outside: tuple[str, ...] = (),
     ) -> None:
         self.spec, self.augmentation = spec, augmentation
         self._pictures = decoded.pictures

@@ -70,8 +70,8 @@ def _averaged(start: CellModule, modules: list[CellModule], start_share: float) 
     start.net.load_state_dict(averaged)
     if start.outside is not None:  # it begins anew in each training
         heads = [module.outside.state_dict() for module in modules if module.outside is not None]
-        mean = {name: torch.stack([head[name] for head in heads]).mean(dim=0) for name in heads[0]}
-        start.outside.load_state_dict(mean)
+        own_mean = {name: torch.stack([head[name] for head in heads]).mean(dim=0) for name in heads[0]}
+        start.outside.load_state_dict(own_mean)
     start.minutes = sum(module.minutes for module in modules)
     return start
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from leukopy.core.errors import ManifestError
-from leukopy.core.files import atomic_path, write_json
+from leukopy.core.files import atomic_path, file_digest, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings, Shown
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from leukopy.inference.adaptation import Adaptable, Labelled
     from leukopy.inference.pictures import Pictures
     from leukopy.inference.rows import CellInput
+    from leukopy.network.head import Head
     from leukopy.slides.slide import Slide
+    from leukopy.taxonomy import CellClass
 
 REPORT_FILE = "adapt.json"
 
@@ -115,11 +117,10 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         MissingExtraError: onnx is not installed.
         OutputError: ``out`` holds something else, or cannot be written.
     """
-    from leukopy.bundle import open_bundle
+    from leukopy.bundle import open_bundle, write_learnt
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
     from leukopy.inference.openvino import runtime
     from leukopy.inference.pictures import Pictures
-    from leukopy.inference.rows import CellInput
     from leukopy.slides.classifier import Classifier
 
     served = bundle = open_bundle(settings.model)
@@ -132,19 +133,19 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     )
     begin(out, run, overwrite=overwrite)
     pictures = Pictures(_PICTURES)
-    slide = Classifier(served.healthy).slide(
-        [CellInput(*cell) for cell in listed.select("cell_id", "path").iter_rows()], pictures
-    )
+    own = _own_classes(bundle.card, listed)
+    slide = Classifier(served if own else served.healthy).slide(list(_inputs(listed)), pictures)
     bundle = served.with_preprocess(slide.preprocess)
     with adaptable(bundle) as network:
-        table, labelled, failures = _read(network, listed, settings, progress, pictures)
+        start = _with_own_rows(bundle, network.head, own)
+        table, labelled, failures = _read(network, (listed, own), settings, progress, pictures)
         _write_failures(out / "failures.csv", failures)
         test = (table["split"] == "test").fill_null(value=False).to_numpy()
         _check(settings.labels, labelled, test)
         train = _with_variants(network, labelled[~test], table.filter(~test), settings, pictures)
-    before, usual = _as_served(served, slide, table, progress, pictures)
-    adapted = fit_head(network.head, train, settings.penalty)
-    out_of_fold = held_out(network.head, train, settings.penalty)
+    before, usual = _as_served(served, slide, (table, own), progress, pictures)
+    adapted = fit_head(start, train, settings.penalty)
+    out_of_fold = held_out(start, train, settings.penalty)
     if test.any():
         after = logits_of(adapted, labelled[test].embeddings)
         how = f"{test.sum():,} cells of the manifest's test split"
@@ -156,10 +157,12 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         )
     rows, shown = (table.filter(test), before[test]) if test.any() else (table, before)
     temperature = _temperature(out_of_fold, train, usual)
-    result = _judge(rows, shown, after / temperature)
-    bundle = _knowing(bundle, table.filter(~test), settings.labels.name, pictures)
-    content = network.with_head(adapted)
+    result = _judge((rows, own), shown, after / temperature)
+    fitted = table.filter(~test)
+    bundle = _knowing(bundle, fitted, settings.labels.name, pictures)
+    bundle, content = _rewritten(bundle, network, (adapted, temperature), own, fitted)
     card = _write(bundle, (content, temperature), settings, out, (how, len(train.embeddings), result))
+    write_learnt(out / "bundle", (file_digest(Path(path)) for path in fitted["path"]))
     report = {
         "cells": len(train.embeddings),
         "held_out": how,
@@ -174,29 +177,99 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
 
 
 def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The cells of the fine and coarse classes, and the number left out by class code."""
+    """The cells of the fine and coarse classes and of own ones, and the number left out by class code."""
     import polars as pl
 
-    from leukopy.taxonomy import outside_classes
+    from leukopy.taxonomy import OUTSIDE
     from leukopy.workflows.evaluation_images import read_images
 
     images = read_images(str(settings.labels), None, settings.label_map, card.learnt_outside)
     table = images.filter(pl.col("code").is_not_null())
-    outside = pl.col("code").is_in([cell.code for cell in outside_classes() if cell.coarse is None])
+    outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
     counts = table.filter(outside)["code"].value_counts(sort=True)
     return table.filter(~outside), dict(counts.iter_rows())
 
 
+def _own_classes(card: Card, listed: pl.DataFrame) -> tuple[CellClass, ...]:
+    """Own classes that the adapted model answers: those of the model, then those of the labels."""
+    from leukopy.taxonomy import OUTSIDE, outside_classes
+
+    labelled = [cell for cell in outside_classes() if cell not in OUTSIDE and cell.code in set(listed["code"])]
+    return tuple(dict.fromkeys((*card.learnt_outside, *labelled)))
+
+
+def _with_own_rows(bundle: Bundle, head: Head, own: tuple[CellClass, ...]) -> Head:
+    """The head with a row for each own class: that of the model, or zeros, below every class that a cell looks like."""
+    import numpy as np
+
+    if not own:
+        return head
+    import onnx
+
+    from leukopy.inference.adaptation import widened
+    from leukopy.network.outside import read_rows
+
+    weights, bias = head
+    rows, shifts = np.zeros((len(own), weights.shape[1]), np.float32), np.zeros(len(own), np.float32)
+    known = len(bundle.card.learnt_outside)  # the first of own, and the last of the output
+    found = read_rows(onnx.load(bundle.model_path), head, known)
+    if found is not None:
+        rows[:known], shifts[:known] = widened(found, weights.shape[1])
+    return np.concatenate([weights, rows]), np.concatenate([bias, shifts])
+
+
+def _rewritten(
+    bundle: Bundle, network: Adaptable, fitted: tuple[Head, float], own: tuple[CellClass, ...], cells: pl.DataFrame
+) -> tuple[Bundle, bytes]:
+    """The bundle whose card answers the own classes, and the content of its network with the fitted head."""
+    from dataclasses import replace
+
+    from leukopy.bundle import OutsideClasses
+    from leukopy.taxonomy import FINE
+
+    (weights, bias), temperature = fitted
+    content = network.with_head((weights[: len(FINE)], bias[: len(FINE)]))
+    if not own:
+        return bundle, content
+    earlier, again = bundle.card.outside, {cell.code for cell in own}
+    classes = earlier.classes if earlier else ()
+    kept = [place for place, code in enumerate(classes) if code not in again]
+    content = network.with_own(content, (weights / temperature, bias / temperature), kept)
+    shares = [max(int((cells["code"] == cell.code).sum()), 1) / (len(cells) + len(own)) for cell in own]
+    before = [earlier.prior[1 + place] for place in kept] if earlier else []
+    left = (1 - sum(shares)) / ((earlier.prior[0] if earlier else 1.0) + sum(before))  # fine classes and those kept
+    prior = [(earlier.prior[0] if earlier else 1.0) * left, *(share * left for share in before), *shares]
+    count = int(cells["code"].is_in(list(again)).sum())
+    words = f"{', '.join(sorted(again))}: rows of the last layer, fitted to labelled cells of one laboratory."
+    outside = OutsideClasses(
+        classes=(*(classes[place] for place in kept), *(cell.code for cell in own)),
+        own=own,
+        prior=tuple(prior),
+        prior_cells=earlier.prior_cells if earlier else 200,
+        method=" ".join(filter(None, (earlier.method if earlier and kept else "", words))),
+        fitted_on="; ".join(filter(None, (earlier.fitted_on if earlier else "", f"{count:,} labelled cells"))),
+        extends=earlier.extends if earlier else "",
+        trained_on=earlier.trained_on if earlier else (),
+    )
+    return replace(bundle, card=bundle.card.model_copy(update={"outside": outside})), content
+
+
 def _read(
-    network: Adaptable, cells: pl.DataFrame, settings: AdaptSettings, progress: Progress, pictures: Pictures
+    network: Adaptable,
+    listed: tuple[pl.DataFrame, tuple[CellClass, ...]],
+    settings: AdaptSettings,
+    progress: Progress,
+    pictures: Pictures,
 ) -> tuple[pl.DataFrame, Labelled, pl.DataFrame]:
     """The readable cells, the network's outputs for them, and the unreadable cells with the reason."""
+    import numpy as np
     import polars as pl
 
     from leukopy.evaluation.classification import member_mask
     from leukopy.inference import file_activations
     from leukopy.inference.adaptation import Labelled
 
+    cells, own = listed
     seen, reasons = file_activations(network.bundle, cells["path"].to_list(), network.output, progress, pictures)
     kept = [row for row in range(len(cells)) if row not in reasons]
     failures = pl.DataFrame(
@@ -204,7 +277,8 @@ def _read(
         schema={"cell_id": pl.String, "message": pl.String},
     )
     cells = cells[kept]
-    members, folds = member_mask(cells["code"].to_list()), _folds(cells, settings)
+    codes, folds = cells["code"].to_numpy(), _folds(cells, settings)
+    members = np.column_stack([member_mask(codes.tolist()), *(codes == cell.code for cell in own)])
     return cells, Labelled(seen[kept], members, folds, details=network.details), failures
 
 
@@ -264,19 +338,29 @@ def _inputs(table: pl.DataFrame) -> Iterator[CellInput]:
 
 
 def _as_served(
-    bundle: Bundle, slide: Slide, cells: pl.DataFrame, progress: Progress, pictures: Pictures
+    bundle: Bundle,
+    slide: Slide,
+    listed: tuple[pl.DataFrame, tuple[CellClass, ...]],
+    progress: Progress,
+    pictures: Pictures,
 ) -> tuple[NDArray[np.float32], float]:
-    """Log-probabilities (N, F) of the cells by the model as it is, as one slide, and its mean temperature."""
+    """Log-probabilities (N, F + K) of the cells by the model as it is, as one slide, and its mean temperature."""
     import numpy as np
 
     from leukopy.inference import file_activations
     from leukopy.inference.rows import Predictions
     from leukopy.network.probabilities import temperatures
+    from leukopy.slides.columns import among_fine
     from leukopy.taxonomy import FINE
 
+    cells, own = listed
     paths, calibration = cells["path"].to_list(), bundle.card.calibration
     rows = Predictions.concat(list(slide.rows(_inputs(cells)))).cells
+    answered = [cell.code for cell in own if f"p_{cell.code}" in rows.columns]
+    rows = among_fine(rows, answered)
     found = rows.select(f"p_{cell.code}" for cell in FINE).to_numpy()
+    beside = [rows[f"p_{cell.code}"].to_numpy() if cell.code in answered else np.zeros(len(rows)) for cell in own]
+    found = np.column_stack([found, *beside])
     further = [name for name in calibration.outputs if name != "logits"]
     usual = temperatures(
         calibration, {name: file_activations(bundle, paths, name, progress, pictures)[0] for name in further}
@@ -292,10 +376,11 @@ def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> 
 
 
 def _judge(
-    cells: pl.DataFrame, before: NDArray[np.float32], after: NDArray[np.float32]
+    listed: tuple[pl.DataFrame, tuple[CellClass, ...]], before: NDArray[np.float32], after: NDArray[np.float32]
 ) -> tuple[Judged, Judged, Estimate]:
-    """Both models on the same cells, from logits over their temperatures (N, F), and the gain."""
+    """Both models on the same cells, from logits over their temperatures (N, F + K), and the gain."""
     import numpy as np
+    from scipy.linalg import block_diag
 
     from leukopy.evaluation.calibration import calibration
     from leukopy.evaluation.classification import classification, classify_scores, coarse_indices
@@ -303,15 +388,18 @@ def _judge(
     from leukopy.network.probabilities import softmax
     from leukopy.taxonomy import COARSE, coarse_matrix
 
-    truth = coarse_indices(cells["code"].to_list())
-    size, rows = len(COARSE), np.arange(len(truth))
+    cells, own = listed
+    classes = (*COARSE, *own)
+    to_level = block_diag(coarse_matrix(), np.eye(len(own))) if own else coarse_matrix()
+    truth = coarse_indices(cells["code"].to_list(), own)
+    size, rows = len(classes), np.arange(len(truth))
     tables = np.zeros((len(truth), 2, size, size), np.int8)
     judged = []
     for index, logits in enumerate((before, after)):
-        chances = (softmax(logits) @ coarse_matrix()).clip(max=1)
+        chances = (softmax(logits) @ to_level).clip(max=1)
         found = chances.argmax(axis=1)
         tables[rows, index, truth, found] = 1
-        judged.append(Judged(classification(truth, found, COARSE), calibration(chances, found, truth)))
+        judged.append(Judged(classification(truth, found, classes), calibration(chances, found, truth)))
 
     def gain(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         pairs = sums.reshape(-1, 2, size, size)
@@ -338,6 +426,7 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str, pictures: Picture
     from dataclasses import replace
 
     import numpy as np
+    import polars as pl
 
     from leukopy.imaging.appearance import measure_appearance
     from leukopy.imaging.decode import prepare
@@ -345,16 +434,18 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str, pictures: Picture
     from leukopy.taxonomy import find
 
     check, spec = bundle.card.slide_check, bundle.card.preprocess
-    if check is None or len(cells) < ENOUGH_CELLS:
+    in_coarse = [find(code).coarse is not None for code in cells["code"]]
+    known = cells.filter(pl.Series(in_coarse, dtype=pl.Boolean))
+    if check is None or len(known) < ENOUGH_CELLS:
         return bundle
     appearance = np.concatenate(
         [
             measure_appearance(prepare(pictures.keep(cell, spec.short_side), spec).pixels[None])
-            for cell in _inputs(cells)
+            for cell in _inputs(known)
         ]
     )
     check = with_laboratory(
-        check, f"the laboratory of {labels}", appearance, [str(find(code).coarse) for code in cells["code"]]
+        check, f"the laboratory of {labels}", appearance, [str(find(code).coarse) for code in known["code"]]
     )
     return replace(bundle, card=bundle.card.model_copy(update={"slide_check": check}))
 
