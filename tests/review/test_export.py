@@ -19,6 +19,7 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.datasets import read_manifest
 from leukopy.review.export import training_zip
 from leukopy.review.store import ImageStore, SignedCell
+from leukopy.taxonomy import CellClass, Place, label_map, read_label_table
 from leukopy.training.settings import TrainSettings
 from leukopy.workflows.evaluate import EvaluateSettings, evaluate
 from leukopy.workflows.train import train
@@ -165,7 +166,7 @@ def test_what_cannot_be_exported_is_a_row_with_its_reason(images: ImageStore, tm
     assert read_manifest(folder / "manifest.csv")["code"].to_list() == ["LYA"]
     left = list(csv.DictReader((folder / "left_out.csv").read_text().splitlines()))
     assert [(row["code"], row["cell_id"][-1]) for row in left] == [("HAIRY", "2"), ("LY", "3"), ("LY", "4")]
-    assert "laboratory's own" in left[0]["reason"]
+    assert "does not hold" in left[0]["reason"]
     assert "missing from the image folder" in left[1]["reason"]
     assert "is damaged" in left[2]["reason"]
 
@@ -185,3 +186,14 @@ def test_it_comes_in_pieces(station: Station) -> None:
 def test_nothing_signed_is_an_empty_manifest(images: ImageStore) -> None:
     with zipfile.ZipFile(BytesIO(b"".join(training_zip([], images)))) as archive:
         assert len(archive.read("manifest.csv").splitlines()) == 1
+
+
+def test_classes_of_the_laboratorys_own_come_with_their_definitions(images: ImageStore, tmp_path: Path) -> None:
+    own = CellClass("TART", "tart cell", "cellule en tarte", None, Place.DIFFERENTIAL, "#123456")
+    cells = [signed(images, 1, 1, "LY", 7), signed(images, 1, 2, "TART", 8)]
+    folder = unpacked(training_zip(cells, images, [own]), tmp_path / "out")
+    known = read_label_table(folder / "labels.csv", label_map("leukopy"))
+    assert known.own == (own,)
+    assert read_manifest(folder / "manifest.csv", labels=known)["code"].to_list() == ["LY", "TART"]
+    plain = unpacked(training_zip(cells[:1], images, [own]), tmp_path / "plain")
+    assert not (plain / "labels.csv").exists()

@@ -1,14 +1,14 @@
 """The corrected labels of signed cases as a zip that ``leukopy train`` and ``leukopy evaluate`` read.
 
-It holds ``manifest.csv``, the pictures under the digest of their bytes, ``left_out.csv`` with what is missing and why,
-and ``README.txt``. No file name, patient or slide goes into it: a patient is a pseudonym, so that the rows of one stay
-on one side of the split.
+It holds ``manifest.csv``, the pictures under the digest of their bytes, ``labels.csv`` with the laboratory's own
+classes where cells have one, ``left_out.csv`` with what is missing and why, and ``README.txt``. No file name, patient
+or slide goes into it: a patient is a pseudonym, so that the rows of one stay on one side of the split.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import RawIOBase
 
@@ -21,7 +21,7 @@ from leukopy.imaging.formats import MEDIA_SUFFIXES
 from leukopy.review.store.errors import Damaged, NotFound
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import SignedCell
-from leukopy.taxonomy import COARSE, DISPLAY_ORDER
+from leukopy.taxonomy import COARSE, DISPLAY_ORDER, CellClass
 
 SOURCE = "review"
 """The ``source`` of the rows: this station's laboratory."""
@@ -45,6 +45,9 @@ Cells of signed cases with the class that readers gave them, exported by leukopy
       - dataset: manifest
         root: /where/this/is/manifest.csv
         share: 1.0
+
+Where labels.csv is there, it defines classes of your own: add --label-map labels.csv to leukopy evaluate and adapt, and
+label_map: /where/this/is/labels.csv to the source of the recipe.
 
 All cells of a patient are in one part of the split (train, val, test). With few patients a part may be empty: give the
 column "split" of manifest.csv other values then, a whole group at a time, or none at all.
@@ -86,21 +89,20 @@ class _Chunks(RawIOBase):
         return taken
 
 
-def training_zip(cells: Sequence[SignedCell], images: ImageStore) -> Iterator[bytes]:
+def training_zip(cells: Sequence[SignedCell], images: ImageStore, own: Sequence[CellClass] = ()) -> Iterator[bytes]:
     """The zip, some bytes at a time.
 
     A picture that lies in several cases is exported once, and not at all where readers gave it different classes.
-    Classes of the laboratory's own are left out: a model knows the taxonomy's only.
-
     Args:
         cells: of all signed cases, as `Store.signed_cells` lists them.
         images: where their pictures lie.
+        own: the laboratory's own classes.
     """
     left = _Left()
     chunks = _Chunks()
     exported: list[SignedCell] = []
     with zipfile.ZipFile(chunks, "w", zipfile.ZIP_STORED) as archive:
-        for cell in _chosen(cells, left):
+        for cell in _chosen(cells, left, {cell.code for cell in own}):
             try:
                 data = images.read(cell.digest)
             except (NotFound, Damaged) as error:
@@ -111,6 +113,7 @@ def training_zip(cells: Sequence[SignedCell], images: ImageStore) -> Iterator[by
             yield chunks.take()
         for name, text in (
             ("manifest.csv", manifest(exported).write_csv()),
+            *(("labels.csv", text) for text in _labels(exported, own)),
             ("left_out.csv", left.csv()),
             ("README.txt", _README),
         ):
@@ -140,7 +143,16 @@ def manifest(cells: Sequence[SignedCell]) -> pl.DataFrame:
     return split(table, FRACTIONS).with_columns(model)
 
 
-def _chosen(cells: Sequence[SignedCell], left: _Left) -> Iterator[SignedCell]:
+def _labels(cells: Sequence[SignedCell], own: Sequence[CellClass]) -> Iterator[str]:
+    """The table of the own classes that cells have (`taxonomy.read_label_table`); none without any."""
+    used = [one for one in own if one.code in {cell.code for cell in cells}]
+    if used:
+        names = ("label", "code", "name", "french", "place", "colour")
+        rows = [(one.code, one.code, one.name, one.french, one.place.value, one.colour) for one in used]
+        yield pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row").write_csv()
+
+
+def _chosen(cells: Sequence[SignedCell], left: _Left, own: Collection[str]) -> Iterator[SignedCell]:
     """Each picture once, where all readers agree on it."""
     codes: dict[str, set[str]] = {}
     for cell in cells:
@@ -150,8 +162,8 @@ def _chosen(cells: Sequence[SignedCell], left: _Left) -> Iterator[SignedCell]:
     for cell in cells:
         if cell.code is None:
             left.out(cell, "no class: the image holds no single cell")
-        elif cell.code not in _KNOWN:
-            left.out(cell, "a class of the laboratory's own")
+        elif cell.code not in _KNOWN and cell.code not in own:
+            left.out(cell, "a class that the station does not hold")
         elif len(codes[cell.digest]) > 1:
             left.out(cell, f"the same picture has several classes: {', '.join(sorted(codes[cell.digest]))}")
         elif cell.digest in seen:

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from leukopy.core.settings import Settings
 from leukopy.review.agreement import Reading, agree
+from leukopy.review.case_differential import own_classes
 from leukopy.review.export import training_zip
 from leukopy.review.records import AgreementView, Id
 from leukopy.review.security import Reader
@@ -53,5 +54,6 @@ def of_all(user: Reader, station: StationDep) -> AgreementView:
 def training(user: Reader, station: StationDep) -> StreamingResponse:
     """The labels of signed cases as ``leukopy train`` reads them; for reviewers."""
     headers = {"Content-Disposition": 'attachment; filename="leukopy-training.zip"'}
-    zipped = training_zip(station.store.labels.signed_cells(user), station.store.images)
+    own = tuple(own_classes(station.store.classes.all()).values())
+    zipped = training_zip(station.store.labels.signed_cells(user), station.store.images, own)
     return StreamingResponse(zipped, media_type="application/zip", headers=headers)
