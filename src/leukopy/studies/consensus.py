@@ -187,7 +187,7 @@ def _predicted(cells: pl.DataFrame, classes: Sequence[CellClass], path: Path) ->
             f"{path}: has no prediction of {missing:,} of the {len(cells):,} cells. Classify the same images, by the "
             "same paths, or leave those out of the table."
         )
-    return np.maximum(joined.select(names).to_numpy().astype(np.float64), 1e-6)
+    return np.asarray(np.maximum(joined.select(names).to_numpy().astype(np.float64), 1e-6))
 
 
 def _with_consensus(

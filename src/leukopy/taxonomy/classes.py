@@ -165,12 +165,17 @@ def level_key(classes: Sequence[CellClass]) -> Literal["coarse", "fine"]:
     return "fine" if tuple(classes[: len(FINE)]) == FINE else "coarse"
 
 
-def coarse_matrix() -> NDArray[np.float32]:
-    """0/1 matrix, shape (F, C): fine probabilities times it are the coarse probabilities."""
+def coarse_matrix(outside: int = 0) -> NDArray[np.float32]:
+    """0/1 matrix, shape (F, C): fine probabilities times it are the coarse probabilities.
+
+    With K classes outside after the fine ones, (F + K, C + K): each is a class of its own at both levels.
+    """
     codes = [cell.code for cell in COARSE]
-    matrix = np.zeros((len(FINE), len(COARSE)), dtype=np.float32)
+    matrix = np.zeros((len(FINE) + outside, len(COARSE) + outside), dtype=np.float32)
     for row, cell in enumerate(FINE):
         matrix[row, codes.index(str(cell.coarse))] = 1.0
+    for place in range(outside):
+        matrix[len(FINE) + place, len(COARSE) + place] = 1.0
     return matrix
 
 

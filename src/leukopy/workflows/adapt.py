@@ -380,7 +380,6 @@ def _judge(
 ) -> tuple[Judged, Judged, Estimate]:
     """Both models on the same cells, from logits over their temperatures (N, F + K), and the gain."""
     import numpy as np
-    from scipy.linalg import block_diag
 
     from leukopy.evaluation.calibration import calibration
     from leukopy.evaluation.classification import classification, classify_scores, coarse_indices
@@ -390,7 +389,7 @@ def _judge(
 
     cells, own = listed
     classes = (*COARSE, *own)
-    to_level = block_diag(coarse_matrix(), np.eye(len(own))) if own else coarse_matrix()
+    to_level = coarse_matrix(len(own))
     truth = coarse_indices(cells["code"].to_list(), own)
     size, rows = len(classes), np.arange(len(truth))
     tables = np.zeros((len(truth), 2, size, size), np.int8)
