@@ -74,13 +74,13 @@ def test_out_of_fold_probabilities_never_saw_their_cell() -> None:
     features = rng.normal(size=(200, 300))
     labels, folds = rng.integers(0, 2, 200), np.arange(200) % 5
     found = fit_logistic(features, labels, folds)
-    assert (found.estimator.predict(features) == labels).mean() > 0.95
+    assert (found.estimator.predict(features) == labels).mean() > 0.8
     assert (found.out_of_fold.argmax(axis=1) == labels).mean() == pytest.approx(0.5, abs=0.12)
     single, second = stack_features(
         {"noise": features, "truth": labels[:, None] + rng.normal(0, 0.2, (200, 1))}, labels, folds
     )
     assert list(single) == ["noise", "truth"]
-    assert (second.out_of_fold.argmax(axis=1) == labels).mean() > 0.9  # the noise has little weight
+    assert (second.out_of_fold.argmax(axis=1) == labels).mean() > 0.95  # the noise has no weight
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_plain_pictures_are_told_before_the_training_starts(
     monkeypatch.setattr("leukopy.training.fit.fit", stop)
     with pytest.raises(KeyboardInterrupt):
         train(recipe(), tmp_path / "run")
-    (said,) = caplog.messages
+    (said,) = (line for line in caplog.messages if "plain colour" in line)
     assert said.startswith(
         f"{len(plain)} of the training pictures looked at, {plain[0]} for one, are of one plain colour"
     )

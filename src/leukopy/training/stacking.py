@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from leukopy.core.progress import Progress, silent
 
-PENALTIES = (0.001, 0.01, 0.1, 1.0)
+PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 """Values tried for C, the inverse strength of the regularisation; the out-of-fold likelihood chooses."""
 
 _SMALLEST = 1e-6
@@ -37,18 +37,19 @@ class Fitted:
         return np.asarray(self.estimator.predict_proba(features))
 
 
-def fit_logistic(features: Rows, labels: NDArray[np.intp], folds: NDArray[np.intp]) -> Fitted:
+def fit_logistic(features: Rows, labels: NDArray[np.intp], folds: NDArray[np.intp], *, scaled: bool = True) -> Fitted:
     """Fit a logistic regression; its penalty is chosen by the out-of-fold likelihood.
 
     Args:
         features: (N, D).
         labels: (N,), classes 0 to K - 1; each is in two folds at least.
         folds: (N,), fold of each cell.
+        scaled: bring every feature to a deviation of 1.
     """
-    tried = [(penalty, _out_of_fold(features, labels, folds, penalty)) for penalty in PENALTIES]
+    tried = [(penalty, _out_of_fold(features, labels, folds, _regression(penalty, scaled))) for penalty in PENALTIES]
     rows = np.arange(len(labels))
     penalty, found = max(tried, key=lambda one: np.log(one[1][rows, labels].clip(_SMALLEST)).mean())
-    return Fitted(_regression(penalty).fit(features, labels), found)
+    return Fitted(_regression(penalty, scaled).fit(features, labels), found)
 
 
 def stack(
@@ -67,7 +68,8 @@ def stack(
         progress("fitting", done, len(features) + 1)
         single[name] = fit_logistic(values, labels, folds)
     progress("fitting", len(features), len(features) + 1)
-    second = fit_logistic(stacked([one.out_of_fold for one in single.values()]), labels, folds)
+    # Unscaled: the log-probabilities of a network that knows nothing hardly vary, and stay without weight.
+    second = fit_logistic(stacked([one.out_of_fold for one in single.values()]), labels, folds, scaled=False)
     progress("fitting", len(features) + 1, len(features) + 1)
     return single, second
 
@@ -78,19 +80,20 @@ def stacked(probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
 
 
 def _out_of_fold(
-    features: Rows, labels: NDArray[np.intp], folds: NDArray[np.intp], penalty: float
+    features: Rows, labels: NDArray[np.intp], folds: NDArray[np.intp], estimator: Any
 ) -> NDArray[np.float64]:
     found = np.zeros((len(labels), labels.max() + 1))
     for fold in np.unique(folds):
         own = folds == fold
-        estimator = _regression(penalty).fit(features[~own], labels[~own])
+        estimator.fit(features[~own], labels[~own])
         found[np.ix_(own, estimator.classes_)] = estimator.predict_proba(features[own])
     return found
 
 
-def _regression(penalty: float) -> Any:
+def _regression(penalty: float, scaled: bool) -> Any:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300, tol=1e-3))
+    regression = LogisticRegression(C=penalty, max_iter=300, tol=1e-3)
+    return make_pipeline(StandardScaler(), regression) if scaled else regression
