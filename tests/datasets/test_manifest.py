@@ -111,7 +111,7 @@ def test_an_unknown_label_names_the_row_and_the_known_ones(tmp_path: Path, colum
 
 
 def test_an_unknown_label_map_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="label map 'mine' is unknown"):
+    with pytest.raises(SettingsError, match="label map 'mine': no such map and no such file"):
         read_manifest(table(tmp_path / "m.csv", "path,label\na.png,LY\n"), labels="mine")
 
 
