@@ -43,7 +43,7 @@ def literal(labels: NDArray[np.intp], classes: int, rounds: int) -> NDArray[np.f
         for m in range(annotators):
             table = []
             for k in range(classes):
-                pooled = [sum(own[a][k][c] for a in range(annotators)) + 1 / classes for c in range(classes)]
+                pooled = [sum(own[a][k][c] for a in range(annotators)) + (c == k) + 1 / classes for c in range(classes)]
                 row = [own[m][k][c] + pooled[c] / sum(pooled) for c in range(classes)]
                 table.append([value / sum(row) for value in row])
             confusions.append(table)

@@ -210,7 +210,7 @@ def outside_model(tmp_path_factory: pytest.TempPathFactory) -> ColourModel:
     content = with_outside(onnx.load_from_string(with_stages(colour_network(32))), head).SerializeToString()
     outside = OutsideClasses(
         classes=tuple(OUTSIDE_COLOURS), prior=(0.5, 0.3, 0.2), prior_cells=200, method="made for tests",
-        fitted_on="nothing", metrics=(Metric(name="auroc, BLAST", value=0.9, data="nothing"),),
+        fitted_on="nothing", extends="0" * 64, metrics=(Metric(name="auroc, BLAST", value=0.9, data="nothing"),),
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("models") / "outside"
     card = colour_card(content, 32)

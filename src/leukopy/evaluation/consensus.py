@@ -96,7 +96,8 @@ def _confusions(belief: NDArray[np.float64], seen: NDArray[np.float64]) -> tuple
     """Confusions (M, C, C) of the annotators and shares (C,) of the classes, given beliefs (N, C) and labels."""
     classes = belief.shape[1]
     own = np.einsum("nk,nmc->mkc", belief, seen)
-    pooled = own.sum(axis=0) + 1 / classes  # a class that nobody gave has no confusions of its own
+    # One right label for each class keeps classes apart that no two annotators gave to the same cells.
+    pooled = own.sum(axis=0) + np.eye(classes) + 1 / classes
     pooled /= pooled.sum(axis=1, keepdims=True)
     own = own + _PRIOR * pooled
     shares = (belief.sum(axis=0) + 1 / classes) / (len(belief) + 1)

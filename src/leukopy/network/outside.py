@@ -98,13 +98,11 @@ def read_rows(model: onnx.ModelProto, head: Head, count: int) -> Head | None:
     name = weights[-1]  # the last one added
     rows = numpy_helper.to_array(found[name]).T
     bias = numpy_helper.to_array(found[name.removesuffix("weight") + "bias"])
-    known = head[0][:, : rows.shape[1]]
-    fitted = rows[: len(FINE)]
+    known, fitted = head[0][:, : rows.shape[1]], rows[: len(FINE)]
+    if len(bias) - len(FINE) != count or fitted.shape != known.shape:
+        return None
     scale = float((known * known).sum() / max((known * fitted).sum(), 1e-12))
-    same = fitted.shape == known.shape and np.allclose(
-        fitted * scale, known, rtol=0.01, atol=1e-3 * np.abs(known).max()
-    )
-    if not same or len(bias) - len(FINE) != count:
+    if not np.allclose(fitted * scale, known, rtol=0.01, atol=1e-3 * np.abs(known).max()):
         return None
     return np.asarray(rows[len(FINE) :] * scale, np.float32), np.asarray(bias[len(FINE) :] * scale, np.float32)
 
