@@ -143,3 +143,6 @@ def test_an_adaptation_refits_own_classes(run: Path, tmp_path: Path) -> None:
     outside = open_bundle(result.bundle).card.outside
     assert outside is not None
     assert outside.classes == ("HAIRY",)
+    learnt = read_learnt(result.bundle)
+    assert learnt is not None
+    assert len(learnt) == pl.read_csv(run / MANIFEST_FILE).filter(pl.col("split") != "test").height

@@ -17,7 +17,7 @@ from leukopy.bundle.card import (
     SlideClasses,
     Thresholds,
 )
-from leukopy.bundle.learnt import LEARNT_FILE, is_learnt, read_learnt, write_learnt
+from leukopy.bundle.learnt import LEARNT_FILE, add_learnt, is_learnt, read_learnt, write_learnt
 from leukopy.bundle.store import (
     Bundle,
     NetworkFile,
@@ -47,6 +47,7 @@ __all__ = [
     "SlideCheck",
     "SlideClasses",
     "Thresholds",
+    "add_learnt",
     "add_metrics",
     "bundled_models",
     "carry_over",

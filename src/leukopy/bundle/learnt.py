@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.core.errors import BundleError
-from leukopy.core.files import atomic_path
+from leukopy.core.files import atomic_path, file_digest
 
 LEARNT_FILE = "learnt.npy"
 
@@ -37,6 +37,17 @@ def write_learnt(folder: Path, digests: Iterable[str]) -> None:
     table = np.unique(found if earlier is None else np.concatenate([earlier, found]))
     with atomic_path(folder / LEARNT_FILE) as temporary, temporary.open("wb") as stream:
         np.save(stream, table)
+
+
+def add_learnt(folder: Path, paths: Iterable[str]) -> None:
+    """Add files to those that a bundle's folder lists; nothing where it lists none, since a list is whole or absent.
+
+    Raises:
+        BundleError: its list is broken.
+        OutputError: it cannot be written.
+    """
+    if read_learnt(folder) is not None:
+        write_learnt(folder, (file_digest(Path(path)) for path in paths))
 
 
 def read_learnt(folder: Path) -> NDArray[np.uint64] | None:

@@ -12,7 +12,7 @@ from leukopy.core.errors import ManifestError, SettingsError
 from leukopy.core.file_names import FileNames
 from leukopy.core.files import atomic_path
 from leukopy.core.tables import Row, Table, read_table
-from leukopy.taxonomy import LabelMap, label_map, open_label_map
+from leukopy.taxonomy import OUTSIDE, LabelMap, label_map, open_label_map, outside_classes
 
 MANIFEST_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),  # "<source>/<path below the root>", unique
@@ -188,7 +188,7 @@ def _locate(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
 def _codes(table: Table, rows: pl.DataFrame, labels: str | LabelMap) -> list[str | None]:
     taxonomy = label_map("leukopy")
     usual = open_label_map(labels, taxonomy) if isinstance(labels, str) else labels
-    known = taxonomy.extended("leukopy", {}, usual.own)
+    known = taxonomy.extended("leukopy", {}, (cell for cell in outside_classes() if cell not in OUTSIDE))
     codes: list[str | None] = []
     for row, (code, label, named) in zip(
         table.rows, rows.select("code", "label", "label_map").iter_rows(), strict=True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from leukopy.core.errors import ManifestError
-from leukopy.core.files import atomic_path, file_digest, write_json
+from leukopy.core.files import atomic_path, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings, Shown
@@ -117,7 +117,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         MissingExtraError: onnx is not installed.
         OutputError: ``out`` holds something else, or cannot be written.
     """
-    from leukopy.bundle import open_bundle, write_learnt
+    from leukopy.bundle import add_learnt, open_bundle
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
     from leukopy.inference.openvino import runtime
     from leukopy.inference.pictures import Pictures
@@ -162,7 +162,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     bundle = _knowing(bundle, fitted, settings.labels.name, pictures)
     bundle, content = _rewritten(bundle, network, (adapted, temperature), own, fitted)
     card = _write(bundle, (content, temperature), settings, out, (how, len(train.embeddings), result))
-    write_learnt(out / "bundle", (file_digest(Path(path)) for path in fitted["path"]))
+    add_learnt(out / "bundle", fitted["path"])
     report = {
         "cells": len(train.embeddings),
         "held_out": how,

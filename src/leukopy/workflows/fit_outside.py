@@ -77,13 +77,14 @@ def fit_outside(
         OutputError: ``out`` holds something else, or cannot be written.
     """
     require_torch()
-    from leukopy.bundle import OutsideClasses, carry_over, open_bundle, write_bundle
+    from leukopy.bundle import OutsideClasses, add_learnt, carry_over, open_bundle, write_bundle
     from leukopy.training.attribute_heads import card_for
     from leukopy.training.outside_head import OutsideSettings, list_outside_cells
 
     how = OutsideSettings.build(settings.head, where="head")
     bundle = open_bundle(settings.model)
     cells = list_outside_cells(how, data_folder())
+    _refuse_own(bundle.card)
     _check_folds(settings, how, bundle.card)
     run = record("fit-outside", settings, model={"name": bundle.card.name, "sha256": bundle.card.model.sha256})
     begin(out, run, overwrite=overwrite)
@@ -114,6 +115,7 @@ def fit_outside(
     content = _extended(bundle, head, seen, card)
     written = write_bundle(out / "bundle", card_for(bundle.card, content, outside=card, count_error=None), content)
     carry_over(bundle, written)
+    add_learnt(written.path, seen.cells.filter(trained)["path"])
     write_json(out / REPORT_FILE, {**found, "doubtful": int(doubtful.sum()), "not_read": seen.left_out})
     finish(out, run, failures=seen.left_out)
     return FitOutsideResult(written.path, written.card, int(doubtful.sum()))
@@ -150,6 +152,16 @@ def _method(how: OutsideSettings) -> str:
         "output is the evidence for a class outside against all fine classes together. The logits of a slide are "
         "shifted by its own shares."
     )
+
+
+def _refuse_own(card: Card) -> None:
+    """Refuse a model with own classes: the new head would replace them."""
+    if card.outside and card.outside.own:
+        names = ", ".join(cell.name for cell in card.outside.own)
+        raise TrainingError(
+            f"{card.name}: answers classes of a laboratory's own ({names}), which this fit would replace. Fit the "
+            "classes outside first, and add your own with 'leukopy adapt'."
+        )
 
 
 def _check_folds(settings: FitOutsideSettings, how: OutsideSettings, card: Card) -> None:
