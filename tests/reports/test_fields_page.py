@@ -12,7 +12,7 @@ from leukopy.fields.counts import COUNTING_RULE, count_objects
 from leukopy.reports import fields_page, gallery
 from leukopy.reports.field_pictures import FieldPictures
 from leukopy.reports.fields_page import FieldsContent
-from leukopy.reports.object_labels import BY_CODE, label_objects
+from leukopy.reports.object_labels import all_labels, label_objects
 from leukopy.reports.page import ReportContent, write_report
 from leukopy.slides.differential_files import count_cells
 from support.located import Located, located_fields
@@ -89,7 +89,7 @@ def test_every_box_of_a_shown_field_has_its_colour_class_and_probability(content
     shown = content.fields.objects.filter(pl.col("field") != "field_0001.png")
     assert len(boxes) == len(shown)
     assert {(kind, colour) for kind, colour, _ in boxes} == {
-        (kind, BY_CODE[label].colour) for kind, label in shown.select("kind", "label").iter_rows()
+        (kind, all_labels()[label].colour) for kind, label in shown.select("kind", "label").iter_rows()
     }
     assert sum(title.startswith("Lymphocyte 75 %") for *_, title in boxes) == 4
     assert any(title.endswith("cut by the border") for *_, title in boxes)

@@ -20,7 +20,7 @@ from leukopy.fields.count_settings import CountSettings
 from leukopy.fields.tables import slices
 from leukopy.imaging.content import NO_CELL
 from leukopy.inference.rows import has_flag
-from leukopy.taxonomy import COARSE, FINE, OUTSIDE, Place
+from leukopy.taxonomy import COARSE, FINE, Place, outside_classes
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
 
 COUNTING_RULE = (
@@ -31,7 +31,6 @@ COUNTING_RULE = (
 USUAL_OIL_FIELDS = 10
 """Oil fields of the usual platelet estimate."""
 
-_NO_LEUKOCYTE = [cell.code for cell in (*FINE, *COARSE, *OUTSIDE) if cell.place is not Place.DIFFERENTIAL]
 _UNKNOWN = Estimate(None, None, None)
 _BIN = 0.5
 """Width of a bin of diameters, µm."""
@@ -135,7 +134,8 @@ def count_objects(
 
 def _foreign(cells: pl.LazyFrame) -> pl.DataFrame:
     """Ids of the located cells that are no leukocytes."""
-    return cells.filter(pl.col("fine").is_in(_NO_LEUKOCYTE) | has_flag(NO_CELL)).select("cell_id").collect()
+    others = [cell.code for cell in (*FINE, *COARSE, *outside_classes()) if cell.place is not Place.DIFFERENTIAL]
+    return cells.filter(pl.col("fine").is_in(others) | has_flag(NO_CELL)).select("cell_id").collect()
 
 
 def _sums(

@@ -18,12 +18,11 @@ from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.fields.counts import COUNTING_RULE, FieldCounts
 from leukopy.fields.counts_table import counts_table
 from leukopy.fields.tables import slices
-from leukopy.reports.object_labels import BY_CODE, CELL_COLUMNS, LABELS, label_objects
+from leukopy.reports.object_labels import CELL_COLUMNS, all_labels, label_objects
 from leukopy.taxonomy.objects import LEUKOCYTE
 
 COUNTS_FILE, COCO_FILE, QUPATH_FOLDER = "counts.csv", "boxes.coco.json", "qupath"
 
-_IDS = {label.code: number for number, label in enumerate(LABELS, start=1)}
 Table = pl.DataFrame | pl.LazyFrame
 _Picture = tuple[str, int | None, str]
 """Path, page, and name of the file of its boxes."""
@@ -73,10 +72,12 @@ def write_coco(path: Path, fields: pl.DataFrame, objects: Table, cells: Table | 
     ``score``, and ``counted`` as in ``OBJECT_SCHEMA``.
     """
     kinds = {LEUKOCYTE, "red_cell", "platelet", "platelet_clump"}
+    labels = all_labels()
+    numbers = {code: number for number, code in enumerate(labels, start=1)}
     categories = [
-        {"id": _IDS[label.code], "name": label.name, "code": label.code,
+        {"id": numbers[label.code], "name": label.name, "code": label.code,
          "supercategory": "blood" if label.code in kinds else LEUKOCYTE}
-        for label in LABELS
+        for label in labels.values()
     ]  # fmt: skip
     read = fields.filter(pl.col("width").is_not_null())
     places = read.select("field", "width", "height").with_row_index("image", offset=1)
@@ -93,7 +94,7 @@ def write_coco(path: Path, fields: pl.DataFrame, objects: Table, cells: Table | 
         stream.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
         rows = (row for part in _labelled(objects, cells) for row in _clipped(part, places).select(columns).iter_rows())
         for number, row in enumerate(rows, start=1):
-            stream.write((",\n" if number > 1 else "\n") + json.dumps(_annotation(number, *row)))
+            stream.write((",\n" if number > 1 else "\n") + json.dumps(_annotation(number, numbers, *row)))
         stream.write("\n]}\n")
 
 
@@ -107,11 +108,11 @@ def _clipped(labelled: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _annotation(number: int, *row: Any) -> dict[str, Any]:
+def _annotation(number: int, categories: Mapping[str, int], *row: Any) -> dict[str, Any]:
     image, label, left, top, right, bottom, probability, counted = row
     width, height = right - left, bottom - top
     return {
-        "id": number, "image_id": image, "category_id": _IDS[label],
+        "id": number, "image_id": image, "category_id": categories[label],
         "bbox": [round(value, 2) for value in (left, top, width, height)], "area": round(width * height, 2),
         "iscrowd": 0, "segmentation": [], "score": round(probability, 4), "counted": counted,
     }  # fmt: skip
@@ -164,10 +165,11 @@ def _features(rows: pl.DataFrame) -> Iterator[tuple[_Picture, str, dict[str, Any
         top.alias("top"), (left + pl.col("box_width") * across).alias("right"),
         (top + pl.col("box_height") * down).alias("bottom"), "diameter_um",
     )  # fmt: skip
+    labels = all_labels()
     for path, page, whole, field, code, probability, *sides, diameter in columns.iter_rows():
         x, y, right, bottom = (round(side, 2) for side in sides)
         ring = [[x, y], [right, y], [right, bottom], [x, bottom], [x, y]]
-        label = BY_CODE[code]
+        label = labels[code]
         measures = {"probability": probability, "diameter µm": diameter}
         feature = {
             "type": "Feature",

@@ -11,7 +11,7 @@ import polars as pl
 
 from leukopy.fields.counts import COUNTING_RULE, USUAL_OIL_FIELDS, FieldCounts
 from leukopy.fields.counts_table import counts_table
-from leukopy.reports.object_labels import BY_CODE, LABELS, Label
+from leukopy.reports.object_labels import Label, all_labels
 from leukopy.reports.rendering import chance, embedded
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
 
@@ -95,7 +95,7 @@ def field_values(content: FieldsContent) -> dict[str, Any]:
     listed = content.fields.sort(pl.col("left_out").is_null(), maintain_order=True).head(FIELDS_LISTED)
     return {
         "views": views,
-        "labels": tuple(label for label in LABELS if label in present),
+        "labels": tuple(label for label in all_labels().values() if label in present),
         "layers": {kind: _PLURALS[kind] for kind in OBJECTS if kind in kinds},
         "figures": {
             section: tuple(rows.iter_rows(named=True))
@@ -137,7 +137,7 @@ def _layers(drawn: pl.DataFrame) -> Iterator[Layer]:
     )
     columns = ("box_x", "box_y", "box_width", "box_height", "probability", "counted", "diameter_um", "cut")
     for (kind, code), rows in groups.items():
-        label = BY_CODE[str(code)]
+        label = all_labels()[str(code)]
         yield Layer(label, str(kind), tuple(_box(label, *row) for row in rows.select(columns).iter_rows()))
 
 
@@ -155,7 +155,7 @@ def _summary(own: pl.DataFrame) -> str:
     counted = own.filter("counted")
     kinds = Counter(counted["kind"].to_list())
     classes = Counter(counted.filter(pl.col("kind") == LEUKOCYTE)["label"].to_list())
-    found = [(count, BY_CODE[code].name) for code, count in classes.most_common()]
+    found = [(count, all_labels()[code].name) for code, count in classes.most_common()]
     found += [(kinds[kind], _PLURALS[kind][:-1]) for kind in (RED_CELL, PLATELET)]
     found += [(kinds[PLATELET_CLUMP], "platelet clump")] if kinds[PLATELET_CLUMP] else []
     return ", ".join(f"{count} {_plural(name, count)}" for count, name in found)

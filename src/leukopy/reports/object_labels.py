@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from leukopy.inference.rows import is_unidentified
-from leukopy.taxonomy import FINE, OUTSIDE, find
+from leukopy.taxonomy import FINE, OUTSIDE, find, outside_classes
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
 
 
@@ -26,21 +26,24 @@ _KINDS = {
     PLATELET: Label(PLATELET, "platelet", find("PLT").colour),
     PLATELET_CLUMP: Label(PLATELET_CLUMP, "platelet clump", "#8a5a00"),
 }
-_CLASSES = tuple(Label(cell.code, cell.name, cell.colour) for cell in (*FINE, *OUTSIDE) if cell.code != "PLT")
 # A located leukocyte that the classifier calls a platelet keeps its own label: the detector counted it as a leukocyte.
 _AS_PLATELET = Label("PLT", "nucleated cell classified as platelet", find("PLT").colour)
-
-LABELS: tuple[Label, ...] = (*(_KINDS[kind] for kind in OBJECTS), *_CLASSES, _AS_PLATELET)
-"""All labels, in a fixed order."""
 
 CELL_COLUMNS = ("cell_id", "fine", "fine_confidence", "flags")
 """Columns of classified cells that name them."""
 
-BY_CODE = {label.code: label for label in LABELS}
+
+def all_labels() -> dict[str, Label]:
+    """All labels by code, in a fixed order; those of a laboratory's own classes are the last."""
+    own = (cell for cell in outside_classes() if cell not in OUTSIDE)
+    classes = [Label(cell.code, cell.name, cell.colour) for cell in (*FINE, *OUTSIDE) if cell.code != "PLT"]
+    kinds = (_KINDS[kind] for kind in OBJECTS)
+    found = (*kinds, *classes, _AS_PLATELET, *(Label(cell.code, cell.name, cell.colour) for cell in own))
+    return {label.code: label for label in found}
 
 
 def label_objects(objects: pl.DataFrame, cells: pl.DataFrame | None = None) -> pl.DataFrame:
-    """The objects with the columns ``label``, a code of ``LABELS``, and ``probability``.
+    """The objects with the columns ``label``, a code of `all_labels`, and ``probability``.
 
     A classified leukocyte has the fine class and its probability, others their kind and the detector's score.
 

@@ -12,7 +12,7 @@ from leukopy.review.records import CellRow, LookReason
 from leukopy.review.records.counts import Looked
 from leukopy.review.records.not_counted import UNIDENTIFIED, not_counted
 from leukopy.slides.review_order import STAGES, contradiction, review_ranks
-from leukopy.taxonomy import BLASTS, FINE, OUTSIDE
+from leukopy.taxonomy import BLASTS, FINE, outside_classes
 
 CLOSE = 0.35
 """Difference of the probabilities of the first and the second class below which the second is close."""
@@ -23,7 +23,10 @@ RARE = 2
 FEW = 50
 """Cells of a slide below which every class is rare."""
 
-_CODES = tuple(cell.code for cell in (*FINE, *OUTSIDE))
+
+def _codes() -> tuple[str, ...]:
+    """Codes of the classes that a model may answer."""
+    return tuple(cell.code for cell in (*FINE, *outside_classes()))
 
 
 class Judged(NamedTuple):
@@ -86,7 +89,7 @@ def _frame(cells: Sequence[Judged]) -> pl.DataFrame:
         "attr_granularity": [cell.attributes.get("granularity", (None, None))[0] for cell in cells],
         "attr_granularity_p": [cell.attributes.get("granularity", (None, None))[1] for cell in cells],
     }
-    columns |= {f"p_{code}": [cell.probabilities.get(code, 0.0) for cell in cells] for code in _CODES}
+    columns |= {f"p_{code}": [cell.probabilities.get(code, 0.0) for cell in cells] for code in _codes()}
     text = dict.fromkeys(("fine", "flags", "attr_granularity"), pl.String())
     return pl.DataFrame(columns, schema={name: text.get(name, pl.Float64()) for name in columns})
 

@@ -16,7 +16,6 @@ from leukopy.core.files import atomic_path, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings
-from leukopy.workflows.fit_ood import keep_index
 from leukopy.workflows.fit_outside import CELLS_FILE, holds_outside
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def fit_count_error(
         InputError: the evidence or its pictures are not there.
         OutputError: ``out`` holds something else, or cannot be written.
     """
-    from leukopy.bundle import open_bundle, write_bundle
+    from leukopy.bundle import carry_over, open_bundle, write_bundle
     from leukopy.slides.classifier import Classifier
 
     bundle = open_bundle(settings.model)
@@ -103,7 +102,7 @@ def fit_count_error(
     error = error.model_copy(update={"metrics": _metrics(found), "recipe": recipe})
     card = bundle.card.model_copy(update={"count_error": error})
     written = write_bundle(out / "bundle", card, bundle.model_path.read_bytes())
-    keep_index(bundle, written)
+    carry_over(bundle, written)
     write_json(out / REPORT_FILE, {**found, "home": error.home is not None})
     missing = int(table["answer"].null_count())
     finish(out, run, failures=missing)
