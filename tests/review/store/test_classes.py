@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from leukopy.review.records import ClassChoice
-from leukopy.review.store import AlreadyExists, Forbidden
-from leukopy.taxonomy import COARSE, DISPLAY_ORDER
+from leukopy.review.store import AlreadyExists, Forbidden, NotAllowed
+from leukopy.review.store.classes import keep_own
+from leukopy.taxonomy import COARSE, DISPLAY_ORDER, CellClass, Place, declare
 
 OWN = ClassChoice(
     code="HAIRY", name="hairy cell", french="tricholeucocyte", colour="#112233", key="2", place="differential"
@@ -42,3 +43,22 @@ def test_several_classes_may_have_no_key(station):
     for code in ("ONE", "TWO"):
         station.store.classes.add(station.administrator, OWN.model_copy(update={"code": code, "key": ""}))
     assert [choice.code for choice in station.store.classes.all() if choice.own] == ["ONE", "TWO"]
+
+
+def test_a_models_own_classes_join_those_of_the_station(station):
+    declare([CellClass("STORED", "stored cell", "cellule gardée", None, Place.DIFFERENTIAL, "#010203")])
+    for _ in range(2):
+        with station.store.database.write() as db:
+            keep_own(db, {"STORED", "LY"})
+    own = [choice for choice in station.store.classes.all() if choice.own]
+    assert [(choice.code, choice.french, choice.key) for choice in own] == [("STORED", "cellule gardée", "")]
+
+
+def test_a_models_class_is_no_other_class_of_the_station(station):
+    declare([CellClass("MIXED", "mixed cell", "mixed cell", None, Place.OUTSIDE, "#010203")])
+    station.store.classes.add(station.administrator, OWN.model_copy(update={"code": "MIXED", "name": "another"}))
+    with (
+        pytest.raises(NotAllowed, match="'mixed cell' for the model and 'another'"),
+        station.store.database.write() as db,
+    ):
+        keep_own(db, {"MIXED"})
