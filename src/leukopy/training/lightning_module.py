@@ -144,8 +144,8 @@ def class_weights(settings: TrainSettings, members: NDArray[np.bool_]) -> Tensor
     """
     chosen = settings.loss.class_weights
     if chosen == "balanced":
-        fine = torch.eye(len(FINE)) if settings.level == "fine" else torch.from_numpy(coarse_matrix())
-        groups = torch.block_diag(fine, torch.eye(members.shape[1] - len(FINE)))
+        own = members.shape[1] - len(FINE)
+        groups = torch.eye(members.shape[1]) if settings.level == "fine" else torch.from_numpy(coarse_matrix(own))
         return balanced_weights(torch.from_numpy(members), groups)
     if chosen == "none":
         return None

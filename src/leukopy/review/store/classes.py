@@ -79,12 +79,16 @@ class ClassStore:
                 raise AlreadyExists(f"class code {choice.code} is taken; choose another.")
             if choice.key and any(choice.key == each.key for each in known):
                 raise AlreadyExists(f"key {choice.key} is taken; choose another, or none.")
-            row = t.OwnClass(**choice.model_dump(exclude={"own"}))
-            db.add(row)
-            subject = seals.class_subject(choice.code)
-            seals.hold(db, subject, new=True)
-            audit.append(db, user, "class.added", subject=subject, code=choice.code, place=choice.place)
-            return _record(row)
+            return _record(_insert(db, user, t.OwnClass(**choice.model_dump(exclude={"own"}))))
+
+
+def _insert(db: Session, user: User | None, row: t.OwnClass) -> t.OwnClass:
+    """Add a class, and tell the log."""
+    db.add(row)
+    subject = seals.class_subject(row.code)
+    seals.hold(db, subject, new=True)
+    audit.append(db, user, "class.added", subject=subject, code=row.code, place=row.place)
+    return row
 
 
 def keep_own(db: Session, codes: set[str]) -> None:
@@ -104,10 +108,10 @@ def keep_own(db: Session, codes: set[str]) -> None:
             )
         if cell.code not in known:
             place = cell.place.value
-            db.add(
-                t.OwnClass(code=cell.code, name=cell.name, french=cell.french, colour=cell.colour, key="", place=place)
+            row = t.OwnClass(
+                code=cell.code, name=cell.name, french=cell.french, colour=cell.colour, key="", place=place
             )
-            audit.append(db, None, "class.added", code=cell.code, place=place)
+            _insert(db, None, row)
 
 
 def check_codes(db: Session, codes: set[str]) -> None:
