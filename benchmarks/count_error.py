@@ -5,7 +5,7 @@
 ``runs/count-error`` is the run of ``leukopy model fit-count-error`` for the model that ships. Patients of hopkins: each
 part of them by the confusion of the others, the share of a line being that of the labels of the same cells, so that the
 coverage by sampling alone shows what classification costs. PBC: its test cells in slides of a usual mixture, by the
-confusion of its validation cells; the truth is the mixture, so both errors are at work. ``rounds``: the same patients
+confusion of its validation cells; again the truth is that of the same cells. ``rounds``: the same patients
 by other numbers of rounds of the unfolding; 20 ship.
 """
 

@@ -18,6 +18,7 @@ from leukopy.review.ranges import usual_ranges
 from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
 from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
+from leukopy.slides.count_error import SlideError, with_total_limits
 from leukopy.slides.differential import Line, differential
 from leukopy.taxonomy import CellClass, Place, find
 
@@ -36,6 +37,7 @@ def count_case(
     case: Case,
     settings: ReviewSettings,
     language: Literal["en", "fr"] = "en",
+    error: SlideError | None = None,
 ) -> DifferentialView:
     """The differential of a case.
 
@@ -45,6 +47,7 @@ def count_case(
         case: its leukocyte count (10⁹/L) gives the absolute counts, its target the first note.
         settings: the laboratory's ranges, in % and in 10⁹/L.
         language: of the notes; the lines bear both names.
+        error: classification error of the model on this slide, for the cells that no reader has seen.
 
     Raises:
         SettingsError: a cell's class is neither in the taxonomy nor the laboratory's own, or a range is none.
@@ -53,6 +56,7 @@ def count_case(
     usual_of = usual_ranges(case, settings)
     counts = Counter(cell.code for cell in cells if cell.code and cell.not_counted is None)
     found = differential(counts, ranges=usual_of.relative, own=tuple(own.values()))
+    found = with_total_limits(found, *_unseen_and_seen(cells, error)) if error else found
     leukocytes = _leukocytes(case, counts, found.leukocytes)
     undivided = {part for line in found.lines if line.sums and counts[line.code] for part in line.sums}
 
@@ -71,6 +75,9 @@ def count_case(
             reference=line.reference,
             flag=None if blank else line.flag,
             beyond_error=line.beyond_error and not blank,
+            total_low=None if blank else line.total_low,
+            total_high=None if blank else line.total_high,
+            mainly_classification=line.mainly_classification and not blank,
             sums=line.sums,
             undivided=blank,
             absolute=absolute,
@@ -106,6 +113,17 @@ def _lymphocytes(counts: Mapping[str, int], counted: int, leukocytes: float | No
     if leukocytes is None or not counted:
         return None
     return leukocytes * sum(counts[code] for code in LYMPHOCYTES) / counted
+
+
+def _unseen_and_seen(cells: Sequence[CellRow], error: SlideError) -> tuple[Counter[str], SlideError, Counter[str]]:
+    """Cells by class that the model alone has judged, unidentified ones too, and those that a reader has seen."""
+    unseen: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    for cell in cells:
+        if cell.code and cell.not_counted in (None, "unidentified"):
+            by_reader = cell.seen_by is not None or cell.code != cell.model_code
+            (seen if by_reader else unseen)[cell.code] += 1
+    return unseen, error, seen
 
 
 def not_counted_lines(cells: Sequence[CellRow]) -> tuple[DifferentialLine, ...]:

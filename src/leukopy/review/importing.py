@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,8 +62,7 @@ def _add(
     store.predictions.write(case_id, Predictions(cells, pl.DataFrame(schema=FAILURE_SCHEMA)), run.model)
     if run.slide is not None:
         store.predictions.set_slide_distance(case_id, run.slide)
-    if run.cells_used is not None:
-        store.predictions.set_cells_used(case_id, run.cells_used)
+    store.predictions.set_survey(case_id, run.survey)
     store.cells.add_failures(user, case_id, failures)
     return result.model_copy(update={"refused": (*result.refused, *failures)})
 
@@ -73,7 +72,7 @@ class _Run(NamedTuple):
 
     model: ModelFacts
     slide: SlideDistance | None
-    cells_used: int | None
+    survey: Mapping[str, Any]
 
 
 def _run(folder: Path) -> _Run:
@@ -86,7 +85,7 @@ def _run(folder: Path) -> _Run:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: was written by another leukopy. Analyse the slide again.") from error
     facts = ModelFacts(str(model["name"]), str(model["sha256"]))
-    return _Run(facts, slide.distance, slide.survey.get("cells_used"))
+    return _Run(facts, slide.distance, slide.survey)
 
 
 def _tables(folder: Path) -> tuple[pl.DataFrame, tuple[Refused, ...]]:

@@ -101,8 +101,7 @@ class Worker:
             cells = [CellInput(str(image.cell), str(self._store.images.path(image.digest))) for image in some]
             for predictions in slide.rows(cells):
                 self._store.predictions.write(job.case_id, predictions, model, classifier.card.slide_check)
-            if slide.survey.cells_used is not None:
-                self._store.predictions.set_cells_used(job.case_id, slide.survey.cells_used)
+            self._store.predictions.set_survey(job.case_id, slide.survey.facts())
             self._done += len(some)
             if not self._store.jobs.progress(job.id, self._done, job.total):
                 return False

@@ -140,6 +140,9 @@ def test_a_slide_is_judged_by_all_its_cells_each_counted_once(station):
     assert found().distance == 0
 
 
+SURVEY = {"cells_used": 31, "foreign_probability": 0.7, "class_cells": {"NEU": 31.0}}
+
+
 def test_from_how_many_cells_the_classes_of_a_slide_were_found_again_is_kept(station):
     case = station.draft()
     station.add(case, [f"c{number}.png" for number in range(1, 41)])
@@ -147,16 +150,18 @@ def test_from_how_many_cells_the_classes_of_a_slide_were_found_again_is_kept(sta
     def found():
         return station.store.cases.get(station.reader, case.id).slide_check
 
-    station.store.predictions.set_cells_used(case.id, 31)
+    station.store.predictions.set_survey(case.id, SURVEY)
     assert found() is None  # before a cell is looked at
     write(station, case, 1, 20, 3)
     assert found().cells_used is None
     for _ in range(2):
-        station.store.predictions.set_cells_used(case.id, 31)
+        station.store.predictions.set_survey(case.id, SURVEY)
     write(station, case, 21, 40, -6)
-    assert (found().cells_used, found().cells) == (31, 40)
+    assert (found().cells_used, found().foreign_probability, found().cells) == (31, 0.7, 40)
+    station.store.predictions.set_survey(case.id, {"foreign_probability": 0.0, "class_cells": None})  # too few cells
+    assert found().foreign_probability == 0.7
     with pytest.raises(NotAllowed, match="signed"):
-        station.store.predictions.set_cells_used(station.signed().id, 31)
+        station.store.predictions.set_survey(station.signed().id, SURVEY)
 
 
 def test_what_is_known_of_a_slide_from_more_cells_stands(station):

@@ -8,6 +8,7 @@ from pathlib import Path
 from leukopy.core.errors import InputError
 from leukopy.review.agreement import Reading, agree
 from leukopy.review.case_differential import count_case
+from leukopy.review.case_error import error_of_case
 from leukopy.review.pages.texts import Language
 from leukopy.review.records import (
     Case,
@@ -25,7 +26,8 @@ from leukopy.review.store import CorrectionOutcome
 
 def count(station: Station, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
     """The differential of a case as it stands."""
-    return count_case(cells, station.store.classes.all(), case, station.settings, language)
+    error = error_of_case(case, station.settings.model)
+    return count_case(cells, station.store.classes.all(), case, station.settings, language, error)
 
 
 def corrected(station: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
@@ -64,7 +66,7 @@ def content_of(station: Station, user: User, case_id: str) -> SignedContent:
     content = signed_content(
         case,
         cells,
-        count_case(cells, classes, case, station.settings),
+        count_case(cells, classes, case, station.settings, error=error_of_case(case, station.settings.model)),
         agree(Reading.of(case_id, cells), classes),
         patient,
         station.store.predictions.model(user, case_id) or ("", ""),

@@ -187,6 +187,9 @@ def _share(document: Issue, row: Row) -> Resource:
     if row.low is not None and row.high is not None:
         parts.append(_part("low95", "lower 95 % limit (Clopper-Pearson)", row.low, unit))
         parts.append(_part("high95", "upper 95 % limit (Clopper-Pearson)", row.high, unit))
+    if row.total_low is not None and row.total_high is not None:
+        parts.append(_part("total-low95", "lower 95 % limit, sampling and classification", row.total_low, unit))
+        parts.append(_part("total-high95", "upper 95 % limit, sampling and classification", row.total_high, unit))
     return {
         **_observation(document, row.code, "count" if counted else "percent", _title(row)),
         **_value(

@@ -38,6 +38,10 @@ class Row:
     flag: str | None
     """L, N or H; found before rounding."""
     beyond_error: bool
+    total_low: Decimal | None
+    """Of the 95 % interval that holds the model's errors too; None where not stated."""
+    total_high: Decimal | None
+    mainly_classification: bool
     absolute: Decimal | None
     """10⁹/L, two decimals."""
     absolute_reference: Pair | None
@@ -75,6 +79,9 @@ def _row(kind: Kind, line: DifferentialLine) -> Row:
         reference=_pair(line.reference),
         flag=line.flag,
         beyond_error=line.beyond_error,
+        total_low=_rounded(line.total_low, 1),
+        total_high=_rounded(line.total_high, 1),
+        mainly_classification=line.mainly_classification,
         absolute=_rounded(line.absolute, 2),
         absolute_reference=_pair(line.absolute_reference),
         absolute_flag=line.absolute_flag,

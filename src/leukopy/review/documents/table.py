@@ -82,6 +82,7 @@ def _line(kind: str, code: str, name: str, **values: Cell) -> dict[str, Cell]:
     columns = (
         "sum_of", "unit", "count", "value", "low95", "high95", "reference_low", "reference_high", "flag",
         "beyond_error", "absolute_10e9_per_l", "absolute_reference_low", "absolute_reference_high", "absolute_flag",
+        "total_low95", "total_high95", "mainly_classification",
     )  # fmt: skip
     return {"kind": kind, "code": code, "name": name} | dict.fromkeys(columns, None) | values
 
@@ -96,6 +97,8 @@ def _counted(document: Issue) -> Iterator[dict[str, Cell]]:
             beyond_error="yes" if row.beyond_error else "no" if row.flag else None,
             absolute_10e9_per_l=row.absolute, absolute_reference_low=absolute_low,
             absolute_reference_high=absolute_high, absolute_flag=row.absolute_flag,
+            total_low95=row.total_low, total_high95=row.total_high,
+            mainly_classification=None if row.total_low is None else "yes" if row.mainly_classification else "no",
         )  # fmt: skip
 
 

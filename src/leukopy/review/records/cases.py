@@ -92,6 +92,8 @@ class SlideView(Settings):
     """The distance is above 1: expect lower accuracy. Pages and reports show a warning."""
     cells_used: int | None = None
     """Number of cells that the class means were re-estimated from (`slides.survey`); None: they were not."""
+    foreign_probability: float | None = None
+    """Mean probability that its cells are of another laboratory than the reference; None: unknown."""
 
 
 class Case(CaseDraft):

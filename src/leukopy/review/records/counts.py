@@ -17,12 +17,17 @@ class DifferentialLine(Settings):
     percent: float | None
     """Of the leukocytes, or per 100 leukocytes."""
     low: float | None
-    """Exact 95 % limits, same unit."""
+    """Exact 95 % limits of sampling, same unit."""
     high: float | None
     reference: tuple[float, float] | None = None
     """%."""
     flag: Literal["L", "N", "H"] | None = None
     beyond_error: bool = False
+    total_low: float | None = None
+    """95 % limits of sampling and of the model's errors in cells that no reader has seen; None where not stated."""
+    total_high: float | None = None
+    mainly_classification: bool = False
+    """Classification adds more variance to the total limits than sampling."""
     sums: tuple[str, ...] = ()
     undivided: bool = False
     """Cells of its sum were not divided into its parts: the line has no share, and its count is a part of the cells."""

@@ -104,18 +104,26 @@ class PredictionStore:
                 touch(case)
                 audit.append(db, None, "slide.checked", case.id, cells=distance.cells)
 
-    def set_cells_used(self, case_id: str, cells_used: int) -> None:
-        """Store from how many cells the slide's class means were re-estimated; ignored without a slide check.
+    def set_survey(self, case_id: str, survey: Mapping[str, Any]) -> None:
+        """Store from how many cells the slide's class means were re-estimated, and how foreign they are; ignored
+        without a slide check.
+
+        Args:
+            case_id: the case.
+            survey: `SlideSurvey.facts`.
 
         Raises:
             NotFound, NotAllowed: as `access.open_case`.
         """
         with self.database.write() as db:
             case = open_case(db, None, case_id)
-            if case.slide_check and case.slide_check.get("cells_used") != cells_used:
-                case.slide_check = case.slide_check | {"cells_used": cells_used}
-                touch(case)
-                audit.append(db, None, "slide.checked", case.id, cells=cells_used)
+            known = case.slide_check
+            if known and (survey.get("class_cells") is not None or survey.get("cells_used") is not None):
+                found = {name: survey.get(name) for name in ("cells_used", "foreign_probability")}
+                case.slide_check = known | {name: value for name, value in found.items() if value is not None}
+                if case.slide_check != known:
+                    touch(case)
+                    audit.append(db, None, "slide.checked", case.id, cells=known["cells"])
 
     def model(self, user: User, case_id: str) -> ModelFacts | None:
         """The model that classified a case; None before the analysis."""

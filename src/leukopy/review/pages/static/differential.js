@@ -23,7 +23,7 @@ export function lines(view, wide) {
       head(line, wide),
       element("td", { class: "figure" }, line.undivided && !line.count ? "–" : whole(line.count)),
       element("td", { class: "figure main" }, wide ? null : arrowed(line), decimal(line.percent)),
-      element("td", { class: "figure quiet" }, range(line.low, line.high), wide ? null : bar(line, scale)),
+      element("td", { class: "figure quiet" }, limits(line), wide ? null : bar(line, scale)),
       wide ? [element("td", { class: "bars" }, bar(line, scale)), usual(line.reference), flag(line)] : null,
       absolute ? absolutes(line, wide) : null,
     ),
@@ -47,6 +47,15 @@ function head(line, wide = true) {
   return element("th", { scope: "row" }, element("span", { class: "line" }, dot(colour(line.code)),
     element("span", {}, name, wide || !line.reference ? null : element("small", {},
       t("differential.usual_range", { low: plain(line.reference[0]), high: plain(line.reference[1]) })))));
+}
+
+/** Limits of sampling, and below them those that hold the model's errors too. */
+function limits(line) {
+  const total = line.total_low ?? null;
+  if (total === null) return range(line.low, line.high);
+  const words = t("differential.limits.total", { range: range(total, line.total_high) });
+  return [range(line.low, line.high), element("small", { class: "total-limits", title: t("differential.limits.lead") },
+    words, line.mainly_classification ? "*" : null)];
 }
 
 function usual(reference) {
@@ -125,7 +134,7 @@ export function beside(view) {
   const row = (line, words) =>
     element("tr", { "data-line": line.code }, head(line), element("td", { class: "figure" }, whole(line.count)),
       element("td", { class: words ? "figure quiet" : "figure main" }, words ?? decimal(line.percent)),
-      element("td", { class: "figure quiet" }, words ? "" : range(line.low, line.high)));
+      element("td", { class: "figure quiet" }, words ? "" : limits(line)));
   const rows = [
     ...view.beside.map((line) => row(line)), ...view.outside.map((line) => row(line, t("differential.only_counted"))),
     ...view.not_counted.map((line) => row(line, t("differential.not_counted"))),
