@@ -2,7 +2,14 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.colour_model", "support.cpu_time", "support.files", "support.found", "support.patient_model"]
+pytest_plugins = [
+    "support.colour_model",
+    "support.cpu_time",
+    "support.files",
+    "support.found",
+    "support.object_store",
+    "support.patient_model",
+]
 
 # Every run tries the same examples, and no example fails because the machine is busy.
 settings.register_profile("leukopy", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
