@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from leukopy.cluster import run as run_module
 from leukopy.cluster import tasks as tasks_module
 from leukopy.cluster import work as work_module
 from leukopy.cluster.merge import merge
@@ -215,7 +216,35 @@ def test_another_model_is_refused(night, plan_of, colour_model, tmp_path, monkey
 
 @pytest.mark.slow
 def test_processes_change_nothing(night, plan_of, tmp_path):
+    """More shards than are handed out at first."""
     for name, processes in (("one", 1), ("two", 2)):
-        plan_of(night, tmp_path / name)
-        assert run(tmp_path / name, processes=processes).done == 3
+        plan_of(night, tmp_path / name, shard_images=1)
+        assert run(tmp_path / name, processes=processes).done == 6
     assert results(tmp_path / "one", tmp_path / "a") == results(tmp_path / "two", tmp_path / "b")
+
+
+def test_tasks_of_killed_workers_are_given_out_again(monkeypatch):
+    tasks = [run_module.Task("x", "p", number) for number in range(9)]
+    given = []
+
+    def killing(work, waiting, workers):
+        given.append(len(waiting))
+        for number, task in enumerate(waiting):
+            if number == 4:
+                raise InputError("a worker process was killed")
+            yield run_module.Outcome(run_module.Task(*task), None, "")
+
+    monkeypatch.setattr("leukopy.inference.workers.in_processes", killing)
+    found = [outcome.task for outcome in run_module._in_processes(tasks, 2)]
+    assert found == tasks
+    assert given == [9, 5, 1]
+
+
+def test_workers_that_are_killed_again_and_again_end_the_run(monkeypatch):
+    def killing(*_):
+        raise InputError("a worker process was killed")
+        yield
+
+    monkeypatch.setattr("leukopy.inference.workers.in_processes", killing)
+    with pytest.raises(InputError, match="was killed"):
+        list(run_module._in_processes([run_module.Task("x", "p", number) for number in range(3)], 2))

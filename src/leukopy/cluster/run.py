@@ -141,7 +141,7 @@ def _in_processes(tasks: Sequence[Task], processes: int | None) -> Iterator[Outc
     waiting, killed = list(tasks), 0
     while waiting:
         try:
-            for outcome in in_processes(work, waiting, workers):
+            for outcome in in_processes(work, tuple(waiting), workers):
                 waiting.remove(outcome.task)
                 killed = 0
                 yield outcome

@@ -170,6 +170,8 @@ def _analyse(
         result = places.text(result)
     else:
         _collect(out, slide, places, tables)
+        if plan.kind == "slide" and result.counts:  # fields that were searched
+            pictures = result.counts.fields + sum(result.counts.left_out.values())
     tables.slides.append(SlideRow(slide, "", pictures, result))
 
 
