@@ -91,7 +91,7 @@ def locate(source: FieldInput, detector: Finder, read: Read, crops: Crops) -> tu
 def _located(seen: Field, found: Detections) -> LocatedField:
     height, width = seen.pixels.shape[:2]
     um_per_px, origin, note = _scale(seen, found.red_cell_px)
-    sides = _sides(found.boxes, width, height)
+    sides = border_sides(found.boxes, width, height)
     centres = whole_centres(found.boxes, sides)
     touching = np.zeros(len(found), bool)
     for kind in range(len(OBJECTS)):
@@ -119,8 +119,7 @@ def _scale(seen: Field, red_cell_px: float | None) -> tuple[float | None, ScaleS
     if red_cell_px is None:
         return stated, seen.scale_source, seen.scale_note
     if stated is not None:
-        low, high = _RED_CELLS_UM
-        if low <= stated * red_cell_px <= high:
+        if is_plausible(stated, red_cell_px):
             return stated, seen.scale_source, seen.scale_note
         where = "file" if seen.scale_source == "file" else "table"
         note = (
@@ -129,6 +128,12 @@ def _scale(seen: Field, red_cell_px: float | None) -> tuple[float | None, ScaleS
         )
         return RED_CELL_UM / red_cell_px, "red cells", note
     return RED_CELL_UM / red_cell_px, "red cells", seen.scale_note
+
+
+def is_plausible(um_per_px: float, red_cell_px: float) -> bool:
+    """True where a stated scale makes the red cells as large as blood's can be."""
+    low, high = _RED_CELLS_UM
+    return low <= um_per_px * red_cell_px <= high
 
 
 def cut_again(pixels: NDArray[np.uint8], box: NDArray[np.float32], side: int) -> Image.Image:
@@ -140,7 +145,7 @@ def cut_again(pixels: NDArray[np.uint8], box: NDArray[np.float32], side: int) ->
         side: of the picture, in pixels of the field.
     """
     height, width = pixels.shape[:2]
-    centre = whole_centres(box[None], _sides(box[None], width, height))[0]
+    centre = whole_centres(box[None], border_sides(box[None], width, height))[0]
     return cut_out(pixels, centre, side, side, background(pixels))
 
 
@@ -178,8 +183,8 @@ def _crop_scale(located: LocatedField, usual: float | None) -> float | None:
     return own
 
 
-def _sides(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.bool_]:
-    """Sides (n, 4) of boxes that end at the border: left, upper, right, lower."""
+def border_sides(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.bool_]:
+    """Sides (n, 4) of boxes (n, 4) that end at the border: left, upper, right, lower."""
     ends = np.array([width, height]) - _BORDER
     return np.concatenate([boxes[:, :2] <= _BORDER, boxes[:, :2] + boxes[:, 2:] >= ends], axis=1)
 
