@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leukopy.taxonomy.objects import OBJECTS
+
+
+class ShapeNames(NamedTuple):
+    """Shapes of the objects of one field; only whole red cells have one."""
+
+    shapes: NDArray[np.int64]
+    """(n,): index in ``SHAPES`` of the likeliest shape; -1 for an object that was not judged."""
+    probabilities: NDArray[np.float64]
+    """(n,): of that shape."""
+    sure: NDArray[np.bool_]
+    """(n,): the probability suffices for this shape."""
+
+    @classmethod
+    def none(cls, count: int) -> Self:
+        """No object of ``count`` was judged."""
+        return cls(np.full(count, -1), np.full(count, np.nan), np.zeros(count, bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +39,8 @@ class Detections:
     """Shape (n,): 0 to 1."""
     red_cell_px: float | None = None
     """Diameter of a red cell on this field, in pixels; None where too few red cells allow no measurement."""
+    shapes: ShapeNames | None = None
+    """None where no shapes are named."""
 
     @classmethod
     def none(cls) -> Self:
@@ -33,6 +51,6 @@ class Detections:
         return len(self.boxes)
 
     def of(self, kind: str) -> Self:
-        """The objects of one kind of ``OBJECTS``, in the same order."""
+        """The objects of one kind of ``OBJECTS``, in the same order, without their shapes."""
         chosen = self.kinds == OBJECTS.index(kind)
         return type(self)(self.boxes[chosen], self.kinds[chosen], self.scores[chosen], self.red_cell_px)

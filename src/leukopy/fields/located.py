@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from leukopy.core.errors import ImageError
-from leukopy.fields.detections import Detections
+from leukopy.fields.detections import Detections, ShapeNames
 from leukopy.fields.doubles import Landmarks
 from leukopy.fields.field import FieldInput, ScaleSource
 from leukopy.fields.quality import FieldQuality
@@ -17,6 +17,7 @@ from leukopy.fields.tables import FIELD_SCHEMA, OBJECT_SCHEMA
 from leukopy.imaging.decode import Picture
 from leukopy.inference.rows import CellInput, printable
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS
+from leukopy.taxonomy.red_cell_shapes import SHAPE_NAMES
 
 _LEUKOCYTE = OBJECTS.index(LEUKOCYTE)
 
@@ -99,6 +100,19 @@ class LocatedField:
         """Count nothing of the field."""
         self.left_out, self.counted, self.pictures = reason, np.zeros(len(self.found), bool), {}
 
+    @property
+    def shapes(self) -> ShapeNames:
+        """Shapes of all objects; none where none are named."""
+        return self.found.shapes or ShapeNames.none(len(self.found))
+
+    def _shape_counts(self) -> dict[str, int]:
+        """Its columns of ``FIELD_SCHEMA`` on shapes."""
+        names = self.shapes
+        judged = self.counted & ~self.touching & (names.shapes >= 0)
+        counts = np.bincount(names.shapes[judged & names.sure], minlength=len(SHAPE_NAMES)).tolist()
+        own = {f"shape_{name}": count for name, count in zip(SHAPE_NAMES, counts, strict=True)}
+        return {"red_cells_judged": int(judged.sum()), **own}
+
     def field_row(self) -> pl.DataFrame:
         """Its row of ``FIELD_SCHEMA``."""
         source, region = self.source, self.source.region
@@ -118,6 +132,7 @@ class LocatedField:
             "red_cell_px": self.found.red_cell_px,
             **{f"{kind}s": count for kind, count in zip(OBJECTS, kinds, strict=True)},
             "cells": len(self.rows),
+            **self._shape_counts(),
             "overlaps": self.overlaps,
             "left_out": self.left_out,
         }
@@ -132,7 +147,8 @@ class LocatedField:
     def objects(self) -> pl.DataFrame:
         """Its rows of ``OBJECT_SCHEMA``; none where it is left out."""
         count = 0 if self.left_out else len(self.found)
-        boxes, rows = self.found.boxes[:count], set(self.rows)
+        boxes, rows, names = self.found.boxes[:count], set(self.rows), self.shapes
+        judged = [place >= 0 for place in names.shapes[:count].tolist()]
         sizes = None if self.um_per_px is None else boxes[:, 2:].mean(axis=1) * self.um_per_px
         return pl.DataFrame(
             {
@@ -150,6 +166,14 @@ class LocatedField:
                 "counted": self.counted[:count],
                 "same_as": [self.same_as.get(index) for index in range(count)],
                 "cell_id": [self.cell_id(index) if index in rows else None for index in range(count)],
+                "shape": [SHAPE_NAMES[place] if place >= 0 else None for place in names.shapes[:count].tolist()],
+                "shape_probability": [
+                    chance if seen else None
+                    for chance, seen in zip(names.probabilities[:count].tolist(), judged, strict=True)
+                ],
+                "shape_sure": [
+                    sure if seen else None for sure, seen in zip(names.sure[:count].tolist(), judged, strict=True)
+                ],
             },
             schema=OBJECT_SCHEMA,
         )
