@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from leukopy.evaluation.intervals import Estimate, clopper_pearson, jackknife, poisson
 from leukopy.fields.count_settings import CountSettings
+from leukopy.fields.shape_counts import RedCellShapes
 from leukopy.fields.tables import slices
 from leukopy.imaging.content import NO_CELL
 from leukopy.inference.rows import has_flag
@@ -95,6 +96,8 @@ class FieldCounts:
     platelets: Platelets
     notes: tuple[str, ...]
     """Warnings for the reader of the counts."""
+    shapes: RedCellShapes | None = None
+    """Shapes of the red cells; None where none are named."""
 
 
 def count_objects(

@@ -1,0 +1,169 @@
+"""Shares and grades of the shapes of a slide's red cells.
+
+Only whole red cells that touch no other are judged. The lower limit of a share rests on the cells that surely have the
+shape, less those that a smear of normal cells would show; the upper one adds the cells that have it likely. Both are
+the wider of exact limits (Clopper and Pearson 1934) and those of the jackknife over fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from leukopy.bundle.red_cell_shapes import RedCellShapesCard
+from leukopy.evaluation.intervals import Estimate, clopper_pearson, jackknife
+from leukopy.taxonomy.objects import RED_CELL
+from leukopy.taxonomy.red_cell_shapes import SHAPES, SIZE_SHAPES, RedCellShape
+
+LEAST_JUDGED = 200
+"""Fewer judged red cells give no share."""
+MOST_UNSURE = 0.5
+"""Share of unsure cells above which the pictures are too unlike those that the network learnt from."""
+NO_GRADE = "no grade"
+
+
+@dataclass(frozen=True)
+class ShapeShare:
+    """One shape of a slide's red cells."""
+
+    name: str
+    """One of ``SHAPE_NAMES``."""
+    title: str
+    count: int
+    """Cells that surely have it."""
+    likely: int
+    """Cells that have it likely, but not surely."""
+    percent: Estimate
+    """Of the judged cells."""
+    grade: str
+    """ICSH grade, or the grades at both limits, as ``no grade to 2+``; empty where ``note`` says why."""
+    note: str
+    """Reason for the missing grade; empty with one."""
+
+
+@dataclass(frozen=True)
+class RedCellShapes:
+    """Shapes of a slide's red cells."""
+
+    judged: int
+    """Whole red cells that touch no other, on fields that allow it."""
+    unsure: int
+    """Judged cells without a sure shape."""
+    overlapping: int
+    """Counted red cells on these fields that touch or overlap another: ungraded."""
+    cut: int
+    """Counted red cells on these fields that the border cuts: ungraded."""
+    fields: int
+    """Fields whose cells are judged."""
+    left_out: dict[str, int]
+    """Fields in use whose cells are not judged, by reason."""
+    refused: str
+    """Reason why there are no shares; empty where there are some."""
+    shares: tuple[ShapeShare, ...]
+    """In the order of ``SHAPES``; empty where refused."""
+
+
+def count_shapes(fields: pl.DataFrame, objects: pl.DataFrame, card: RedCellShapesCard) -> RedCellShapes:
+    """Count the shapes of the red cells of one slide.
+
+    Args:
+        fields: rows of ``FIELD_SCHEMA``.
+        objects: rows of ``OBJECT_SCHEMA``, with shapes.
+        card: of the network that named them.
+    """
+    used = fields.filter(pl.col("left_out").is_null() & (pl.col("red_cells") > 0)).with_columns(why=_reason(card))
+    fit = used.filter(pl.col("why").is_null())
+    red = objects.filter(
+        (pl.col("kind") == RED_CELL) & pl.col("counted") & pl.col("field").is_in(fit["field"].to_list())
+    )
+    single = red.filter(~pl.col("cut") & ~pl.col("touching") & pl.col("shape").is_not_null())
+    left_out = used["why"].drop_nulls().value_counts().sort(["count", "why"], descending=[True, False])
+    unsure = int((~single["shape_sure"]).sum())
+    refused = _refusal(len(single), unsure, dict(left_out.iter_rows()))
+    sized = bool((fit["scale_source"] != "red cells").all())
+    return RedCellShapes(
+        judged=len(single),
+        unsure=unsure,
+        overlapping=int((red["touching"] & ~red["cut"]).sum()),
+        cut=int(red["cut"].sum()),
+        fields=len(fit),
+        left_out=dict(left_out.iter_rows()),
+        refused=refused,
+        shares=() if refused else tuple(_shares(single, card, sized=sized)),
+    )
+
+
+def _reason(card: RedCellShapesCard) -> pl.Expr:
+    """The reason why the shapes on a field are not judged; null for the others."""
+    return (
+        pl.when(pl.col("red_cell_px").is_null())
+        .then(pl.lit("too few red cells to measure their size"))
+        .when(pl.col("red_cell_px") < card.least_red_cell_px)
+        .then(pl.lit(f"red cells smaller than {card.least_red_cell_px:g} pixels"))
+        .when(pl.col("focus") < card.least_focus)
+        .then(pl.lit("out of focus"))
+    )
+
+
+def _refusal(judged: int, unsure: int, left_out: dict[str, int]) -> str:
+    if judged < LEAST_JUDGED:
+        why = "; ".join(f"{count} of the fields: {reason}" for reason, count in left_out.items())
+        return (
+            f"{judged} whole red cells that touch no other can be judged, fewer than {LEAST_JUDGED}"
+            + (f" ({why})" if why else "")
+            + ". Add sharp fields of the monolayer."
+        )
+    if unsure > MOST_UNSURE * judged:
+        return (
+            f"{100 * unsure / judged:.0f} % of the {judged:,} judged red cells resemble no shape surely: the pictures "
+            "differ from those that the network learnt from."
+        )
+    return ""
+
+
+def _shares(single: pl.DataFrame, card: RedCellShapesCard, *, sized: bool) -> Iterator[ShapeShare]:
+    for shape in SHAPES:
+        mine = pl.col("shape") == shape.name
+        units = single.group_by("field", maintain_order=True).agg(
+            (mine & pl.col("shape_sure")).sum().alias("sure"), mine.sum().alias("all"), pl.len().alias("judged")
+        )
+        sums = units.drop("field").to_numpy().astype(np.float64)
+        sure, likely, judged = (int(value) for value in sums.sum(axis=0))
+        false = card.rules[shape.name].false if shape.grading else 0.0
+        low, high = max(0.0, _limits(sums[:, [0, 2]])[0] - false), _limits(sums[:, [1, 2]])[1]
+        percent = Estimate(100 * sure / judged, 100 * min(low, sure / judged), 100 * high)
+        note = _note(shape, card, sized=sized)
+        grade = "" if note else _grade(shape, percent)
+        yield ShapeShare(shape.name, shape.title, sure, likely - sure, percent, grade, note)
+
+
+def _limits(units: NDArray[np.float64]) -> tuple[float, float]:
+    """The wider 95 % limits of the share of cells, from the fields (N, 2): cells of a kind, and all."""
+    count, total = (int(value) for value in units.sum(axis=0))
+    exact = clopper_pearson(count, total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low, high = (float(limit[0]) for limit in jackknife(units, lambda sums: sums[:, :1] / sums[:, 1:]))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return exact
+    return max(0.0, min(exact[0], low)), min(1.0, max(exact[1], high))
+
+
+def _note(shape: RedCellShape, card: RedCellShapesCard, *, sized: bool) -> str:
+    if shape.grading is None:
+        return "no abnormality that the ICSH grades"
+    if shape.name in SIZE_SHAPES and not sized:
+        return "size is judged only where the micrometres per pixel are known"
+    if not card.rules[shape.name].graded:
+        return "told from other shapes too poorly to be graded"
+    return ""
+
+
+def _grade(shape: RedCellShape, percent: Estimate) -> str:
+    """The ICSH grade of a share; the grades of both limits where they differ."""
+    assert shape.grading is not None
+    low, high = (shape.grading.grade(value or 0.0) or NO_GRADE for value in (percent.low, percent.high))
+    return low if low == high else f"{low} to {high}"
