@@ -77,5 +77,5 @@ def known_finder(monkeypatch: pytest.MonkeyPatch) -> KnownFinder:
     card = SimpleNamespace(name="truth", model=SimpleNamespace(sha256="0" * 64), thresholds={})
     monkeypatch.setattr("leukopy.bundle.detector.bundled_detectors", lambda: ["default"])
     monkeypatch.setattr("leukopy.bundle.detector.open_detector", lambda name: SimpleNamespace(card=card))
-    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda name: finder)
+    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda *names: finder)
     return finder

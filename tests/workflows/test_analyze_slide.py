@@ -69,7 +69,7 @@ def finder(truth, monkeypatch) -> TruthFinder:
     card = SimpleNamespace(name="truth", model=SimpleNamespace(sha256="0" * 64), thresholds={})
     monkeypatch.setattr("leukopy.bundle.detector.bundled_detectors", lambda: ["default"])
     monkeypatch.setattr("leukopy.bundle.detector.open_detector", lambda name: SimpleNamespace(card=card))
-    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda name: found)
+    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda *names: found)
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -14,6 +14,7 @@ from leukopy.fields.counts_table import counts_table
 from leukopy.reports.object_labels import Label, all_labels
 from leukopy.reports.rendering import chance, embedded
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
+from leukopy.taxonomy.red_cell_shapes import SHAPE_NAMES
 
 BOXES_SHOWN = 12_000
 """Boxes of a page; a picture with more than its part of them shows the first, leukocytes before the others."""
@@ -45,6 +46,8 @@ class FieldsContent:
     """PNG, JPEG or WebP of the whole slide with its regions."""
     overview_legend: str = ""
     """Meaning of the overview's colours."""
+    examples: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    """Shape of a red cell -> WebP of some that surely have it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ def field_values(content: FieldsContent) -> dict[str, Any]:
         "usual_oil_fields": USUAL_OIL_FIELDS,
         "overview": _data(content.overview) if content.overview else None,
         "bars": _bars(content.counts),
+        "examples": {
+            name: tuple(embedded(picture) for picture in content.examples.get(name, ())) for name in SHAPE_NAMES
+        },
     }
 
 

@@ -146,21 +146,26 @@ class Classifier:
         return Predictions.concat(parts)
 
     def fields(
-        self, paths: Iterable[Path | str], detector: str | Path | Finder = "default", progress: Progress = silent
+        self,
+        paths: Iterable[Path | str],
+        detector: str | Path | Finder = "default",
+        shapes: str | Path = "default",
+        progress: Progress = silent,
     ) -> FieldPredictions:
         """Find the cells on photographs of fields of one slide, and classify the leukocytes.
 
         Args:
             paths: photographs; each page of a file with several pages is a field. A field's id is its path as given.
-            detector: name of a bundled detector, a bundle folder, or an opened detector.
+            detector: name of a bundled detector, a bundle folder, or an opened detector, which may name shapes itself.
+            shapes: network for the shapes of red cells: a bundled one, a bundle folder, or ``none``.
             progress: called with the number of finished fields.
 
         Raises:
             BundleError: no such detector, or its bundle is broken.
         """
-        from leukopy.fields.detector import Detector  # noqa: PLC0415 (SciPy: adds half to the start-up time)
-        from leukopy.fields.inputs import fields_of  # noqa: PLC0415
+        from leukopy.fields.inputs import fields_of  # noqa: PLC0415 (SciPy: adds half to the start-up time)
+        from leukopy.fields.red_cell_shapes import open_finder  # noqa: PLC0415
         from leukopy.slides.field_slide import FieldPredictions, FieldSlide  # noqa: PLC0415
 
-        finder = Detector.open(detector) if isinstance(detector, str | Path) else detector
+        finder = open_finder(detector, shapes) if isinstance(detector, str | Path) else detector
         return FieldPredictions.of(FieldSlide(self, finder, fields_of(paths)), progress)

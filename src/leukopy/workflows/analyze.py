@@ -45,6 +45,8 @@ class AnalyzeSettings(Settings):
     """A bundled model, or a bundle folder."""
     detector: str = "default"
     """Detector of cells on fields: a bundled one, or a bundle folder."""
+    red_cell_shapes: str = "default"
+    """Network for the shapes of red cells on fields: a bundled one, a bundle folder, or `none`."""
     pages: Literal["fields", "planes"] = "fields"
     """Pages of a file: fields of their own, or focus planes of one field."""
     focus: Literal["sharpest", "fused"] = "sharpest"
@@ -208,11 +210,11 @@ def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, 
     """
     from leukopy.bundle.detector import open_detector
     from leukopy.slides.alarm import AlarmSettings
-    from leukopy.workflows.fields_run import FieldsJob, detector_facts
+    from leukopy.workflows.fields_run import FieldsJob, detector_facts, shape_facts
 
     inputs, fields = given.inputs, None
     if given.cells is None:
-        detector = detector_facts(open_detector(settings.detector).card)
+        detector = detector_facts(open_detector(settings.detector).card) | shape_facts(settings.red_cell_shapes)
         fields = FieldsJob(
             given.fields.fields if given.fields else (),
             settings.detector,
@@ -220,6 +222,7 @@ def slide_job(settings: AnalyzeSettings, given: Given, ranges: ReferenceRanges, 
             settings.fields_shown,
             detector,
             settings.leukocytes if given.whole else None,
+            shapes=settings.red_cell_shapes,
         )
     facts: dict[str, Any] = {"kind": given.kind, "told_from": "pictures" if given.told else "settings"}
     if inputs.others.note:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leukopy.core.progress import Progress
 from leukopy.workflows.whole_slide_run import few_note, write_choice
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from leukopy.fields.choose import SlideChoice
     from leukopy.fields.count_settings import CountSettings
     from leukopy.fields.counts import FieldCounts
-    from leukopy.fields.field import FieldInput
+    from leukopy.fields.field import Field, FieldInput
     from leukopy.fields.locate import Finder
+    from leukopy.fields.located import LocatedField
     from leukopy.fields.stream import Earlier
     from leukopy.reports.field_pictures import FieldPictures
     from leukopy.reports.fields_page import FieldsContent
     from leukopy.reports.gallery import ReadCell, Thumbnails
+    from leukopy.reports.shape_pictures import ShapePictures
     from leukopy.slides.classifier import Classifier
     from leukopy.slides.result_parts import ResultParts
 
@@ -52,6 +54,8 @@ class FieldsJob:
     """Fields of the monolayer of a whole slide; None: all inputs."""
     slide: str = ""
     """Digest of a whole slide; empty for photographs."""
+    shapes: str = "none"
+    """A bundled network for the shapes of red cells, a bundle folder, or ``none``."""
 
     @property
     def count(self) -> int:
@@ -59,20 +63,43 @@ class FieldsJob:
         return len(self.inputs) if self.total is None else self.total
 
 
-def open_finder(detector: str) -> Finder:
+class Pictures(NamedTuple):
+    """Pictures made while the fields were at hand."""
+
+    fields: FieldPictures
+    shapes: ShapePictures
+
+
+def open_finder(detector: str, shapes: str) -> Finder:
     """The detector of a job; a process keeps the last one.
 
     Raises:
         BundleError: absent, broken or made for other objects.
     """
-    return _opened(detector)
+    return _opened(detector, shapes)
 
 
 @lru_cache(maxsize=1)
-def _opened(detector: str) -> Finder:
-    from leukopy.fields.detector import Detector
+def _opened(detector: str, shapes: str) -> Finder:
+    from leukopy.fields.red_cell_shapes import open_finder
 
-    return Detector.open(detector)
+    return open_finder(detector, shapes)
+
+
+def shape_facts(shapes: str) -> dict[str, Any]:
+    """The network for shapes of red cells in ``run.json``; empty where none is used.
+
+    Raises:
+        BundleError: absent, broken or made for other shapes.
+    """
+    from leukopy.bundle.red_cell_shapes import open_red_cell_shapes
+    from leukopy.fields.red_cell_shapes import names_shapes
+
+    if not names_shapes(shapes):
+        return {}
+    card = open_red_cell_shapes(shapes).card
+    rules = {name: rule.least_probability for name, rule in card.rules.items()}
+    return {"red_cell_shapes": {"name": card.name, "sha256": card.model.sha256, "least_probabilities": rules}}
 
 
 def detector_facts(card: DetectorCard) -> dict[str, Any]:
@@ -82,26 +109,32 @@ def detector_facts(card: DetectorCard) -> dict[str, Any]:
 
 def classify_fields(
     job: FieldsJob, classifier: Classifier, parts: ResultParts, thumbnails: Thumbnails, progress: Progress
-) -> tuple[Mapping[str, Any], FieldPictures]:
+) -> tuple[Mapping[str, Any], Pictures]:
     """Search the fields that are not done and classify their leukocytes.
 
     Returns:
-        The facts of the survey, and pictures of fields.
+        The facts of the survey, and pictures.
     """
     from leukopy.reports.field_pictures import FieldPictures
+    from leukopy.reports.shape_pictures import ShapePictures
     from leukopy.slides.field_slide import FieldSlide
 
-    pictures = FieldPictures(job.shown)
+    pictures = Pictures(FieldPictures(job.shown), ShapePictures())
+
+    def seen(field: Field, located: LocatedField) -> None:
+        pictures.fields.add(field, -1 if located.left_out else len(located.rows))
+        pictures.shapes.add(field, located)
+
     earlier, total = _earlier(parts), len(job.inputs)
     done = len(earlier.fields)
     try:
         progress("analysing fields", done, total)
         slide = FieldSlide(
             classifier,
-            open_finder(job.detector),
+            open_finder(job.detector, job.shapes),
             job.inputs,
             wanted=job.wanted,
-            seen=lambda field, located: pictures.add(field, -1 if located.left_out else len(located.rows)),
+            seen=seen,
         )
         with closing(slide.rows(earlier)) as stream:
             for rows in stream:
@@ -146,9 +179,16 @@ def write_tables(parts: ResultParts, out: Path) -> None:
 
 def count_fields(job: FieldsJob, out: Path, cells: pl.LazyFrame) -> FieldCounts:
     """The counts of the fields whose tables lie in ``out``."""
+    from leukopy.bundle.red_cell_shapes import open_red_cell_shapes
     from leukopy.fields.counts import count_objects
+    from leukopy.fields.red_cell_shapes import names_shapes
+    from leukopy.fields.shape_counts import count_shapes
 
-    return count_objects(*_tables(out), cells, job.counts)
+    fields, objects = _tables(out)
+    counts = count_objects(fields, objects, cells, job.counts)
+    if not names_shapes(job.shapes):
+        return counts
+    return replace(counts, shapes=count_shapes(fields, objects, open_red_cell_shapes(job.shapes).card))
 
 
 def field_notes(job: FieldsJob, out: Path) -> tuple[str, ...]:
@@ -170,7 +210,7 @@ def _scale_notes(fields: pl.DataFrame) -> tuple[str, ...]:
 
 
 def fields_content(
-    job: FieldsJob, out: Path, cells: pl.LazyFrame, counts: FieldCounts, pictures: FieldPictures
+    job: FieldsJob, out: Path, cells: pl.LazyFrame, counts: FieldCounts, pictures: Pictures
 ) -> FieldsContent:
     """Write the files of fields, and return the content of the report's sections.
 
@@ -192,11 +232,13 @@ def fields_content(
     readable = fields.filter(pl.col("width").is_not_null())
     by_name = {one.field_id: one for one in job.inputs}
     names = choose_fields(readable.select("field", number).rows(), job.shown)
-    shown = pictures.of([by_name[name] for name in names], read_field)
+    shown = pictures.fields.of([by_name[name] for name in names], read_field)
     of_shown = pl.col("field").is_in(list(shown))
     own = label_objects(objects.filter(of_shown).collect(), named.filter(of_shown).collect())
     overview, legend = (None, "") if job.choice is None else write_choice(job.choice, len(fields), out)
-    return FieldsContent(counts, fields, own, shown, overview, legend)
+    graded = counts.shapes is not None and not counts.shapes.refused
+    examples = pictures.shapes.of(objects, job.inputs, read_field) if graded else {}
+    return FieldsContent(counts, fields, own, shown, overview, legend, examples)
 
 
 def read_cell(job: FieldsJob, cells: pl.LazyFrame) -> ReadCell:

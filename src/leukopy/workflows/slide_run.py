@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from leukopy.core.settings import Settings
     from leukopy.fields.counts import FieldCounts
     from leukopy.inference.rows import CellInput
-    from leukopy.reports.field_pictures import FieldPictures
     from leukopy.reports.gallery import Thumbnails
     from leukopy.slides.alarm import AlarmSettings
     from leukopy.slides.classifier import Classifier
@@ -132,7 +131,7 @@ def run_slide(
     if run["status"] == FINISHED:
         return _result(job, out, SlideRecord.load(run["slide"]), classifier.card)
     parts, thumbnails = ResultParts(out / "parts"), Thumbnails(job.per_class)
-    pictures: FieldPictures | None = None
+    pictures: fields_run.Pictures | None = None
     if job.fields:
         survey, pictures = fields_run.classify_fields(job.fields, classifier, parts, thumbnails, progress)
         fields_run.write_tables(parts, out)
@@ -254,7 +253,7 @@ def _report(
     result: SlideResult,
     card: Card,
     thumbnails: Thumbnails,
-    pictures: FieldPictures | None,
+    pictures: fields_run.Pictures | None,
     run: Record,
 ) -> None:
     import polars as pl
