@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from leukopy.evaluation.intervals import Estimate
 from leukopy.fields.counts import count_objects
 from leukopy.fields.counts_table import ASSUMED, COUNT_SCHEMA, counts_table
+from leukopy.fields.shape_counts import RedCellShapes, ShapeShare
 from leukopy.fields.tables import FIELD_SCHEMA, OBJECT_SCHEMA
 from support.located import located_fields, table
 
@@ -39,3 +43,19 @@ def test_a_missing_number_has_a_reason():
     assert _row(found, "red cells", "mean diameter", "µm")["note"] == ASSUMED
     assert "clump is on the fields" in _row(found, "platelets", "platelet estimate", "10⁹/L")["note"]
     assert _row(found, "leukocytes", "leukocytes", "per 1,000 red cells")["note"] == "too few objects"
+
+
+def test_shapes_have_a_grade_or_a_reason(located):
+    graded = ShapeShare("teardrop", "teardrop cell", 60, 4, Estimate(6.0, 5.2, 7.1), "2+", "")
+    named = ShapeShare("normal", "normal", 900, 10, Estimate(90.0, 85.0, 94.0), "", "no abnormality")
+    shapes = RedCellShapes(1000, 36, 210, 17, 3, {"out of focus": 2}, "", (named, graded))
+    counts = replace(count_objects(located.fields, located.objects, located.cells), shapes=shapes)
+    found = counts_table(counts)
+    row = _row(found, "red cell shapes", "teardrop cell", "%")
+    assert (row["value"], row["low95"], row["high95"], row["grade"], row["note"]) == (6.0, 5.2, 7.1, "2+", None)
+    row = _row(found, "red cell shapes", "normal", "%")
+    assert (row["grade"], row["note"]) == (None, "no abnormality")
+    assert _row(found, "red cell shapes", "ungraded: overlapping or touching", "count")["value"] == 210
+    assert _row(found, "red cell shapes", "fields not judged: out of focus", "count")["value"] == 2
+    refused = replace(shapes, refused="too few", shares=())
+    assert _row(counts_table(replace(counts, shapes=refused)), "red cell shapes", "shapes", "%")["note"] == "too few"

@@ -8,7 +8,9 @@ from functools import partial
 import polars as pl
 import pytest
 
+from leukopy.evaluation.intervals import Estimate
 from leukopy.fields.counts import COUNTING_RULE, count_objects
+from leukopy.fields.shape_counts import RedCellShapes, ShapeShare
 from leukopy.reports import fields_page, gallery
 from leukopy.reports.field_pictures import FieldPictures
 from leukopy.reports.fields_page import FieldsContent
@@ -173,3 +175,27 @@ def test_a_report_on_cells_has_no_such_sections(content, render):
     text, page = render(replace(content, fields=None))
     assert 'id="platelets"' not in text
     assert COUNTING_RULE not in page.text
+
+
+def test_shapes_show_shares_grades_examples_and_what_is_ungraded(content, render):
+    share = ShapeShare("teardrop", "teardrop cell", 60, 4, Estimate(6.0, 5.2, 7.1), "2+", "")
+    plain = ShapeShare(
+        "normal", "normal", 900, 10, Estimate(90.0, 85.0, 94.0), "", "no abnormality that the ICSH grades"
+    )
+    shapes = RedCellShapes(1000, 36, 210, 17, 3, {"out of focus": 1}, "", (plain, share))
+    counts = replace(content.fields.counts, shapes=shapes)
+    fields = replace(content.fields, counts=counts, examples={"teardrop": [b"RIFF1", b"RIFF2"]})
+    html, page = render(replace(content, fields=fields))
+    text = page.text
+    assert "Shapes of red cells" in text
+    assert re.search(r"Teardrop cell 6 5.2 – 7.1 60 2\+", text)
+    assert "no abnormality that the ICSH grades" in text
+    assert "Ungraded: 210 overlapping or touching, 17 cut by the border. Not judged: 1 field, out of focus." in text
+    assert html.count(", example ") == 2
+
+
+def test_refused_shapes_give_the_reason(content, render):
+    shapes = RedCellShapes(12, 0, 3, 1, 1, {}, "12 whole red cells can be judged", ())
+    fields = replace(content.fields, counts=replace(content.fields.counts, shapes=shapes))
+    _, page = render(replace(content, fields=fields))
+    assert "No shapes: 12 whole red cells can be judged" in page.text
