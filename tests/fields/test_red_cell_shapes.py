@@ -11,7 +11,7 @@ from leukopy.bundle.red_cell_shapes import open_red_cell_shapes
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field, FieldInput
 from leukopy.fields.locate import Crops, locate
-from leukopy.fields.red_cell_shapes import ShapedFinder, ShapeNamer
+from leukopy.fields.red_cell_shapes import Readings, ShapedFinder, ShapeNamer
 from leukopy.fields.tables import FIELD_SCHEMA
 from leukopy.synthesis import Scene, draw_field
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, RED_CELL
@@ -58,23 +58,23 @@ def test_a_field_with_few_pixels_has_no_shapes(namer: ShapeNamer) -> None:
 
 def test_without_a_scale_no_cell_is_large_or_small(namer: ShapeNamer) -> None:
     centres = np.array([[100.0, 100.0], [200.0, 150.0]])
-    sized = namer.probabilities(DRAWN.image, centres, 40)
-    plain = namer.probabilities(DRAWN.image, centres, 40, sized=False)
+    sized = namer.read(DRAWN.image, centres, 40).probabilities
+    plain = namer.read(DRAWN.image, centres, 40, sized=False).probabilities
     sizes = [SHAPE_NAMES.index(name) for name in SIZE_SHAPES]
     assert (plain[:, sizes] == 0).all()
     assert np.allclose(plain[:, SHAPE_NAMES.index(NORMAL)], sized[:, [SHAPE_NAMES.index(NORMAL), *sizes]].sum(axis=1))
     assert np.allclose(plain.sum(axis=1), 1)
-    assert namer.probabilities(DRAWN.image, np.empty((0, 2)), 40).shape == (0, len(SHAPE_NAMES))
+    assert namer.read(DRAWN.image, np.empty((0, 2)), 40).probabilities.shape == (0, len(SHAPE_NAMES))
 
 
 def test_a_shape_is_sure_from_its_own_threshold(namer: ShapeNamer) -> None:
     least = namer.card.rules["teardrop"].least_probability
     place = SHAPE_NAMES.index("teardrop")
-    probabilities = np.full((2, len(SHAPE_NAMES)), 0.0)
-    probabilities[:, place] = least, least - 0.01
-    names = namer.name(probabilities, 5, np.array([3, 1]))
-    assert names.shapes.tolist() == [-1, place, -1, place, -1]
-    assert names.sure.tolist() == [False, False, False, True, False]
+    probabilities = np.full((3, len(SHAPE_NAMES)), 0.0)
+    probabilities[:, place] = least, least - 0.01, least
+    names = namer.name(Readings(probabilities, np.array([False, False, True])), 5, np.array([3, 1, 0]))
+    assert names.shapes.tolist() == [place, place, -1, place, -1]
+    assert names.sure.tolist() == [False, False, False, True, False]  # the last one is unlike the training cells
 
 
 def test_the_tables_hold_the_shapes(namer: ShapeNamer, tmp_path: Path) -> None:

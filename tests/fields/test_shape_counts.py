@@ -18,7 +18,7 @@ from support.located import table
 def _card(**rules: ShapeRule) -> RedCellShapesCard:
     plain = ShapeRule(least_probability=0.5, found=0.9, false=0.0, f1=0.9, graded=True)
     return RedCellShapesCard(
-        kind="red_cell_shapes", name="n", title="t", description="d", shapes=SHAPE_NAMES, temperature=1,
+        kind="red_cell_shapes", name="n", title="t", description="d", shapes=SHAPE_NAMES, temperature=1, far=9,
         model=ModelFile(architecture="a", parameters=1, sha256="0" * 64), least_red_cell_px=24, least_focus=0.1,
         rules=dict.fromkeys(SHAPE_NAMES, plain) | rules,
     )  # fmt: skip

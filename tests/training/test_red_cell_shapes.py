@@ -30,7 +30,8 @@ def _cells(count: int, seed: int) -> Cells:
     shapes = rng.choice([0, 3], count)
     rows, columns = np.mgrid[:WHOLE, :WHOLE] - WHOLE // 2
     disc = (rows**2 + columns**2 < 14**2)[..., None].repeat(3, axis=2)
-    images = np.stack([np.where(disc, 60 if shape else 180, 240) for shape in shapes]).astype(np.uint8)
+    plain = np.stack([np.where(disc, 60 if shape else 180, 240) for shape in shapes])
+    images = (plain + rng.normal(0, 3, plain.shape)).clip(0, 255).astype(np.uint8)
     return Cells(images, shapes, np.arange(count) // 4)
 
 
@@ -64,9 +65,13 @@ def test_the_network_learns_and_its_export_gives_the_same(tmp_path: Path) -> Non
     bundle = open_red_cell_shapes(tmp_path / "bundle")
     session = onnxruntime.InferenceSession(bundle.model_path)
     for count in (1, 5):
-        (found,) = session.run(None, {"images": val.plain[:count]})
+        found, distance = session.run(None, {"images": val.plain[:count]})
+        assert distance.shape == (count,)
         assert np.allclose(found, logits(net, val)[:count], atol=1e-3)
     assert (found.argmax(axis=1) == val.shapes[:5]).all()
+    noise = np.random.default_rng(0).integers(0, 256, (20, SIDE, SIDE, 3), dtype=np.uint8)
+    _, distance = session.run(None, {"images": noise})
+    assert (distance > bundle.card.far).all()
     (tmp_path / "bundle/model.onnx").write_bytes(b"other")
     with pytest.raises(BundleError, match="not the file its card describes"):
         open_red_cell_shapes(tmp_path / "bundle")
@@ -77,10 +82,11 @@ def test_the_threshold_of_a_shape_bounds_the_normal_cells_taken_for_it() -> None
     shapes = rng.integers(0, len(SHAPES), 4000)
     probabilities = rng.dirichlet(np.full(len(SHAPES), 0.3), 4000)
     settings = _settings().model_copy(update={"least_probability": 0.0, "false_rate": 0.01})
-    rules = decide(probabilities, shapes, settings)
+    near = rng.random(4000) < 0.9
+    rules = decide(probabilities, near, shapes, settings)
     best, highest = probabilities.argmax(axis=1), probabilities.max(axis=1)
     for place, rule in enumerate(rules[1:], start=1):
-        named = (best == place) & (highest >= rule.least_probability)
+        named = near & (best == place) & (highest >= rule.least_probability)
         assert named[shapes == 0].mean() <= 0.01
         assert named[shapes == 0].mean() == pytest.approx(rule.false, abs=1e-4)
         assert not rule.graded  # random probabilities tell nothing

@@ -41,11 +41,14 @@ class RedCellShapesCard(Settings):
     title: str
     description: str
     model: ModelFile
-    """Input ``images``: uint8 (N, S, S, 3), as `fields.red_cell_crops` cuts them; output ``logits``: (N, K)."""
+    """Input ``images``: uint8 (N, S, S, 3), as `fields.red_cell_crops` cuts them; outputs ``logits``: (N, K),
+    and ``distance``: (N,), squared Mahalanobis distance from the training cells of the nearest shape."""
     shapes: tuple[str, ...] = Field(min_length=2)
     """In the order of the network's outputs."""
     temperature: float = Field(gt=0)
     """Probabilities are softmax(logits / temperature), fitted on validation cells."""
+    far: float = Field(ge=0)
+    """Distance above which a cell is unlike the training cells, and left unsure."""
     rules: dict[str, ShapeRule]
     """Shape -> its decision."""
     least_red_cell_px: float = Field(gt=0)

@@ -19,7 +19,7 @@ class ShapeNames(NamedTuple):
     probabilities: NDArray[np.float64]
     """(n,): of that shape."""
     sure: NDArray[np.bool_]
-    """(n,): the probability suffices for this shape."""
+    """(n,): the probability suffices for this shape, and the cell resembles those that the network learnt from."""
 
     @classmethod
     def none(cls, count: int) -> Self:

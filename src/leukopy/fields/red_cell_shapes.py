@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ _NORMAL = SHAPE_NAMES.index(NORMAL)
 _SIZES = [SHAPE_NAMES.index(name) for name in SIZE_SHAPES]
 
 
+class Readings(NamedTuple):
+    """Shapes of n cells, before any decision."""
+
+    probabilities: NDArray[np.float64]
+    """(n, len(SHAPES))."""
+    far: NDArray[np.bool_]
+    """(n,): unlike the cells that the network learnt from."""
+
+
 class ShapeNamer:
     """A network for shapes of red cells on the CPU; threads may share it."""
 
@@ -46,10 +55,10 @@ class ShapeNamer:
         """
         return cls(open_red_cell_shapes(name))
 
-    def probabilities(
+    def read(
         self, pixels: NDArray[np.uint8], centres: NDArray[np.float64], red_cell_px: float, *, sized: bool = True
-    ) -> NDArray[np.float64]:
-        """Probabilities (n, len(SHAPES)) of the shapes of cells.
+    ) -> Readings:
+        """Read the shapes of cells.
 
         Args:
             pixels: (height, width, 3), RGB.
@@ -59,22 +68,23 @@ class ShapeNamer:
         """
         cells = cut_red_cells(pixels, centres, red_cell_px)
         parts = [cells[start : start + _AT_ONCE] for start in range(0, len(cells), _AT_ONCE)]
-        logits = [self._session.run(["logits"], {"images": part})[0] for part in parts]
-        if not logits:
-            return np.empty((0, len(SHAPE_NAMES)))
-        found: NDArray[np.float64] = softmax(np.concatenate(logits).astype(np.float64) / self.card.temperature, axis=1)
+        outputs = [self._session.run(["logits", "distance"], {"images": part}) for part in parts]
+        if not outputs:
+            return Readings(np.empty((0, len(SHAPE_NAMES))), np.empty(0, bool))
+        logits, distances = (np.concatenate(output) for output in zip(*outputs, strict=True))
+        found: NDArray[np.float64] = softmax(logits.astype(np.float64) / self.card.temperature, axis=1)
         if not sized:
             found[:, _NORMAL] += found[:, _SIZES].sum(axis=1)
             found[:, _SIZES] = 0
-        return found
+        return Readings(found, distances > self.card.far)
 
-    def name(self, probabilities: NDArray[np.float64], total: int, places: NDArray[np.intp]) -> ShapeNames:
+    def name(self, readings: Readings, total: int, places: NDArray[np.intp]) -> ShapeNames:
         """The decisions on the cells at ``places`` among ``total`` objects."""
-        best = probabilities.argmax(axis=1)
-        highest = probabilities.max(axis=1, initial=0)
+        best = readings.probabilities.argmax(axis=1)
+        highest = readings.probabilities.max(axis=1, initial=0)
         names = ShapeNames.none(total)
         names.shapes[places], names.probabilities[places] = best, highest
-        names.sure[places] = highest >= self._least[best]
+        names.sure[places] = ~readings.far & (highest >= self._least[best])
         return names
 
 
@@ -97,8 +107,8 @@ class ShapedFinder:
         places = np.flatnonzero((found.kinds == _RED) & ~cut)
         boxes = found.boxes[places].astype(np.float64)
         centres = boxes[:, :2] + boxes[:, 2:] / 2
-        chances = self._namer.probabilities(field.pixels, centres, red_cell_px, sized=sized)
-        return replace(found, shapes=self._namer.name(chances, len(found), places))
+        readings = self._namer.read(field.pixels, centres, red_cell_px, sized=sized)
+        return replace(found, shapes=self._namer.name(readings, len(found), places))
 
 
 def open_finder(detector: str | Path, shapes: str | Path = "default") -> Finder:

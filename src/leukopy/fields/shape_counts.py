@@ -21,7 +21,7 @@ from leukopy.taxonomy.red_cell_shapes import SHAPES, SIZE_SHAPES, RedCellShape
 
 LEAST_JUDGED = 200
 """Fewer judged red cells give no share."""
-MOST_UNSURE = 0.5
+MOST_UNSURE = 0.6
 """Share of unsure cells above which the pictures are too unlike those that the network learnt from."""
 NO_GRADE = "no grade"
 

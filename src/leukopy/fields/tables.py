@@ -49,7 +49,7 @@ OBJECT_SCHEMA: dict[str, pl.DataType] = {
     "cell_id": pl.String(),  # of its row in the table of cells; null for objects without such a row
     "shape": pl.String(),  # whole red cells: the likeliest of `taxonomy.red_cell_shapes.SHAPES`; null where not judged
     "shape_probability": pl.Float32(),  # of that shape
-    "shape_sure": pl.Boolean(),  # false: the probability is too low to name the shape
+    "shape_sure": pl.Boolean(),  # false: too unlikely to be named, or unlike the training cells
 }
 """One object that a detector found on a field, counted or not."""
 

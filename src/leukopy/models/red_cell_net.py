@@ -6,6 +6,8 @@ halve the picture; 80 thousand parameters, 7 million multiplications per cell.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -41,8 +43,48 @@ class RedCellNet(nn.Module):
 
     def logits(self, planes: Tensor) -> Tensor:
         """Planes (N, 3, S, S) of levels 0 to 255 to logits."""
-        found: Tensor = self.head(self.features((planes - _GLASS) / 64).mean((2, 3)))
+        found: Tensor = self.head(self.embed(planes))
         return found
+
+    def embed(self, planes: Tensor) -> Tensor:
+        """Planes to features (N, D): the mean of the last map."""
+        maps: Tensor = self.features((planes - _GLASS) / 64)
+        return maps.mean((2, 3))
+
+
+class Served(NamedTuple):
+    """Outputs of the network that is exported."""
+
+    logits: Tensor
+    """(N, len(SHAPES))."""
+    distance: Tensor
+    """(N,): squared Mahalanobis distance of the features from the nearest shape of the training cells (Lee et al., "A
+    simple unified framework for detecting out-of-distribution samples", NeurIPS 2018)."""
+
+
+class ServedRedCellNet(nn.Module):
+    """The network with the distance of a cell from those that it learnt from."""
+
+    whitening: Tensor
+    means: Tensor
+
+    def __init__(self, net: RedCellNet, whitening: Tensor, means: Tensor) -> None:
+        """
+        Args:
+            net: trained.
+            whitening: (D, D), of the features within a shape.
+            means: (K, D), whitened features of each shape.
+        """
+        super().__init__()
+        self.net = net
+        self.register_buffer("whitening", whitening)
+        self.register_buffer("means", means)
+
+    def forward(self, images: Tensor) -> Served:
+        """Pictures, uint8 (N, S, S, 3), to logits and distances."""
+        features = self.net.embed(images.permute(0, 3, 1, 2).float())
+        apart = ((features @ self.whitening)[:, None] - self.means).square().sum(2)
+        return Served(self.net.head(features), apart.amin(1))
 
 
 class _Separable(nn.Module):

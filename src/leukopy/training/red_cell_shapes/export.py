@@ -21,19 +21,32 @@ from leukopy.core.provenance import provenance
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.evaluation.calibration import fit_temperature
 from leukopy.fields.red_cell_crops import SIDE
-from leukopy.models.red_cell_net import RedCellNet
+from leukopy.models.red_cell_net import RedCellNet, Served, ServedRedCellNet
 from leukopy.taxonomy.red_cell_shapes import NORMAL, SHAPE_NAMES, SHAPES
 from leukopy.training.export import forget_sources
 from leukopy.training.red_cell_shapes.cells import Cells
-from leukopy.training.red_cell_shapes.fit import logits
+from leukopy.training.red_cell_shapes.fit import embed, logits
 from leukopy.training.red_cell_shapes.settings import RedCellSettings
 
 TOLERANCE = 1e-3
 """Largest difference allowed between ONNX and torch logits."""
+_RIDGE = 1e-3
+"""Share of the features' mean variance that is added to each of them."""
 _NORMAL = SHAPE_NAMES.index(NORMAL)
 
 
-def to_onnx(net: RedCellNet, path: Path) -> None:
+def with_reference(net: RedCellNet, train: Cells) -> ServedRedCellNet:
+    """The network with the means and the common covariance of its features within each shape of the training cells."""
+    features = embed(net, train).double().numpy()
+    present = np.unique(train.shapes)
+    means = np.stack([features[train.shapes == shape].mean(axis=0) for shape in present])
+    within = features - means[np.searchsorted(present, train.shapes)]
+    covariance = np.cov(within.T) + _RIDGE * np.cov(features.T).trace() / features.shape[1] * np.eye(features.shape[1])
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+    return ServedRedCellNet(net, *(torch.tensor(each, dtype=torch.float32) for each in (whitening, means @ whitening)))
+
+
+def to_onnx(net: ServedRedCellNet, path: Path) -> None:
     """Write the network for any number of pictures."""
     example = torch.zeros((2, SIDE, SIDE, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -43,7 +56,7 @@ def to_onnx(net: RedCellNet, path: Path) -> None:
             (example,),
             path,
             input_names=["images"],
-            output_names=["logits"],
+            output_names=list(Served._fields),
             dynamic_shapes={"images": {0: torch.export.Dim("cells")}},
             external_data=False,
             dynamo=True,
@@ -52,11 +65,14 @@ def to_onnx(net: RedCellNet, path: Path) -> None:
     forget_sources(path)
 
 
-def decide(probabilities: NDArray[np.float64], shapes: NDArray[np.int64], settings: RedCellSettings) -> list[ShapeRule]:
+def decide(
+    probabilities: NDArray[np.float64], near: NDArray[np.bool_], shapes: NDArray[np.int64], settings: RedCellSettings
+) -> list[ShapeRule]:
     """The decision on each shape, from validation cells.
 
     Args:
         probabilities: (N, len(SHAPES)), calibrated.
+        near: (N,), near enough to the training cells to be named.
         shapes: (N,), the marked shapes.
         settings: the recipe.
     """
@@ -65,13 +81,15 @@ def decide(probabilities: NDArray[np.float64], shapes: NDArray[np.int64], settin
     rules = []
     for place, shape in enumerate(SHAPES):
         others = shapes != _NORMAL if place == _NORMAL else shapes == _NORMAL
-        wrong = np.sort(highest[others & (best == place)])[::-1]
-        allowed = len(wrong) if place == _NORMAL else int(settings.false_rate * others.sum())
-        least = float(np.nextafter(wrong[allowed], 1)) if len(wrong) > allowed else 0.0
-        named = (best == place) & (highest >= least)
+        wrong = np.sort(highest[others & near & (best == place)])[::-1]
+        rate = min(settings.false_rate, shape.grading.moderate / 500) if shape.grading else settings.false_rate
+        allowed = len(wrong) if place == _NORMAL else int(rate * others.sum())
+        least = float(np.floor(1e4 * wrong[allowed] + 1) / 1e4) if len(wrong) > allowed else 0.0
+        least = min(1.0, max(least, settings.least_probability))
+        named = near & (best == place) & (highest >= least)
         rules.append(
             ShapeRule(
-                least_probability=min(1.0, max(least, settings.least_probability)),
+                least_probability=least,
                 found=_share(named[shapes == place]),
                 false=_share(named[others]),
                 f1=round(float(scores[place]), 3),
@@ -101,14 +119,17 @@ def export(net: RedCellNet, settings: RedCellSettings, train: Cells, val: Cells,
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MODEL_FILE
     with atomic_path(path) as temporary:
-        to_onnx(net, temporary)
+        to_onnx(with_reference(net, train), temporary)
     found = logits(net, val)
-    (served,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"images": val.plain})
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    served, distance = session.run(list(Served._fields), {"images": val.plain})
     difference = float(np.abs(served - found).max())
     if not difference <= TOLERANCE:
         raise TrainingError(f"ONNX and torch differ by {difference:.2g} (allowed: {TOLERANCE}); no card is written.")
     temperature = fit_temperature(found, np.eye(len(SHAPES), dtype=bool)[val.shapes])
-    rules = decide(softmax(found.astype(np.float64) / temperature, axis=1), val.shapes, settings)
+    far = float(np.quantile(distance, settings.near))
+    probabilities = softmax(found.astype(np.float64) / temperature, axis=1)
+    rules = decide(probabilities, distance <= far, val.shapes, settings)
     source = BOX_SOURCES["rbc12"]
     data = f"validation fields of Chula RBC-12, {len(val.shapes):,} cells of {len(np.unique(val.fields))} fields"
     accuracy = float((found.argmax(axis=1) == val.shapes).mean())
@@ -125,6 +146,7 @@ def export(net: RedCellNet, settings: RedCellSettings, train: Cells, val: Cells,
         ),
         shapes=SHAPE_NAMES,
         temperature=round(temperature, 4),
+        far=round(far, 3),
         rules=dict(zip(SHAPE_NAMES, rules, strict=True)),
         least_red_cell_px=settings.least_red_cell_px,
         least_focus=settings.least_focus,

@@ -77,11 +77,18 @@ def fit(settings: RedCellSettings, train: Cells, val: Cells, out: Path, progress
 
 
 @torch.inference_mode()
+def embed(net: RedCellNet, cells: Cells) -> Tensor:
+    """Features (N, D) of cells as they are served."""
+    images = torch.from_numpy(cells.plain)
+    starts = range(0, len(images), _AT_ONCE)
+    parts = [net.eval().embed(images[start : start + _AT_ONCE].permute(0, 3, 1, 2).float()) for start in starts]
+    return torch.cat(parts)
+
+
+@torch.inference_mode()
 def logits(net: RedCellNet, cells: Cells) -> NDArray[np.float32]:
     """Logits (N, len(SHAPES)) of cells as they are served."""
-    images = torch.from_numpy(cells.plain)
-    parts = [net.eval()(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
-    found: NDArray[np.float32] = torch.cat(parts).numpy()
+    found: NDArray[np.float32] = net.eval().head(embed(net, cells)).numpy()
     return found
 
 
