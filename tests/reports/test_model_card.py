@@ -7,8 +7,10 @@ import yaml
 from typer.testing import CliRunner
 
 from leukopy.bundle import Metric, bundled_models, open_bundle
+from leukopy.bundle.red_cell_shapes import bundled_red_cell_shapes, open_red_cell_shapes
 from leukopy.cli.main import app
 from leukopy.reports.model_card import model_card
+from leukopy.reports.red_cell_shapes_card import red_cell_shapes_card
 from support.files import REPOSITORY
 
 PAGES = REPOSITORY / "docs" / "models"
@@ -46,3 +48,15 @@ def test_the_command_prints_it() -> None:
     result = CliRunner().invoke(app, ["model", "show", "default", "--markdown"])
     assert result.output == (PAGES / "default.md").read_text(encoding="utf-8")
     assert CliRunner().invoke(app, ["model", "show", "--markdown", "--json"]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", bundled_red_cell_shapes())
+def test_the_page_of_red_cell_shapes_is_what_the_bundle_says(name: str) -> None:
+    page = (PAGES / "red_cell_shapes.md").read_text(encoding="utf-8")
+    card = open_red_cell_shapes(name).card
+    assert page == red_cell_shapes_card(card)
+    assert card.notice in page
+    for limit in card.limits:
+        assert f"- {limit}\n" in page
+    for metric in card.metrics:
+        assert f"{metric.value:.3f}" in page

@@ -25,45 +25,46 @@ def _lines(card: Card) -> Iterator[str]:
         yield from (f"- {limit}" for limit in card.limits)
     if card.metrics:
         yield "\n## Performance\n"
-        yield from _measured(card.metrics)
+        yield from measured(card.metrics)
     if card.attributes:
         yield "\n## Attributes in words\n"
         yield f"{card.attributes.method}\n"
-        yield from _measured(card.attributes.metrics)
+        yield from measured(card.attributes.metrics)
     if card.open_set:
         yield "\n## Out-of-distribution cells\n"
         kept = f"{card.open_set.keep_rate:.0%} of these stay below it: {card.open_set.fitted_on}."
         yield f"{card.open_set.method} {kept}\n"
-        yield from _measured(card.open_set.metrics)
+        yield from measured(card.open_set.metrics)
     if card.outside:
         yield "\n## Classes outside\n"
         yield f"{card.outside.method} Fitted on {card.outside.fitted_on}.\n"
-        yield from _measured(card.outside.metrics)
+        yield from measured(card.outside.metrics)
     if card.count_error:
         yield "\n## Classification error of a count\n"
         of = [one.fitted_on for one in (card.count_error.unseen, card.count_error.home) if one]
         yield f"{card.count_error.method} Measured on {'; and on '.join(of)}.\n"
-        yield from _measured(card.count_error.metrics)
+        yield from measured(card.count_error.metrics)
     if card.slide_check:
         yield "\n## Out-of-distribution slides\n"
         yield f"{card.slide_check.method} Known: {', '.join(one.name for one in card.slide_check.laboratories)}.\n"
-        yield from _measured(card.slide_check.metrics)
+        yield from measured(card.slide_check.metrics)
     yield "\n## Data and licences\n"
     attributes = (card.attributes.trained_on,) if card.attributes else ()
-    yield from _used((*card.trained_on, *attributes, *(card.outside.trained_on if card.outside else ())))
+    yield from used((*card.trained_on, *attributes, *(card.outside.trained_on if card.outside else ())))
     yield "\n## The network\n"
-    yield from _table(("", ""), _facts(card))
+    yield from table(("", ""), _facts(card))
     yield "\n## The recipe\n\n```yaml"
     yield yaml.safe_dump(card.recipe, sort_keys=False, allow_unicode=True, width=110).rstrip() + "\n```"
 
 
-def _measured(metrics: Sequence[Metric]) -> Iterator[str]:
+def measured(metrics: Sequence[Metric]) -> Iterator[str]:
+    """Rows of figures."""
     commands = any(metric.command for metric in metrics)
     rows = [
         (metric.name, _value(metric), metric.data, *([f"`{metric.command}`" if metric.command else ""] * commands))
         for metric in metrics
     ]
-    yield from _table(("figure", "value (95 % interval)", "measured on", *["command"] * commands), rows)
+    yield from table(("figure", "value (95 % interval)", "measured on", *["command"] * commands), rows)
 
 
 def _value(metric: Metric) -> str:
@@ -71,9 +72,10 @@ def _value(metric: Metric) -> str:
     return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})" if known else f"{metric.value:.3f}"
 
 
-def _used(uses: Iterable[DatasetUse]) -> Iterator[str]:
+def used(uses: Iterable[DatasetUse]) -> Iterator[str]:
+    """Rows of data sets."""
     rows = [(use.name, f"{use.images:,}", use.licence, f"{use.citation} {use.note}".strip()) for use in uses]
-    yield from _table(("data", "images", "licence", "source"), rows)
+    yield from table(("data", "images", "licence", "source"), rows)
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:
@@ -115,7 +117,8 @@ def _sets(card: Card) -> list[tuple[str, str]]:
     return [] if limit is None else [("in the set of 90 %", f"fine classes from a probability of {limit:.3f} on")]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table; no cell can end itself."""
     yield f"| {' | '.join(head)} |"
     yield "|---" * len(head) + "|"
     for row in rows:
