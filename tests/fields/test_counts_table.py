@@ -55,7 +55,7 @@ def test_shapes_have_a_grade_or_a_reason(located):
     assert (row["value"], row["low95"], row["high95"], row["grade"], row["note"]) == (6.0, 5.2, 7.1, "2+", None)
     row = _row(found, "red cell shapes", "normal", "%")
     assert (row["grade"], row["note"]) == (None, "no abnormality")
-    assert _row(found, "red cell shapes", "ungraded: overlapping or touching", "count")["value"] == 210
+    assert _row(found, "red cell shapes", "ungraded: overlapping", "count")["value"] == 210
     assert _row(found, "red cell shapes", "fields not judged: out of focus", "count")["value"] == 2
     refused = replace(shapes, refused="too few", shares=())
     assert _row(counts_table(replace(counts, shapes=refused)), "red cell shapes", "shapes", "%")["note"] == "too few"

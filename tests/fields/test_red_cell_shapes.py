@@ -83,8 +83,16 @@ def test_the_tables_hold_the_shapes(namer: ShapeNamer, tmp_path: Path) -> None:
     objects = located.objects()
     named = objects.filter(objects["shape"].is_not_null())
     row = located.field_row().row(0, named=True)
-    single = named.filter(~named["touching"] & named["counted"])
+    single = named.filter(named["counted"])
     assert row["red_cells_judged"] == len(single)
     assert sum(row[f"shape_{name}"] for name in SHAPE_NAMES) == single["shape_sure"].sum()
     assert set(row) == set(FIELD_SCHEMA)
     assert objects.filter(objects["shape"].is_null())["shape_sure"].null_count() == len(objects) - len(named)
+
+
+def test_cells_that_overlap_far_have_no_shape(namer: ShapeNamer) -> None:
+    boxes = np.array([(100, 100, 40, 40), (136, 100, 40, 40), (200, 100, 40, 40), (220, 100, 40, 40)], np.float32)
+    found = Detections(boxes, np.full(4, OBJECTS.index(RED_CELL)), np.full(4, 0.9, np.float32), 40.0)
+    shapes = ShapedFinder(Finder(found), namer).find(_field(None)).shapes
+    assert shapes is not None
+    assert (shapes.shapes >= 0).tolist() == [True, True, False, False]  # the first two touch

@@ -35,8 +35,7 @@ def _slide(
          "shape": name, "shape_probability": 0.9 if sure else 0.4, "shape_sure": sure}
         for number, (name, sure) in enumerate(kinds)
     ] + [
-        {"field": "f0", "kind": RED_CELL, "cut": False, "touching": True, "counted": True, "shape": "teardrop",
-         "shape_probability": 0.9, "shape_sure": True}
+        {"field": "f0", "kind": RED_CELL, "cut": False, "touching": True, "counted": True}
     ] * touching  # fmt: skip
     plain = {"red_cells": len(rows), "red_cell_px": 40.0, "focus": 0.3, "scale_source": "file", "um_per_px": 0.19}
     return table([{"field": f"f{number}", **plain, **facts} for number in range(fields)], FIELD_SCHEMA), table(
@@ -44,7 +43,7 @@ def _slide(
     )
 
 
-def test_shares_and_grades_leave_touching_cells_out():
+def test_shares_and_grades_leave_overlapping_cells_out():
     found = count_shapes(*_slide({"normal": 700, "elliptocyte": 300}, touching=50, fields=10), _card())
     shares = {share.name: share for share in found.shares}
     assert (found.judged, found.unsure, found.overlapping, found.refused) == (1000, 0, 50, "")

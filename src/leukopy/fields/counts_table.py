@@ -58,7 +58,7 @@ def _shapes(shapes: RedCellShapes | None) -> Iterator[_Row]:
     section = "red cell shapes"
     yield _count(section, "red cells judged", shapes.judged)
     yield _count(section, "of these without a sure shape", shapes.unsure)
-    yield _count(section, "ungraded: overlapping or touching", shapes.overlapping)
+    yield _count(section, "ungraded: overlapping", shapes.overlapping)
     yield _count(section, "ungraded: cut by the border", shapes.cut)
     for reason, count in shapes.left_out.items():
         yield _count(section, f"fields not judged: {reason}", count)

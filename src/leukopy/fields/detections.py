@@ -12,7 +12,7 @@ from leukopy.taxonomy.objects import OBJECTS
 
 
 class ShapeNames(NamedTuple):
-    """Shapes of the objects of one field; only whole red cells have one."""
+    """Shapes of the objects of one field; only separate whole red cells have one."""
 
     shapes: NDArray[np.int64]
     """(n,): index in ``SHAPES`` of the likeliest shape; -1 for an object that was not judged."""

@@ -108,7 +108,7 @@ class LocatedField:
     def _shape_counts(self) -> dict[str, int]:
         """Its columns of ``FIELD_SCHEMA`` on shapes."""
         names = self.shapes
-        judged = self.counted & ~self.touching & (names.shapes >= 0)
+        judged = self.counted & (names.shapes >= 0)
         counts = np.bincount(names.shapes[judged & names.sure], minlength=len(SHAPE_NAMES)).tolist()
         own = {f"shape_{name}": count for name, count in zip(SHAPE_NAMES, counts, strict=True)}
         return {"red_cells_judged": int(judged.sum()), **own}

@@ -15,6 +15,7 @@ from leukopy.fields.detections import Detections, ShapeNames
 from leukopy.fields.detector import Detector
 from leukopy.fields.field import Field
 from leukopy.fields.locate import Finder, border_sides, is_plausible
+from leukopy.fields.quality import overlapping
 from leukopy.fields.red_cell_crops import cut_red_cells
 from leukopy.inference.sessions import open_session
 from leukopy.taxonomy.objects import OBJECTS, RED_CELL, RED_CELL_UM
@@ -22,6 +23,8 @@ from leukopy.taxonomy.red_cell_shapes import NORMAL, SHAPE_NAMES, SIZE_SHAPES
 
 NONE = "none"
 """Name that asks for no shapes."""
+_APART = 0.15
+"""Share of the smaller box up to which two red cells that overlap are separate: as rightly named as others."""
 _AT_ONCE = 16
 """Cells of one call of the network: their maps stay in the processor's cache."""
 _RED = OBJECTS.index(RED_CELL)
@@ -95,7 +98,7 @@ class ShapedFinder:
         self._finder, self._namer = finder, namer
 
     def find(self, field: Field, usual_red_cell_px: float | None = None) -> Detections:
-        """Objects of a field; its whole red cells have a shape where the field has the pixels for it."""
+        """Objects of a field; its separate whole red cells have a shape where the field has the pixels for it."""
         found = self._finder.find(field, usual_red_cell_px)
         red_cell_px, sized = found.red_cell_px or usual_red_cell_px, False
         if field.um_per_px and (not found.red_cell_px or is_plausible(field.um_per_px, found.red_cell_px)):
@@ -104,7 +107,8 @@ class ShapedFinder:
             return found
         height, width = field.pixels.shape[:2]
         cut = border_sides(found.boxes, width, height).any(axis=1)
-        places = np.flatnonzero((found.kinds == _RED) & ~cut)
+        places = np.flatnonzero(found.kinds == _RED)
+        places = places[~cut[places] & ~overlapping(found.boxes[places], _APART)]
         boxes = found.boxes[places].astype(np.float64)
         centres = boxes[:, :2] + boxes[:, 2:] / 2
         readings = self._namer.read(field.pixels, centres, red_cell_px, sized=sized)

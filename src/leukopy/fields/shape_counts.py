@@ -1,8 +1,8 @@
 """Shares and grades of the shapes of a slide's red cells.
 
-Only whole red cells that touch no other are judged. The lower limit of a share rests on the cells that surely have the
-shape, less those that a smear of normal cells would show; the upper one adds the cells that have it likely. Both are
-the wider of exact limits (Clopper and Pearson 1934) and those of the jackknife over fields.
+Only whole red cells that are separate from the others are judged. The lower limit of a share rests on the cells that
+surely have the shape, less those that a smear of normal cells would show; the upper one adds the cells that have it
+likely. Both are the wider of exact limits (Clopper and Pearson 1934) and those of the jackknife over fields.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class RedCellShapes:
     """Shapes of a slide's red cells."""
 
     judged: int
-    """Whole red cells that touch no other, on fields that allow it."""
+    """Whole red cells with a shape, sure or not, on fields that allow it."""
     unsure: int
     """Judged cells without a sure shape."""
     overlapping: int
-    """Counted red cells on these fields that touch or overlap another: ungraded."""
+    """Counted red cells on these fields that overlap another so far that no shape is named: ungraded."""
     cut: int
     """Counted red cells on these fields that the border cuts: ungraded."""
     fields: int
@@ -80,7 +80,7 @@ def count_shapes(fields: pl.DataFrame, objects: pl.DataFrame, card: RedCellShape
     red = objects.filter(
         (pl.col("kind") == RED_CELL) & pl.col("counted") & pl.col("field").is_in(fit["field"].to_list())
     )
-    single = red.filter(~pl.col("cut") & ~pl.col("touching") & pl.col("shape").is_not_null())
+    single = red.filter(pl.col("shape").is_not_null())
     left_out = used["why"].drop_nulls().value_counts().sort(["count", "why"], descending=[True, False])
     unsure = int((~single["shape_sure"]).sum())
     refused = _refusal(len(single), unsure, dict(left_out.iter_rows()))
@@ -88,7 +88,7 @@ def count_shapes(fields: pl.DataFrame, objects: pl.DataFrame, card: RedCellShape
     return RedCellShapes(
         judged=len(single),
         unsure=unsure,
-        overlapping=int((red["touching"] & ~red["cut"]).sum()),
+        overlapping=int((red["shape"].is_null() & ~red["cut"]).sum()),
         cut=int(red["cut"].sum()),
         fields=len(fit),
         left_out=dict(left_out.iter_rows()),
@@ -113,7 +113,7 @@ def _refusal(judged: int, unsure: int, left_out: dict[str, int]) -> str:
     if judged < LEAST_JUDGED:
         why = "; ".join(f"{count} of the fields: {reason}" for reason, count in left_out.items())
         return (
-            f"{judged} whole red cells that touch no other can be judged, fewer than {LEAST_JUDGED}"
+            f"{judged} separate whole red cells can be judged, fewer than {LEAST_JUDGED}"
             + (f" ({why})" if why else "")
             + ". Add sharp fields of the monolayer."
         )

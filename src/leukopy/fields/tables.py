@@ -47,7 +47,7 @@ OBJECT_SCHEMA: dict[str, pl.DataType] = {
     "counted": pl.Boolean(),  # false: its centre lies outside the field, or an earlier field shows the same object
     "same_as": pl.String(),  # leukocytes: `cell_id` of the same cell on an earlier, overlapping field; else null
     "cell_id": pl.String(),  # of its row in the table of cells; null for objects without such a row
-    "shape": pl.String(),  # whole red cells: the likeliest of `taxonomy.red_cell_shapes.SHAPES`; null where not judged
+    "shape": pl.String(),  # the likeliest of `taxonomy.red_cell_shapes.SHAPES`; null where not judged
     "shape_probability": pl.Float32(),  # of that shape
     "shape_sure": pl.Boolean(),  # false: too unlikely to be named, or unlike the training cells
 }
@@ -72,7 +72,7 @@ FIELD_SCHEMA: dict[str, pl.DataType] = {
     "red_cell_px": pl.Float32(),  # diameter of a red cell, px; null where too few allow no measurement
     **{f"{kind}s": pl.Int32() for kind in OBJECTS},  # counted objects of each kind
     "cells": pl.Int32(),  # rows of this field in the table of cells
-    "red_cells_judged": pl.Int32(),  # counted whole red cells that touch no other and have a shape, sure or not
+    "red_cells_judged": pl.Int32(),  # counted separate whole red cells: they have a shape, sure or not
     **{f"shape_{name}": pl.Int32() for name in SHAPE_NAMES},  # those that surely have this shape
     "focus": pl.Float32(),  # `fields.quality.FieldQuality`
     "crowding": pl.Float32(),

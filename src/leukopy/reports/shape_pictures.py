@@ -40,7 +40,7 @@ class ShapePictures:
     def add(self, field: Field, located: LocatedField) -> None:
         """Consider the red cells of a field."""
         names = located.shapes
-        sure = names.sure & located.counted & ~located.touching & ~located.cut
+        sure = names.sure & located.counted & ~located.touching
         for shape in np.unique(names.shapes[sure]).tolist():
             own = np.flatnonzero(sure & (names.shapes == shape))
             kept = self._kept[SHAPE_NAMES[shape]]
@@ -80,7 +80,7 @@ class ShapePictures:
 def _surest(objects: pl.DataFrame) -> Iterable[tuple[str, list[_Place]]]:
     """Shape and the places of its surest cells, in the order of `ShapePictures`."""
     single = objects.filter(
-        (pl.col("kind") == RED_CELL) & pl.col("counted") & ~pl.col("touching") & ~pl.col("cut") & pl.col("shape_sure")
+        (pl.col("kind") == RED_CELL) & pl.col("counted") & ~pl.col("touching") & pl.col("shape_sure")
     )
     columns = ("shape_probability", "field", "box_x", "box_y", "box_width", "box_height")
     for (shape,), own in single.partition_by("shape", as_dict=True, maintain_order=True).items():
