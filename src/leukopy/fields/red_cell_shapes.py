@@ -106,7 +106,7 @@ class ShapedFinder:
         if red_cell_px is None or red_cell_px < self._namer.card.least_red_cell_px:
             return found
         height, width = field.pixels.shape[:2]
-        cut = border_sides(found.boxes, width, height).any(axis=1)
+        cut = np.asarray(border_sides(found.boxes, width, height).any(axis=1))
         places = np.flatnonzero(found.kinds == _RED)
         places = places[~cut[places] & ~overlapping(found.boxes[places], _APART)]
         boxes = found.boxes[places].astype(np.float64)

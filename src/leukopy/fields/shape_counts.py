@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from leukopy.bundle.red_cell_shapes import RedCellShapesCard
 from leukopy.evaluation.intervals import Estimate, clopper_pearson, jackknife
+from leukopy.fields.tables import slices
 from leukopy.taxonomy.objects import RED_CELL
-from leukopy.taxonomy.red_cell_shapes import SHAPES, SIZE_SHAPES, RedCellShape
+from leukopy.taxonomy.red_cell_shapes import SHAPE_NAMES, SHAPES, SIZE_SHAPES, RedCellShape
 
 LEAST_JUDGED = 200
 """Fewer judged red cells give no share."""
@@ -67,34 +68,52 @@ class RedCellShapes:
     """In the order of ``SHAPES``; empty where refused."""
 
 
-def count_shapes(fields: pl.DataFrame, objects: pl.DataFrame, card: RedCellShapesCard) -> RedCellShapes:
-    """Count the shapes of the red cells of one slide.
+def count_shapes(
+    fields: pl.DataFrame | pl.LazyFrame, objects: pl.DataFrame | pl.LazyFrame, card: RedCellShapesCard
+) -> RedCellShapes:
+    """Count the shapes of the red cells of one slide, some rows at a time.
 
     Args:
         fields: rows of ``FIELD_SCHEMA``.
         objects: rows of ``OBJECT_SCHEMA``, with shapes.
         card: of the network that named them.
     """
-    used = fields.filter(pl.col("left_out").is_null() & (pl.col("red_cells") > 0)).with_columns(why=_reason(card))
+    in_use = fields.lazy().filter(pl.col("left_out").is_null() & (pl.col("red_cells") > 0))
+    used = in_use.select("field", "scale_source", why=_reason(card)).collect()
     fit = used.filter(pl.col("why").is_null())
-    red = objects.filter(
-        (pl.col("kind") == RED_CELL) & pl.col("counted") & pl.col("field").is_in(fit["field"].to_list())
-    )
-    single = red.filter(pl.col("shape").is_not_null())
-    left_out = used["why"].drop_nulls().value_counts().sort(["count", "why"], descending=[True, False])
-    unsure = int((~single["shape_sure"]).sum())
-    refused = _refusal(len(single), unsure, dict(left_out.iter_rows()))
+    reasons = used["why"].drop_nulls().value_counts().sort(["count", "why"], descending=[True, False])
+    left_out = {str(reason): int(count) for reason, count in reasons.iter_rows()}
+    sums = _sums(fit, objects.lazy())
+    judged, unsure = int(sums["judged"].sum()), int((sums["judged"] - sums["sure"]).sum())
+    refused = _refusal(judged, unsure, left_out)
     sized = bool((fit["scale_source"] != "red cells").all())
     return RedCellShapes(
-        judged=len(single),
+        judged=judged,
         unsure=unsure,
-        overlapping=int((red["shape"].is_null() & ~red["cut"]).sum()),
-        cut=int(red["cut"].sum()),
+        overlapping=int(sums["overlapping"].sum()),
+        cut=int(sums["cut"].sum()),
         fields=len(fit),
-        left_out=dict(left_out.iter_rows()),
+        left_out=left_out,
         refused=refused,
-        shares=() if refused else tuple(_shares(single, card, sized=sized)),
+        shares=() if refused else tuple(_shares(sums, card, sized=sized)),
     )
+
+
+def _sums(fit: pl.DataFrame, objects: pl.LazyFrame) -> pl.DataFrame:
+    """Counted red cells of each field: judged, sure, sure and likeliest of each shape, overlapping, cut."""
+    seen, sure = pl.col("shape").is_not_null(), pl.col("shape_sure").fill_null(False)
+    columns = {"judged": seen, "sure": seen & sure, "overlapping": ~seen & ~pl.col("cut"), "cut": pl.col("cut")}
+    for name in SHAPE_NAMES:
+        mine = pl.col("shape").eq_missing(name)
+        columns |= {f"sure {name}": mine & sure, f"all {name}": mine}
+    parts = [
+        own.filter((pl.col("kind") == RED_CELL) & pl.col("counted"))
+        .join(fit, on="field", how="semi", maintain_order="left")
+        .group_by("field", maintain_order=True)
+        .agg(condition.sum().cast(pl.Int64).alias(name) for name, condition in columns.items())
+        for own in slices(objects)
+    ]
+    return pl.concat(parts).group_by("field", maintain_order=True).sum()
 
 
 def _reason(card: RedCellShapesCard) -> pl.Expr:
@@ -125,13 +144,10 @@ def _refusal(judged: int, unsure: int, left_out: dict[str, int]) -> str:
     return ""
 
 
-def _shares(single: pl.DataFrame, card: RedCellShapesCard, *, sized: bool) -> Iterator[ShapeShare]:
+def _shares(table: pl.DataFrame, card: RedCellShapesCard, *, sized: bool) -> Iterator[ShapeShare]:
     for shape in SHAPES:
-        mine = pl.col("shape") == shape.name
-        units = single.group_by("field", maintain_order=True).agg(
-            (mine & pl.col("shape_sure")).sum().alias("sure"), mine.sum().alias("all"), pl.len().alias("judged")
-        )
-        sums = units.drop("field").to_numpy().astype(np.float64)
+        sums = table.select(f"sure {shape.name}", f"all {shape.name}", "judged").to_numpy().astype(np.float64)
+        sums = sums[sums[:, 2] > 0]
         sure, likely, judged = (int(value) for value in sums.sum(axis=0))
         false = card.rules[shape.name].false if shape.grading else 0.0
         low, high = max(0.0, _limits(sums[:, [0, 2]])[0] - false), _limits(sums[:, [1, 2]])[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 
 import numpy as np
@@ -14,7 +14,7 @@ from leukopy.core.errors import LeukopyError
 from leukopy.fields.crops import background, cut_out
 from leukopy.fields.field import Field, FieldInput
 from leukopy.fields.located import LocatedField
-from leukopy.taxonomy.objects import RED_CELL
+from leukopy.fields.tables import OBJECT_SCHEMA, slices
 from leukopy.taxonomy.red_cell_shapes import SHAPE_NAMES
 
 SHOWN = 5
@@ -52,7 +52,7 @@ class ShapePictures:
                 del kept[SHOWN:]
 
     def of(
-        self, objects: pl.DataFrame, inputs: Iterable[FieldInput], read: Callable[[FieldInput], Field]
+        self, objects: pl.DataFrame | pl.LazyFrame, inputs: Iterable[FieldInput], read: Callable[[FieldInput], Field]
     ) -> dict[str, list[bytes]]:
         """Pictures by shape, the surest cells first.
 
@@ -66,7 +66,7 @@ class ShapePictures:
         made = {place: webp for kept in self._kept.values() for place, webp in kept}
         by_name = {one.field_id: one for one in inputs}
         found: dict[str, list[bytes]] = {}
-        for shape, places in _surest(objects):
+        for shape, places in _surest(objects.lazy()):
             for place in places:
                 if place not in made:
                     try:
@@ -77,16 +77,16 @@ class ShapePictures:
         return found
 
 
-def _surest(objects: pl.DataFrame) -> Iterable[tuple[str, list[_Place]]]:
+def _surest(objects: pl.LazyFrame) -> Iterator[tuple[str, list[_Place]]]:
     """Shape and the places of its surest cells, in the order of `ShapePictures`."""
-    single = objects.filter(
-        (pl.col("kind") == RED_CELL) & pl.col("counted") & ~pl.col("touching") & pl.col("shape_sure")
-    )
+    single = objects.filter(pl.col("counted") & ~pl.col("touching") & pl.col("shape_sure"))
     columns = ("shape_probability", "field", "box_x", "box_y", "box_width", "box_height")
-    for (shape,), own in single.partition_by("shape", as_dict=True, maintain_order=True).items():
-        top = own.filter(pl.col("shape_probability") >= own["shape_probability"].top_k(SHOWN).min())
-        places = sorted(_place(chance, field, box) for chance, field, *box in top.select(columns).iter_rows())
-        yield str(shape), places[:SHOWN]
+    best = pl.DataFrame(schema={"shape": pl.String, **{name: OBJECT_SCHEMA[name] for name in columns}})
+    for own in slices(single.select("shape", *columns)):
+        rows = pl.concat([best, own]).sort(columns, descending=[True, *[False] * (len(columns) - 1)])
+        best = rows.group_by("shape", maintain_order=True).head(SHOWN)
+    for (shape,), own in best.partition_by("shape", as_dict=True, maintain_order=True).items():
+        yield str(shape), [_place(chance, field, box) for chance, field, *box in own.select(columns).iter_rows()]
 
 
 def _place(probability: float, field: str, box: list[float]) -> _Place:
