@@ -189,3 +189,11 @@ def test_strange_photographs_are_rows_or_failures_each(tmp_path, default):
     ]
     trusted = found.cells.filter(pl.col("fine").is_not_null() & ~has_flag("unidentified"))
     assert len(trusted) <= 2
+
+
+def test_photographs_in_python_have_shapes_unless_none_are_asked_for(tmp_path, default):
+    drawn = draw_field({"LY": 2}, seed=4, size=(480, 640))
+    Image.fromarray(drawn.image).save(tmp_path / "f.png")
+    named = default.fields([tmp_path / "f.png"]).objects
+    assert named["shape"].is_not_null().any()
+    assert default.fields([tmp_path / "f.png"], shapes="none").objects["shape"].null_count() == len(named)

@@ -149,16 +149,16 @@ class Classifier:
         self,
         paths: Iterable[Path | str],
         detector: str | Path | Finder = "default",
-        shapes: str | Path = "default",
         progress: Progress = silent,
+        shapes: str | Path = "default",
     ) -> FieldPredictions:
         """Find the cells on photographs of fields of one slide, and classify the leukocytes.
 
         Args:
             paths: photographs; each page of a file with several pages is a field. A field's id is its path as given.
             detector: name of a bundled detector, a bundle folder, or an opened detector, which may name shapes itself.
-            shapes: network for the shapes of red cells: a bundled one, a bundle folder, or ``none``.
             progress: called with the number of finished fields.
+            shapes: network for the shapes of red cells: a bundled one, a bundle folder, or ``none``.
 
         Raises:
             BundleError: no such detector, or its bundle is broken.
