@@ -79,7 +79,7 @@ def test_a_slide_is_looked_at_and_signed_by_keys(station: Any, sign_in: Callable
     page.wait_for_selector(f"#said:has-text('{QUEUE} cells confirmed')")
     assert page.evaluate("document.activeElement.id") == "to-sign"
     page.keyboard.press("Enter")
-    page.wait_for_selector("#seen:has-text('To look at: 8 of 8 seen')")
+    page.wait_for_selector("#seen:has-text('To look at: 8 of 8 cells seen')")
     page.wait_for_selector("#reviewed:focus")
     page.keyboard.press("Enter")
     page.wait_for_selector("#sign:focus")

@@ -148,8 +148,9 @@ export class Board {
     const was = changed ? t("tile.model", { code: row.model_code ?? t("cell.no_class") }) : "";
     tile.querySelector(".note").textContent = this.view === "classes" ? was : (row.code ?? t("cell.no_class"));
     tile.style.setProperty("--colour", colour(row.code));
-    tile.setAttribute("aria-label", describe(row));
-    tile.title = describe(row);
+    const seen = [...tile.querySelectorAll("span")].map((span) => span.textContent).filter(Boolean).join(" ");
+    tile.setAttribute("aria-label", describe(row, seen));
+    tile.title = describe(row, chance(row.confidence));
   }
 
   #insert(tile, row) {
@@ -269,17 +270,17 @@ function place(parent, group) {
   parent.insertBefore(group, before ?? null);
 }
 
-/** A cell in words, for screen readers. */
-function describe(row) {
+/** A cell in words, for screen readers; `seen`: the text of its tile, which the words hold as it stands there. */
+function describe(row, seen) {
   const parts = [`${t("tile.number", { id: row.id })} ${className(row.code)}`];
   if (row.code !== row.model_code) {
-    parts.push(t("tile.said", { class: className(row.model_code), chance: chance(row.confidence) }));
-  } else if (row.confidence !== null) parts.push(chance(row.confidence));
+    parts.push(t("tile.said", { class: className(row.model_code), chance: seen }));
+  } else parts.push(seen);
   if (row.not_counted) parts.push(t("not_counted.title"));
   parts.push(...row.flags.map((flag) => word("flag", flag)));
   if (row.seen_by) parts.push(t(row.code === row.model_code ? "tile.seen" : "tile.by", { name: row.seen_by }));
-  else parts.push(...(row.look ?? []).map((reason) => word("look", reason)));
+  else parts.push(...(row.look ?? []).filter((reason) => !row.flags.includes(reason)).map((reason) => word("look", reason)));
   if (row.comment) parts.push(t("tile.comment", { comment: row.comment }));
   if (row.pending) parts.push(t("tile.pending"));
-  return parts.join(", ");
+  return parts.filter(Boolean).join(", ");
 }

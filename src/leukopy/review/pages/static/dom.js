@@ -22,7 +22,7 @@ export function table(heads, rows, attributes = {}) {
   const cell = ([text, kind], tag) => element(tag, { class: kind || null, scope: tag === "th" ? "col" : null }, text);
   return element(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": attributes["aria-label"] ?? null },
+    { class: "scroll", tabindex: "0", role: "group", "aria-label": attributes["aria-label"] ?? null },
     element(
       "table",
       { class: attributes.class ?? null },

@@ -82,7 +82,7 @@ function showSeen(looked) {
   find("seen").hidden = !looked?.queue;
   if (find("seen").hidden) return;
   const figures = { seen: whole(looked.queue_seen), count: whole(looked.queue) };
-  find("seen").replaceChildren(`${t("queue.look")}: ${t("queue.seen", figures)}. `,
+  find("seen").replaceChildren(t("sign.seen", figures), " ",
     looked.queue_seen < looked.queue && OPEN.includes(shown.status)
       ? element("a", { href: `/cases/${id}#queue` }, t("sign.look")) : "");
 }
@@ -165,11 +165,12 @@ function showHistory(entries) {
 
 function showDownloads() {
   const preliminary = shown.signatures.length === 0;
+  const revision = preliminary ? shown.revision : Math.max(...shown.signatures.map((one) => one.revision));
   find("downloads-words").textContent = t(preliminary ? "download.preliminary" : "download.signed");
   for (const [name, ending] of [["html", "html"], ["pdf", "pdf"], ["fhir", "fhir.json"], ["csv", "csv"]]) {
     const link = find(`download-${name}`);
     link.href = address(`${path}/report.${ending}`);
-    link.setAttribute("download", `leukopy-${id.slice(0, 8)}-r${shown.revision}.${ending}`);
+    link.setAttribute("download", `leukopy-${id.slice(0, 8)}-r${revision}.${ending}`);
   }
   find("view").href = address(`${path}/report.html`);
 }
