@@ -7,6 +7,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
+from threading import Thread
 
 import h11
 import uvicorn
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from leukopy.core.errors import SettingsError
 from leukopy.review.app import create_app
+from leukopy.review.documents import warm_up
 from leukopy.review.settings import ReviewSettings
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -57,6 +59,7 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
             timeout_keep_alive=_KEPT,
             timeout_graceful_shutdown=_GRACE,
         )
+        Thread(target=warm_up, name="leukopy-warm-up", daemon=True).start()
         uvicorn.Server(config).run(sockets=[listening])
 
 

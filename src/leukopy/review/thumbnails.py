@@ -10,6 +10,8 @@ from PIL import Image
 
 from leukopy.imaging.decode import read_image
 
+BROWSERS_READ = frozenset({"image/jpeg", "image/png", "image/bmp", "image/webp", "image/avif"})
+"""Media types that every browser shows."""
 SMALLEST, LARGEST = 16, 1024
 """Long side, px."""
 _CACHED_UP_TO = 256
@@ -28,6 +30,17 @@ def thumbnail(path: Path, side: int) -> bytes:
         ImageError: the file is no longer readable.
     """
     return _cached(path, side) if side <= _CACHED_UP_TO else _made(path, side)
+
+
+def displayable(path: Path) -> bytes:
+    """A stored picture as PNG, whole and at its size: for browsers that do not read its kind.
+
+    Raises:
+        ImageError: the file is no longer readable.
+    """
+    stream = BytesIO()
+    Image.fromarray(read_image(path)).save(stream, "PNG", compress_level=3)
+    return stream.getvalue()
 
 
 def _made(path: Path, side: int) -> bytes:

@@ -28,7 +28,7 @@ from leukopy.review.records import (
 from leukopy.review.security import Reader
 from leukopy.review.station import StationDep
 from leukopy.review.store import NotAllowed
-from leukopy.review.thumbnails import LARGEST, SMALLEST, thumbnail
+from leukopy.review.thumbnails import BROWSERS_READ, LARGEST, SMALLEST, displayable, thumbnail
 
 router = APIRouter()
 
@@ -105,9 +105,16 @@ def image(
     user: Reader,
     station: StationDep,
     side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
+    shown: bool = False,
 ) -> Response:
-    """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels."""
+    """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels.
+
+    ``shown``: a PNG instead, where browsers do not show its kind (TIFF).
+    """
     found = station.store.cells.image(user, case_id, cell)
+    if side is None and shown and found.media_type not in BROWSERS_READ:
+        png = displayable(station.store.images.path(found.digest))
+        return Response(png, media_type="image/png", headers=KEEP)
     if side is None:
         return Response(station.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
     return Response(thumbnail(station.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)

@@ -8,6 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -110,6 +111,12 @@ def signed_pdf(html: str) -> bytes:
         raise MissingExtraError("A report as PDF", "app") from error
     pdf: bytes = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=())).write_pdf()
     return pdf
+
+
+def warm_up() -> None:
+    """Load what makes PDFs, so that the first report does not wait for it; nothing where WeasyPrint is missing."""
+    with suppress(MissingExtraError):
+        signed_pdf("<p>leukopy")
 
 
 def policy() -> str:

@@ -4,7 +4,7 @@ import { ready } from "./page.js";
 import { attempt, get, patch, post } from "./api.js";
 import { classes } from "./classes.js";
 import { ask, dot, element, find, say } from "./dom.js";
-import { entryRow } from "./history.js";
+import { entryRows } from "./history.js";
 import { counted, named, t, translated, whole } from "./text.js";
 
 // ---------------------------------------------------------------- users
@@ -75,7 +75,7 @@ let page = 1;
 
 async function audit() {
   const entries = await get(`/audit?page=${page}`);
-  find("entries").replaceChildren(...entries.map((entry) => entryRow(entry, true)));
+  find("entries").replaceChildren(...entryRows(entries, true));
   find("newer").disabled = page === 1;
   find("older").disabled = entries.length === 0 || entries.at(-1).number <= 1;
   find("audit-page").textContent = entries.length

@@ -106,6 +106,7 @@ export function upload(path, files, progress) {
 
 /** Run what may be refused, and say so where it is. Answers whether it went well. */
 export async function attempt(step) {
+  busy(1);
   try {
     await step();
     return true;
@@ -113,5 +114,14 @@ export async function attempt(step) {
     if (!(problem instanceof Problem)) throw problem;
     complain(problem.sentence);
     return false;
+  } finally {
+    busy(-1);
   }
+}
+
+let steps = 0; // that the page waits for
+
+function busy(more) {
+  steps += more;
+  document.documentElement.classList.toggle("busy", steps > 0);
 }

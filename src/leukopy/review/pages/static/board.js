@@ -130,7 +130,7 @@ export class Board {
     const tile = element(
       "li",
       { class: "tile", id: `cell-${id}`, role: "option", "data-cell": id, draggable: "true", tabindex: "-1" },
-      picture, element("span", { class: "chance" }), element("span", { class: "note" }),
+      picture, element("span", { class: "chance" }), " ", element("span", { class: "note" }),
     );
     this.#tiles.set(id, tile);
     this.#watch.observe(tile);

@@ -39,7 +39,7 @@ export class Detail {
     this.#cell = cell;
     find("no-cell").hidden = true;
     find("cell").hidden = false;
-    this.#stage.show(cell, address(`${path}/image`), address(`${path}/heat`));
+    this.#stage.show(cell, address(`${path}/image?shown=true`), address(`${path}/heat`));
     this.#words(cell);
     find("comment").value = cell.comment;
     find("reference-class").value = byCode.has(cell.code) ? cell.code : classes[0].code;

@@ -265,6 +265,10 @@ wire(find("board"), board,
   { give, confirm, start: () => queue.start(), open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
 detail.oncomment = (cell, comment) => gesture("comment", [cell], { comment });
 
+find("skip-cells").addEventListener("click", (event) => {
+  event.preventDefault();
+  board.focus(board.selection.current);
+});
 find("undo").addEventListener("click", () => takeBack("undo"));
 find("redo").addEventListener("click", () => takeBack("redo"));
 find("enlarge").addEventListener("click", () => open([...board.selection.chosen][0]));

@@ -3,10 +3,32 @@
 import { element } from "./dom.js";
 import { counted, moment, t, whole, word } from "./text.js";
 
+const JOINED = "cells.classified"; // an analysis writes one for each part of its cells
+
+/** Entries as rows; those of one analysis that follow each other make one. */
+export function entryRows(entries, cases) {
+  const joined = [];
+  for (const entry of entries) {
+    const last = joined.at(-1);
+    if (entry.action === JOINED && last?.action === JOINED && last.case_id === entry.case_id) joined.push(join(joined.pop(), entry));
+    else joined.push(entry);
+  }
+  return joined.map((entry) => entryRow(entry, cases));
+}
+
+/** Two entries on the classification of cells as one: the later one, with the cells of both. */
+function join(one, other) {
+  const [before, after] = one.number < other.number ? [one, other] : [other, one];
+  const { cells, first, last } = before.detail;
+  const detail = { ...after.detail, cells: cells + after.detail.cells,
+    first: Math.min(first, after.detail.first), last: Math.max(last, after.detail.last) };
+  return { ...after, from: before.from ?? before.number, detail };
+}
+
 /** One row: number, when, who, what, details. `cases`: with a link to the case. */
-export function entryRow(entry, cases) {
+function entryRow(entry, cases) {
   return element("tr", { "data-entry": entry.number },
-    element("td", { class: "figure quiet" }, whole(entry.number)),
+    element("td", { class: "figure quiet" }, [entry.from, entry.number].filter(Boolean).map(whole).join(" – ")),
     element("td", { class: "date" }, moment(entry.at)),
     element("td", {}, entry.user),
     element("td", {}, word("action", entry.action)),

@@ -7,7 +7,7 @@ import { OPEN, numberOf, showHead } from "./casehead.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { ask, complain, element, find, say } from "./dom.js";
 import { showElsewhere } from "./files.js";
-import { entryRow } from "./history.js";
+import { entryRows } from "./history.js";
 import { showPatient } from "./lymphocytosis.js";
 import { counted, moment, plain, t, whole } from "./text.js";
 
@@ -101,6 +101,8 @@ function signature(one) {
 }
 
 async function step(name, body, words) {
+  const buttons = [...document.querySelectorAll(".card .buttons button")];
+  for (const button of buttons) button.disabled = true; // a second click would be a second step
   await attempt(async () => {
     try {
       shown = await post(`${path}/${name}`, { version: shown.version, ...body });
@@ -109,9 +111,10 @@ async function step(name, body, words) {
       throw problem;
     }
     await load();
-    focusStep();
     say(t(words));
   });
+  for (const button of buttons) button.disabled = false;
+  focusStep();
 }
 
 find("reviewed").addEventListener("click", () => step("reviewed", {}, "said.reviewed"));
@@ -160,7 +163,7 @@ find("patient-form").addEventListener("submit", (event) => {
 });
 
 function showHistory(entries) {
-  find("history").replaceChildren(...entries.map((entry) => entryRow(entry, false)));
+  find("history").replaceChildren(...entryRows(entries, false));
 }
 
 function showDownloads() {

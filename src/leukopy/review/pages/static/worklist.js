@@ -9,11 +9,13 @@ import { follow, latest, working } from "./progress.js";
 import { counted, day, decimal, moment, t, translated, whole } from "./text.js";
 
 const PER_PAGE = 50;
-const wanted = { text: "", status: null, page: 1 };
+// Kept in this tab's history, so that Back finds it; an address never holds a patient's name.
+const wanted = { text: "", status: null, page: 1, ...history.state };
 let filling = null; // the case whose files are being sent
 const followed = new Map(); // case -> element that shows its analysis
 
 async function load() {
+  history.replaceState({ ...wanted }, "");
   const asked = { ...wanted };
   const found = await post("/cases/search", { ...asked, per_page: PER_PAGE });
   if (asked.text !== wanted.text || asked.status !== wanted.status || asked.page !== wanted.page) return;
@@ -140,6 +142,8 @@ find("files").addEventListener("change", (event) => choose([...event.target.file
 // ---------------------------------------------------------------- looking for cases
 
 let waiting = 0;
+find("search").value = wanted.text;
+find("filter").value = wanted.status ?? "";
 find("search").addEventListener("input", (event) => {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
