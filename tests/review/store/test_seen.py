@@ -126,6 +126,19 @@ def test_what_was_seen_and_undone_is_not_signed(station):
         )
 
 
+def test_the_model_of_a_case_is_read_once_for_its_queue(station, monkeypatch):
+    case = station.classified(6)
+    ranked: list[int] = []
+    monkeypatch.setattr("leukopy.review.store.cells.attention", lambda cells: ranked.append(len(cells)) or {})
+    station.correct(station.reader, case, (1, "LY"))
+    confirm(station, station.reader, case, 2, 3)
+    assert len(ranked) <= 1  # not once for each gesture
+    station.add(case, ["new.png"])
+    station.classify(case)
+    station.store.cells.all(station.reader, case.id)
+    assert ranked[-1] == 7
+
+
 def judged(number: int, code: str, flags: str = "", granules: str | None = None, **probabilities: float) -> Judged:
     attributes = {"granularity": (granules, 0.9)} if granules else {}
     return Judged(number, code, tuple(flags.split(";")), probabilities or {code: 0.99}, attributes)

@@ -19,7 +19,7 @@ from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, open_case, touch, visible
 from leukopy.review.store.classes import classes
-from leukopy.review.store.database import Database
+from leukopy.review.store.database import RANKED, Database
 from leukopy.review.store.errors import NotAllowed, NotFound
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import CellImage, NewImage
@@ -31,9 +31,8 @@ _COLUMNS = (
 _NAMES = ("id", *(column.key for column in _COLUMNS[1:]))
 """Their names in `CellRow`."""
 _HIGHEST = 2**31 - 1
-_RANKED = "ranked cells"
-"""Where `Session.info` holds the ranks of the last cases."""
 _RANKED_CASES = 64
+"""Cases whose ranks are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -209,18 +208,19 @@ def all_rows(db: Session, case_id: str) -> list[CellRow]:
 
 def _attention(db: Session, case_id: str, cells: int) -> Mapping[int, Attention]:
     """By the number of the cell. The model's judgement of a cell never changes, so that it is read once."""
-    known: OrderedDict[tuple[str, int], Mapping[int, Attention]] = db.info.setdefault(_RANKED, OrderedDict())
-    if (case_id, cells) not in known:
+    known: OrderedDict[tuple[str, int], Mapping[int, Attention]] = db.info[RANKED]
+    found = known.get((case_id, cells))
+    if found is None:
         columns = (t.Cell.number, t.Cell.model_code, t.Cell.flags, t.Cell.probabilities, t.Cell.attributes)
         query = sa.select(*columns).where(t.Cell.case_id == case_id, t.Cell.analysed).order_by(t.Cell.number)
         judged = [
             Judged(number, code, tuple(flags.split(";")), probabilities or {}, attributes or {})
             for number, code, flags, probabilities, attributes in db.execute(query)
         ]
-        known[case_id, cells] = attention(judged)
-        while len(known) > _RANKED_CASES:
+        found = known[case_id, cells] = attention(judged)
+        if len(known) > _RANKED_CASES:
             known.popitem(last=False)
-    return known[case_id, cells]
+    return found
 
 
 def find_cell(db: Session, case_id: str, number: int, *, whole: bool = False) -> t.Cell:

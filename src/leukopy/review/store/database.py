@@ -7,6 +7,7 @@ PostgreSQL: the rows that decide (the case, the head of the log) are read ``FOR 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from leukopy.review.store.seals import Transaction
 from leukopy.review.store.tables import Head
 
 DATABASE_FILE = "review.sqlite"
+RANKED = "ranked cells"
+"""Where `Session.info` holds the ranks of the cells of cases (`store.cells`)."""
 _MIGRATION_LOCK = 5_105_105
 """Any number that no other program uses for an advisory lock of the same database."""
 _CONNECTIONS = 20
@@ -57,8 +60,8 @@ class Database:
         self._writing = self._engine.execution_options(writing=True)
         # SQLite has one writer at a time, and who waits for it polls, longer and longer. Waiting here wakes at once.
         self._turn = threading.Lock()
-        self.info: dict[Any, Any] = {}
-        """Handed to every transaction as ``Session.info``: the key of the audit log."""
+        self.info: dict[Any, Any] = {RANKED: OrderedDict()}
+        """Handed to every transaction as ``Session.info``: the key of the audit log, ranks of the last cases."""
         if self.sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
