@@ -81,7 +81,7 @@ def test_what_is_restored_is_what_was_saved(worked, saved, new_settings):
 
 
 def test_a_station_moves_from_sqlite_to_postgresql(tmp_path, postgres, empty_sqlite):
-    station = populate(Store.open(ReviewSettings(folder=tmp_path / "old"), quick_passwords()))
+    station = populate(Store.open(ReviewSettings(folder=tmp_path / "old", before_signing="nothing"), quick_passwords()))
     station.signed(patient="Zoé")
     backup(station.store.settings, tmp_path / "station.zip")
     there = ReviewSettings(folder=tmp_path / "new", database=postgres())
@@ -153,7 +153,7 @@ def test_a_damaged_backup_is_refused_and_a_whole_one_can_be_restored_after_it(
 
 
 def test_a_backup_with_a_wrong_byte_anywhere_is_refused_or_still_whole(tmp_path):
-    station = populate(Store.open(ReviewSettings(folder=tmp_path / "old"), quick_passwords()))
+    station = populate(Store.open(ReviewSettings(folder=tmp_path / "old", before_signing="nothing"), quick_passwords()))
     station.signed(cells=2)
     backup(station.store.settings, tmp_path / "station.zip")
     data, before = (tmp_path / "station.zip").read_bytes(), content(station.store)
