@@ -24,7 +24,7 @@ from leukopy.taxonomy.red_cell_shapes import NORMAL, SHAPE_NAMES, SIZE_SHAPES
 NONE = "none"
 """Name that asks for no shapes."""
 _APART = 0.15
-"""Share of the smaller box up to which two red cells that overlap are separate: as rightly named as others."""
+"""Share of the smaller box up to which two red cells that overlap are separate: named as accurately as others."""
 _AT_ONCE = 16
 """Cells of one call of the network: their maps stay in the processor's cache."""
 _RED = OBJECTS.index(RED_CELL)
