@@ -13,6 +13,7 @@ from leukopy.core.files import atomic_path, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings, Shown
+from leukopy.workflows.adapt_gain import Judged, judge, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leukopy.bundle import Bundle, Card, Metric
-    from leukopy.evaluation.calibration import CalibrationReport
-    from leukopy.evaluation.classification import Classification
     from leukopy.evaluation.intervals import Estimate
     from leukopy.inference.adaptation import Adaptable, Labelled
     from leukopy.inference.pictures import Pictures
@@ -70,14 +69,6 @@ class AdaptSettings(Settings):
     def _absolute(cls, path: Path) -> Path:
         """Make the paths absolute, so that a saved run can be repeated from any folder."""
         return path.absolute()
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A model on labelled cells, at the coarse classes."""
-
-    classes: Classification
-    calibration: CalibrationReport
 
 
 @dataclass(frozen=True)
@@ -157,7 +148,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         )
     rows, shown = (table.filter(test), before[test]) if test.any() else (table, before)
     temperature = _temperature(out_of_fold, train, usual)
-    result = _judge((rows, own), shown, after / temperature)
+    result = judge((rows, own), shown, after / temperature)
     fitted = table.filter(~test)
     bundle = _knowing(bundle, fitted, settings.labels.name, pictures)
     bundle, content = _rewritten(bundle, network, (adapted, temperature), own, fitted)
@@ -166,8 +157,8 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     report = {
         "cells": len(train.embeddings),
         "held_out": how,
-        "before": _numbers(result[0]),
-        "after": _numbers(result[1]),
+        "before": numbers(result[0]),
+        "after": numbers(result[1]),
         "gain": asdict(result[2]),
         "left_out": left_out,
     }
@@ -373,51 +364,6 @@ def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> 
     from leukopy.evaluation.calibration import fit_temperature
 
     return fit_temperature(logits, cells.members) if len(logits) >= 5 * _FEWEST else usual
-
-
-def _judge(
-    listed: tuple[pl.DataFrame, tuple[CellClass, ...]], before: NDArray[np.float32], after: NDArray[np.float32]
-) -> tuple[Judged, Judged, Estimate]:
-    """Both models on the same cells, from logits over their temperatures (N, F + K), and the gain."""
-    import numpy as np
-
-    from leukopy.evaluation.calibration import calibration
-    from leukopy.evaluation.classification import classification, classify_scores, coarse_indices
-    from leukopy.evaluation.intervals import Estimate, bootstrap
-    from leukopy.network.probabilities import softmax
-    from leukopy.taxonomy import COARSE, coarse_matrix
-
-    cells, own = listed
-    classes = (*COARSE, *own)
-    to_level = coarse_matrix(len(own))
-    truth = coarse_indices(cells["code"].to_list(), own)
-    size, rows = len(classes), np.arange(len(truth))
-    tables = np.zeros((len(truth), 2, size, size), np.int8)
-    judged = []
-    for index, logits in enumerate((before, after)):
-        chances = (softmax(logits) @ to_level).clip(max=1)
-        found = chances.argmax(axis=1)
-        tables[rows, index, truth, found] = 1
-        judged.append(Judged(classification(truth, found, classes), calibration(chances, found, truth)))
-
-    def gain(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        pairs = sums.reshape(-1, 2, size, size)
-        balanced = [classify_scores(pairs[:, index])[:, 1] for index in range(2)]
-        return np.asarray(balanced[1] - balanced[0])[:, None]
-
-    flat = tables.reshape(len(truth), -1)
-    low, high = bootstrap(flat, gain)
-    value = gain(flat.sum(axis=0, dtype=np.float64)[None])[0, 0]
-    return judged[0], judged[1], Estimate.of(float(value), float(low[0]), float(high[0]))
-
-
-def _numbers(judged: Judged) -> dict[str, object]:
-    return {
-        "balanced_accuracy": asdict(judged.classes.balanced_accuracy),
-        "accuracy": asdict(judged.classes.accuracy),
-        "ece": asdict(judged.calibration.ece),
-        "recall": {score.code: score.recall.value for score in judged.classes.classes if score.support},
-    }
 
 
 def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str, pictures: Pictures) -> Bundle:
