@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import polars as pl
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from leukopy.bundle import open_bundle, read_learnt
@@ -206,3 +207,42 @@ def test_an_own_class_is_kept_by_a_second_adaptation(own_labels, colour_model, t
     assert card.outside.classes == ("CHEV",)
     cells = Classifier.open(second.bundle).predict(sorted((tmp_path / "own").glob("*.png"))).cells
     assert (cells["fine"] == "CHEV").sum() == 12
+
+
+def test_blasts_of_the_laboratory_teach_the_classes_outside(outside_model, tmp_path: Path) -> None:
+    grey, other = (127, 127, 127), (60, 160, 90)  # the model's blasts, and those of this laboratory
+    rows = []
+    for index in range(60):
+        code = ("LY", "MO", "EO")[index % 3]
+        outside_model.draw(tmp_path / "cells" / f"c{index}.png", code, width=60 + index)
+        rows.append((f"cells/c{index}.png", code, f"slide {index // 12}"))
+    for index in range(30):
+        picture = Image.new("RGB", (64, 64), other if index % 2 else grey)
+        picture.putpixel((0, 0), (index, 0, 0))
+        picture.save(tmp_path / "cells" / f"b{index}.png")
+        rows.append((f"cells/b{index}.png", "BLAST", f"slide {index // 6}"))
+    (tmp_path / "cells" / "bad.png").write_text("no image")
+    rows += [("cells/bad.png", "BLAST", "slide 0"), ("cells/c0.png", "PLASMA", "slide 0")]
+    del rows[0]
+    pl.DataFrame(rows, schema=["path", "label", "group"], orient="row").write_csv(tmp_path / "labels.csv")
+    values = {"labels": tmp_path / "labels.csv", "model": str(outside_model.path), "penalty": 0.001, "variants": 1}
+    result = adapt(AdaptSettings.build(values), tmp_path / "run")
+    assert (result.cells, result.failures, result.left_out) == (59, 1, {"PLASMA": 1})
+    assert result.outside is not None
+    before, after = result.outside.recall["BLAST"]
+    assert (result.outside.cells, before) == (30, 0.5)
+    assert after > 0.9
+    assert result.outside.known_called_outside[1] == 0
+    report = json.loads((tmp_path / "run" / "adapt.json").read_text())
+    assert report["outside"]["recall"]["BLAST"] == [before, after]
+    found = Classifier.open(result.bundle).predict(sorted((tmp_path / "cells").glob("b[0-9]*.png"))).cells
+    assert (found["fine"] == "BLAST").mean() > 0.9
+    assert "30 labelled cells of classes outside" in open_bundle(result.bundle).card.outside.fitted_on
+
+
+def test_blasts_are_left_out_where_the_model_does_not_answer_them(laboratory, colour_model, tmp_path: Path) -> None:
+    table = pl.read_csv(laboratory / "labels.csv")
+    blast = table.head(3).with_columns(label=pl.lit("BLAST"), path=pl.lit("cells/x") + pl.int_range(3).cast(pl.String))
+    pl.concat([table, blast]).write_csv(laboratory / "labels.csv")
+    result = adapt(settings(laboratory, colour_model), tmp_path / "run")
+    assert (result.outside, result.left_out) == (None, {"BLAST": 3})

@@ -40,6 +40,11 @@ def adapt(
     with progress_bar() as progress:
         result = adapt(given.build(), out, overwrite=overwrite, progress=progress)
     Console().print(_table(result))
+    if result.outside:
+        shown = "; ".join(f"{code} {old:.2f}, now {new:.2f}" for code, (old, new) in result.outside.recall.items())
+        say(f"{result.outside.cells:,} cells of classes outside were learnt too. Recall on held-out cells: {shown}.")
+        old, new = result.outside.known_called_outside
+        say(f"Known cells called a class outside: {old:.3f}, now {new:.3f}.")
     for code, count in result.left_out.items():
         say(f"{count:,} cells labelled {code} are left out: the model has no such class.")
     say(f"Bundle: {result.bundle}")

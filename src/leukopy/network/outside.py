@@ -107,6 +107,25 @@ def read_rows(model: onnx.ModelProto, head: Head, count: int) -> Head | None:
     return np.asarray(rows[len(FINE) :] * scale, np.float32), np.asarray(bias[len(FINE) :] * scale, np.float32)
 
 
+def read_outside(model: onnx.ModelProto) -> Head | None:
+    """The head of `with_outside`: weights (F + K, D + W) and bias (F + K,); None where the network has none."""
+    found = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    if f"{OUTSIDE}.weight" not in found:
+        return None
+    return found[f"{OUTSIDE}.weight"].T, found[f"{OUTSIDE}.bias"]
+
+
+def replace_outside(model: onnx.ModelProto, head: Head) -> onnx.ModelProto:
+    """The network with another head in place of that of `read_outside`, of the same shape."""
+    replaced = onnx.ModelProto()
+    replaced.CopyFrom(model)
+    values = {f"{OUTSIDE}.weight": np.ascontiguousarray(head[0].T, np.float32), f"{OUTSIDE}.bias": head[1]}
+    for one in replaced.graph.initializer:
+        if one.name in values:
+            one.CopyFrom(numpy_helper.from_array(values[one.name].astype(np.float32), one.name))
+    return replaced
+
+
 def _declare_output(graph: onnx.GraphProto, classes: int) -> None:
     graph.output.append(helper.make_tensor_value_info(OUTSIDE, TensorProto.FLOAT, ["batch", classes]))
 

@@ -14,6 +14,14 @@ from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings, Shown
 from leukopy.workflows.adapt_gain import Judged, judge, numbers
+from leukopy.workflows.adapt_outside import (
+    OutsideGain,
+    answered_outside,
+    fit_outside_cells,
+    head_outside,
+    join_cells,
+    with_fitted_outside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +93,8 @@ class AdaptResult:
     after: Judged
     gain: Estimate
     """Gain in balanced accuracy, by a paired bootstrap."""
+    outside: OutsideGain | None
+    """Classes outside before and after; None where no label names one that the model answers."""
     left_out: dict[str, int]
     """Labelled cells of classes that the model does not hold, by code."""
     failures: int
@@ -108,6 +118,8 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         MissingExtraError: onnx is not installed.
         OutputError: ``out`` holds something else, or cannot be written.
     """
+    import polars as pl
+
     from leukopy.bundle import add_learnt, open_bundle
     from leukopy.inference.adaptation import adaptable, fit_head, held_out, logits_of
     from leukopy.inference.openvino import runtime
@@ -115,7 +127,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     from leukopy.slides.classifier import Classifier
 
     served = bundle = open_bundle(settings.model)
-    listed, left_out = _labelled(settings, bundle.card)
+    listed, beside, left_out = _labelled(settings, bundle.card)
     run = record(
         "adapt",
         settings,
@@ -134,24 +146,23 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         test = (table["split"] == "test").fill_null(value=False).to_numpy()
         _check(settings.labels, labelled, test)
         train = _with_variants(network, labelled[~test], table.filter(~test), settings, pictures)
+        outside, unread = _fit_outside(network, bundle, (train, table.filter(~test), beside), settings, pictures)
+        _write_failures(out / "failures.csv", failures := pl.concat([failures, unread]))
     before, usual = _as_served(served, slide, (table, own), progress, pictures)
     adapted = fit_head(start, train, settings.penalty)
     out_of_fold = held_out(start, train, settings.penalty)
-    if test.any():
-        after = logits_of(adapted, labelled[test].embeddings)
-        how = f"{test.sum():,} cells of the manifest's test split"
-    else:
-        after = out_of_fold
-        parts = len(set(train.folds.tolist()))
-        how = (
-            f"{len(train.embeddings):,} cells, each judged by a model fitted without its part ({parts} parts, by group)"
-        )
+    after = logits_of(adapted, labelled[test].embeddings) if test.any() else out_of_fold
+    how = _protocol(train, test)
     rows, shown = (table.filter(test), before[test]) if test.any() else (table, before)
     temperature = _temperature(out_of_fold, train, usual)
     result = judge((rows, own), shown, after / temperature)
     fitted = table.filter(~test)
     bundle = _knowing(bundle, fitted, settings.labels.name, pictures)
     bundle, content = _rewritten(bundle, network, (adapted, temperature), own, fitted)
+    if outside:
+        bundle, content = with_fitted_outside(bundle, content, *outside, f"of {settings.labels.name}")
+    elif len(beside):
+        left_out |= dict(beside["code"].value_counts(sort=True).iter_rows())
     card = _write(bundle, (content, temperature), settings, out, (how, len(train.embeddings), result))
     add_learnt(out / "bundle", fitted["path"])
     report = {
@@ -160,15 +171,18 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         "before": numbers(result[0]),
         "after": numbers(result[1]),
         "gain": asdict(result[2]),
+        "outside": asdict(outside[1]) if outside else None,
         "left_out": left_out,
     }
     write_json(out / REPORT_FILE, report)
     finish(out, run, cells=len(train.embeddings), failures=failures.height)
-    return AdaptResult(out / "bundle", card, len(train.embeddings), how, *result, left_out, failures.height)
+    further = (outside[1] if outside else None, left_out, failures.height)
+    return AdaptResult(out / "bundle", card, len(train.embeddings), how, *result, *further)
 
 
-def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The cells of the fine and coarse classes and of own ones, and the number left out by class code."""
+def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+    """The cells of the fine and coarse classes and of own ones, those of the classes outside that the model answers,
+    and the number left out by class code."""
     import polars as pl
 
     from leukopy.taxonomy import OUTSIDE
@@ -177,8 +191,9 @@ def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, dict[s
     images = read_images(str(settings.labels), None, settings.label_map, card.learnt_outside)
     table = images.filter(pl.col("code").is_not_null())
     outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
-    counts = table.filter(outside)["code"].value_counts(sort=True)
-    return table.filter(~outside), dict(counts.iter_rows())
+    answered = pl.col("code").is_in(answered_outside(card))
+    counts = table.filter(outside & ~answered)["code"].value_counts(sort=True)
+    return table.filter(~outside), table.filter(answered), dict(counts.iter_rows())
 
 
 def _own_classes(card: Card, listed: pl.DataFrame) -> tuple[CellClass, ...]:
@@ -273,6 +288,43 @@ def _read(
     return cells, Labelled(seen[kept], members, folds, details=network.details), failures
 
 
+def _fit_outside(
+    network: Adaptable,
+    bundle: Bundle,
+    tables: tuple[Labelled, pl.DataFrame, pl.DataFrame],
+    settings: AdaptSettings,
+    pictures: Pictures,
+) -> tuple[tuple[Head, OutsideGain] | None, pl.DataFrame]:
+    """The fitted head of the classes outside, and its gain, None without a labelled cell of them, or such a head; and
+    the unreadable cells with the reason.
+
+    Args:
+        network: with all readable columns.
+        bundle: of the model.
+        tables: known cells, their rows, and rows of the classes outside.
+        settings: the settings.
+        pictures: cache.
+    """
+    import polars as pl
+
+    from leukopy.taxonomy import find
+
+    known, rows, beside = tables
+    head = head_outside(bundle, network.head[0].shape[1])
+    beside = beside.filter((pl.col("split") != "test").fill_null(value=True))
+    if head is None or beside.is_empty():
+        return None, pl.DataFrame(schema={"cell_id": pl.String, "message": pl.String})
+    classes = answered_outside(bundle.card)
+    found, labelled, failures = _read(network, (beside, tuple(map(find, classes))), settings, silent, pictures)
+    if found.is_empty():
+        return None, failures
+    count = 0 if known.variants is None else known.variants.shape[1]
+    labelled = _with_variants(network, labelled, found, settings.model_copy(update={"variants": count}), pictures)
+    columns = ["cell_id", "group", "code"]
+    folds = _folds(pl.concat([rows.select(columns), found.select(columns)]), settings)
+    return fit_outside_cells(head, join_cells(known, labelled, folds), classes, settings.penalty), failures
+
+
 def _folds(cells: pl.DataFrame, settings: AdaptSettings) -> NDArray[np.intp]:
     """A part for each cell: groups whole, classes spread as evenly as that allows."""
     import warnings
@@ -303,6 +355,14 @@ def _check(path: Path, labelled: Labelled, test: NDArray[np.bool_]) -> None:
             f"{path}: all cells are of one group, so that none can be held out. Give cells of two slides, or a column "
             "'split' with some 'test'."
         )
+
+
+def _protocol(train: Labelled, test: NDArray[np.bool_]) -> str:
+    """Held-out cells and protocol, in a sentence."""
+    if test.any():
+        return f"{test.sum():,} cells of the manifest's test split"
+    parts = len(set(train.folds.tolist()))
+    return f"{len(train.embeddings):,} cells, each judged by a model fitted without its part ({parts} parts, by group)"
 
 
 def _with_variants(
