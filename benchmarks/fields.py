@@ -1,9 +1,10 @@
 """Time and memory of photographs of fields: from file to rows against decoding alone, and ``leukopy analyze`` on many.
 
     LEUKOPY_DATA=… python benchmarks/fields.py [--fields 10 100 1000]
+    LEUKOPY_DATA=… python benchmarks/fields.py --memory        # 10 to 10,000 fields: peak memory and processor time alone
 
 Photographs are the training fields of BCCD, 640 x 480 pixels; beyond their number, turned and mirrored ones, saved as
-JPEG again. Of a step in this process, processor time per field is given, which hardly depends on other work of the
+JPEG again with another quality. Of a step in this process, processor time per field is given, which hardly depends on other work of the
 machine; divided by the number of cores it is the time that a field takes on an idle one.
 """
 
@@ -32,9 +33,9 @@ _TURNS = (None, *Image.Transpose)
 def photographs(folder: Path, count: int) -> list[Path]:
     sources = sorted((Path(os.environ["LEUKOPY_DATA"]) / "fields" / "bccd" / "training" / "images").iterdir())
     folder.mkdir()
-    for number, (turn, source) in enumerate(islice(product(_TURNS, sources), count)):
+    for number, (quality, turn, source) in enumerate(islice(product(range(90, 50, -1), _TURNS, sources), count)):
         picture = Image.open(source).convert("RGB")
-        (picture if turn is None else picture.transpose(turn)).save(folder / f"{number:05}.jpg", quality=90)
+        (picture if turn is None else picture.transpose(turn)).save(folder / f"{number:05}.jpg", quality=quality)
     return sorted(folder.iterdir())
 
 
@@ -78,13 +79,18 @@ def analysis(folder: Path, out: Path, count: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fields", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--fields", type=int, nargs="+")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
+    counts = given.fields or [10, 100, 1000, *([10_000] if given.memory else [])]
     with tempfile.TemporaryDirectory() as scratch:
         runs = []
-        for count in given.fields:
+        for count in counts:
             paths = photographs(Path(scratch, str(count)), count)
             runs.append(analysis(paths[0].parent, Path(scratch, f"out-{count}"), count))
+        if given.memory:  # on a busy machine the time that passes says nothing
+            write("fields_memory", {"analyze": [{**run, "seconds": None} for run in runs]})
+            return
         found: dict[str, object] = {
             "cpu milliseconds per field": steps(photographs(Path(scratch, "steps"), 100)),
             "analyze": runs,
