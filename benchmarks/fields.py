@@ -1,11 +1,11 @@
 """Time and memory of photographs of fields: from file to rows against decoding alone, and ``leukopy analyze`` on many.
 
     LEUKOPY_DATA=… python benchmarks/fields.py [--fields 10 100 1000]
-    LEUKOPY_DATA=… python benchmarks/fields.py --memory        # 10 to 10,000 fields: peak memory and processor time alone
+    LEUKOPY_DATA=… python benchmarks/fields.py --memory   # 10 to 10,000 fields: peak memory and processor time
 
 Photographs are the training fields of BCCD, 640 x 480 pixels; beyond their number, turned and mirrored ones, saved as
-JPEG again with another quality. Of a step in this process, processor time per field is given, which hardly depends on other work of the
-machine; divided by the number of cores it is the time that a field takes on an idle one.
+JPEG again with another quality. Of a step in this process, processor time per field is given, which hardly depends on
+other work of the machine; divided by the number of cores it is the time that a field takes on an idle one.
 """
 
 from __future__ import annotations

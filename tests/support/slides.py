@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -95,3 +96,49 @@ def write_ome(path: Path, levels: list[Pixels], um_per_px: float = 0.25) -> Path
         for pixels in levels[1:]:
             writer.write(pixels, subfiletype=1, **options)  # type: ignore[arg-type]
     return path
+
+
+def write_dicom(folder: Path, levels: list[Pixels], um_per_px: float = 0.25, tile: int = 256) -> Path:
+    """A DICOM series of a whole slide: one file for each level, its tiles in full (PS3.3, A.32.8)."""
+    from pydicom.uid import generate_uid
+
+    folder.mkdir(parents=True)
+    study = {name: generate_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")}
+    for number, pixels in enumerate(levels):
+        scale = um_per_px * levels[0].shape[1] / pixels.shape[1] / 1000
+        _dicom_level(pixels, number, study, scale, tile).save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return folder
+
+
+def _dicom_level(pixels: Pixels, number: int, study: dict[str, str], mm_per_px: float, tile: int) -> Any:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.sequence import Sequence
+    from pydicom.uid import ExplicitVRLittleEndian, VLWholeSlideMicroscopyImageStorage, generate_uid
+
+    height, width = pixels.shape[:2]
+    rows, columns = -(-height // tile), -(-width // tile)
+    padded = np.pad(pixels, ((0, rows * tile - height), (0, columns * tile - width), (0, 0)), mode="edge")
+    measures, group, path = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [mm_per_px, mm_per_px], 0.001
+    group.PixelMeasuresSequence = Sequence([measures])
+    path.OpticalPathIdentifier, path.ObjectiveLensPower = "1", 40
+    values = {
+        **study, "SOPClassUID": VLWholeSlideMicroscopyImageStorage, "SOPInstanceUID": generate_uid(), "Modality": "SM",
+        "SeriesNumber": 1, "InstanceNumber": number + 1, "DimensionOrganizationType": "TILED_FULL",
+        "ImageType": ["DERIVED" if number else "ORIGINAL", "PRIMARY", "VOLUME", "RESAMPLED" if number else "NONE"],
+        "TotalPixelMatrixColumns": width, "TotalPixelMatrixRows": height, "TotalPixelMatrixFocalPlanes": 1,
+        "NumberOfOpticalPaths": 1, "Rows": tile, "Columns": tile, "NumberOfFrames": rows * columns,
+        "SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "BitsAllocated": 8,
+        "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0, "ImagedVolumeDepth": 0.001,
+        "ImagedVolumeWidth": width * mm_per_px, "ImagedVolumeHeight": height * mm_per_px,
+        "SharedFunctionalGroupsSequence": Sequence([group]), "OpticalPathSequence": Sequence([path]),
+        "PixelData": padded.reshape(rows, tile, columns, tile, 3).swapaxes(1, 2).tobytes(),
+    }  # fmt: skip
+    level = Dataset()
+    for name, value in values.items():
+        setattr(level, name, value)
+    level.file_meta = FileMetaDataset()
+    level.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    level.file_meta.MediaStorageSOPClassUID = level.SOPClassUID
+    level.file_meta.MediaStorageSOPInstanceUID = level.SOPInstanceUID
+    return level
