@@ -94,7 +94,7 @@ def outcomes(cells: list[Cell], found: FieldPredictions) -> pl.DataFrame:
         own = places.filter(pl.col("field") == cell.field)
         shared = overlaps(np.array([cell.box], np.float32), own.select(columns).to_numpy().astype(np.float32))[0][0]
         best = int(shared.argmax()) if len(shared) else -1
-        there = best >= 0 and shared[best] >= 0.5
+        there = bool(best >= 0 and shared[best] >= 0.5)
         answer = own["answer"][best] if there else None
         name = "" if answer is None else answer if answer == "unidentified" else find(answer).name
         row = own["row"][best] if there else None

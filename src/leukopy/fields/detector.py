@@ -49,6 +49,10 @@ _CLUMPED = 4
 _INSIDE = 0.75
 """Share of a smaller box inside a larger one of its kind above which it is a part of the same object."""
 
+_SMALL = 1.4
+"""Diameter, in red cells, below which a leukocyte with a platelet inside is a red cell with a platelet on it. Of 409
+marked leukocytes of validation pictures five have a platelet inside, and measure 1.7 red cells or more."""
+
 _LEUKOCYTE, _RED, _PLATELET, _CLUMP = (OBJECTS.index(kind) for kind in (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP))
 
 Boxes = NDArray[np.float32]
@@ -148,6 +152,7 @@ class Detector:
             inside = ((centres >= core[:2]) & (centres < core[2:])).all(axis=1) & (scores >= self._least[kinds])
             parts.append((boxes[inside], kinds[inside], scores[inside]))
         boxes, kinds, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+        kinds = self._named(boxes, kinds, scores, _SMALL * assumed)
         boxes, kinds, scores = _with_clumps(
             *self._without_doubles(boxes, kinds, scores), self.card.thresholds[PLATELET]
         )
@@ -156,12 +161,23 @@ class Detector:
         red_cell_px = float(np.median(sizes)) if len(sizes) >= _LEAST_RED_CELLS else None
         return Detections(boxes[order], kinds[order], scores[order], red_cell_px)
 
+    def _named(self, boxes: Boxes, kinds: Kinds, scores: Scores, small: float) -> Kinds:
+        """The kinds, where a ``small`` leukocyte with a platelet inside is a red cell: it resembles an erythroblast."""
+        others = np.flatnonzero((kinds == _LEUKOCYTE) & (boxes[:, 2:].mean(axis=1) < small))
+        platelets = boxes[(kinds == _PLATELET) & (scores >= self.card.thresholds[PLATELET])]
+        _, inside = overlaps(platelets, boxes[others])
+        renamed = kinds.copy()
+        renamed[others[(inside > _INSIDE).any(axis=0)]] = _RED
+        return renamed
+
     def _without_doubles(self, boxes: Boxes, kinds: Kinds, scores: Scores) -> tuple[Boxes, Kinds, Scores]:
-        """A nucleated cell also resembles a red cell: the leukocyte stays."""
+        """A nucleated cell also resembles a red cell: the leukocyte stays. A red cell stays once."""
         sure = boxes[(kinds == _LEUKOCYTE) & (scores >= self.card.thresholds[LEUKOCYTE])]
         shared, _ = overlaps(boxes, sure)
         kept = (kinds == _LEUKOCYTE) | (shared <= _SAME).all(axis=1)
-        return boxes[kept], kinds[kept], scores[kept]
+        boxes, kinds, scores = boxes[kept], kinds[kept], scores[kept]
+        once = np.concatenate([np.flatnonzero(kinds != _RED), _once(boxes, scores, np.flatnonzero(kinds == _RED))])
+        return boxes[once], kinds[once], scores[once]
 
     def _see(self, pixels: NDArray[np.uint8], scale: float) -> tuple[Boxes, Kinds, Scores]:
         """Boxes in pixels of the given picture, kinds and scores of its objects, each object once."""
