@@ -117,6 +117,22 @@ def test_what_the_classifier_finds_no_leukocyte_is_none():
     assert count_objects(_fields(1), objects).leukocytes == 6
 
 
+@pytest.mark.parametrize(
+    ("diameter", "flags", "clumps"),
+    [(7.6, "unidentified", 1), (7.4, "", 0), (None, "", 0), (7.6, "uncertain", 0), (7.6, "no_cell", 0)],
+)
+def test_a_located_cell_named_platelet_is_a_clump_where_it_is_as_large_as_a_red_cell(diameter, flags, clumps):
+    objects = _one(leukocyte=1, red_cell=50, platelet=4).with_columns(
+        cell_id=pl.when(pl.col("kind") == "leukocyte").then(pl.lit("a")),
+        diameter_um=pl.when(pl.col("kind") == "leukocyte").then(pl.lit(diameter, pl.Float32)).otherwise("diameter_um"),
+    )
+    cells = pl.DataFrame({"cell_id": ["a"], "fine": ["PLT"], "flags": [flags]})
+    found = count_objects(_fields(1), objects, cells)
+    assert (found.leukocytes, found.platelets.count, found.platelets.clumps) == (0, 4, clumps)
+    assert bool(found.platelets.refused) == bool(clumps)
+    assert (found.platelets.estimate.value is None) == bool(clumps)
+
+
 def test_fields_that_differ_widen_the_limits():
     even = count_objects(_fields(6), _objects({f"f{n}.png": {"platelet": 10} for n in range(6)}))
     uneven = count_objects(_fields(6), _objects({f"f{n}.png": {"platelet": 30 * (n % 2)} for n in range(6)}))

@@ -83,3 +83,25 @@ def test_a_stated_scale_holds_where_no_red_cell_measures_it(drawn):
     field, _ = drawn
     empty = np.full_like(field.image, 230)
     assert len(Detector.open().find(_field(empty, field.um_per_px))) == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "score", "kinds"),
+    [(30, 0.7, ["red_cell", "platelet"]), (60, 0.7, ["leukocyte", "platelet"]), (30, 0.5, ["leukocyte", "platelet"])],
+)
+def test_a_small_leukocyte_with_a_platelet_inside_is_a_red_cell(side, score, kinds):
+    detector = Detector.open()
+    boxes = np.array([(100, 100, side, side), (108, 108, 10, 10)], np.float32)
+    given = np.array([OBJECTS.index("leukocyte"), OBJECTS.index("platelet")])
+    named = detector._named(boxes, given, np.array([0.6, score], np.float32), 1.4 * 30)
+    assert [OBJECTS[kind] for kind in named] == kinds
+
+
+def test_a_red_cell_found_twice_stays_once():
+    detector = Detector.open()
+    boxes = np.array([(100, 100, 30, 30), (101, 100, 30, 30), (300, 100, 30, 30)], np.float32)
+    kept, kinds, scores = detector._without_doubles(
+        boxes, np.full(3, OBJECTS.index("red_cell")), np.array([0.6, 0.8, 0.7], np.float32)
+    )
+    assert sorted(scores.tolist()) == pytest.approx([0.7, 0.8])
+    assert len(kept) == len(kinds) == 2

@@ -22,7 +22,7 @@ from leukopy.fields.tables import slices
 from leukopy.imaging.content import NO_CELL
 from leukopy.inference.rows import has_flag
 from leukopy.taxonomy import COARSE, FINE, Place, outside_classes
-from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, PLATELET_CLUMP, RED_CELL, RED_CELL_UM
 
 COUNTING_RULE = (
     "An object is counted where its centre lies inside the field, and once where fields overlap. Objects cut by the "
@@ -112,7 +112,8 @@ def count_objects(
         fields: rows of ``FIELD_SCHEMA``.
         objects: rows of ``OBJECT_SCHEMA``.
         cells: classified cells, with ``cell_id``, ``fine`` and ``flags``: erythroblasts, platelets and pictures without
-            a cell among the located leukocytes are then no leukocytes. None: every located one is.
+            a cell among the located leukocytes are then no leukocytes, and large platelets are clumps. None: every
+            located one is a leukocyte.
         settings: of the laboratory.
     """
     settings = settings or CountSettings()
@@ -136,9 +137,20 @@ def count_objects(
 
 
 def _foreign(cells: pl.LazyFrame) -> pl.DataFrame:
-    """Ids of the located cells that are no leukocytes."""
+    """The located cells that are no leukocytes, and which of them are surely named platelet."""
     others = [cell.code for cell in (*FINE, *COARSE, *outside_classes()) if cell.place is not Place.DIFFERENTIAL]
-    return cells.filter(pl.col("fine").is_in(others) | has_flag(NO_CELL)).select("cell_id").collect()
+    named = cells.filter(pl.col("fine").is_in(others) | has_flag(NO_CELL))
+    sure = (pl.col("fine") == "PLT") & ~has_flag(NO_CELL) & ~has_flag("uncertain")
+    return named.select("cell_id", platelet=sure).collect()
+
+
+def _without(counted: pl.DataFrame, foreign: pl.DataFrame) -> pl.DataFrame:
+    """The objects without the located cells that are no leukocytes. A whole one that is named platelet, and as large as
+    a red cell, is a clump: the detector takes clumps for leukocytes."""
+    rows = counted.join(foreign, on="cell_id", how="left", maintain_order="left")
+    clump = pl.col("platelet") & ~pl.col("cut") & (pl.col("diameter_um") >= RED_CELL_UM)
+    rows = rows.with_columns(kind=pl.when(clump).then(pl.lit(PLATELET_CLUMP)).otherwise("kind"))
+    return rows.filter(pl.col("platelet").is_null() | (pl.col("kind") == PLATELET_CLUMP))
 
 
 def _sums(
@@ -149,8 +161,7 @@ def _sums(
     for own in slices(objects):
         counted = own.filter("counted").join(used, on="field", how="semi", maintain_order="left")
         if foreign is not None:
-            known = counted.join(foreign, on="cell_id", how="semi").select("cell_id")
-            counted = counted.join(known, on="cell_id", how="anti", maintain_order="left")
+            counted = _without(counted, foreign)
         single, diameter = pl.col("kind").eq(RED_CELL) & _SINGLE, pl.col("diameter_um").cast(pl.Float64)
         parts.append(
             counted.group_by("field", maintain_order=True).agg(
