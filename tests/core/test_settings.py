@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from leukopy.core.errors import InputError, SettingsError
 from leukopy.core.files import write_json
-from leukopy.core.settings import Settings
+from leukopy.core.settings import Settings, apply_changes
 
 
 class Example(Settings):
@@ -49,3 +49,13 @@ def test_an_absent_file_is_an_input_error(tmp_path: Path) -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Example().size = 3  # type: ignore[misc]
+
+
+def test_a_place_in_a_list_is_changed_by_its_number() -> None:
+    values = {"sources": [{"root": "a"}, {"root": "b"}], "sizes": [1, 2]}
+    found = apply_changes(values, {"sources.1.root": "c", "sizes.0": 5, "sources.0.crop": 0.8})
+    assert found == {"sources": [{"root": "a", "crop": 0.8}, {"root": "c"}], "sizes": [5, 2]}
+    assert values["sources"][1]["root"] == "b"
+    for name in ("sources.2.root", "sources.last.root", "sizes.-1"):
+        with pytest.raises(SettingsError, match="is no place in a list of 2; the first is 0"):
+            apply_changes(values, {name: 1})

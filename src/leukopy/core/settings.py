@@ -86,16 +86,25 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def apply_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of nested ``values`` with the dotted names of ``changes`` set.
 
+    A number is a place in a list, from 0, as in ``sources.0.root``.
+
     Raises:
-        SettingsError: a dotted name goes through a value that holds no settings.
+        SettingsError: a dotted name goes through a value that holds no settings, or past the end of a list.
     """
     changed: dict[str, Any] = deepcopy(dict(values))
     for name, value in changes.items():
         *parents, last = name.split(".")
-        target = changed
+        target: Any = changed
         for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, dict):
+            target = target[_place(name, parent, target)] if isinstance(target, list) else target.setdefault(parent, {})
+            if not isinstance(target, dict | list):
                 raise SettingsError(f"--set {name}: {parent!r} holds no settings of its own.")
-        target[last] = value
+        target[_place(name, last, target) if isinstance(target, list) else last] = value
     return changed
+
+
+def _place(name: str, text: str, values: list[Any]) -> int:
+    """Place in a list that a part of a dotted name gives."""
+    if not text.isascii() or not text.isdigit() or int(text) >= len(values):
+        raise SettingsError(f"--set {name}: {text!r} is no place in a list of {len(values)}; the first is 0.")
+    return int(text)
