@@ -50,7 +50,7 @@ def train(
     from rich.console import Console
 
     from leukopy.workflows.recipes import read
-    from leukopy.workflows.train import train
+    from leukopy.workflows.train import MANIFEST_FILE, train
 
     if resume and overwrite:
         raise clash("--resume", "--overwrite")
@@ -79,7 +79,8 @@ def train(
     _print(f"{settings.name}, on validation", {metric.name: metric.value for metric in result.card.metrics})
     if result.failures:
         say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
-    say(f"Bundle: {result.bundle}. Next: leukopy evaluate … --model {result.bundle} --split test")
+    say(f"Bundle: {result.bundle}. Images with their split: {out / MANIFEST_FILE}. Next:")
+    say(f"leukopy evaluate {out / MANIFEST_FILE} --model {result.bundle} --split test --out {out / 'test'}")
 
 
 def _train_shallow(settings: ShallowSettings, out: Path, *, overwrite: bool) -> None:

@@ -95,5 +95,5 @@ def _regression(penalty: float, scaled: bool) -> Any:
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-    regression = LogisticRegression(C=penalty, max_iter=300, tol=1e-3)
+    regression = LogisticRegression(C=penalty, max_iter=2000, tol=1e-3)
     return make_pipeline(StandardScaler(), regression) if scaled else regression
