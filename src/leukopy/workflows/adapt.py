@@ -416,7 +416,8 @@ def _as_served(
     usual = temperatures(
         calibration, {name: file_activations(bundle, paths, name, progress, pictures)[0] for name in further}
     )
-    return np.log(found.clip(min=1e-12)), float(usual.mean())
+    found = np.nan_to_num(found).clip(min=1e-12)  # a picture without a class: every class is as likely
+    return np.log(found), float(usual.mean())
 
 
 def _temperature(logits: NDArray[np.float32], cells: Labelled, usual: float) -> float:
