@@ -65,6 +65,9 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	.venv/bin/leukopy model fit-outside --out runs/outside --overwrite
 	.venv/bin/python benchmarks/outside.py runs/outside
 	.venv/bin/python benchmarks/outside_elsewhere.py
+	.venv/bin/leukopy model fit-count-error --evidence runs/outside/cells.parquet --out runs/count-error --overwrite
+	.venv/bin/python benchmarks/count_error.py runs/count-error
+	.venv/bin/python benchmarks/review_order.py runs/outside
 	.venv/bin/leukopy study transfer configs/transfer.yaml --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/default_card.py
