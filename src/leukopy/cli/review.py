@@ -247,6 +247,31 @@ def restore(
     _tell(context.obj.folder, restore(context.obj, path, password, audit_key))
 
 
+@app.command()
+def erase(
+    context: typer.Context,
+    patient: Annotated[str, typer.Option(help="Name or number of the patient, exactly as in the cases.")] = "",
+    due: Annotated[bool, typer.Option("--due", help="Cases whose time of retention (`retention`) is over.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase the cases of a patient, or those whose time of retention is over, with their images.
+
+    The audit log keeps a tombstone of each case and still verifies; backups keep what they hold. Example:
+
+        leukopy review --folder station erase --due --yes
+    """
+    if bool(patient) == due:
+        raise typer.BadParameter("give either --patient or --due.")
+    with _opened(context) as store:
+        user = store.users.for_maintenance()
+        removal = store.removal
+        cases = removal.due(user, context.obj.retention) if due else removal.cases_of(user, patient)
+        say(f"{len(cases):,} cases: {', '.join(case.id[:8] for case in cases) or 'none'}.")
+        if cases and (yes or typer.confirm("Erase them for good?")):
+            found = removal.erase(user, [case.id for case in cases], "retention" if due else "request")
+            say(f"Erased: {found.cases:,} cases, {found.images:,} images.")
+
+
 def _password(file: typer.FileText | None, *, confirm: bool = False) -> str:
     """The first line of a file, or what is typed."""
     if file:

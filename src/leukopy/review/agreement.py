@@ -30,12 +30,12 @@ class Reading(NamedTuple):
     def of(cls, case_id: str, cells: Iterable[CellRow | SignedCell]) -> list[Reading]:
         """The readings of cells of a case; without a correction, the reader agrees with the model.
 
-        Cells without a class and duplicates are left out.
+        Cells without a class, duplicates and void images are left out.
         """
         return [
             cls(case_id, cell.code, cell.model_code)
             for cell in cells
-            if cell.code and cell.model_code and cell.not_counted != "duplicate"
+            if cell.code and cell.model_code and cell.not_counted not in ("duplicate", "void")
         ]
 
 

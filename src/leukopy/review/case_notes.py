@@ -30,6 +30,7 @@ _TEXTS = {
         "no_cell": "Images without a cell, not counted: {count}.",
         "several_cells": "Images of several cells, not counted: {count}.",
         "duplicate": "Duplicate images, not counted: {count}.",
+        "void": "Images that a reader made void, not counted: {count}.",
         "NEU": "Neutrophils not divided into segmented and band, counted in their sum only: {count}.",
         "IG": "Immature granulocytes not divided further, counted in their sum only: {count}.",
         "uncertain": "Uncertain cells that keep the model’s class: {count}, of which a reader confirmed {seen}.",
@@ -56,6 +57,7 @@ _TEXTS = {
         "no_cell": "Images sans cellule, non comptées\u202f: {count}.",
         "several_cells": "Images de plusieurs cellules, non comptées\u202f: {count}.",
         "duplicate": "Images en double, non comptées\u202f: {count}.",
+        "void": "Images annulées par un lecteur, non comptées\u202f: {count}.",
         "NEU": "Neutrophiles sans distinction segmenté ou non, comptés dans la somme seulement\u202f: {count}.",
         "IG": "Granulocytes immatures sans stade précisé, comptés dans la somme seulement\u202f: {count}.",
         "uncertain": "Cellules incertaines qui gardent la classe du modèle\u202f: {count}, dont {seen} confirmées "

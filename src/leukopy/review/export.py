@@ -156,11 +156,13 @@ def _chosen(cells: Sequence[SignedCell], left: _Left, own: Collection[str]) -> I
     """Each picture once, where all readers agree on it."""
     codes: dict[str, set[str]] = {}
     for cell in cells:
-        if cell.code is not None:
+        if cell.code is not None and cell.not_counted != "void":
             codes.setdefault(cell.digest, set()).add(cell.code)
     seen: set[str] = set()
     for cell in cells:
-        if cell.code is None:
+        if cell.not_counted == "void":
+            left.out(cell, "void: a reader took it out of the case")
+        elif cell.code is None:
             left.out(cell, "no class: the image holds no single cell")
         elif cell.code not in _KNOWN and cell.code not in own:
             left.out(cell, "a class that the station does not hold")

@@ -57,6 +57,8 @@ class ReviewSettings(Settings):
     """Longest time between two logins."""
     idle: timedelta = timedelta(minutes=30)
     """Longest time without a request before a user logs in again."""
+    retention: Annotated[timedelta | None, Shown("for ever")] = None
+    """Time after the last change after which a signed or void case is due for erasure."""
     limits: Limits = Limits()
     """What the station takes from outside."""
     reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)

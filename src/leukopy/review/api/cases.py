@@ -24,6 +24,7 @@ from leukopy.review.records import (
     SignedContent,
     SignStep,
     VersionOnly,
+    VoidCase,
 )
 from leukopy.review.security import Reader
 from leukopy.review.station import StationDep
@@ -104,6 +105,12 @@ async def second_sign(case_id: Id, step: SignStep, user: Reader, request: Reques
 def amend(case_id: Id, amendment: Amendment, user: Reader, station: StationDep) -> Case:
     """Open a signed case again; the signed content is kept."""
     return station.store.signing.amend(user, case_id, amendment)
+
+
+@router.post("/cases/{case_id}/void")
+def void(case_id: Id, step: VoidCase, user: Reader, station: StationDep) -> Case:
+    """Mark a case as void, with a reason; its reports say so."""
+    return station.store.removal.void_case(user, case_id, step)
 
 
 @router.get("/cases/{case_id}/signed")

@@ -24,6 +24,7 @@ from leukopy.review.records import (
     Id,
     Number,
     PatientView,
+    VoidCell,
 )
 from leukopy.review.security import Reader
 from leukopy.review.station import StationDep
@@ -96,6 +97,12 @@ def detail(case_id: Id, cell: CellNumber, user: Reader, station: StationDep) -> 
 def comment(case_id: Id, cell: CellNumber, change: CellComment, user: Reader, station: StationDep) -> CellRow:
     """Put a remark on a cell."""
     return station.store.corrections.comment(user, case_id, cell, change)
+
+
+@router.post("/cases/{case_id}/cells/{cell}/void")
+def void(case_id: Id, cell: CellNumber, change: VoidCell, user: Reader, station: StationDep) -> CellRow:
+    """Mark an image as void, with a reason: no count holds it; an empty reason takes that back."""
+    return station.store.removal.void_cell(user, case_id, cell, change)
 
 
 @router.get("/cases/{case_id}/cells/{cell}/image", response_class=Response, responses=PICTURE)

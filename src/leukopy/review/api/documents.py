@@ -24,6 +24,7 @@ class Revision(NamedTuple):
     signatures: tuple[Signature, ...]
     laboratory: str
     preliminary: bool
+    voided: str
 
 
 def chosen(
@@ -35,7 +36,7 @@ def chosen(
     content = (
         content_of(station, user, case_id) if preliminary else station.store.signing.content(user, case_id, revision)
     )
-    return Revision(content, case.signatures, station.settings.laboratory, preliminary)
+    return Revision(content, case.signatures, station.settings.laboratory, preliminary, case.void_reason or "")
 
 
 Chosen = Annotated[Revision, Depends(chosen)]

@@ -41,7 +41,12 @@ Resource = dict[str, Any]
 
 
 def fhir_bundle(
-    content: SignedContent, *, signatures: Sequence[Signature] = (), laboratory: str = "", preliminary: bool = False
+    content: SignedContent,
+    *,
+    signatures: Sequence[Signature] = (),
+    laboratory: str = "",
+    preliminary: bool = False,
+    voided: str = "",
 ) -> str:
     """The count of a revision as a FHIR R4 Bundle of the type ``collection``, in JSON, validated.
 
@@ -52,6 +57,7 @@ def fhir_bundle(
         signatures: of the case; the readers are named as interpreters.
         laboratory: its name: the performer.
         preliminary: not signed yet. The status is ``preliminary``; then ``final``; ``amended`` after an amendment.
+        voided: why the case is void, ``entered-in-error``; empty: it is not.
 
     Raises:
         MissingExtraError: fhir.resources is not installed.
@@ -60,7 +66,7 @@ def fhir_bundle(
         from fhir.resources.R4B.bundle import Bundle  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("A FHIR bundle", "app") from error
-    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary, voided=voided)
     observations = list(_observations(document))
     resources = [_report(document, observations), *_subjects(document), *observations]
     bundle = {
@@ -72,6 +78,10 @@ def fhir_bundle(
     }
     text: str = Bundle.model_validate(bundle).model_dump_json(indent=2)
     return text
+
+
+def _status(document: Issue) -> str:
+    return "entered-in-error" if document.state == "void" else document.state
 
 
 def _id(document: Issue, *name: str) -> str:
@@ -93,6 +103,8 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
         paragraphs.append(
             f"Revision {content.case.revision}, amended: {content.case.amendment_reason or 'no reason given'}."
         )
+    if document.voided:
+        paragraphs.append(f"Void: {document.voided}")
     if content.case.comment:
         paragraphs.append(content.case.comment)
     html = "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
@@ -104,7 +116,7 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
             {"system": OWN, "value": f"{content.case.id}/{content.case.revision}"},
             *([{"system": AUDIT, "value": ":".join(map(str, document.entry))}] if document.entry else []),
         ],
-        "status": document.state,
+        "status": _status(document),
         "category": [
             {"coding": [{"system": f"{_TERMS}/v2-0074", "code": code, "display": name}]}
             for code, name in (("HM", "Hematology"), ("LAB", "Laboratory"))
@@ -245,7 +257,7 @@ def _observation(document: Issue, code: str, quantity: str, title: str) -> Resou
     return {
         "resourceType": "Observation",
         "id": _id(document, code, quantity),
-        "status": document.state,
+        "status": _status(document),
         "category": [{"coding": [{"system": f"{_TERMS}/observation-category", "code": "laboratory"}]}],
         "code": _code(code, quantity, title),
         **_about(document),

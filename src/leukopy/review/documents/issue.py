@@ -10,7 +10,7 @@ from typing import Literal
 
 from leukopy.review.records import Signature, SignedContent
 
-State = Literal["preliminary", "final", "amended"]
+State = Literal["preliminary", "final", "amended", "void"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,14 @@ class Issue:
     """Of this revision, the first reader's before the second's; none while it is preliminary."""
     laboratory: str
     preliminary: bool
+    voided: str = ""
+    """Why the case is void; empty: it is not."""
 
     @property
     def state(self) -> State:
-        """Preliminary without a signature; amended from revision 2 on."""
+        """Void with its case; preliminary without a signature; amended from revision 2 on."""
+        if self.voided:
+            return "void"
         if self.preliminary:
             return "preliminary"
         return "amended" if self.content.case.revision > 1 else "final"
@@ -50,7 +54,12 @@ class Issue:
 
 
 def issue(
-    content: SignedContent, *, signatures: Sequence[Signature] = (), laboratory: str = "", preliminary: bool = False
+    content: SignedContent,
+    *,
+    signatures: Sequence[Signature] = (),
+    laboratory: str = "",
+    preliminary: bool = False,
+    voided: str = "",
 ) -> Issue:
     """Assemble a document.
 
@@ -59,6 +68,7 @@ def issue(
         signatures: of the case, any revision: those of this one are taken.
         laboratory: its name.
         preliminary: not signed yet. A content without a signature is preliminary in any case.
+        voided: why its case is void; empty: it is not.
     """
     own = sorted((one for one in signatures if one.revision == content.case.revision), key=lambda one: one.part)
-    return Issue(content, () if preliminary else tuple(own), laboratory, preliminary or not own)
+    return Issue(content, () if preliminary else tuple(own), laboratory, preliminary or not own, voided)

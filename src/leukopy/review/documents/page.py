@@ -43,6 +43,7 @@ def signed_html(
     signatures: Sequence[Signature] = (),
     laboratory: str = "",
     preliminary: bool = False,
+    voided: str = "",
     language: Language = "en",
 ) -> str:
     """The report of a revision as one HTML file, which holds its styles and runs no script.
@@ -52,9 +53,10 @@ def signed_html(
         signatures: of the case.
         laboratory: its name.
         preliminary: not signed yet: the report says so on every page.
+        voided: why the case is void: the report says so on every page; empty: it is not.
         language: of the report.
     """
-    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary, voided=voided)
     texts = _texts(language)
     listed = tuple(rows(content.differential))
     return (

@@ -27,7 +27,12 @@ Cell = str | int | Decimal | None
 
 
 def signed_csv(
-    content: SignedContent, *, signatures: Sequence[Signature] = (), laboratory: str = "", preliminary: bool = False
+    content: SignedContent,
+    *,
+    signatures: Sequence[Signature] = (),
+    laboratory: str = "",
+    preliminary: bool = False,
+    voided: str = "",
 ) -> str:
     """The count of a revision as CSV text.
 
@@ -39,8 +44,9 @@ def signed_csv(
         signatures: of the case.
         laboratory: its name.
         preliminary: not signed yet.
+        voided: why the case is void; empty: it is not.
     """
-    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary)
+    document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary, voided=voided)
     head = _head(document)
     lines = [*_counted(document), *_patient(document), *_agreement(document)]
     stream = StringIO()
@@ -68,6 +74,7 @@ def _head(document: Issue) -> dict[str, Cell]:
         "status": document.state,
         "revision": case.revision,
         "amendment_reason": case.amendment_reason or "",
+        "void_reason": document.voided,
         "signed": "; ".join(f"{one.user}, {one.at.isoformat(timespec='seconds')}" for one in document.signatures),
         "sha256": document.digest,
         "audit_entry": document.entry[0] if document.entry else None,

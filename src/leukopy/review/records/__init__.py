@@ -15,8 +15,10 @@ from leukopy.review.records.cases import (
     CaseDraft,
     CasePage,
     CaseSearch,
+    Erased,
     Job,
     JobState,
+    OfPatient,
     OtherCase,
     Refused,
     Signature,
@@ -25,6 +27,8 @@ from leukopy.review.records.cases import (
     Status,
     UploadResult,
     VersionOnly,
+    VoidCase,
+    VoidPatient,
 )
 from leukopy.review.records.cells import (
     CellComment,
@@ -39,6 +43,7 @@ from leukopy.review.records.cells import (
     Corrections,
     LookReason,
     Similar,
+    VoidCell,
 )
 from leukopy.review.records.counts import (
     Agreement,
@@ -95,6 +100,7 @@ __all__ = [
     "Corrections",
     "DifferentialLine",
     "DifferentialView",
+    "Erased",
     "Id",
     "InfluentialCell",
     "Job",
@@ -106,6 +112,7 @@ __all__ = [
     "NewPassword",
     "NewUser",
     "Number",
+    "OfPatient",
     "OtherCase",
     "PatientView",
     "Refused",
@@ -122,4 +129,7 @@ __all__ = [
     "User",
     "UserChange",
     "VersionOnly",
+    "VoidCase",
+    "VoidCell",
+    "VoidPatient",
 ]

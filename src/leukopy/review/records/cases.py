@@ -22,6 +22,10 @@ class Status(StrEnum):
     """Opened again after signing, with a reason; what was signed is kept."""
     AMENDED = "amended"
     """Signed again."""
+    VOID = "void"
+    """Wrong as a whole, with a reason; kept, and changed no more."""
+    ERASED = "erased"
+    """A tombstone, which nobody sees."""
 
 
 OPEN = frozenset({Status.DRAFT, Status.REVIEWED, Status.AMENDING})
@@ -119,6 +123,7 @@ class Case(CaseDraft):
     """None: too few cells, or a model that cannot tell."""
     signatures: tuple[Signature, ...] = ()
     amendment_reason: str | None = None
+    void_reason: str | None = None
 
 
 class CaseSearch(Settings):
@@ -209,6 +214,32 @@ class Amendment(Settings):
 
     version: Number
     reason: Annotated[LongText, Field(min_length=3, max_length=1000)]
+
+
+class VoidCase(Settings):
+    """Why a case is void."""
+
+    version: Number
+    reason: Annotated[LongText, Field(min_length=3, max_length=1000)]
+
+
+class OfPatient(Settings):
+    """A patient whose cases are erased; in a body, since addresses never contain a patient's name."""
+
+    patient: RequiredText
+
+
+class VoidPatient(OfPatient):
+    """Why all cases of a patient are void."""
+
+    reason: Annotated[LongText, Field(min_length=3, max_length=1000)]
+
+
+class Erased(Settings):
+    """Result of an erasure."""
+
+    cases: int
+    images: int
 
 
 class AuditEntry(Settings):

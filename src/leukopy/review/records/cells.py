@@ -33,6 +33,8 @@ class CellRow(Settings):
     """Why no count holds the cell, by the counting rule; None: it is counted."""
     comment: LongText = ""
     version: Number
+    void_reason: LongText | None = None
+    """Why the image is void."""
     changed_by: str | None = None
     """Who acted on it last."""
     seen_by: str | None = None
@@ -94,6 +96,13 @@ class Confirmations(Settings):
     """One gesture: all of them or none."""
 
     changes: tuple[Confirmation, ...] = Field(min_length=1, max_length=5000)
+
+
+class VoidCell(Settings):
+    """Why an image is void; an empty reason: it no longer is."""
+
+    version: Number
+    reason: Annotated[LongText, Field(max_length=1000)]
 
 
 class CellComment(Settings):

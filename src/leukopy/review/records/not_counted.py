@@ -12,7 +12,10 @@ from typing import Literal
 from leukopy.imaging.content import SEVERAL_CELLS
 from leukopy.inference.rows import DUPLICATE
 
-NotCounted = Literal["unidentified", "no_cell", "several_cells", "duplicate"]
+NotCounted = Literal["unidentified", "no_cell", "several_cells", "duplicate", "void"]
+
+VOID = "void"
+"""The flag of an image that a reader made void."""
 
 UNIDENTIFIED = "UNIDENTIFIED"
 """The class code of an unidentified cell."""
@@ -22,6 +25,7 @@ NAMES: dict[NotCounted, tuple[str, str]] = {
     "no_cell": ("no cell", "sans cellule"),
     "several_cells": ("several cells", "plusieurs cellules"),
     "duplicate": ("duplicate", "doublon"),
+    "void": ("void", "annulée"),
 }
 """English and French name of each reason, in the order of pages and documents."""
 
@@ -33,6 +37,8 @@ def not_counted(code: str | None, flags: Collection[str]) -> NotCounted | None:
         code: its class, by the reader or the model; None: none.
         flags: the model's.
     """
+    if VOID in flags:
+        return "void"
     if DUPLICATE in flags:
         return "duplicate"
     if code is None:

@@ -25,11 +25,11 @@ def require(user: User, role: Role) -> None:
 
 
 def visible(user: User) -> sa.ColumnElement[bool]:
-    """The cases that a user may see: readers their own and those shared with them, the others all."""
+    """The cases that a user may see: readers their own and those shared with them, the others all but the erased."""
     if may(user, Role.REVIEWER):
-        return sa.true()
+        return t.Case.status != Status.ERASED
     shared = sa.select(t.Share.case_id).where(t.Share.user_id == user.id)
-    return sa.or_(t.Case.owner_id == user.id, t.Case.id.in_(shared))
+    return sa.and_(t.Case.status != Status.ERASED, sa.or_(t.Case.owner_id == user.id, t.Case.id.in_(shared)))
 
 
 def get_case(db: Session, user: User | None, case_id: str, *, lock: bool = False) -> t.Case:
@@ -62,6 +62,8 @@ def open_case(db: Session, user: User | None, case_id: str) -> t.Case:
         NotAllowed: it is signed.
     """
     case = get_case(db, user, case_id, lock=True)
+    if case.status is Status.VOID:
+        raise NotAllowed("the case is void: nothing of it can be changed.")
     if case.status not in OPEN:
         raise NotAllowed("the case is signed: amend it before any change.")
     return case

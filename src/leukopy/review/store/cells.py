@@ -26,7 +26,7 @@ from leukopy.review.store.results import CellImage, NewImage
 
 _COLUMNS = (
     t.Cell.number, t.Cell.name, t.Cell.code, t.Cell.model_code, t.Cell.confidence, t.Cell.flags,
-    t.Cell.comment, t.Cell.version, t.Cell.changed_by, t.Cell.seen_by,
+    t.Cell.comment, t.Cell.version, t.Cell.changed_by, t.Cell.seen_by, t.Cell.void_reason,
 )  # fmt: skip
 _NAMES = ("id", *(column.key for column in _COLUMNS[1:]))
 """Their names in `CellRow`."""

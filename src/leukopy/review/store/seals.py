@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -45,6 +46,21 @@ _PARTS: dict[str, sa.Table] = {
 
 class Transaction(Session):
     """A session that commits no change of a subject without an entry of the log."""
+
+
+@contextmanager
+def signed_contents_open(db: Session) -> Iterator[None]:
+    """Context in which the trigger on signed contents lets an erasure pass; only this transaction sees it open."""
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(sa.text("ALTER TABLE signed_contents DISABLE TRIGGER signed_contents_no_change"))
+        yield
+        db.execute(sa.text("ALTER TABLE signed_contents ENABLE TRIGGER signed_contents_no_change"))
+        return
+    query = sa.text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'signed_contents_no_update'")
+    trigger = str(db.execute(query).scalar_one())
+    db.execute(sa.text("DROP TRIGGER signed_contents_no_update"))
+    yield
+    db.connection().exec_driver_sql(trigger)
 
 
 def case_subject(case_id: str) -> str:

@@ -18,6 +18,7 @@ from leukopy.review.store.images import ImageStore
 from leukopy.review.store.jobs import JobStore
 from leukopy.review.store.labels import LabelStore
 from leukopy.review.store.predictions import PredictionStore
+from leukopy.review.store.removal import RemovalStore
 from leukopy.review.store.sessions import SessionStore
 from leukopy.review.store.signing import SigningStore
 from leukopy.review.store.users import Passwords, UserStore
@@ -46,6 +47,7 @@ class Store:
         self.jobs = JobStore(database)
         self.classes = ClassStore(database)
         self.labels = LabelStore(database)
+        self.removal = RemovalStore(database, self.images)
         self.audit = AuditStore(database, self.images)
 
     @classmethod

@@ -140,6 +140,7 @@ class Case(Base):
     slide_check: Mapped[dict[str, Any] | None]
     """A `records.SlideView`."""
     amendment_reason: Mapped[str | None] = mapped_column(Words)
+    void_reason: Mapped[str | None] = mapped_column(Words)
     last_cell: Mapped[int] = mapped_column(default=0)
     """Highest number given to a cell."""
     last_gesture: Mapped[int] = mapped_column(default=0)
@@ -189,6 +190,7 @@ class Cell(Base):
     """Full name of the reader who gave it its class, or confirmed it; None: nobody."""
     gesture: Mapped[int | None]
     """The one that gave it its class or confirmed it; None: the model."""
+    void_reason: Mapped[str | None] = mapped_column(Words)
     seal: Mapped[str | None] = mapped_column(sa.String(64))
     """Digest of the other columns (`store.seals`)."""
 

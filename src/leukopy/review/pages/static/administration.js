@@ -3,7 +3,7 @@
 import { ready } from "./page.js";
 import { attempt, get, patch, post } from "./api.js";
 import { classes } from "./classes.js";
-import { ask, dot, element, find, say } from "./dom.js";
+import { ask, complain, dot, element, find, say } from "./dom.js";
 import { entryRows } from "./history.js";
 import { counted, named, t, translated, whole } from "./text.js";
 
@@ -69,6 +69,56 @@ find("add-class").addEventListener("click", async () => {
   });
 });
 
+// ---------------------------------------------------------------- patients
+
+const patient = () => new FormData(find("erase-form")).get("patient").trim();
+
+/** The number of cases of the patient that is named; complains where there is none. */
+async function casesOf() {
+  const found = await post("/patients/cases", { patient: patient() });
+  if (found.length === 0) complain(t("erase.none"));
+  return found.length;
+}
+
+/** Ask once more, then erase; tells what was erased. */
+async function erase(words, path, body) {
+  find("erase-words").textContent = words;
+  if ((await ask(find("erase-dialog"))) === null) return;
+  const erased = await post(path, body);
+  find("erase-form").reset();
+  say(t("said.erased", { cases: whole(erased.cases), images: whole(erased.images) }));
+  await Promise.all([audit(), due()]);
+}
+
+find("erase-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    const count = await casesOf();
+    const body = { patient: patient() };
+    if (count) await erase(t("erase.sure", { count: whole(count), name: body.patient }), "/patients/erase", body);
+  });
+});
+
+find("void-patient").addEventListener("click", () =>
+  attempt(async () => {
+    if (!find("erase-form").reportValidity() || !(await casesOf())) return;
+    find("void-dialog").querySelector("form").reset();
+    const values = await ask(find("void-dialog"));
+    if (values === null) return;
+    const done = await post("/patients/void", { patient: patient(), reason: values.get("reason") });
+    say(t("said.voided", { cases: whole(done.cases) }));
+    await audit();
+  }),
+);
+
+async function due() {
+  const count = (await get("/patients/due")).length;
+  find("due").hidden = count === 0;
+  find("due").querySelector("span").textContent = t("erase.due", { count: whole(count) });
+  find("due").querySelector("button").onclick = () =>
+    attempt(() => erase(t("erase.due_sure", { count: whole(count) }), "/patients/due/erase"));
+}
+
 // ---------------------------------------------------------------- audit
 
 let page = 1;
@@ -102,4 +152,5 @@ find("verify").addEventListener("click", () =>
 
 ready();
 attempt(audit);
+attempt(due);
 if (find("users")) attempt(users);

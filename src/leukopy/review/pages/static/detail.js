@@ -20,11 +20,18 @@ export class Detail {
     const choice = find("reference-class");
     for (const one of classes) choice.append(element("option", { value: one.code }, className(one.code)));
     choice.addEventListener("change", () => this.#references(choice.value));
+    find("void-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.onvoid(this.shown, this.#cell.version, find("void-reason").value.trim());
+    });
     find("comment-form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (find("comment").value.trim() !== this.#cell.comment) this.oncomment(this.shown, find("comment").value.trim());
     });
   }
+
+  /** Told a cell, its version, and why it is void. */
+  onvoid = () => {};
 
   get shown() {
     return this.#cell?.id ?? null;
@@ -42,6 +49,8 @@ export class Detail {
     this.#stage.show(cell, address(`${path}/image?shown=true`), address(`${path}/heat`));
     this.#words(cell);
     find("comment").value = cell.comment;
+    find("void-reason").value = cell.void_reason ?? "";
+    find("void-part").open = cell.void_reason !== null;
     find("reference-class").value = byCode.has(cell.code) ? cell.code : classes[0].code;
     this.#references(find("reference-class").value);
     pictures(find("similar"), () => get(`${path}/similar`), () => this.shown === id);

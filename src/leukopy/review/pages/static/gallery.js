@@ -263,6 +263,12 @@ fillBar(bar, (code) => {
 fillKeys(find("key-list"));
 wire(find("board"), board,
   { give, confirm, start: () => queue.start(), open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
+detail.onvoid = (cell, version, reason) =>
+  attempt(async () => {
+    await post(`${path}/cells/${cell}/void`, { version, reason });
+    await load();
+    await detail.show(cell);
+  });
 detail.oncomment = (cell, comment) => gesture("comment", [cell], { comment });
 
 find("skip-cells").addEventListener("click", (event) => {

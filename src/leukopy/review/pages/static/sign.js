@@ -62,6 +62,7 @@ function showSteps() {
     sign: signs && (status === "reviewed" || status === "amending"),
     second: signs && done && own.length === 1 && own[0].user !== me.user.full_name,
     amend: signs && done,
+    void: signs && status !== "void",
   };
   for (const [step, allowed] of Object.entries(may)) find(step).hidden = !allowed;
   const hint = done && own.length === 1 && !may.second ? "second_other" : !signs && status !== "draft" ? "reader" : status;
@@ -73,6 +74,8 @@ function showSteps() {
   find("amending").hidden = !shown.amendment_reason;
   find("amending").textContent = shown.amendment_reason
     ? t("sign.reason", { revision: shown.revision, reason: shown.amendment_reason }) : "";
+  find("voided").hidden = !shown.void_reason;
+  find("voided").textContent = shown.void_reason ? t("void.is", { reason: shown.void_reason }) : "";
   find("signatures").replaceChildren(...shown.signatures.map(signature));
   find("unsigned").hidden = shown.signatures.length > 0;
 }
@@ -127,6 +130,11 @@ for (const name of ["sign", "second"]) {
     if (values !== null) await step(name, { password: values.get("password") }, `said.${name}`);
   });
 }
+find("void").addEventListener("click", async () => {
+  find("void-dialog").querySelector("form").reset();
+  const values = await ask(find("void-dialog"));
+  if (values !== null) await step("void", { reason: values.get("reason") }, "said.void");
+});
 find("amend").addEventListener("click", async () => {
   find("amend-dialog").querySelector("form").reset();
   const values = await ask(find("amend-dialog"));
