@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from queue import Queue
@@ -49,26 +49,36 @@ BODY = b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/j
 
 
 @pytest.fixture
-def served(tmp_path, monkeypatch) -> Iterator[tuple[str, int]]:
-    """Address and port of a station whose patience is short."""
+def serving_with(tmp_path, monkeypatch) -> Iterator[Callable[[tuple[str, ...]], tuple[str, int]]]:
+    """Starts a station whose patience is short, with these trusted proxies; gives its address and port."""
     monkeypatch.setattr(serving, "SILENCE", 0.3)
     servers: list[uvicorn.Server] = []
+    threads: list[Thread] = []
     run = uvicorn.Server.run
 
     def noted(server: uvicorn.Server, **given: object) -> None:
         servers.append(server)
-        server.install_signal_handlers = lambda: None
         run(server, **given)
 
     monkeypatch.setattr(uvicorn.Server, "run", noted)
-    addresses: Queue[str] = Queue()
-    settings = ReviewSettings(folder=tmp_path / "station", port=0, trusted_proxies=("192.0.2.7",))
-    thread = Thread(target=serve, args=(settings, addresses.put), daemon=True)
-    thread.start()
-    address = urlsplit(addresses.get(timeout=60))
-    yield str(address.hostname), int(address.port or 0)
+
+    def start(trusted: tuple[str, ...]) -> tuple[str, int]:
+        addresses: Queue[str] = Queue()
+        settings = ReviewSettings(folder=tmp_path / "station", port=0, trusted_proxies=trusted)
+        threads.append(Thread(target=serve, args=(settings, addresses.put), daemon=True))
+        threads[-1].start()
+        address = urlsplit(addresses.get(timeout=60))
+        return str(address.hostname), int(address.port or 0)
+
+    yield start
     servers[0].should_exit = True
-    thread.join(30)
+    threads[0].join(30)
+
+
+@pytest.fixture
+def served(serving_with) -> tuple[str, int]:
+    """Address and port of a station without a proxy."""
+    return serving_with(())
 
 
 @pytest.mark.parametrize(
@@ -137,3 +147,19 @@ def test_waiting_log_ins_leave_the_threads_of_pages_alone(served, monkeypatch):
         finally:
             free.set()
         assert set(answers) <= {401, 429}
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
+def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(serving_with, trusted):
+    """Or a thief would claim another address for each guess."""
+    host, port = serving_with(trusted)
+    codes = []
+    for number in range(7):
+        headers = {"Content-Type": "application/json", "X-Forwarded-For": f"198.51.100.{number}"}
+        body = b'{"name": "ron", "password": "a wrong guess"}'
+        try:
+            urlopen(Request(f"http://{host}:{port}/api/v1/session", body, headers), timeout=60)
+        except HTTPError as refused:
+            codes.append(refused.code)
+            refused.close()
+    assert codes == ([401] * 7 if trusted else [401] * 5 + [429] * 2)

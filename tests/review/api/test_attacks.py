@@ -227,6 +227,7 @@ BODIES = {
     "share": {"name": "eve"},
     "corrections": {"changes": [{"cell": 1, "version": 1, "code": "MO"}]},
     "confirmations": {"changes": [{"cell": 1, "version": 1}]},
+    "void": {"version": 1, "reason": "a stain"},
     "amend": {"version": 1, "reason": "to look at it"},
     "import": {"folder": "/"},
     "{cell}": {"version": 1, "comment": "x"},
@@ -250,7 +251,7 @@ def test_anothers_case_does_not_exist_for_any_route(served, reader, analysed):
         assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())
         statuses[method, path] = theirs.status_code
     # What no reader may at all is refused before the case is looked for.
-    for_others = {("POST", f"/cases/{{case_id}}/{step}") for step in ("import", "amend")}
+    for_others = {("POST", f"/cases/{{case_id}}/{step}") for step in ("import", "amend", "void")}
     assert {route for route, status in statuses.items() if status != 404} == for_others
     assert {statuses[route] for route in for_others} == {403}
 

@@ -64,6 +64,11 @@ def test_a_browser_is_shown_a_page_and_a_program_a_problem(fresh, path, language
     assert told.headers["content-type"] == "application/problem+json"
 
 
+def test_a_browser_without_a_session_is_led_to_the_log_in(fresh):
+    answer = fresh.browser().http.get("/quality", headers=HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/quality")
+
+
 def test_an_unforeseen_error_is_a_page_too(fresh, monkeypatch):
     ron = fresh.browser("ron")
 

@@ -18,6 +18,8 @@ from leukopy.review.records import (
     Corrections,
     Refused,
     Status,
+    VoidCase,
+    VoidCell,
 )
 from leukopy.review.store import Conflict, Forbidden, NewImage, NotFound
 
@@ -79,6 +81,7 @@ def test_every_step_on_another_readers_case_is_refused(station):
         "cells.failures": lambda: store.cells.failures(eve, case.id),
         "cells.detail": lambda: store.cells.detail(eve, case.id, 1),
         "cells.image": lambda: store.cells.image(eve, case.id, 1),
+        "removal.void_cell": lambda: store.removal.void_cell(eve, case.id, 1, VoidCell(version=1, reason="mine")),
         "cells.elsewhere": lambda: store.cells.elsewhere(eve, case.id),
         "corrections.confirm": lambda: store.corrections.confirm(
             eve, case.id, Confirmations(changes=(Confirmation(cell=1, version=2),))
@@ -109,6 +112,9 @@ def test_every_step_on_another_readers_case_is_refused(station):
             call()
     forbidden = {
         "signing.sign": lambda: store.signing.sign(eve, case.id, case.version, station.content(case)),
+        "removal.void_case": lambda: store.removal.void_case(
+            eve, case.id, VoidCase(version=case.version, reason="mine")
+        ),
         "signing.second_sign": lambda: store.signing.second_sign(eve, case.id, case.version),
         "signing.amend": lambda: store.signing.amend(eve, case.id, Amendment(version=case.version, reason="because")),
     }

@@ -111,7 +111,11 @@ def answer_errors_as_problems(app: FastAPI, page: Page) -> None:
 
 def for_people(request: HTTPConnection, answer: Response, page: Page) -> Response:
     """A page instead of a problem, where a browser shows what it is sent."""
-    if answer.media_type != MEDIA_TYPE or "text/html" not in request.headers.get("accept", ""):
+    if (
+        answer.status_code < 400
+        or answer.media_type != MEDIA_TYPE
+        or "text/html" not in request.headers.get("accept", "")
+    ):
         return answer
     shown = page(request, answer.status_code, json.loads(bytes(answer.body))["detail"])
     for name in ("Retry-After", "Allow"):

@@ -71,7 +71,8 @@ export class Detail {
     find("cell-said").textContent =
       [t(key, { class: className(cell.model_code), chance: chance(cell.confidence) }), who].filter(Boolean).join(" ");
     const why = (cell.look ?? []).filter((reason) => !cell.flags.includes(reason)).map((reason) => word("look", reason));
-    find("cell-flags").textContent = [...cell.flags.map((flag) => word("flag", flag)), ...why].map(capital).join(", ");
+    const voided = cell.void_reason ? [t("detail.voided", { reason: cell.void_reason })] : [];
+    find("cell-flags").textContent = [...voided, ...cell.flags.filter((flag) => flag !== "void").map((flag) => word("flag", flag)), ...why].map(capital).join(", ");
     find("cell-file").textContent = t("detail.file", { name: cell.name, width: cell.width, height: cell.height });
     find("why").textContent = language === "en" ? capital(cell.why) : "";
     find("attributes").replaceChildren(...attributes(cell.attributes));
