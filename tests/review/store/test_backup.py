@@ -103,7 +103,9 @@ def test_a_station_in_use_is_not_overwritten(saved, settings, worked, tmp_path):
         restore(settings, saved)
     if settings.database:
         with pytest.raises(NotAllowed, match="in use"):
-            restore(ReviewSettings(folder=tmp_path / "other", database=settings.database), saved)
+            restore(
+                ReviewSettings(folder=tmp_path / "other", database=settings.database), saved, key=settings_key(worked)
+            )
     assert content(worked.store) == before
 
 

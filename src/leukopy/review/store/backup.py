@@ -12,7 +12,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -150,10 +150,11 @@ def restore(settings: ReviewSettings, path: Path, password: str | None = None, k
             facts = json.loads(file.read(_FACTS))
             if facts["format"] != _FORMAT:
                 raise SettingsError(f"{path}: was written by another leukopy; restore it with that version.")
+            log_key = _key(path, file, key)
             make_folder(settings.folder)
             database = open_database(settings)
             try:
-                _restore(settings, database, file, facts, lambda: _key(path, file, key))
+                _restore(settings, database, file, facts, log_key)
             finally:
                 database.close()
     except OSError as error:
@@ -176,13 +177,12 @@ def _key(path: Path, file: zipfile.ZipFile, given: Path | None) -> bytes:
 
 
 def _restore(
-    settings: ReviewSettings, database: Database, file: zipfile.ZipFile, facts: dict[str, Any], key: Callable[[], bytes]
+    settings: ReviewSettings, database: Database, file: zipfile.ZipFile, facts: dict[str, Any], key: bytes
 ) -> None:
     if not database.is_unused():
         raise NotAllowed("the database is in use; restore into an empty one.")
-    log_key = key()
     _restore_images(ImageStore(settings.folder / IMAGES), file, facts["images"])
-    audit.write_key(settings.folder, log_key)
+    audit.write_key(settings.folder, key)
     database.migrate()
     with database.write() as db:
         if db.scalar(sa.text("SELECT version_num FROM alembic_version")) != facts["revision"]:
