@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-quick test-durations check docs wheel sbom bench bench-models clean
+.PHONY: demo test test-quick test-durations check docs notebooks wheel sbom bench bench-models clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
@@ -29,6 +29,9 @@ check: .venv/ready  ## linters and types
 
 docs: .venv/ready  ## the documentation, as a folder that opens without a network; warnings are errors
 	.venv/bin/python tools/build_docs.py
+
+notebooks: .venv/ready  ## the examples as notebooks
+	.venv/bin/python tools/notebooks.py
 
 # Two builds of one commit are the same, byte for byte.
 wheel: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)

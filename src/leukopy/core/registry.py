@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A fixed set of named entries. Names are written by hand; an unknown one is an error that lists all."""
+    """A set of named entries. Names are written by hand; an unknown one is an error that lists all."""
 
     def __init__(self, kind: str, entries: dict[str, T]) -> None:
         self.kind = kind
@@ -23,6 +23,16 @@ class Registry(Generic[T]):
         except KeyError:
             known = ", ".join(self._entries)
             raise SettingsError(f"{self.kind} {name!r} is unknown; known: {known}.") from None
+
+    def add(self, name: str, entry: T) -> None:
+        """Add an entry of a program that uses leukopy.
+
+        Raises:
+            SettingsError: the name is taken.
+        """
+        if name in self._entries:
+            raise SettingsError(f"{self.kind} {name!r} exists already. Choose another name.")
+        self._entries[name] = entry
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
