@@ -36,6 +36,7 @@ _COPIED = {
 _PLACES = {
     "LICENSE": "license.md",
     "configs": "recipes.md",
+    "examples": "examples.md",
     "configs/patients": "recipes.md",
     "benchmarks/results": "figures/index.md",
     "benchmarks/README.md": "figures/index.md",
@@ -94,6 +95,7 @@ def generated() -> dict[str, Callable[[], str]]:
     return {
         "commands.md": command_page.page,
         "recipes.md": partial(result_pages.recipes, REPOSITORY / "configs"),
+        "examples.md": partial(result_pages.examples, REPOSITORY / "examples"),
         "license.md": lambda: "# Licence\n\n```\n" + (REPOSITORY / "LICENSE").read_text("utf-8") + "```\n",
         "figures/index.md": partial(result_pages.index, REPOSITORY / "benchmarks" / "results"),
         **{f"figures/{path.stem}.md": partial(result_pages.figures, path) for path in results},

@@ -1,8 +1,9 @@
-"""The pages of the figures, one for each file of ``benchmarks/results``; and the page of the recipes."""
+"""The pages of the figures, one for each file of ``benchmarks/results``; recipes and examples."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,22 @@ def recipes(folder: Path) -> str:
     text = ["# Recipes", "", "The recipes of `configs/`. Each begins with its command.", ""]
     for path in sorted(folder.rglob("*.yaml")):
         text += [f"## {path.relative_to(folder)}", "", "```yaml", path.read_text("utf-8").rstrip(), "```", ""]
+    return "\n".join(text)
+
+
+def examples(folder: Path) -> str:
+    """Every example as it stands."""
+    text = [
+        "# Examples",
+        "",
+        "Each script of `examples/` runs as it stands; a notebook of the same name lies beside it.",
+        "",
+    ]
+    for path in sorted(folder.glob("*.py")):
+        script = path.read_text("utf-8")
+        title = re.search(r"^# # (.+)$", script, re.M)
+        text += [f"## {title[1] if title else path.stem}", "", f"`examples/{path.name}`", ""]
+        text += ["```python", script.rstrip(), "```", ""]
     return "\n".join(text)
 
 

@@ -61,6 +61,11 @@ _CLUSTER = {
     "merge": Entry(f"{_CLI}.cluster.merge:merge", "Write the results of a finished plan."),
 }
 
+_EXCHANGE = {
+    "export": Entry(f"{_CLI}.exchange:export", "Write results as pre-labels for Label Studio."),
+    "import": Entry(f"{_CLI}.exchange:import_", "Read corrections from Label Studio, CVAT or QuPath."),
+}
+
 _PATIENTS = {
     "predict": Entry(f"{_CLI}.patients.predict:predict", "Judge patients: probability, decision, deciding cells."),
     "report": Entry(f"{_CLI}.patients.predict:report", "Write the pages of a finished run again."),
@@ -88,6 +93,7 @@ MENU = {
         _PATIENTS, "Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", _SLIDES
     ),
     "cluster": Entry(_CLUSTER, "Millions of pictures on many machines: plan, run, status, merge.", _SLIDES),
+    "exchange": Entry(_EXCHANGE, "Pre-labels and corrections of Label Studio, CVAT and QuPath.", _SLIDES),
     "mcp": Entry(f"{_CLI}.mcp:mcp", "Let an assistant read slides, and nothing else (MCP).", _SLIDES),
     "evaluate": Entry(f"{_CLI}.evaluate:evaluate", "Measure a model on labelled images.", _MODELS),
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
