@@ -27,8 +27,8 @@ pl.concat(tables).write_csv(work / "labelled" / "cells.csv")
 
 # %%
 result = adapt(AdaptSettings(labels=work / "labelled" / "cells.csv", folds=3, variants=2), work / "ours")
-print(f"Balanced accuracy {result.before.classes.balanced_accuracy:.2f} before, ", end="")
-print(f"{result.after.classes.balanced_accuracy:.2f} after; {result.held_out}")
+print(f"Balanced accuracy {result.before.classes.balanced_accuracy.value:.2f} before, ", end="")
+print(f"{result.after.classes.balanced_accuracy.value:.2f} after; {result.held_out}")
 
 # %%
 slide = draw(DrawSettings(cells=30, seed=8, appearance="random"), work / "slide")

@@ -35,10 +35,10 @@ print(slides.select("slide", "leukocytes", "NEU_percent", "LY_percent", "unident
 # The rows of all cells, without loading them: the share of uncertain cells of each class.
 
 # %%
-cells = f"'{work.absolute()}/results/slides/*/cells.parquet'"
+cells = duckdb.read_parquet(sorted(map(str, work.absolute().glob("results/slides/*/cells.parquet"))))
 print(
     duckdb.sql(
-        f"SELECT coarse, count(*) AS cells, avg(CAST(flags LIKE '%uncertain%' AS INT)) AS uncertain "
-        f"FROM {cells} GROUP BY coarse ORDER BY cells DESC"
+        "SELECT coarse, count(*) AS cells, avg(CAST(flags LIKE '%uncertain%' AS INT)) AS uncertain "
+        "FROM cells GROUP BY coarse ORDER BY cells DESC"
     )
 )

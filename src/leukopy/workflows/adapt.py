@@ -395,7 +395,10 @@ def _as_served(
     progress: Progress,
     pictures: Pictures,
 ) -> tuple[NDArray[np.float32], float]:
-    """Log-probabilities (N, F + K) of the cells by the model as it is, as one slide, and its mean temperature."""
+    """Log-probabilities (N, F + K) of the cells by the model as it is, as one slide, and its mean temperature.
+
+    A labelled cell to which the model gives no class (a picture without a single cell) has equal probabilities.
+    """
     import numpy as np
 
     from leukopy.inference import file_activations
@@ -411,7 +414,7 @@ def _as_served(
     rows = among_fine(rows, answered)
     found = rows.select(f"p_{cell.code}" for cell in FINE).to_numpy()
     beside = [rows[f"p_{cell.code}"].to_numpy() if cell.code in answered else np.zeros(len(rows)) for cell in own]
-    found = np.column_stack([found, *beside])
+    found = np.nan_to_num(np.column_stack([found, *beside]))
     further = [name for name in calibration.outputs if name != "logits"]
     usual = temperatures(
         calibration, {name: file_activations(bundle, paths, name, progress, pictures)[0] for name in further}
