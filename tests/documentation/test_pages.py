@@ -81,7 +81,7 @@ def numbers(text: str) -> list[str]:
 
 def known(links: list[str]) -> list[float]:
     """All numbers of the files that a row links, and of those beside a summary in its folder."""
-    linked = [(REPOSITORY / "docs" / link).resolve() for link in links]
+    linked = [REPOSITORY / link.removeprefix("../") for link in links]
     paths = [path for one in linked for path in ([one] if one.parent == RESULTS else sorted(one.parent.glob("*.*")))]
     texts = [one.read_text("utf-8") for one in paths if one.suffix in (".json", ".md", ".csv")]
     return [float(found.replace(",", "")) for text in texts for found in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", text)]
@@ -99,7 +99,7 @@ def rows_of(document: Path) -> list[tuple[str, list[str], list[str]]]:
     found: list[tuple[str, list[str], list[str]]] = []
     known_links: list[str] = []
     for line in document.read_text("utf-8").splitlines():
-        links = re.findall(r"\]\((\.\./benchmarks/results/[^)#]+\.(?:json|md))\)", line)
+        links = re.findall(r"\]\(((?:\.\./)?benchmarks/results/[^)#]+\.(?:json|md))\)", line)
         known_links = links or known_links
         bold = [figure for text in re.findall(r"\*\*([^*]+)\*\*", line) for figure in numbers(text)]
         if line.startswith("| ") and bold and known_links:
@@ -107,7 +107,7 @@ def rows_of(document: Path) -> list[tuple[str, list[str], list[str]]]:
     return found
 
 
-ROWS = rows_of(REPOSITORY / "docs" / "results.md")
+ROWS = [row for page in ("README.md", "docs/results.md") for row in rows_of(REPOSITORY / page)]
 
 
 @pytest.mark.parametrize(("name", "bold", "links"), ROWS, ids=[f"{at}: {row[0][:40]}" for at, row in enumerate(ROWS)])
