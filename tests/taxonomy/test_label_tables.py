@@ -67,7 +67,8 @@ def test_a_code_with_a_name_is_a_class_of_ones_own(tmp_path: Path) -> None:
 def test_a_class_is_defined_once(tmp_path: Path) -> None:
     cell = CellClass("TWICE", "twice", "twice", None, Place.OUTSIDE, "#000000")
     declare([cell])
-    declare([cell])
+    declare([cell, CellClass("TWICE", "twice", "deux fois", None, Place.OUTSIDE, "#ffffff")])
+    assert find("TWICE") == cell  # the first definition stays
     with pytest.raises(SettingsError, match="'TWICE' stands for 'twice'"):
         declare([CellClass("TWICE", "other", "other", None, Place.OUTSIDE, "#000000")])
     with pytest.raises(SettingsError, match="'LY' stands for 'lymphocyte'"):

@@ -109,21 +109,21 @@ _OWN: dict[str, CellClass] = {}
 
 
 def declare(classes: Iterable[CellClass]) -> None:
-    """Add a laboratory's own classes to those that `find` knows, for this process; repeating a definition is allowed.
+    """Add a laboratory's own classes to those that `find` knows, for this process.
 
-    Bundles and label tables that hold own classes declare them when they are opened.
+    Bundles and label tables that hold own classes declare them when they are opened. A class may be declared again; its
+    first French name and colour stay.
 
     Raises:
         SettingsError: the code belongs to the taxonomy, or to another own class.
     """
     for cell in classes:
-        known = _BY_CODE.get(cell.code) or _OWN.get(cell.code, cell)
-        if known != cell:
+        known = _BY_CODE.get(cell.code) or _OWN.setdefault(cell.code, cell)
+        if (known.name, known.place) != (cell.name, cell.place):
             raise SettingsError(
                 f"class code {cell.code!r} stands for {known.name!r} ({known.place.value}) already, and cannot stand "
                 f"for {cell.name!r} ({cell.place.value}) beside it. Define it alike, or choose another code."
             )
-        _OWN[cell.code] = cell
 
 
 def outside_classes() -> tuple[CellClass, ...]:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from leukopy.core.errors import ManifestError, SettingsError
 from leukopy.core.tables import Row, read_table
-from leukopy.taxonomy.classes import CellClass, Place, declare
+from leukopy.taxonomy.classes import CellClass, Place, declare, find
 from leukopy.taxonomy.labels import LABEL_MAPS, LabelMap, label_key
 
 _COLUMNS = {name: name for name in ("label", "code", "name", "french", "place", "colour")}
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _COLOURS = ("#8c6d1f", "#4f7a28", "#a3477f", "#2b6f78", "#6b4fa0", "#a85b2a")
-"""Colours of own classes without one, in turn."""
+"""Colours of own classes without one, by their code."""
 
 
 def open_label_map(labels: str, base: LabelMap) -> LabelMap:
@@ -59,7 +59,7 @@ def read_label_table(path: Path, base: LabelMap) -> LabelMap:
     own: dict[str, CellClass] = {}
     for row in table.rows:
         if row.values.get("name") and _known_code(row) is None:
-            cell = _own_class(row, len(own))
+            cell = _own_class(row)
             if own.setdefault(cell.code, cell) != cell:
                 raise ManifestError(f"{row.where}: defines class {cell.code} a second time. Keep one definition.")
     labels: dict[str, str] = {}
@@ -68,7 +68,7 @@ def read_label_table(path: Path, base: LabelMap) -> LabelMap:
         if labels.setdefault(label, code) != code:
             raise ManifestError(f"{row.where}: its label has another code above ({labels[label]}). Keep one.")
     declare(own.values())
-    return base.extended(path.name, labels, own.values())
+    return base.extended(path.name, labels, map(find, own))
 
 
 def _known_code(row: Row) -> str | None:
@@ -90,7 +90,7 @@ def _read(row: Row, own: dict[str, CellClass]) -> tuple[str, str]:
     return label_key(label), code
 
 
-def _own_class(row: Row, place: int) -> CellClass:
+def _own_class(row: Row) -> CellClass:
     values = row.values
     code, name = values["code"].upper(), values["name"]
     if not _CODE.fullmatch(code):
@@ -100,7 +100,7 @@ def _own_class(row: Row, place: int) -> CellClass:
     where = values.get("place") or Place.DIFFERENTIAL.value
     if where not in list(Place):
         raise ManifestError(f"{row.where}: place {where!r} is none of {', '.join(Place)}. Correct it.")
-    colour = (values.get("colour") or _COLOURS[place % len(_COLOURS)]).lower()
+    colour = (values.get("colour") or _COLOURS[sum(code.encode()) % len(_COLOURS)]).lower()
     if not _COLOUR.fullmatch(colour):
         raise ManifestError(f"{row.where}: colour {colour!r} is not written as #8c6d1f. Correct it, or leave it empty.")
     return CellClass(code, name, values.get("french") or name, None, Place(where), colour)
