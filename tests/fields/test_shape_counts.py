@@ -96,7 +96,9 @@ def test_a_shape_told_too_poorly_has_a_share_and_no_grade():
 def test_size_is_graded_only_where_the_scale_is_known():
     for source, grade in (("file", "3+"), ("red cells", "")):
         shares = count_shapes(*_slide({"normal": 500, "macrocyte": 500}, scale_source=source), _card()).shares
-        assert next(share for share in shares if share.name == "macrocyte").grade == grade
+        share = next(share for share in shares if share.name == "macrocyte")
+        assert share.grade == grade
+        assert (share.percent.value is None) == (source == "red cells")
 
 
 @pytest.mark.parametrize(

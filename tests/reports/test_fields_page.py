@@ -188,7 +188,7 @@ def test_shapes_show_shares_grades_examples_and_what_is_ungraded(content, render
     html, page = render(replace(content, fields=fields))
     text = page.text
     assert "Shapes of red cells" in text
-    assert re.search(r"Teardrop cell 6 5.2 – 7.1 60 2\+", text)
+    assert re.search(r"Teardrop cell 6\.0 5\.2 – 7\.1 60 2\+", text)
     assert "no abnormality that the ICSH grades" in text
     assert "Ungraded: 210 overlapping, 17 cut by the border. Not judged: 1 field, out of focus." in text
     assert html.count(", example ") == 2

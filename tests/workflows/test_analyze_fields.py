@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from leukopy.bundle.detector import bundled_detectors
 from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, InputError, OutputError
 from leukopy.core.files import output_error
+from leukopy.fields.red_cell_shapes import ShapedFinder, ShapeNamer
 from leukopy.fields.tables import FIELD_SCHEMA, LOCATION_SCHEMA, OBJECT_SCHEMA
 from leukopy.slides import field_slide, result_parts
 from leukopy.slides.review_order import RANK_SCHEMA
@@ -211,3 +213,35 @@ def test_a_full_disk_is_said_and_the_run_resumes(fields, tmp_path, monkeypatch, 
     result = analyze(settings, tmp_path / "out", resume=True)
     for name in ("cells.parquet", "objects.parquet", "fields.csv", "counts.csv"):
         assert (result.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_an_interrupted_run_names_the_same_shapes(tmp_path, model, known_finder, monkeypatch):
+    """The network that ships names shapes on drawn fields; the report shows the same examples after a resume."""
+    namer = ShapeNamer.open()
+    monkeypatch.setattr("leukopy.fields.shape_counts.LEAST_JUDGED", 20)
+    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda *names: ShapedFinder(known_finder, namer))
+    monkeypatch.setattr(field_slide, "FIELDS_AT_ONCE", 1)
+    for number, drawn in enumerate(DRAWN[:6]):
+        save_field(tmp_path / "slide" / f"f{number}.png", drawn, known_finder)
+    settings = AnalyzeSettings(input=tmp_path / "slide", model=model, input_kind="fields")
+    whole = analyze(settings, tmp_path / "whole")
+    shapes = whole.counts.shapes
+    assert shapes.shares
+    assert shapes.judged == pl.read_parquet(tmp_path / "whole/fields.parquet")["red_cells_judged"].sum() > 0
+
+    def stop(task, done, total):
+        if task == "analysing fields" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        analyze(settings, tmp_path / "out", progress=stop)
+    resumed = analyze(settings, tmp_path / "out", resume=True)
+    assert resumed.counts.shapes == shapes
+    for file in ("counts.csv", "fields.csv"):
+        assert (tmp_path / "out" / file).read_text() == (tmp_path / "whole" / file).read_text()
+    pictures = [re.findall(r"data:image/webp;base64,[^\"]+", (tmp_path / name / "report.html").read_text())
+                for name in ("whole", "out")]  # fmt: skip
+    assert pictures[0] == pictures[1]
+    none = analyze(settings.model_copy(update={"red_cell_shapes": "none"}), tmp_path / "none")
+    assert none.counts.shapes is None
+    assert "red cell shapes" not in (tmp_path / "none/counts.csv").read_text()

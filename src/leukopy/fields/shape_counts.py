@@ -39,7 +39,7 @@ class ShapeShare:
     likely: int
     """Cells that have it likely, but not surely."""
     percent: Estimate
-    """Of the judged cells."""
+    """Of the judged cells; unknown for a size where the scale is unknown."""
     grade: str
     """ICSH grade, or the grades at both limits, as ``no grade to 2+``; empty where ``note`` says why."""
     note: str
@@ -152,6 +152,8 @@ def _shares(table: pl.DataFrame, card: RedCellShapesCard, *, sized: bool) -> Ite
         false = card.rules[shape.name].false if shape.grading else 0.0
         low, high = max(0.0, _limits(sums[:, [0, 2]])[0] - false), _limits(sums[:, [1, 2]])[1]
         percent = Estimate(100 * sure / judged, 100 * min(low, sure / judged), 100 * high)
+        if shape.name in SIZE_SHAPES and not sized:
+            percent = Estimate(None, None, None)
         note = _note(shape, card, sized=sized)
         grade = "" if note else _grade(shape, percent)
         yield ShapeShare(shape.name, shape.title, sure, likely - sure, percent, grade, note)
