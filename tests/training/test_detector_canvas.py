@@ -80,6 +80,18 @@ def test_a_canvas_depends_on_the_seed_and_its_number_alone():
     assert sum((canvases[place][1][:, 0] == 1).sum() for place in range(8)) > 20
 
 
+def test_many_platelets_are_drawn_on_a_share_of_the_fields():
+    platelet = OBJECTS.index("platelet")
+
+    def per_field(share):
+        return np.array([(field.kinds == platelet).sum() for field in draw(range(6, 12), 28.0, many_platelets=share)])
+
+    none, some, every = per_field(0), per_field(0.5), per_field(1)
+    assert every.sum() > 2 * none.sum()
+    assert ((some == none) | (some == every)).all()
+    assert 0 < (some != none).sum() < 6
+
+
 def test_drawn_fields_have_red_cells_of_the_same_size():
     for field in draw(range(3), 28.0):
         red = field.boxes[field.kinds == RED]

@@ -62,8 +62,8 @@ def train_detector(
     if settings.drawn:
         seeds = [settings.seed * MOST_DRAWN + number for number in range(settings.drawn.fields)]
         checked = len(seeds) // 10
-        train[DRAWN] = draw(seeds[checked:], settings.red_cell_px, progress)
-        val[DRAWN] = draw(seeds[:checked], settings.red_cell_px, progress)
+        for own, part in ((train, seeds[checked:]), (val, seeds[:checked])):
+            own[DRAWN] = draw(part, settings.red_cell_px, progress, many_platelets=settings.drawn.many_platelets)
     net = fit(settings, train, val, out, progress)
     checks = Canvases(settings, val, CHECKED_PICTURES, seed=settings.seed + 2)
     images = np.stack([checks[place][0] for place in range(CHECKED_PICTURES)])

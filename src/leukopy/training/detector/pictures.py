@@ -15,6 +15,7 @@ from leukopy.core.errors import InputError, TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.datasets.field_split import pictures
+from leukopy.synthesis import Scene, random_scene
 from leukopy.synthesis.field import draw_random_field
 from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
 from leukopy.training.detector.settings import BoxUse
@@ -25,6 +26,10 @@ HEADROOM = 8 / 7
 
 _FINER = 1.5
 """Fields are drawn with this many times the pixels, and then reduced, as a camera's are."""
+
+
+_MANY = (0.1, 0.5)
+"""Platelets per red cell of a field with many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +73,22 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
     return scaled
 
 
-def draw(fields: Sequence[int], red_cell_px: float, progress: Progress = silent) -> list[Scaled]:
-    """Draw random fields, one for each seed, scaled as `load` scales pictures."""
+def draw(
+    fields: Sequence[int], red_cell_px: float, progress: Progress = silent, *, many_platelets: float = 0
+) -> list[Scaled]:
+    """Draw random fields, one for each seed, scaled as `load` scales pictures.
+
+    Args:
+        fields: their seeds.
+        red_cell_px: diameter of a red cell at the working scale.
+        progress: reports the fields.
+        many_platelets: share of the fields with many platelets (`DrawnUse.many_platelets`).
+    """
     scale = red_cell_px * HEADROOM / RED_CELL_UM
     scaled: list[Scaled] = []
     for place, seed in enumerate(fields):
         progress("draw fields", place, len(fields))
-        field = draw_random_field(seed, um_per_px=1 / (_FINER * scale))
+        field = draw_random_field(seed, um_per_px=1 / (_FINER * scale), scene=_scene(seed, many_platelets))
         high, wide = (round(side / _FINER) for side in field.image.shape[:2])
         pixels = np.asarray(Image.fromarray(field.image).resize((wide, high), Image.Resampling.BOX))
         marks = list(field.marks())
@@ -83,6 +97,13 @@ def draw(fields: Sequence[int], red_cell_px: float, progress: Progress = silent)
         scaled.append(Scaled(pixels, boxes, np.array(kinds, np.int64), OBJECTS, ()))
     progress("draw fields", len(fields), len(fields))
     return scaled
+
+
+def _scene(seed: int, many_platelets: float) -> Scene:
+    """The scene of a random field, in a share of the fields with many platelets."""
+    scene, rng = random_scene(seed), np.random.default_rng([seed, 32452843])
+    many = rng.random() < many_platelets and scene.zone != "empty"
+    return scene.model_copy(update={"platelets": float(rng.uniform(*_MANY))}) if many else scene
 
 
 def _mark(kind: str, unsure: bool) -> int:

@@ -38,6 +38,9 @@ class DrawnUse(Settings):
     """Share of the tiles, relative to the other sources."""
     fields: int = Field(ge=10, le=MOST_DRAWN)
     """Number of drawn fields; one in ten measures the validation loss."""
+    many_platelets: float = Field(default=0, ge=0, le=1)
+    """Share of the fields with one platelet for each two to ten red cells: more of them lie on red cells, where they
+    resemble the nucleus of an erythroblast."""
 
 
 class FieldAugmentation(Settings):
