@@ -111,13 +111,14 @@ def test_the_first_note_tells_that_the_slide_is_unlike_the_training_data() -> No
 def test_notes_say_how_far_the_count_is_and_what_it_does_not_hold() -> None:
     rows = cells(SNE=70, NEU=2, UNIDENTIFIED=3)
     unsure = tuple(row.model_copy(update={"flags": ("uncertain",)}) for row in rows[:4])
-    seen = (unsure[0].model_copy(update={"changed_by": "reader"}), *unsure[1:], *rows[4:])
+    remarked = unsure[1].model_copy(update={"changed_by": "reader"})
+    seen = (unsure[0].model_copy(update={"seen_by": "reader"}), remarked, *unsure[2:], *rows[4:])
     view = count(seen, leukocytes=7.25)
     assert view.notes == (
         "72 of 100 leukocytes counted.",
         "Neutrophils not divided into segmented and band, counted in their sum only: 2.",
         "Unidentified cells, not counted: 3.",
-        "Uncertain cells that keep the model’s class: 3.",
+        "Uncertain cells that keep the model’s class: 4, of which a reader confirmed 1.",
         "Absolute counts are shares of the leukocytes entered, 7.25 × 10⁹/L, without any correction (none for "
         "erythroblasts).",
     )
