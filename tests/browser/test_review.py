@@ -178,8 +178,10 @@ def _numbers(*texts: str) -> tuple[Decimal | None, ...]:
     return tuple(Decimal(text) if text else None for text in cleaned)
 
 
-def _limits(text: str) -> list[str]:
-    return text.split(" – ") if " – " in text else ["", ""]
+def _limits(text: str) -> tuple[str, str]:
+    """Those of sampling; the cell may hold more below them."""
+    found = re.match(r"\s*([0-9.]+) – ([0-9.]+)", text)
+    return (found[1], found[2]) if found else ("", "")
 
 
 def _from_page(page: Any) -> Numbers:
