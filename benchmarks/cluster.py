@@ -282,8 +282,9 @@ def measure_faults(rounds: int, seed: int) -> dict[str, Any]:
         store = refusing_store(faults, max(2, rounds // 8))
     return {
         "rounds": rounds, "seed": seed, "faults": {kind: dict(counts) for kind, counts in found.items()},
-        "store that refuses every tenth call": store, "lost": 0, "twice": 0,
-        "compared": "merged tables of each round, byte for byte after sorting, with those of a run without a fault",
+        "store that refuses every tenth call": store,
+        "compared": "the merged tables of each round equal those of a run without a fault, byte for byte after sorting;"
+        " a difference ends the measurement",
     }  # fmt: skip
 
 
