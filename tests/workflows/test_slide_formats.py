@@ -68,7 +68,7 @@ class Discs:
 def discs(monkeypatch) -> None:
     card = SimpleNamespace(name="discs", model=SimpleNamespace(sha256="0" * 64), thresholds={})
     monkeypatch.setattr("leukopy.bundle.detector.open_detector", lambda name: SimpleNamespace(card=card))
-    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda name: Discs())
+    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda *_: Discs())
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -36,7 +36,7 @@ class Finder:
 def finder(monkeypatch) -> None:
     card = SimpleNamespace(name="known", model=SimpleNamespace(sha256="0" * 64), thresholds={})
     monkeypatch.setattr("leukopy.bundle.detector.open_detector", lambda name: SimpleNamespace(card=card))
-    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda name: Finder())
+    monkeypatch.setattr("leukopy.workflows.fields_run.open_finder", lambda *_: Finder())
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ def test_a_folder_of_slides_has_a_row_and_a_folder_for_each(settings, chosen, tm
 
 def test_finished_slides_are_not_looked_at_again_and_a_mended_one_is_retried(settings, chosen, night, tmp_path):
     first = analyze(settings, tmp_path / "out")
+    assert first.slides["status"].to_list().count("failed") == 1, first.slides["message"].to_list()
     chosen.clear()
     again = analyze(settings, tmp_path / "out", resume=True)
     assert chosen == []
