@@ -17,6 +17,7 @@ from leukopy.cluster.run import own_shards
 from leukopy.cluster.status import read_status
 from leukopy.core.errors import BundleError, InputError, OutputError, SettingsError
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
+from support.files import REPOSITORY
 
 from .conftest import CELLS, NAMES, results, run
 
@@ -248,3 +249,16 @@ def test_workers_that_are_killed_again_and_again_end_the_run(monkeypatch):
     monkeypatch.setattr("leukopy.inference.workers.in_processes", killing)
     with pytest.raises(InputError, match="was killed"):
         list(run_module._in_processes([run_module.Task("x", "p", number) for number in range(3)], 2))
+
+
+def test_the_page_reads_the_results(night, plan_of, tmp_path, monkeypatch, capsys):
+    """The example of docs/cluster.md, with polars and DuckDB."""
+    pytest.importorskip("duckdb")
+    plan_of(night, tmp_path / "out")
+    run(tmp_path / "out")
+    merge(str(tmp_path / "out"), tmp_path / "results" / "merged")
+    monkeypatch.chdir(tmp_path)
+    example = (REPOSITORY / "docs" / "cluster.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    exec(compile(example, "docs/cluster.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in NAMES)
