@@ -95,7 +95,7 @@ def test_no_route_has_a_place_for_patients_in_its_address(served):
         for parameter in operation.get("parameters", [])
         if parameter["in"] in ("path", "query")
     }
-    assert parameters <= {"case_id", "cell", "user_id", "code", "number", "revision", "page", "side", "count"}
+    assert parameters <= {"case_id", "cell", "user_id", "code", "number", "revision", "page", "side", "count", "shown"}
 
 
 def test_every_answer_carries_the_headers(served, reader):

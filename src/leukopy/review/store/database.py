@@ -6,6 +6,7 @@ PostgreSQL: the rows that decide (the case, the head of the log) are read ``FOR 
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -163,11 +164,17 @@ class Database:
         self._engine.dispose()
 
 
+_SQLITE_AWAY = ("locked", "unable to open", "disk", "readonly")
+"""What SQLite says of a file that it cannot use now."""
+
+
 @contextmanager
 def _available() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
+        if isinstance(error.orig, sqlite3.Error) and not any(word in str(error.orig) for word in _SQLITE_AWAY):
+            raise  # a statement that is wrong
         raise Unavailable(HELD if "locked" in str(error.orig) else AWAY) from error
     except sa.exc.TimeoutError as error:  # no connection of the pool became free
         raise Unavailable(AWAY) from error
