@@ -39,7 +39,7 @@ WORDS = """
 
 NAMELESS = """
 () => [...document.querySelectorAll('button, a, input, select, textarea, [role=listbox], [role=region], dialog')]
-  .filter((e) => e.type !== 'file' && !(e.innerText?.trim() || e.getAttribute('aria-label') || e.labels?.length
+  .filter((e) => e.type !== 'file' && !(e.textContent?.trim() || e.getAttribute('aria-label') || e.labels?.length
     || e.getAttribute('aria-labelledby') || e.querySelector?.('img[alt]')))
   .map((e) => e.outerHTML.slice(0, 120))
 """
