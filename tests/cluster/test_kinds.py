@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import leukopy.fields.detector  # noqa: F401  (before `known_finder` replaces what it imports)
 from leukopy.cluster.merge import merge
 from leukopy.cluster.planning import make_plan
 from leukopy.cluster.settings import PlanSettings
