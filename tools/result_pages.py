@@ -11,6 +11,9 @@ from typing import Any
 DIGITS = 5
 """Significant digits shown; the file holds all."""
 
+UNKNOWN = "unknown"
+"""Commit of a file measured outside a repository."""
+
 
 def index(folder: Path) -> str:
     """The list of all files of figures."""
@@ -27,7 +30,7 @@ def index(folder: Path) -> str:
         content = json.loads(path.read_text("utf-8"))
         run = content["provenance"]
         text.append(
-            f"| [{path.stem}]({path.stem}.md) | `{content['command']}` | {run['created'][:10]} | {run['commit']} |"
+            f"| [{path.stem}]({path.stem}.md) | `{content['command']}` | {run['created'][:10]} | {run['commit'] or UNKNOWN} |"
         )
     text += ["", "| run | page |", "|---|---|"]
     for path in sorted(folder.rglob("*.md")):
@@ -46,7 +49,7 @@ def figures(path: Path) -> str:
         "",
         f"`{content['command']}`",
         "",
-        f"{run['created'][:10]}, commit {run['commit']}, {run['machine']}, Python {run['python']}, {packages}.",
+        f"{run['created'][:10]}, commit {run['commit'] or UNKNOWN}, {run['machine']}, Python {run['python']}, {packages}.",
         "",
         "| figure | value |",
         "|---|---|",
