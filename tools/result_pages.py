@@ -29,9 +29,8 @@ def index(folder: Path) -> str:
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
         run = content["provenance"]
-        text.append(
-            f"| [{path.stem}]({path.stem}.md) | `{content['command']}` | {run['created'][:10]} | {run['commit'] or UNKNOWN} |"
-        )
+        origin = f"`{content['command']}` | {run['created'][:10]} | {run['commit'] or UNKNOWN}"
+        text.append(f"| [{path.stem}]({path.stem}.md) | {origin} |")
     text += ["", "| run | page |", "|---|---|"]
     for path in sorted(folder.rglob("*.md")):
         name = path.relative_to(folder)
@@ -49,7 +48,8 @@ def figures(path: Path) -> str:
         "",
         f"`{content['command']}`",
         "",
-        f"{run['created'][:10]}, commit {run['commit'] or UNKNOWN}, {run['machine']}, Python {run['python']}, {packages}.",
+        f"{run['created'][:10]}, commit {run['commit'] or UNKNOWN}, {run['machine']}, Python {run['python']}, "
+        f"{packages}.",
         "",
         "| figure | value |",
         "|---|---|",
