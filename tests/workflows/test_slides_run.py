@@ -78,6 +78,16 @@ def test_processes_change_nothing(night, colour_model, tmp_path):
     assert one.slides.equals(two.slides)
 
 
+def test_processes_write_below_the_current_folder_of_each_run(night, colour_model, tmp_path, monkeypatch):
+    """Worker processes live on between runs, and keep the folder of the first one."""
+    for place in ("first", "second"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        run(night, colour_model, Path("out"), settings={"processes": 2})
+        found = sorted((tmp_path / place).glob("out/slides/*/cells.parquet"))
+        assert [path.parent.name for path in found] == list(NAMES), place
+
+
 def test_an_interrupted_run_ends_with_the_same_table(night, colour_model, tmp_path):
     whole = run(night, colour_model, tmp_path / "whole")
 

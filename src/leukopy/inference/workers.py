@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -64,7 +65,8 @@ def in_processes(work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count
     """
     with parallel_config("loky", initializer=_serve, initargs=(os.getpid(),), idle_worker_timeout=_IDLE_SECONDS):
         pool = Parallel(max(1, min(cpu_count(), count)), return_as="generator_unordered", batch_size=1)
-    results = pool(delayed(work)(*task) for task in tasks)
+    here = Path.cwd()
+    results = pool(delayed(work_in)(here, work, *task) for task in tasks)
     try:
         for result in results:  # noqa: UP028 (`yield from` would close them with a warning)
             yield result
@@ -76,6 +78,15 @@ def in_processes(work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count
     finally:
         with warnings.catch_warnings(action="ignore"):  # joblib warns of the tasks that Ctrl-C cancels
             results.close()
+
+
+def work_in(folder: Path, work: Callable[..., T], *task: Any) -> T:
+    """The result of ``work(*task)`` in a worker process, whose current folder becomes ``folder``.
+
+    A worker that is used again stands in the folder of its first use, where relative paths name other files.
+    """
+    os.chdir(folder)
+    return work(*task)
 
 
 def _numbered(

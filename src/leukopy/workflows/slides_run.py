@@ -194,16 +194,19 @@ def _in_parallel(
     from joblib import Parallel, cpu_count, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    from leukopy.inference.workers import work_in
+
     workers = min(processes or cpu_count(), len(work))
     if workers == 1:
         for place, one in enumerate(work):
             yield place, _attempt(one, classifier)
         return
     pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2 * n_jobs")
-    in_worker = delayed(_in_worker)
+    here, in_worker = Path.cwd(), delayed(work_in)
     try:
         yield from pool(
-            in_worker(place, one, classifier.bundle, classifier.asked_device) for place, one in enumerate(work)
+            in_worker(here, _in_worker, place, one, classifier.bundle, classifier.asked_device)
+            for place, one in enumerate(work)
         )
     except TerminatedWorkerError as error:
         raise InputError(
