@@ -8,6 +8,7 @@ pytest_plugins = [
     "support.files",
     "support.found",
     "support.object_store",
+    "support.own_classes",
     "support.patient_model",
 ]
 

@@ -146,11 +146,12 @@ def test_remarks_targets_and_white_cells_are_kept(
     page.click("#tab-count")
     page.fill("#leukocytes", "7,5")
     page.keyboard.press("Tab")
-    page.wait_for_selector("#count [data-line=LY] td:nth-child(5):text-is('0,83')")  # a ninth of 7.5 × 10⁹/L
+    # A ninth of 6.75 × 10⁹/L: 7.5, corrected for one erythroblast beside nine leukocytes.
+    page.wait_for_selector("#count [data-line=LY] td:nth-child(5):text-is('0,75')")
     page.click("#panel-count .switch label:nth-of-type(2)")
     page.wait_for_selector("#target:has-text('200')")
     page.reload()
-    page.wait_for_selector("#count [data-line=LY] td:nth-child(5):text-is('0,83')")
+    page.wait_for_selector("#count [data-line=LY] td:nth-child(5):text-is('0,75')")
     assert page.input_value("#leukocytes") == "7,5"
     assert "<img src=x" in page.get_attribute(OF_CLASS.format("LY"), "title")
 

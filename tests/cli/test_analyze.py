@@ -40,7 +40,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
     result = run(
         tmp_path / "slide", "--out", tmp_path / "out", "--model", colour_model.path, "--title", "Slide 3",
         "--per-class", 2, "--reference", tmp_path / "ranges.yaml", "--threads", 1, "--device", "cpu", "--processes", 2,
-        "--as", "cells", "--detector", "mine", "--pages", "planes",
+        "--as", "cells", "--detector", "mine", "--red-cell-shapes", "none", "--pages", "planes",
         "--focus", "fused", "--fields-shown", 3, "--platelet-factor", 20_000, "--oil-field-um", 180,
         "--leukocytes", 100, "--um-per-px", 0.2,
         "--no-slides", "--xlsx", "--zip", "--classes", "healthy", "--blast-probability", 0.8, "--blast-share", 2,
@@ -60,6 +60,7 @@ def test_every_option_reaches_the_run(run, colour_model, tmp_path):
         "per_class": 2,
         "input_kind": "cells",
         "detector": "mine",
+        "red_cell_shapes": "none",
         "pages": "planes",
         "focus": "fused",
         "fields_shown": 3,

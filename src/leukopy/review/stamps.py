@@ -88,7 +88,7 @@ def check(stamp: Stamp, roots: Path | None = None) -> None:
 
     digest = Hash(SHA512())
     digest.update(message(stamp.head))
-    if answer.tst_info.reasonimprint.message != digest.finalize():
+    if answer.tst_info.message_imprint.message != digest.finalize():
         raise InputError(f"the stamp of entry {stamp.head.number}: the authority stamped something else.")
     if roots is None:
         return

@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from leukopy.review.records import Amendment, CaseChange, CellComment, Correction, Corrections, SignedContent, Status
+from leukopy.review.records import (
+    Amendment,
+    CaseChange,
+    CellComment,
+    Correction,
+    Corrections,
+    SignedContent,
+    Status,
+    VoidCase,
+)
 from leukopy.review.store import Conflict, Damaged, Forbidden, NotAllowed, NotFound
 
 STEPS = {
@@ -25,6 +34,7 @@ AFTER = {
     Status.SIGNED: {"second": Status.SIGNED, "amend": Status.AMENDING},
     Status.AMENDING: {"sign": Status.AMENDED},
     Status.AMENDED: {"second": Status.AMENDED, "amend": Status.AMENDING},
+    Status.VOID: {},
 }
 """All steps that are possible, by status."""
 
@@ -34,18 +44,26 @@ PATH = {
     Status.SIGNED: ["review", "sign"],
     Status.AMENDING: ["review", "sign", "amend"],
     Status.AMENDED: ["review", "sign", "amend", "sign"],
+    Status.VOID: ["review", "void"],
+}
+"""An erased case has no content, and is no longer found."""
+
+MOVES = STEPS | {
+    "void": lambda s, case: s.store.removal.void_case(
+        s.reviewer, case.id, VoidCase(version=case.version, reason="another's blood")
+    ),
 }
 
 
 def brought_to(station, status: Status):
     case = station.classified()
     for step in PATH[status]:
-        case = STEPS[step](station, case)
+        case = MOVES[step](station, case)
     assert case.status is status
     return case
 
 
-@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("status", list(PATH))
 def test_each_step_is_possible_where_it_should_be_and_refused_elsewhere(station, status):
     for step, take in STEPS.items():
         case = brought_to(station, status)
