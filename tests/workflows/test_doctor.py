@@ -88,7 +88,7 @@ def test_extras_are_those_of_the_package_and_what_lacks_is_told(monkeypatch: pyt
 
 def test_every_extra_that_people_install_is_looked_at() -> None:
     named = set(metadata.metadata("leukopy").get_all("Provides-Extra") or ())
-    assert named - set(module.EXTRAS) <= {"dev", "cluster"}
+    assert named - set(module.EXTRAS) <= {"dev", "docs"}
 
 
 @pytest.mark.parametrize(

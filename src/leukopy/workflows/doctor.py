@@ -33,6 +33,8 @@ EXTRAS = {
     "heic": "HEIC pictures of telephones",
     "slides": "whole slides of scanners",
     "openvino": "another engine: LEUKOPY_RUNTIME=openvino",
+    "cluster": "leukopy cluster on object stores and on Ray",
+    "mcp": "leukopy mcp",
 }
 VARIABLES = {
     "LEUKOPY_DATA": "where data sets lie",
