@@ -79,7 +79,7 @@ def test_extras_are_those_of_the_package_and_what_lacks_is_told(monkeypatch: pyt
     found = doctor(QUIET)
     assert {extra.name: extra.missing for extra in found.extras} == {
         "train": ("no-such.package",), "app": ("other-absent",), "study": (), "adapt": (), "heic": (), "slides": (),
-        "openvino": (),
+        "openvino": (), "cluster": (), "mcp": (),
     }  # fmt: skip
     told = [line for line in found.advice if "pip install" in line]
     assert len(told) == 2
