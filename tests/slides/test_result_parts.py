@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -103,3 +107,24 @@ def test_remove_leaves_nothing(tmp_path):
     parts.add(some(0, 100))
     parts.remove()
     assert written(tmp_path) == []
+
+
+def test_a_full_disk_is_told_where_polars_tells_of_its_own_rows(tmp_path, monkeypatch):
+    """A sink that fails may end the other input of a join first."""
+
+    def cut_off(*_args, **_options):
+        raise pl.exceptions.ShapeError("zip node received non-equal length inputs")
+
+    def full(_path, _content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    parts = ResultParts(tmp_path / "parts")
+    parts.add(some(0, 30))
+    parts.flush()
+    monkeypatch.setattr(pl.LazyFrame, "sink_csv", cut_off)
+    with pytest.raises(pl.exceptions.ShapeError):  # the disk has room: it is another fault
+        parts.write_cells(tmp_path / "cells.csv")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        parts.write_cells(tmp_path / "cells.csv")
+    assert written(tmp_path) == ["parts"]

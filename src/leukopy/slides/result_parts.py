@@ -176,6 +176,10 @@ def _write(path: Path, rows: pl.DataFrame) -> None:
         temporary.write_bytes(stream.getvalue())
 
 
+_PROBE = 2**20
+"""Bytes written to learn whether a disk is full."""
+
+
 def _sink(rows: pl.LazyFrame, path: Path) -> None:
     """Write rows as a stream. Polars states a system error only in the text of its own error."""
     with atomic_path(path) as temporary:
@@ -189,3 +193,7 @@ def _sink(rows: pl.LazyFrame, path: Path) -> None:
             if number is None:
                 raise
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        except pl.exceptions.ShapeError:
+            # Where a sink fails, polars may tell of the rows that its other input has left: ask the disk itself.
+            temporary.write_bytes(bytes(_PROBE))
+            raise
