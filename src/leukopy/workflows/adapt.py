@@ -13,6 +13,7 @@ from leukopy.core.files import atomic_path, write_json
 from leukopy.core.progress import Progress, silent
 from leukopy.core.runs import begin, finish, record
 from leukopy.core.settings import Settings, Shown
+from leukopy.workflows.adapt_bundle import write_adapted
 from leukopy.workflows.adapt_gain import Judged, judge, numbers
 from leukopy.workflows.adapt_outside import (
     OutsideGain,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from leukopy.bundle import Bundle, Card, Metric
+    from leukopy.bundle import Bundle, Card
     from leukopy.evaluation.intervals import Estimate
     from leukopy.inference.adaptation import Adaptable, Labelled
     from leukopy.inference.pictures import Pictures
@@ -163,7 +164,8 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         bundle, content = with_fitted_outside(bundle, content, *outside, f"of {settings.labels.name}")
     elif len(beside):
         left_out |= dict(beside["code"].value_counts(sort=True).iter_rows())
-    card = _write(bundle, (content, temperature), settings, out, (how, len(train.embeddings), result))
+    fitted_as = (how, len(train.embeddings), result)
+    card = write_adapted(bundle, (content, temperature), settings.labels.name, out, fitted_as)
     add_learnt(out / "bundle", fitted["path"])
     report = {
         "cells": len(train.embeddings),
@@ -457,58 +459,6 @@ def _knowing(bundle: Bundle, cells: pl.DataFrame, labels: str, pictures: Picture
         check, f"the laboratory of {labels}", appearance, [str(find(code).coarse) for code in known["code"]]
     )
     return replace(bundle, card=bundle.card.model_copy(update={"slide_check": check}))
-
-
-def _write(
-    bundle: Bundle,
-    fitted: tuple[bytes, float],
-    settings: AdaptSettings,
-    out: Path,
-    measured: tuple[str, int, tuple[Judged, Judged, Estimate]],
-) -> Card:
-    """The new bundle, with the neighbours of the old one, whose embeddings it shares."""
-    import hashlib
-
-    from leukopy.bundle import Calibration, Card, DatasetUse, carry_over, write_bundle
-    from leukopy.core.provenance import provenance
-
-    (content, temperature), (how, count, (_, after, _)) = fitted, measured
-    card = bundle.card
-    use = DatasetUse(
-        name=f"Labelled cells of {settings.labels.name}", licence="yours", citation="none: your own images",
-        images=count, note="Fitted to the last layer alone, which may read the maps inside the network too.",
-    )  # fmt: skip
-    limit = f"Its last layer was fitted to {count:,} cells of one laboratory; elsewhere, use the original model."
-    changes = {
-        "title": f"{card.title}, adapted",
-        "limits": [*card.limits, limit],
-        "model": card.model.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()}).model_dump(mode="json"),
-        "calibration": Calibration(temperature=temperature, fitted_on=how).model_dump(mode="json"),
-        "slide_classes": None,  # labels weigh more for this laboratory
-        "count_error": None,  # of another head
-        "trained_on": [*(one.model_dump(mode="json") for one in card.trained_on), use.model_dump(mode="json")],
-        "metrics": [metric.model_dump(mode="json") for metric in _metrics(after, how)],
-        "provenance": {**provenance(), "adapted_from": {"name": card.name, "sha256": card.model.sha256}},
-    }
-    new = Card.build(card.model_dump(mode="json") | changes, where="the adapted bundle")
-    carry_over(bundle, write_bundle(out / "bundle", new, content))
-    return new
-
-
-def _metrics(after: Judged, how: str) -> list[Metric]:
-    """Metrics of the new head alone; the old head's metrics do not apply to it."""
-    from leukopy.bundle import Metric
-
-    figures = {
-        "balanced accuracy, coarse classes": after.classes.balanced_accuracy,
-        "accuracy, coarse classes": after.classes.accuracy,
-        "expected calibration error, coarse classes": after.calibration.ece,
-    }
-    return [
-        Metric(name=name, value=figure.value, low=figure.low, high=figure.high, data=how)
-        for name, figure in figures.items()
-        if figure.value is not None
-    ]
 
 
 def _write_failures(path: Path, failures: pl.DataFrame) -> None:
