@@ -1,7 +1,7 @@
 """Digests of the images that a bundle learnt from, so that an evaluation can leave them out.
 
 A sorted array of the first 64 bits of each file's SHA-256: 8 bytes an image. Among 100,000 learnt and 100,000 other
-images, one is taken for a learnt one with a chance of 5 in 10,000,000,000. Only the same file is found: a picture that
+images, one passes as learnt with a chance of 5 in 10,000,000,000. Only the same file is found: a picture that
 was saved again has other bytes.
 """
 

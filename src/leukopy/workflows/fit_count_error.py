@@ -50,7 +50,7 @@ class FitCountErrorSettings(Settings):
     folds: int = Field(default=7, ge=2)
     """Parts of the slides; each is left out in turn, to measure how often the limits hold the truth."""
     home_below: float = Field(default=0.25, ge=0, le=1)
-    """Mean probability of a foreign cell below which a slide is taken for one of the reference laboratory."""
+    """Mean probability of a foreign cell below which a slide counts as one of the reference laboratory."""
     seed: int = 0
     """Seed of the parts."""
 

@@ -38,7 +38,7 @@ def static_folder() -> Path:
 
 
 def error_page(request: HTTPConnection, status: int, detail: str) -> Response:
-    """A page that says what went wrong, to whoever went to an address with a browser."""
+    """A page that states the problem, for visitors with a browser."""
     language = preferred_language(request)
     known = texts(language).get(f"problem.{status}") or texts(language)["problem.500"]
     page = _render(request, "error", None, known=known, detail=translated(language, detail), status=status)

@@ -176,7 +176,7 @@ def _state_problem(db: Session) -> str | None:
 
 
 def _session_problem(db: Session) -> str | None:
-    """A log-in that the log does not tell: whoever can write it enters without a password."""
+    """A session without its entry in the log: writing one into the database opens the station without a password."""
     live = db.execute(sa.select(t.Session.digest, t.User.name).outerjoin(t.User)).all()
     if not live:
         return None

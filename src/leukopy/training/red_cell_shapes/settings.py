@@ -59,7 +59,7 @@ class RedCellSettings(Settings):
     least_probability: float = Field(default=0.5, ge=0, le=1)
     """A cell whose likeliest shape has a lower probability is left unsure."""
     false_rate: float = Field(default=0.01, gt=0, lt=1)
-    """Largest share of the normal validation cells that are taken for a shape, and at most a fifth of the share that
+    """Largest share of the normal validation cells that get a shape by error, and at most a fifth of the share that
     the ICSH grades 2+; it raises that shape's least probability."""
     near: float = Field(default=0.975, gt=0, lt=1)
     """Share of the validation cells that are near enough to the training cells; farther cells are left unsure."""
