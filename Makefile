@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-quick test-durations check docs notebooks wheel sbom bench bench-models clean
+.PHONY: demo test test-quick test-durations check docs notebooks wheel sbom release tagged bench bench-models clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
@@ -42,6 +42,12 @@ wheel: .venv/ready  ## dist/leukopy-*.whl
 sbom: .venv/ready .venv-serve/ready  ## all packages of the base install, with versions and licences (CycloneDX)
 	mkdir -p build
 	.venv/bin/cyclonedx-py environment .venv-serve/bin/python --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+
+release:  ## VERSION=0.2.0: set the version and date the changelog; docs/versions.md says what comes before and after
+	$(PYTHON) tools/release.py $(VERSION)
+
+tagged:  ## TAG=v0.2.0: whether the tag names the version of these sources
+	$(PYTHON) tools/release.py --tag $(TAG)
 
 bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA is set, the figures of the model
 	.venv/bin/python benchmarks/speed.py

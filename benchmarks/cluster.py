@@ -67,13 +67,13 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def draw_night(folder: Path, rng: random.Random) -> Counter[str]:
+def draw_night(folder: Path, rng: random.Random, slides: int, per_slide: int) -> Counter[str]:
     """Slides of drawn cells with one per cent of broken files; the number of pictures of each slide."""
 
     cells = [Image.fromarray(draw_cell(code, seed=seed, size=96).image) for seed in range(3) for code in ("SNE", "LY")]
     counts: Counter[str] = Counter()
-    for slide in range(SLIDES):
-        for number in range(PER_SLIDE):
+    for slide in range(slides):
+        for number in range(per_slide):
             path = folder / f"slide {slide:02}" / f"{number:03}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             if rng.random() < 0.01 or (slide, number) == (0, 0):
@@ -119,10 +119,11 @@ class Faulty:
 class Faults:
     """Faults at random moments of a run on one plan; the results must be those of a run without any."""
 
-    def __init__(self, work: Path, seed: int) -> None:
+    def __init__(self, work: Path, seed: int, slides: int = SLIDES, per_slide: int = PER_SLIDE) -> None:
         self.rng, self.work = random.Random(seed), work
-        counts = draw_night(work / "night", self.rng)
-        settings = PlanSettings(input=str(work / "night"), input_kind="cells", shard_images=PER_SLIDE)
+        self.slides, self.per_slide = slides, per_slide
+        counts = draw_night(work / "night", self.rng, slides, per_slide)
+        settings = PlanSettings(input=str(work / "night"), input_kind="cells", shard_images=per_slide)
         make_plan(settings, str(work / "whole"))
         begun = time.monotonic()
         code, output = finish(leukopy("cluster", "run", work / "whole", "--processes", 2))
@@ -215,16 +216,20 @@ class Faults:
         kind = kinds[number % len(kinds)]
         out = self.plan(f"fault-{number}")
         what = kind(out)
+        self.check(out)
+        return kind.__name__, what
+
+    def check(self, out: Path) -> None:
+        """Finish a plan after its fault; every picture is there once, and every byte is that of a clean run."""
         found = run_plan(str(out), RunOptions(1, verify=True))
-        assert found.done == found.shards == SLIDES, found
-        assert self.merged(out.name) == self.expected, (number, kind.__name__)
+        assert found.done == found.shards == self.slides, found
+        assert self.merged(out.name) == self.expected, out.name
         receipts = [json.loads(path.read_text()) for path in (out / "receipts").iterdir()]
-        assert len({one["shard"] for one in receipts}) == len(receipts) == SLIDES
-        assert sum(one["inputs"] for one in receipts) == SLIDES * PER_SLIDE
+        assert len({one["shard"] for one in receipts}) == len(receipts) == self.slides
+        assert sum(one["inputs"] for one in receipts) == self.slides * self.per_slide
         shutil.rmtree(out)
         shutil.rmtree(self.work / f"{out.name}-merged")
         tasks._plan.cache_clear()
-        return kind.__name__, what
 
 
 def refusing_store(faults: Faults, rounds: int) -> dict[str, int]:
@@ -376,9 +381,14 @@ def main() -> None:
         "overhead": lambda: measure_overhead(1000, number or 3),
         "plan": lambda: [measure_plan(rows) for rows in (100_000, 1_000_000, number or 10_000_000)],
     }[what]()
+    keep(what, measured)
+
+
+def keep(what: str, measured: Any) -> None:
+    """Add figures to those of earlier commands."""
     path = RESULTS / "cluster.json"
     earlier = json.loads(path.read_text())["figures"] if path.exists() else {}
-    command = " ".join(["python benchmarks/cluster.py", *sys.argv[1:]])
+    command = " ".join([f"python benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     print(write("cluster", {**earlier, what: {"command": command, "figures": measured}}))
 
 

@@ -126,9 +126,9 @@ def prepare(settings: ReviewSettings, scratch: Path, given: argparse.Namespace) 
     return whose
 
 
-def start(settings: ReviewSettings) -> tuple[subprocess.Popen[str], str]:
+def start(settings: ReviewSettings, *options: str) -> tuple[subprocess.Popen[str], str]:
     """A station, and where it is."""
-    command = ["review", "--folder", str(settings.folder), "--port", "0", "--serve"]
+    command = ["review", "--folder", str(settings.folder), "--port", "0", "--serve", *options]
     command += ["--database", settings.database] if settings.database else []
     process = subprocess.Popen(
         [sys.executable, "-c", "from leukopy.cli.main import main; main()", *command], stderr=subprocess.PIPE, text=True

@@ -35,8 +35,8 @@ def send(bundle: dict, server: str) -> str:
 
 
 # %% [markdown]
-# `python examples/send_fhir.py report.fhir.json https://fhir.example.org/r4`
+# `python examples/send_fhir.py report.fhir.json https://fhir.example.org/r4`; in a notebook, call both functions.
 
 # %%
-if __name__ == "__main__" and len(sys.argv) == 3:
+if sys.argv[0].endswith("send_fhir.py") and len(sys.argv) == 3:
     print(send(read_signed(Path(sys.argv[1])), sys.argv[2]) or "The server took it, and named no address.")

@@ -1,7 +1,8 @@
 """Build the documentation: ``make docs`` writes ``build/site``, which opens from a folder and searches offline.
 
-The pages are those of ``docs/``. All else is copied or generated: the home page from the README, the command line from
-the commands, the figures from ``benchmarks/results``.
+The pages are those of ``docs/``; those of ``docs/fr`` become a French site beside it. All else is copied or
+generated: the home page from the README, the command line from the commands, the figures from
+``benchmarks/results``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import api_pages
 import card_pages
 import command_page
+import french_pages
 import result_pages
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -77,16 +79,19 @@ def with_links(text: str, source: str) -> str:
         inside = place(str(target.relative_to(REPOSITORY)))
         if inside is None:
             raise ValueError(f"{source}: the link {found[1]} leads to a file that the site does not hold.")
-        return relpath(inside, Path(page).parent) + (found[2] or "")
+        if inside.startswith("fr/") != page.startswith("fr/"):  # the other language is another site
+            inside = re.sub(r"\.md$", ".html", inside)
+        return relpath(inside, Path(page).parent) + french_pages.without_accents(found[2] or "")
 
     return _LINK.sub(lead, text)
 
 
 def sources() -> Iterator[str]:
-    """The pages of the repository that stand in the site as they are."""
+    """The pages of the repository that stand in the English site as they are."""
     yield from _COPIED
     for folder in ("docs", "benchmarks/results"):
-        yield from (str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / folder).rglob("*.md")))
+        found = (str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / folder).rglob("*.md")))
+        yield from (path for path in found if not path.startswith("docs/fr/"))
 
 
 def generated() -> dict[str, Callable[[], str]]:
@@ -105,9 +110,9 @@ def generated() -> dict[str, Callable[[], str]]:
 
 
 def stage(folder: Path) -> None:
-    """Write all pages and pictures of the site into a folder, which is emptied first."""
+    """Write all pages and pictures of the English site into a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(REPOSITORY / "docs", folder, ignore=shutil.ignore_patterns("*.md"))
+    shutil.copytree(REPOSITORY / "docs", folder, ignore=shutil.ignore_patterns("*.md", "fr"))
     for path in sorted((REPOSITORY / "benchmarks" / "results").rglob("*")):
         if path.suffix in _SHOWN:
             _copy(path, folder / (place(str(path.relative_to(REPOSITORY))) or ""))
@@ -118,6 +123,16 @@ def stage(folder: Path) -> None:
     for name, write in generated().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(write(), "utf-8")
+
+
+def stage_french(folder: Path) -> None:
+    """Write the pages of the French site into a folder, which is emptied first. Its pictures are the English site's."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(REPOSITORY / "docs" / "assets", folder / "assets")
+    for name in french_pages.PAGES:
+        source = f"docs/fr/{name}.md"
+        text = with_links((REPOSITORY / source).read_text("utf-8"), source)
+        (folder / f"{name}.md").write_text(french_pages.typeset(text), "utf-8")
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -133,16 +148,27 @@ def serve_search_from_disk(site: Path) -> None:
         page.write_text(text.replace(SHIM, own), "utf-8")
 
 
+def build(config: Path) -> int:
+    """The exit status of the builder, which takes warnings for errors."""
+    builder = [Path(sys.executable).parent / "zensical", "build", "--strict", "--clean", "--config-file", config]
+    return subprocess.run(builder, cwd=config.parent, check=False).returncode
+
+
 def main() -> int:
-    """Stage and build; the exit status of the builder, which takes warnings for errors."""
+    """Stage and build both sites; the first exit status that is not 0."""
     stage(BUILD / "docs")
-    shutil.rmtree(BUILD / "site", ignore_errors=True)
-    builder = [Path(sys.executable).parent / "zensical", "build", "--strict", "--clean"]
-    done = subprocess.run(builder, cwd=REPOSITORY, check=False)
-    if done.returncode == 0:
+    stage_french(BUILD / "docs-fr")
+    french = BUILD / "mkdocs.yml"
+    french.write_text(french_pages.settings(), "utf-8")
+    for site in ("site", "site-fr"):
+        shutil.rmtree(BUILD / site, ignore_errors=True)
+    status = build(REPOSITORY / "mkdocs.yml") or build(french)
+    if status == 0:
+        (BUILD / "site-fr").rename(BUILD / "site" / "fr")
+        french_pages.link_languages(BUILD / "site")
         serve_search_from_disk(BUILD / "site")
         print(f"The documentation is at {BUILD / 'site' / 'index.html'}")
-    return done.returncode
+    return status
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 pytest.importorskip("mcp", reason="the server of assistants needs the extra 'mcp'")
@@ -18,6 +17,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from leukopy.assistant.server import create_server
 from leukopy.core.errors import InputError
 from leukopy.workflows.draw import DrawSettings, draw
+from support.coroutines import run_apart
 from support.files import REPOSITORY
 
 TOOLS = {"list_slides", "analyze", "describe_cell", "explain", "compare_slides", "find_figure"}
@@ -41,7 +41,7 @@ def ask(root: Path, model: str, tool: str, **arguments: Any) -> Any:
         async with Client(create_server(root, model)) as client:
             return await client.call_tool(tool, arguments)
 
-    return anyio.run(call)
+    return run_apart(call())
 
 
 def content(result: Any) -> Any:
@@ -59,7 +59,7 @@ def test_every_tool_says_that_it_only_reads(slides: Path) -> None:
         async with Client(create_server(slides)) as client:
             return (await client.list_tools()).tools
 
-    tools = anyio.run(listed)
+    tools = run_apart(listed())
     assert {tool.name for tool in tools} == TOOLS
     assert all(tool.annotations.read_only_hint and tool.description for tool in tools)
 
@@ -139,4 +139,4 @@ def test_through_the_real_process(slides: Path) -> None:
         async with Client(stdio_client(server)) as client:
             return await client.call_tool("list_slides", {"folder": "."})
 
-    assert content(anyio.run(call))["folders"] == ["one", "two"]
+    assert content(run_apart(call()))["folders"] == ["one", "two"]

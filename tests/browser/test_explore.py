@@ -11,6 +11,7 @@ import pytest
 from leukopy.synthesis import random_appearance
 from leukopy.workflows.explore import ExploreSettings, explore
 from support.drawn import draw_classes
+from support.waiting import until
 
 MARKS = {
     "classes": ".barlayer .point path",
@@ -78,11 +79,11 @@ def test_method_and_colour_are_chosen_with_the_mouse(report: Path, open_page: Ca
     first = page.evaluate("document.getElementById('projections').data[0].x")
     plot.locator(".updatemenu-header").click()
     plot.locator(".updatemenu-dropdown-button", has_text="embeddings: LDA").click()
-    page.wait_for_function("document.querySelector('#projections .xtitle').textContent === 'embeddings: LDA'")
+    until(lambda: page.evaluate("document.querySelector('#projections .xtitle').textContent === 'embeddings: LDA'"))
     assert page.evaluate("document.getElementById('projections').data[0].x") != first
     assert plot.locator(".legendtext").all_text_contents() == ["SNE", "EO", "LY"]
     plot.locator(".updatemenu-button", has_text="colour: source").click()
-    page.wait_for_function("document.querySelector('#projections .legendtext').textContent === 'alpha'")
+    until(lambda: page.evaluate("document.querySelector('#projections .legendtext').textContent === 'alpha'"))
     assert plot.locator(".legendtext").all_text_contents() == ["alpha", "beta"]
     assert page.evaluate("document.querySelector('#projections .xtitle').textContent") == "embeddings: LDA"
 
@@ -99,7 +100,7 @@ def test_another_measure_is_chosen_with_the_mouse(report: Path, open_page: Calla
     page = open_page(report)
     plot = page.locator("#light")
     plot.locator(".updatemenu-button", has_text="brightness").click()
-    page.wait_for_function("document.querySelector('#light .ytitle').textContent === 'brightness (L*, 0 to 100)'")
+    until(lambda: page.evaluate("document.querySelector('#light .ytitle').textContent === 'brightness (L*, 0 to 100)'"))
     assert plot.locator("path.box").count() == 2 * len(CELLS)
 
 

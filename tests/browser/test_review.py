@@ -25,8 +25,9 @@ from support.passwords import PASSWORD
 
 CELLS = 200
 OWN = "urn:x-leukopy:quantity"
-CODE_CELLS = """() => Object.fromEntries([...document.querySelectorAll('.group')].map(
-  (group) => [group.dataset.code ?? group.dataset.group.toUpperCase(), group.querySelectorAll('.tile').length]))"""
+CODE_CELLS = """() => Object.fromEntries([...document.querySelectorAll('.group')].map((group) => [
+  group.dataset.code ?? group.dataset.group.toUpperCase(),
+  Number(group.querySelector('.figure').textContent.replace(/\\D/g, ''))]))"""
 NOT_COUNTED = ("UNIDENTIFIED", "NO_CELL", "SEVERAL_CELLS", "DUPLICATE")
 ROWS = """() => [...document.querySelectorAll('tr[data-code]')].map(
   (row) => [row.dataset.code, [...row.cells].map((cell) => cell.innerText)])"""
@@ -93,10 +94,12 @@ def _correct(page: Any) -> Counter[str]:
     counts = Counter(page.evaluate(CODE_CELLS))
     assert sum(counts.values()) == CELLS
     lymphocyte, monocytes = page.locator(".group[data-code=LY] .tile").first, page.locator(".class[data-code=MO]")
+    page.locator(".group[data-code=LY]").scroll_into_view_if_needed()  # tiles far from the screen are not in the page
     for _ in range(10):
         _said(page, lambda: lymphocyte.drag_to(monocytes))
     counts.update({"LY": -10, "MO": 10})
     _shows(page, counts)
+    page.locator(".group[data-code=SNE]").scroll_into_view_if_needed()
     page.locator(".group[data-code=SNE] .tile").first.click()
     for _ in range(10):  # the next cell of the class is chosen each time
         _said(page, lambda: page.keyboard.press("b"))
@@ -269,6 +272,7 @@ def _amend(page: Any) -> None:
     assert page.is_hidden("#second")
     gallery = page.url.removesuffix("/sign")
     page.goto(gallery)
+    page.locator(".group[data-code=MO]").scroll_into_view_if_needed()
     page.locator(".group[data-code=MO] .tile").first.click()
     page.keyboard.press("l")  # signed: nothing changes
     page.wait_for_selector("#wrong.shown")
@@ -278,6 +282,7 @@ def _amend(page: Any) -> None:
     page.click("#amend-dialog button.main")
     page.wait_for_selector("#status .amending")
     page.goto(gallery)
+    page.locator(".group[data-code=MO]").scroll_into_view_if_needed()
     page.locator(".group[data-code=MO] .tile").first.click()
     _said(page, lambda: page.keyboard.press("l"))
     page.goto(f"{gallery}/sign")

@@ -17,6 +17,7 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import ModelFacts, NewImage
 from support.passwords import PASSWORD
 from support.predicted import predictions
+from support.waiting import until
 
 CODES = ("SNE",) * 60 + ("LY",) * 20 + ("MMY", "BNE", "MO", "EO", "BA", "ERB", "SMUDGE", "PLT", "NEU", "BLAST")
 MODEL = ModelFacts("colours", "c" * 64)
@@ -81,7 +82,7 @@ def test_a_tiff_is_shown_closely(station: Any, sign_in: Callable[..., Any]) -> N
     page.goto(case_address(page, station))
     page.locator(".tile").first.dblclick()
     page.wait_for_selector("#cell:visible")
-    page.wait_for_function("document.getElementById('picture').naturalWidth === 64")
+    until(lambda: page.evaluate("document.getElementById('picture').naturalWidth === 64"))
 
 
 def test_back_finds_the_search_and_no_address_holds_it(station: Any, sign_in: Callable[..., Any]) -> None:
@@ -96,7 +97,7 @@ def test_back_finds_the_search_and_no_address_holds_it(station: Any, sign_in: Ca
     page.wait_for_selector("#work[aria-busy=false]")
     assert (page.input_value("#search"), page.input_value("#filter")) == ("Muster", "draft")
     assert page.inner_text("#total") == "1 case"
-    assert page.url == f"{station.address}/"
+    assert page.url == f"{station.address}/?status=draft"  # and no word of the search
 
 
 def test_the_parts_of_an_analysis_are_one_line_of_the_history(station: Any, sign_in: Callable[..., Any]) -> None:
@@ -119,6 +120,26 @@ def test_two_tabs_lead_past_the_classes_to_the_cells(station: Any, sign_in: Call
     assert page.inner_text(":focus") == "Skip to the cells"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.classList.contains('tile')")
+
+
+def test_a_page_that_waits_for_the_station_shows_it(station: Any, sign_in: Callable[..., Any]) -> None:
+    page = sign_in(station, "ada")
+    held: list[Any] = []
+    page.goto(f"{case_address(page, station)}/sign")
+    page.wait_for_selector("#reviewed:visible")
+    page.wait_for_selector("html:not(.busy)")
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/reviewed", hold)
+    page.click("#reviewed")
+    page.wait_for_selector("html.busy")
+    until(lambda: page.wait_for_timeout(10) or held)
+    held[0].abort()
+    page.wait_for_selector("html:not(.busy)")
+    page.wait_for_selector("#wrong.shown")
+    page.wrong.clear()
 
 
 def test_a_report_under_amendment_is_named_after_the_revision_that_it_holds(

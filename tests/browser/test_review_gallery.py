@@ -156,7 +156,7 @@ def test_remarks_targets_and_white_cells_are_kept(
     assert "<img src=x" in page.get_attribute(OF_CLASS.format("LY"), "title")
 
 
-def test_a_gesture_on_500_cells_draws_one_cell_anew(
+def test_of_500_cells_the_page_holds_those_near_the_screen(
     station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
 ) -> None:
     page = sign_in(station, "rita")
@@ -165,24 +165,93 @@ def test_a_gesture_on_500_cells_draws_one_cell_anew(
     page.on("request", lambda request: pictures.append(request.url) if "/image?" in request.url else None)
     open_case(page, packed, "many")
     page.wait_for_load_state("networkidle")
-    assert page.locator(".tile").count() == 500
-    assert 0 < len(pictures) < 300  # those far below are fetched when they come near
+    assert 0 < page.locator(".tile").count() < 300
+    assert 0 < len(pictures) < 300
+    assert sum(int(words.split()[0]) for words in page.locator(".group-head .figure").all_inner_texts()) == 500
+    page.locator(".tile").first.click()
     page.keyboard.press("End")
-    drawn = page.evaluate(
-        """() => {
-          const cell = [...document.querySelectorAll('.group[data-code=SNE] .tile')].at(-1);
-          cell.click();
-          window.drawn = [];
-          const note = (changes) => window.drawn.push(...changes.flatMap((change) => [...change.addedNodes]
-            .filter((node) => node.nodeType === Node.ELEMENT_NODE)
-            .flatMap((node) => node.matches('.tile') ? [node] : [...node.querySelectorAll('.tile')])));
-          const observer = new MutationObserver(note);
-          observer.observe(document.body, { childList: true, subtree: true });
-          cell.dispatchEvent(new KeyboardEvent('keydown', { key: 'b', bubbles: true }));
-          note(observer.takeRecords());
-          return window.drawn.length;
-        }"""
-    )
-    assert drawn == 1  # before the station has answered
+    last = page.evaluate("document.activeElement.dataset.cell")
+    assert page.evaluate(ON_SCREEN)
+    assert page.evaluate("document.activeElement.ariaPosInSet === document.activeElement.ariaSetSize")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.cell") == last
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_selector(".group[data-code=SNE] .tile")
+    page.locator(OF_CLASS.format("SNE")).first.click(modifiers=["Shift"])  # the last cell has left the screen
+    assert page.inner_text("#chosen") == "500 cells chosen"
+    page.keyboard.press("Escape")
+    page.keyboard.press("End")
+    assert page.evaluate(ON_SCREEN)
+    page.keyboard.press("b")
+    page.wait_for_selector("#said:has-text('1 cell is now: Band neutrophil')")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("#said:has-text('Undone for 1 cell')")
+    assert page.evaluate("document.activeElement.dataset.cell") == last  # focused where it came back
+    assert page.evaluate(ON_SCREEN)
+
+
+ON_SCREEN = """(() => {
+  const { top, bottom } = document.activeElement.getBoundingClientRect();
+  return document.activeElement.matches('.tile') && top >= 0 && bottom <= innerHeight;
+})()"""
+DRAWN = """() => {
+  const cell = [...document.querySelectorAll('.group[data-code=SNE] .tile')].at(-1);
+  cell.click();
+  window.drawn = [];
+  const note = (changes) => window.drawn.push(...changes.flatMap((change) => [...change.addedNodes]
+    .filter((node) => node.nodeType === Node.ELEMENT_NODE)
+    .flatMap((node) => node.matches('.tile') ? [node] : [...node.querySelectorAll('.tile')])));
+  const observer = new MutationObserver(note);
+  observer.observe(document.body, { childList: true, subtree: true });
+  cell.dispatchEvent(new KeyboardEvent('keydown', { key: 'b', bubbles: true }));
+  note(observer.takeRecords());
+  return window.drawn.length;
+}"""
+
+
+def test_a_gesture_draws_one_cell_anew(
+    station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
+) -> None:
+    page = sign_in(station, "rita", viewport={"width": 1280, "height": 2000})
+    open_case(page, zip_of(33), "few")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".tile").count() == 33
+    assert page.evaluate(DRAWN) == 1  # before the station has answered
     page.wait_for_selector("#said:has-text('1 cell is now: Band neutrophil')")
     assert page.evaluate("window.drawn.length") == 1
+
+
+def test_tiles_keep_their_size_and_crop(
+    station: Any, sign_in: Callable[..., Any], zip_of: Callable[[int], bytes]
+) -> None:
+    page = sign_in(station, "rita", viewport={"width": 1920, "height": 1000})
+    open_case(page, zip_of(44), "size")
+    side = "document.querySelector('.tile').offsetWidth"
+    board = page.evaluate("document.querySelector('#board').clientWidth")
+    broad = page.evaluate(side)
+    assert broad > 120
+    columns = (board + 2) // (broad + 2)
+    assert board + 2 - columns * (broad + 2) < columns  # no room is left beside them
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    assert page.evaluate(side) > broad
+    page.fill("#tile-size", "200")
+    large = page.evaluate(side)
+    assert large >= 200
+    page.keyboard.press(".")
+    page.wait_for_selector(".tile img[src*='cropped=true']")
+    assert page.get_attribute("#crop", "aria-pressed") == "true"
+    page.reload()
+    page.wait_for_selector(".tile img[src*='side=320&cropped=true']")
+    assert page.evaluate(side) == large
+    page.click("#crop")
+    page.wait_for_selector(".tile img:not([src*=cropped])")
+    page.locator(".tile").first.click()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("-")  # the cell with the focus stays on the screen
+    assert page.evaluate(ON_SCREEN)
+    other = sign_in(station, "ada", viewport={"width": 1920, "height": 1000})
+    other.goto(page.url)
+    other.wait_for_selector(".tile")
+    assert other.evaluate(side) == broad

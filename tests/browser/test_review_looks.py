@@ -5,29 +5,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from PIL import Image
 
 pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
 
 from leukopy.review.pages import texts
 from leukopy.review.settings import ReviewSettings
-from leukopy.taxonomy import FINE, OUTSIDE
 from leukopy.workflows.draw import DrawSettings, draw
 from support.contrast import CONTRAST
 from support.passwords import PASSWORD
+from support.screenshots import picture
 
 WORDS = """
 () => {
   const said = new Set();
   for (const element of document.querySelectorAll('body *')) {
+    if (element.closest('td[lang]') && element.closest('[lang]').lang !== document.documentElement.lang) continue;
     for (const node of element.childNodes) if (node.nodeType === 3 && node.data.trim()) said.add(node.data.trim());
     for (const name of ['aria-label', 'title', 'placeholder', 'alt']) {
       if (element.getAttribute(name)) said.add(element.getAttribute(name).trim());
@@ -97,6 +95,9 @@ def _make(page: Any, station: Any, drawn: bytes, call: Callable[[str, dict[str, 
         page.set_input_files("#files", {"name": "slide.zip", "mimeType": "application/zip", "buffer": drawn})
         page.wait_for_selector(".tile")
         for code, key in (("SNE", "b"), ("SNE", "b"), ("MO", "l"), ("EO", "a")):
+            page.locator(
+                f".group[data-code={code}]"
+            ).scroll_into_view_if_needed()  # its tiles are drawn near the screen
             page.locator(f".group[data-code={code}] .tile").first.click()
             with page.expect_response("**/corrections"):
                 page.keyboard.press(key)
@@ -122,6 +123,7 @@ def look_at(page: Any, station: Any, cases: dict[str, str], name: str) -> None:
         "quality": "#confusion td", "administration": "#entries tr",
     }[name], state="attached")  # fmt: skip
     if name == "cell":
+        page.locator(".group[data-code=SNE]").scroll_into_view_if_needed()
         page.locator(".group[data-code=SNE] .tile").nth(3).click()
         page.keyboard.press("Enter")
         page.wait_for_selector("#references img")
@@ -130,26 +132,6 @@ def look_at(page: Any, station: Any, cases: dict[str, str], name: str) -> None:
         page.click("#verify")
         page.wait_for_selector("#verified:visible")
     page.wait_for_load_state("networkidle")
-
-
-def picture(page: Any, name: str) -> None:
-    """Keep what is seen for the documentation, where that is asked for: few colours, and below 250 kB."""
-    folder = os.environ.get("LEUKOPY_SCREENSHOTS")
-    if not folder:
-        return
-    with Image.open(BytesIO(page.screenshot(animations="disabled"))) as shot:
-        seen = shot.convert("RGB")
-    palette = Image.new("P", (1, 1))
-    common = seen.quantize(200, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE).getpalette() or []
-    classes = [int(cell.colour[at : at + 2], 16) for cell in (*FINE, *OUTSIDE[:1]) for at in (1, 3, 5)]
-    palette.putpalette([*common[:600], *classes])
-    for scale in (1, 0.9, 0.8, 0.7):
-        size = (round(seen.width * scale), round(seen.height * scale))
-        small = seen.resize(size, Image.Resampling.LANCZOS) if scale < 1 else seen
-        path = Path(folder) / f"review-{name}.png"
-        small.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
-        if path.stat().st_size < 250_000:
-            break
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -104,6 +104,7 @@ def gallery(station: Process, sign_in: Callable[..., Any], **options: Any) -> An
     page = sign_in(station, "rita", **options)
     page.click("#cases a:text-is('S1')")
     page.wait_for_selector(".tile")
+    page.wait_for_load_state("networkidle")  # all of the case is there before the station is killed
     return page
 
 
@@ -230,4 +231,48 @@ def accept(page: Any) -> None:
     """The browser writes each request that fails to its console: these were provoked."""
     told = ("Failed to load resource", "net::ERR_")
     assert [text for text in page.wrong if not text.startswith(told)] == []
+    page.wrong.clear()
+
+
+def test_a_station_that_dies_while_a_case_is_loaded_leaves_what_came_and_the_rest_comes_later(
+    station: Process, sign_in: Callable[..., Any]
+) -> None:
+    page = sign_in(station, "rita")
+    page.route("**/fields", lambda route: (station.send(signal.SIGKILL), route.continue_()), times=1)
+    page.click("#cases a:text-is('S1')")
+    page.wait_for_selector("#partial:has-text('Part of this case is missing')")
+    assert page.locator(".tile").count() == len(CODES)
+    assert page.is_visible("#board")
+    assert page.is_hidden("#missing")
+    page.click("#load-rest")  # too early
+    page.wait_for_selector("#wrong.shown:has-text('does not answer')")
+    assert page.is_visible("#partial")
+    page.locator(".tile").first.click()
+    page.keyboard.press("e")
+    page.wait_for_selector("#unsaved:has-text('Not saved: 1 change')")
+    station.start()
+    page.click("#load-rest")
+    page.wait_for_selector("#partial", state="hidden")
+    page.wait_for_selector("#unsaved", state="hidden")
+    pictures = "[...document.querySelectorAll('.tile img')].every((one) => one.complete && one.naturalWidth > 0)"
+    until(lambda: page.evaluate(pictures))
+    assert page.is_visible("#board")
+    assert page.is_hidden("#missing")
+    assert "EO" in station.codes().values()
+    page.wrong.clear()
+
+
+def test_a_station_that_is_away_is_no_case_that_is_missing(station: Process, sign_in: Callable[..., Any]) -> None:
+    page = sign_in(station, "rita", locale="fr-FR")
+    page.route("**/cells", lambda route: route.abort(), times=1)
+    page.click("#cases a:text-is('S1')")
+    page.wait_for_selector("#partial:has-text('Une partie de ce cas manque')")
+    assert page.is_hidden("#missing")
+    page.click("#load-rest")
+    page.wait_for_selector(".tile")
+    page.wait_for_selector("#partial", state="hidden")
+    page.wrong.clear()
+    page.goto(f"{station.address}/cases/{'0' * 32}")
+    page.wait_for_selector("#missing:has-text('partagé')")
+    assert page.is_hidden("#desk")
     page.wrong.clear()

@@ -48,7 +48,7 @@ def server(monkeypatch):
     """In place of the server: notes how it was started."""
     started = []
 
-    def serve(settings, ready):
+    def serve(settings, ready, cluster):
         started.append(settings)
         ready("http://127.0.0.1:1/?token=secret")
 

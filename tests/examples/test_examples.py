@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import notebooks
 from support.files import REPOSITORY
+from support.newcomer import signed_station
+from support.waiting import HANGS
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 SAYS = {
@@ -52,49 +56,79 @@ def test_a_notebook_is_its_script(path: Path) -> None:
     compile(code, path.name, "exec")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+def test_a_notebook_runs(name: str, tmp_path: Path) -> None:
+    """Cell by cell, in a kernel of its own."""
+    nbclient = pytest.importorskip("nbclient", reason="nbclient runs notebooks (extra 'dev')")
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(REPOSITORY / "examples" / f"{name}.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    said = "".join(output.get("text", "") for output in outputs)
+    assert [words for words in SAYS.get(name, []) if words not in said] == [], said
+
+
 @pytest.fixture
-def server() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server that takes bundles, and what it took."""
-    taken: list[dict[str, Any]] = []
+def server() -> Iterator[str]:
+    """The address of a FHIR server that takes valid bundles and gives them back."""
+    pytest.importorskip("fhir.resources", reason="bundles are checked by fhir.resources (extra 'app')")
+    from fhir.resources.R4B.bundle import Bundle
+
+    taken: list[bytes] = []
 
     class Taking(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            assert self.path == "/r4/Bundle"
-            assert self.headers["Content-Type"] == "application/fhir+json"
-            taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path != "/r4/Bundle" or self.headers["Content-Type"] != "application/fhir+json":
+                self.send_error(404)
+                return
+            try:
+                Bundle.model_validate_json(content)
+            except ValueError:
+                self.send_error(422)
+                return
+            taken.append(content)
             self.send_response(201)
-            self.send_header("Location", f"/r4/Bundle/{len(taken)}")
+            self.send_header("Location", f"{address}/Bundle/{len(taken)}")
             self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(taken[int(self.path.removeprefix("/r4/Bundle/")) - 1])
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Taking) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as listening:
+        address = f"http://127.0.0.1:{listening.server_port}/r4"
+        thread = threading.Thread(target=listening.serve_forever, args=(0.05,))
         thread.start()
-        yield f"http://127.0.0.1:{listening.server_port}/r4", taken
+        yield address
         listening.shutdown()
         thread.join()
 
 
-def bundle(status: str) -> str:
-    return json.dumps(
-        {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "DiagnosticReport", "status": status}}]}
-    )
+@pytest.mark.slow
+def test_a_signed_count_reaches_the_server(server: str, tmp_path: Path) -> None:
+    """As a station writes it; the script is run as it says itself."""
+    from leukopy.review.documents import fhir_bundle
 
-
-def test_a_signed_count_reaches_the_server(server: Any, tmp_path: Path) -> None:
-    example: dict[str, Callable[..., Any]] = runpy.run_path(str(REPOSITORY / "examples" / "send_fhir.py"))
-    address, taken = server
-    path = tmp_path / "report.fhir.json"
-    path.write_text(bundle("final"))
-    assert example["send"](example["read_signed"](path), address) == "/r4/Bundle/1"
-    assert taken == [json.loads(bundle("final"))]
+    with signed_station(tmp_path, slides=1) as (store, user, (case,)):
+        text = fhir_bundle(store.signing.content(user, case.id, None), signatures=case.signatures)
+    (tmp_path / "report.fhir.json").write_text(text, "utf-8")
+    command = [sys.executable, REPOSITORY / "examples" / "send_fhir.py", "report.fhir.json", server]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with urllib.request.urlopen(done.stdout.strip(), timeout=HANGS) as answer:
+        assert json.load(answer) == json.loads(text)
 
 
 def test_a_preliminary_count_is_not_sent(tmp_path: Path) -> None:
     example = runpy.run_path(str(REPOSITORY / "examples" / "send_fhir.py"))
     path = tmp_path / "report.fhir.json"
-    path.write_text(bundle("preliminary"))
+    report = {"resourceType": "DiagnosticReport", "status": "preliminary"}
+    path.write_text(json.dumps({"resourceType": "Bundle", "entry": [{"resource": report}]}))
     with pytest.raises(SystemExit, match="is not signed"):
         example["read_signed"](path)

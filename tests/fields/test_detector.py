@@ -46,7 +46,7 @@ def test_an_unknown_detector_is_refused(tmp_path):
     with pytest.raises(BundleError, match="no detector of this name"):
         open_detector("nobody")
     (tmp_path / "card.json").write_text('{"kind": "patients"}', encoding="utf-8")
-    with pytest.raises(BundleError, match="not a detector"):
+    with pytest.raises(BundleError, match="is no detector"):
         open_detector(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What the documents show beside commands of leukopy: Python is run, and what is to be installed or made exists."""
+"""What the documents show beside commands: settings are read, links lead somewhere, extras and targets exist."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ import doctest
 import importlib
 import json
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
-import polars as pl
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from leukopy.bundle import store
-from leukopy.cli.main import app
 from leukopy.review.settings import ReviewSettings
 from leukopy.synthesis import draw_field
-from support.commands import blocks, shown_in, words_of
+from support.commands import blocks
 from support.files import DOCUMENTS, REPOSITORY
 from support.found import save_pixels
 
-FOLLOWED = [REPOSITORY / "docs" / "first-slide.md"]
 SOURCES = REPOSITORY / "src"
 DOCTESTS = [path for path in sorted(SOURCES.rglob("*.py")) if re.search(r"^\s*>>> ", path.read_text("utf-8"), re.M)]
 SHELL = [line for path in DOCUMENTS for block in blocks(path) for line in block.splitlines()]
@@ -36,40 +35,14 @@ def slide(build_bundle, colour_model, tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("c17.jpg", "c18.jpg"):
         colour_model.draw(tmp_path / "slide3" / name, "LY")
     save_pixels(tmp_path / "photographs" / "f1.png", draw_field({"LY": 2}, seed=1, size=(480, 640)).image)
-    merged = tmp_path / "results" / "merged" / "cells"  # of a run on many machines
-    merged.mkdir(parents=True)
-    pl.DataFrame({"slide": ["a", "a"], "coarse": ["LY", "MO"]}).write_parquet(merged / "part-0.parquet")
     monkeypatch.setattr(store, "_assets", lambda: tmp_path / "assets")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "slide3"
 
 
-@pytest.mark.usefixtures("slide")
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path not in FOLLOWED], ids=lambda path: path.stem)
-def test_python_in_a_document_runs(document: Path) -> None:
-    for block in blocks(document, "python"):
-        exec(compile(block, document, "exec"), {})
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("document", FOLLOWED, ids=lambda path: path.stem)
-def test_a_tutorial_is_followed_to_the_letter(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the models that ship. The station is not started: `tests/browser` does."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    for block in blocks(document, "(?:sh|python)"):
-        lines = shown_in(block)
-        if not lines:
-            exec(compile(block, document, "exec"), {})
-        for line in lines:
-            if line != "leukopy review":
-                done = CliRunner().invoke(app, words_of(line))
-                assert done.exit_code == 0, (line, done.output)
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_every_block_is_of_a_kind_that_is_tested(document: Path) -> None:
-    """``sh`` is parsed (`tests/cli/test_shown_commands.py`), ``python`` runs; only people read settings of servers."""
+    """Shell and Python are followed (`tests/documentation/test_followed.py`), SQL and nginx in `test_deployment.py`."""
     text = document.read_text("utf-8")
     kinds = re.findall(r"^```([^\n]*)\n.*?^```$", text, flags=re.M | re.S)
     assert set(kinds) <= {"", "sh", "python", "yaml", "json", "csv", "text", "ini", "nginx", "sql"}
@@ -107,6 +80,18 @@ def test_what_the_documents_make_and_install_exists() -> None:
     assert {"demo", "test"} <= made <= targets
     assert {"app"} <= installed <= set(extras)
     assert all((REPOSITORY / path).exists() for path in tests)
+
+
+def test_systemd_takes_the_service(tmp_path: Path) -> None:
+    """As installed here, where neither its user nor its folder exists."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd on this machine")
+    (block,) = blocks(REPOSITORY / "docs" / "deployment.md", "ini")
+    unit = tmp_path / "leukopy.service"
+    unit.write_text(block.replace("/opt/leukopy/bin/leukopy", sys.executable))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if "leukopy" in line] == []
+    assert done.returncode == 0
 
 
 def test_the_settings_of_the_station_are_its_settings() -> None:

@@ -1,4 +1,4 @@
-"""A release: a small wheel that is built the same twice, a container, files for those who cite or report."""
+"""A release: a small wheel that is built the same twice, files for those who cite or report."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ import yaml
 from typer.testing import CliRunner
 
 import leukopy
+import release
 from leukopy.cli.main import app
-from support.commands import parse
 from support.files import REPOSITORY
 
 MIB = 2**20
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
-CONTAINER = (REPOSITORY / "Containerfile").read_text("utf-8")
 
 
 def build(source: Path, out: Path) -> Path:
@@ -64,6 +63,26 @@ def test_the_wheel_is_small_and_holds_the_models(wheels: tuple[Path, Path]) -> N
     assert not [name for name in held if "__pycache__" in name or name.startswith("tests")]
 
 
+@pytest.mark.slow
+def test_the_list_of_packages_holds_versions_and_licences(tmp_path: Path) -> None:
+    """By the command of `make sbom`, of the environment of the tests."""
+    program = shutil.which("cyclonedx-py", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("cyclonedx-bom is not installed (extra 'dev')")
+    (options,) = re.findall(r"cyclonedx-py (environment .+)$", (REPOSITORY / "Makefile").read_text("utf-8"), re.M)
+    options = options.replace(".venv-serve/bin/python", sys.executable).replace(
+        "build/sbom.json", str(tmp_path / "sbom.json")
+    )
+    subprocess.run([program, *options.split()], cwd=REPOSITORY, check=True, capture_output=True)
+    content = json.loads((tmp_path / "sbom.json").read_text("utf-8"))
+    held = {one["name"]: one for one in content["components"]}
+    assert content["bomFormat"] == "CycloneDX"
+    assert content["metadata"]["component"]["name"] == "leukopy"
+    wanted = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}  # type: ignore[index]
+    assert wanted <= {name.lower() for name in held}
+    assert all(one["version"] and one.get("licenses") for name, one in held.items() if name.lower() in wanted)
+
+
 def test_the_citation_names_this_version_and_licence() -> None:
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
     assert citation["version"] == PROJECT["version"] == leukopy.__version__
@@ -98,41 +117,43 @@ def test_hooks_run_what_make_check_runs() -> None:
         assert program in makefile or program == ".venv/bin/codespell"
 
 
-def test_the_container_installs_extras_that_exist_and_starts_a_command_that_exists() -> None:
-    (extras,) = re.findall(r"'\.\[([a-z,]+)\]'", CONTAINER)
-    assert "app" in extras.split(",")
-    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
-    (entry,), (words,) = re.findall(r"^ENTRYPOINT (.+)$", CONTAINER, re.M), re.findall(r"^CMD (.+)$", CONTAINER, re.M)
-    assert json.loads(entry) == ["leukopy"]
-    assert parse(" ".join(["leukopy", *json.loads(words)])) == "leukopy review"
-    for name in re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINER, re.M):
-        assert all((REPOSITORY / each).exists() for each in name.split())
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of the files that a release changes."""
+    for name in (*release.PLACES, "CHANGELOG.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    return tmp_path
 
 
-def test_the_container_is_no_root_and_writes_to_its_data_alone() -> None:
-    users = re.findall(r"^USER (.+)$", CONTAINER, re.M)
-    assert users
-    assert users[-1] not in ("0", "root")
-    assert re.findall(r"^VOLUME (.+)$", CONTAINER, re.M) == ["/data"]
-    assert "LEUKOPY_REVIEW=/data" in CONTAINER
+def test_a_release_sets_the_version_and_dates_the_changelog(sources: Path) -> None:
+    changes = (sources / "CHANGELOG.md").read_text("utf-8")
+    release.prepare(sources, "99.0.0", "2027-01-31")
+    assert release.version(sources) == "99.0.0"
+    dated = (sources / "CHANGELOG.md").read_text("utf-8")
+    assert "## [Unreleased]\n\n## [99.0.0] - 2027-01-31\n" in dated
+    assert dated.replace("\n## [99.0.0] - 2027-01-31\n", "", 1) == changes
 
 
-def test_the_health_check_asks_for_a_page_of_the_station(tmp_path: Path) -> None:
-    pytest.importorskip("fastapi", reason="the review station needs the extra 'app'")
-    from fastapi.testclient import TestClient
+def test_a_release_without_a_new_version_or_a_change_is_refused(sources: Path) -> None:
+    for new, why in (("0.1.0", "not after 0.1.0"), ("0.2", "MAJOR.MINOR.PATCH"), ("v0.2.0", "MAJOR.MINOR.PATCH")):
+        with pytest.raises(release.ReleaseError, match=why):
+            release.prepare(sources, new, "2027-01-31")
+    release.prepare(sources, "99.0.0", "2027-01-31")
+    with pytest.raises(release.ReleaseError, match="lists no change"):
+        release.prepare(sources, "99.0.1", "2027-01-31")
+    (sources / "CITATION.cff").write_text("version: 1.0.0\n")
+    with pytest.raises(release.ReleaseError, match="different versions"):
+        release.version(sources)
 
-    from leukopy.review.app import create_app
-    from leukopy.review.settings import ReviewSettings
 
-    (path,) = re.findall(r"urlopen\('http://127\.0\.0\.1:8765(/[a-z]+)'", CONTAINER)
-    with TestClient(
-        create_app(ReviewSettings(folder=tmp_path, serve=True)), base_url="http://127.0.0.1:8765"
-    ) as client:
-        assert client.get(path).status_code == 200
+def test_a_tag_of_another_version_is_not_published() -> None:
+    assert release.main(["--tag", f"v{leukopy.__version__}"]) == 0
+    assert release.main(["--tag", "v99.0.0"]) == 1
 
 
 def made(command: str) -> set[str]:
-    return set(command.partition("make ")[2].split())
+    return {word for word in command.partition("make ")[2].split() if "=" not in word}
 
 
 def targets() -> set[str]:

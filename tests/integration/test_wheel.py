@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -77,6 +78,12 @@ def test_a_drawn_slide_is_analysed(environment: Path, work: Path) -> None:
     assert len(both) == 30
     assert both.filter(pl.col("label") == pl.col("fine")).height >= 24
     assert (work / "results" / "report.html").exists()
+
+
+def test_the_demo_compares_with_the_truth(environment: Path, work: Path) -> None:
+    said = run(work, environment / "leukopy", "demo --out demo")
+    assert re.search(r"20 drawn fields.+drawn.+found.+lymphocyte\D+\d+\D+\d+", said, re.S)
+    assert (work / "demo" / "results" / "report.html").exists()
 
 
 def test_the_library_predicts_alike(environment: Path, work: Path) -> None:

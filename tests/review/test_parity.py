@@ -101,8 +101,11 @@ def test_the_station_and_analyze_say_the_same(slide, result, tmp_path):
 def test_an_imported_analysis_says_the_same(result, tmp_path):
     store = Store.open(ReviewSettings(folder=tmp_path / "station"))
     user = store.users.single_user()
-    taken = import_as_case(store, user, CaseDraft(slide="drawn"), result)
+    steps: list[tuple[str, int, int | None]] = []
+    taken = import_as_case(store, user, CaseDraft(slide="drawn"), result, lambda *step: steps.append(step))
     assert taken.added == 22
+    rows = pl.read_parquet(result / "cells.parquet").height
+    assert steps == [("copying", done, rows) for done in range(rows + 1)]
     (case,) = store.cases.search(user, CaseSearch()).cases
     found = answers(store, case.id)
     assert slide_of(store, case.id) == slide_of_run(result)

@@ -128,3 +128,34 @@ def test_a_full_disk_is_told_where_polars_tells_of_its_own_rows(tmp_path, monkey
     with pytest.raises(OutputError, match="the disk is full"):
         parts.write_cells(tmp_path / "cells.csv")
     assert written(tmp_path) == ["parts"]
+
+
+def test_a_disk_that_fills_up_anywhere_in_a_file_is_told(tmp_path):
+    """Of the footer polars says "Invalid thrift: transport error"."""
+    resource = pytest.importorskip("resource")
+    parts = ResultParts(tmp_path / "parts")
+    parts.add(some(0, 30))
+    parts.flush()
+    parts.write_cells(tmp_path / "cells.parquet")
+    size = (tmp_path / "cells.parquet").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        for most in range(0, size, 61):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+            with pytest.raises(OutputError, match=r"could not be written|the disk is full"):
+                parts.write_cells(tmp_path / "cells.parquet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    parts.write_cells(tmp_path / "cells.parquet")
+
+
+def test_a_disk_that_was_full_in_the_footer_is_told_though_it_has_room_again(tmp_path, monkeypatch):
+    def cut_off(*_args, **_options):
+        raise pl.exceptions.ComputeError("parquet: File out of specification: Invalid thrift: transport error")
+
+    parts = ResultParts(tmp_path / "parts")
+    parts.add(some(0, 30))
+    parts.flush()
+    monkeypatch.setattr(pl.LazyFrame, "sink_parquet", cut_off)
+    with pytest.raises(OutputError, match="the disk is full"):
+        parts.write_cells(tmp_path / "cells.parquet")

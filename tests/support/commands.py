@@ -10,7 +10,18 @@ from typer.core import TyperGroup
 
 from command_page import ROOT, commands, opened
 
-__all__ = ["ROOT", "blocks", "commands", "named_in", "names_a_command", "opened", "parse", "shown_in", "words_of"]
+__all__ = [
+    "ROOT",
+    "blocks",
+    "commands",
+    "fenced",
+    "named_in",
+    "names_a_command",
+    "opened",
+    "parse",
+    "shown_in",
+    "words_of",
+]
 
 
 def shown_in(text: str, prompt: str = "") -> list[str]:
@@ -25,9 +36,14 @@ def shown_in(text: str, prompt: str = "") -> list[str]:
     return [line.strip() for line in lines if line.strip().startswith("leukopy ")]
 
 
+def fenced(document: Path) -> list[tuple[str, str]]:
+    """Language and text of each fenced block of a document."""
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
 def blocks(document: Path, language: str = "(?:sh)?") -> list[str]:
-    """The fenced blocks of a document."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    """The fenced blocks in a language, a regular expression."""
+    return [text for name, text in fenced(document) if re.fullmatch(language, name)]
 
 
 def named_in(text: str) -> list[str]:

@@ -142,3 +142,11 @@ def _dicom_level(pixels: Pixels, number: int, study: dict[str, str], mm_per_px: 
     level.file_meta.MediaStorageSOPClassUID = level.SOPClassUID
     level.file_meta.MediaStorageSOPInstanceUID = level.SOPInstanceUID
     return level
+
+
+def draw_svs(folder: Path) -> Path:
+    """A small drawn slide as Aperio's scanners write it, with blood that the bundled detector knows."""
+    from leukopy.workflows.draw_slide import DrawSlideSettings, draw_slide
+
+    drawn = draw_slide(DrawSlideSettings(width=5120, height=3072, variants=1, leukocytes=8, seed=3), folder / "drawn")
+    return write_svs(folder / "slide.svs", levels_of(tifffile.imread(drawn.slide, level=0), (1, 4, 16)))

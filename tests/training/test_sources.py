@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from leukopy.core.errors import SettingsError, TrainingError
+from leukopy.core.errors import OutputError, SettingsError, TrainingError
 from leukopy.core.progress import silent
 from leukopy.imaging.decode import read_cell
 from leukopy.imaging.preprocess import Preprocess
@@ -142,8 +144,8 @@ def test_cache_holds_what_serving_sees_and_lists_what_it_cannot_read(tmp_path: P
     spec = Preprocess(size=48, crop=0.8)
     first = decode_all(cells, spec, tmp_path / "kept", silent)
     again = decode_all(cells, spec, tmp_path / "kept", silent)
-    assert np.array_equal(first.pictures[1], read_cell(good, spec).pixels)
-    assert np.array_equal(first.pictures, again.pictures)
+    assert np.array_equal(first.picture(1), read_cell(good, spec).pixels)
+    assert np.array_equal(first.picture(1), again.picture(1))
     assert list(again.failures) == [0]
     assert "bad.png" in again.failures[0]
 
@@ -164,21 +166,56 @@ def test_pictures_of_another_look_are_not_taken_from_the_cache(
     spec = Preprocess.model_validate({"size": 48, **look})
     plain = decode_all(cells, Preprocess(size=48), tmp_path, silent)
     other = decode_all(cells, spec, tmp_path, silent)
-    assert np.array_equal(other.pictures[0], read_cell(path, spec).pixels)
-    assert not np.array_equal(other.pictures, plain.pictures)
+    assert np.array_equal(other.picture(0), read_cell(path, spec).pixels)
+    assert not np.array_equal(other.picture(0), plain.picture(0))
 
 
 def test_cells_with_a_crop_of_their_own_are_cropped_so(tmp_path: Path, laboratory: Path) -> None:
     path, spec = laboratory / "lab" / "EO" / "0.png", Preprocess(size=48, crop=0.8)
     drawn = "drawn:EO:3"
     cells = pl.DataFrame({"path": [str(path), str(path), drawn, drawn], "crop": [None, 0.5, None, 0.5]})
-    found = decode_all(cells, spec, tmp_path, silent).pictures
+    found = decode_all(cells, spec, tmp_path, silent).picture
     nearer = spec.model_copy(update={"crop": 0.5})
-    assert np.array_equal(found[0], read_cell(path, spec).pixels)
-    assert np.array_equal(found[1], read_cell(path, nearer).pixels)
+    assert np.array_equal(found(0), read_cell(path, spec).pixels)
+    assert np.array_equal(found(1), read_cell(path, nearer).pixels)
     whole = Image.fromarray(draw_cell("EO", seed=3, size=96).image)
     middle = whole.resize((48, 48), Image.Resampling.BILINEAR, box=(24, 24, 72, 72))
-    assert np.array_equal(found[3], np.asarray(middle))
-    assert not np.array_equal(found[2], found[3])
-    other = decode_all(cells.with_columns(crop=pl.lit(0.6)), spec, tmp_path, silent).pictures
-    assert not np.array_equal(other[1], found[1])  # the cache knows the crops apart
+    assert np.array_equal(found(3), np.asarray(middle))
+    assert not np.array_equal(found(2), found(3))
+    other = decode_all(cells.with_columns(crop=pl.lit(0.6)), spec, tmp_path, silent).picture
+    assert not np.array_equal(other(1), found(1))  # the cache knows the crops apart
+
+
+def test_a_picture_that_was_replaced_is_decoded_again(tmp_path: Path, laboratory: Path) -> None:
+    path, spec = tmp_path / "cell.png", Preprocess(size=48)
+    cells = pl.DataFrame({"path": [str(path)]})
+    for code in ("EO", "LY"):
+        path.write_bytes((laboratory / "lab" / code / "0.png").read_bytes())
+        found = decode_all(cells, spec, tmp_path / "kept", silent)
+        assert np.array_equal(found.picture(0), read_cell(path, spec).pixels)
+
+
+def test_recipes_share_the_pictures_of_their_common_sources(tmp_path: Path, laboratory: Path) -> None:
+    paths = [str(laboratory / "lab" / code / "0.png") for code in ("EO", "LY", "EO")]
+    cells = pl.DataFrame({"path": paths, "source": ["near", "far", "near"]})
+    both = decode_all(cells, Preprocess(size=48), tmp_path, silent)
+    assert all(np.array_equal(both.picture(row), read_cell(Path(path), Preprocess(size=48)).pixels)
+               for row, path in enumerate(paths))  # fmt: skip
+    kept = set(tmp_path.glob("*.npy"))
+    decode_all(cells.filter(pl.col("source") == "near"), Preprocess(size=48), tmp_path, silent)
+    assert set(tmp_path.glob("*.npy")) == kept
+    assert len(kept) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no space")
+def test_a_full_disk_is_an_error_before_anything_is_decoded(
+    tmp_path: Path, laboratory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    cells = pl.DataFrame({"path": [str(laboratory / "lab" / "EO" / "0.png")]})
+    with pytest.raises(OutputError, match="the disk is full"):
+        decode_all(cells, Preprocess(size=48), tmp_path / "kept", silent)
+    assert list((tmp_path / "kept").iterdir()) == []

@@ -175,7 +175,7 @@ def test_a_run_is_resumed_only_with_the_card_that_it_began_with(settings, slide,
     }
     for what, card in cards.items():
         write_bundle(bundle.path, card, bundle.model_path.read_bytes())
-        with pytest.raises(OutputError, match="Put back that bundle"):
+        with pytest.raises(OutputError, match="Put back the earlier bundle"):
             analyze(settings, out, resume=True)
         assert list((out / "parts").iterdir()), f"{what}: what was done is kept"
     write_bundle(bundle.path, bundle.card, bundle.model_path.read_bytes())
@@ -191,7 +191,7 @@ def test_only_the_same_run_is_resumed(settings, whole, build_bundle, slide, tmp_
     Path(settings.model).rename(moved)
     other.rename(settings.model)
     try:
-        with pytest.raises(OutputError, match=r"is not, or .* the one of the interrupted run.* Put back that bundle"):
+        with pytest.raises(OutputError, match=r"another version of the bundle .* Put back the earlier bundle"):
             analyze(settings, whole.folder, resume=True)
     finally:
         Path(settings.model).rename(other)

@@ -87,6 +87,7 @@ def test_the_user_decides(fields, tmp_path):
 
 def test_without_a_detector_fields_are_refused_as_cells(tmp_path, monkeypatch, model):
     monkeypatch.setattr("leukopy.bundle.detector.bundled_detectors", list)
+    monkeypatch.setattr("leukopy.bundle.field_bundles.bundled", lambda shelf: [])
     finder = KnownFinder()
     for number, drawn in enumerate(DRAWN[:6]):
         save_field(tmp_path / "slide" / f"f{number}.png", drawn, finder)

@@ -132,7 +132,7 @@ def test_a_table_without_splits_is_evaluated_whole_and_says_so(manifest, colour_
     result = run_evaluation(manifest, colour_model)
     assert result.evaluation.split == "all"
     assert result.evaluation.counts["scored"] == 44
-    assert any("tells no split: all 44 images are evaluated" in note for note in result.evaluation.notes)
+    assert any("has no split: all 44 images are evaluated" in note for note in result.evaluation.notes)
     again = EvaluateSettings.read(result.out / "run.json")
     assert (again.split, again.data) == ("all", str(manifest))
     with pytest.raises(InputError, match=r"no image is in split 'test' \(images by split: none: 44\)"):
@@ -161,7 +161,7 @@ def test_a_table_with_some_splits_is_evaluated_on_the_split(manifest, colour_mod
     manifest.write_text(manifest.read_text().replace("SNE1.png,SNE,test", "SNE1.png,SNE,"))
     result = run_evaluation(manifest, colour_model)
     assert (result.evaluation.split, result.evaluation.counts["scored"]) == ("test", 43)
-    assert not any("tells no split" in note for note in result.evaluation.notes)
+    assert not any("has no split" in note for note in result.evaluation.notes)
 
 
 def test_no_labels(manifest, colour_model):

@@ -115,6 +115,12 @@ def test_every_result_of_a_slide_states_both_limits(fitted, outside_model: Colou
     assert "and classification" in page
     blasts = next(line for line in stored["lines"] if line["code"] == "BLAST")
     assert blasts["total_low"] <= blasts["low"] < blasts["high"] <= blasts["total_high"]
+    alarm = stored["alarm"]
+    assert (alarm["total_low"], alarm["total_high"]) == (blasts["total_low"], blasts["total_high"])
+    assert (
+        f"95 % limits from sampling and classification {alarm['total_low']:.1f} to {alarm['total_high']:.1f}"
+        in alarm["message"]
+    )
 
 
 def test_a_model_without_it_states_sampling_error_alone(outside_model: ColourModel, fitted, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from leukopy.cli.main import app
 from leukopy.core.errors import BundleError, SettingsError
 from leukopy.inference.rows import cell_schema
 from leukopy.reports.model_card import model_card
-from leukopy.review.importing import _tables
+from leukopy.review.analysis_result import read_tables
 from leukopy.slides.review_order import RANK_SCHEMA
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
 from leukopy.workflows.predict import PredictSettings, predict
@@ -61,7 +61,7 @@ def test_rows_bear_the_probabilities_of_the_classes_outside(result, slide, outsi
     assert cells.schema == pl.Schema(cell_schema(open_bundle(outside_model.path).card) | RANK_SCHEMA)
     predict(PredictSettings(input=slide, model=str(outside_model.path)), tmp_path / "rows.parquet")
     assert pl.read_parquet(tmp_path / "rows.parquet")["fine"].equals(cells["fine"])
-    rows, _ = _tables(result.folder)  # as the station takes a finished run
+    rows, _ = read_tables(result.folder)  # as the station takes a finished run
     assert rows["fine"].equals(cells["fine"])
 
 

@@ -16,7 +16,8 @@ from leukopy.datasets import field_split
 from leukopy.fields.detector import Detector
 from leukopy.synthesis.field import draw_random_field
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS
-from leukopy.training.detector.fit import CHECKPOINT, HISTORY
+from leukopy.training.averaged import HISTORY
+from leukopy.training.detector.fit import CHECKPOINT
 from leukopy.training.detector.settings import DetectorSettings
 from leukopy.workflows.evaluate_detector import SCORES_FILE, EvaluateDetectorSettings, evaluate_detector
 from leukopy.workflows.train_detector import train_detector

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from leukopy.bundle.card import DatasetUse, Metric, ModelFile
-from leukopy.bundle.store import CARD_FILE, MODEL_FILE
-from leukopy.core.errors import BundleError, InputError, SettingsError
-from leukopy.core.files import file_digest, read_json
-from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.core.settings import Settings
+from leukopy.bundle.field_bundles import FieldBundle, FieldCard, bundled, open_field_bundle
+from leukopy.core.errors import BundleError
 from leukopy.taxonomy.objects import OBJECTS
 
+_SHELF = "detectors"
 
-class DetectorCard(Settings):
-    """Identity of a detector, training data, scale, and metrics."""
+
+class DetectorCard(FieldCard):
+    """Card of a detector.
+
+    Its network has the input ``images``: uint8 (N, H, W, 3); and the outputs ``scores``: (N, K, h, w), 0 off the peaks,
+    and ``sides``: (N, K, 4, h, w), pixels from the middle of a cell of the map to left, top, right and bottom.
+    """
 
     kind: Literal["detector"]
-    name: str
-    title: str
-    description: str
-    model: ModelFile
-    """Input ``images``: uint8 (N, H, W, 3); outputs ``scores``: (N, K, h, w), 0 off the peaks, and ``sides``:
-    (N, K, 4, h, w), pixels from the middle of a cell of the map to left, top, right and bottom."""
     kinds: tuple[str, ...] = Field(min_length=1)
     """In the order of the network's outputs."""
     red_cell_px: float = Field(gt=0)
@@ -38,29 +32,14 @@ class DetectorCard(Settings):
     """Height and width of the input are multiples of this."""
     thresholds: dict[str, float]
     """Kind -> least score of an object that is reported."""
-    trained_on: tuple[DatasetUse, ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    limits: tuple[str, ...] = ()
-    notice: str = RESEARCH_USE_ONLY
-    recipe: dict[str, Any] = Field(default_factory=dict)
-    provenance: dict[str, Any] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DetectorBundle:
-    """An opened bundle: its network and its card. The network is not loaded yet."""
-
-    model_path: Path
-    card: DetectorCard
-
-
-def _assets() -> Path:
-    return Path(str(files("leukopy"))) / "assets" / "detectors"
+DetectorBundle = FieldBundle[DetectorCard]
 
 
 def bundled_detectors() -> list[str]:
     """Names of the detectors that ship with the package."""
-    return sorted(card.parent.name for card in _assets().glob(f"*/{CARD_FILE}"))
+    return bundled(_SHELF)
 
 
 def open_detector(name: str | Path = "default") -> DetectorBundle:
@@ -72,23 +51,7 @@ def open_detector(name: str | Path = "default") -> DetectorBundle:
     Raises:
         BundleError: absent, broken, changed since it was written, or made for other kinds of objects.
     """
-    folder = _assets() / str(name) if str(name) in bundled_detectors() else Path(name)
-    if not (folder / CARD_FILE).is_file():
-        raise BundleError(
-            f"{name}: no detector of this name and no bundle folder (card.json, model.onnx) of this path; "
-            f"bundled detectors: {', '.join(bundled_detectors()) or 'none'}."
-        )
-    try:
-        card = DetectorCard.build(read_json(folder / CARD_FILE), where=str(folder / CARD_FILE))
-    except (InputError, SettingsError) as error:
-        raise BundleError(f"{error} It is not a detector: export it again with 'leukopy train'.") from error
-    if card.kinds != OBJECTS or set(card.thresholds) != set(OBJECTS):
-        raise BundleError(f"{folder}: made for other kinds of objects. Train it again with this version of leukopy.")
-    path = folder / MODEL_FILE
-    try:
-        digest = file_digest(path)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}). Copy the bundle again.") from error
-    if digest != card.model.sha256:
-        raise BundleError(f"{path}: is not the file its card describes. Copy the bundle again.")
-    return DetectorBundle(path, card)
+    opened = open_field_bundle(name, _SHELF, DetectorCard, "detector")
+    if opened.card.kinds != OBJECTS or set(opened.card.thresholds) != set(OBJECTS):
+        raise BundleError(f"{name}: made for other kinds of objects. Train it again with this version of leukopy.")
+    return opened

@@ -31,6 +31,8 @@ def adapt(
 
         leukopy adapt --labels corrected.csv --out runs/ours
 
+        leukopy adapt --labels leukopy-training.zip --out runs/ours
+
         leukopy analyze slide3/ --model runs/ours/bundle --out results/slide3
     """
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from leukopy.workflows.slides_run import SlidesResult
 
 
+class Document(StrEnum):
+    """A preliminary document for laboratory systems."""
+
+    HL7 = "hl7"
+    FHIR = "fhir"
+
+
 @options(
     AnalyzeSettings,
     {
@@ -42,12 +50,16 @@ def analyze(
         typer.Option("--retry-failed", help="Analyse again the slides of OUT that failed or have unread images."),
     ] = False,
     overwrite: Overwrite = False,
+    write: Annotated[
+        list[Document] | None,
+        typer.Option(help="Write `result.hl7` (HL7 v2) or `result.fhir.json` (FHIR R4) too; may be repeated."),
+    ] = None,
 ) -> None:
     """Turn pictures of cells, photographs of fields or whole slides into a differential count and a report.
 
-    The pictures tell whether they show single cells, fields of view or whole slides; --as decides. Images that cannot
-    be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps what is done.
-    Examples:
+    Single cells, fields of view and whole slides are recognised by their content; --as overrides this. Images that
+    cannot be read are listed in `failures.csv` and make the exit code 3. Ctrl-C keeps all finished work; --resume
+    continues it. Examples:
 
         leukopy analyze slide3/ --out results/slide3
 
@@ -58,6 +70,8 @@ def analyze(
         leukopy analyze smear.svs --leukocytes 400 --out results/slide5
 
         leukopy analyze scans/ --as slide --out results/night
+
+        leukopy analyze slide3/ --write hl7 --write fhir --out results/slide3-messages
 
         leukopy analyze --config results/slide3/run.json --model runs/new/bundle --out results/slide3-new
     """
@@ -74,6 +88,8 @@ def analyze(
         result = analyze(
             settings, out, resume=resume, retry_failed=retry_failed, overwrite=overwrite, progress=progress
         )
+    if write:
+        _write_documents(result, settings, write)
     if isinstance(result, SlidesResult):
         _say_slides(result)
     else:
@@ -88,6 +104,23 @@ def analyze(
             say(f"{_inputs(result)} failed: {result.folder / 'failures.csv'}")
     if not result.complete:
         raise typer.Exit(EXIT_FAILURES)
+
+
+def _write_documents(result: SlideResult | SlidesResult, settings: AnalyzeSettings, write: list[Document]) -> None:
+    """The documents of each slide."""
+    from leukopy.core.errors import MissingExtraError
+    from leukopy.workflows.slides_run import SLIDES_FOLDER, SlidesResult
+
+    try:
+        from leukopy.review.analysis_documents import write_documents
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("leukopy analyze --write", "app") from error
+    hl7, fhir = Document.HL7 in write, Document.FHIR in write
+    if isinstance(result, SlidesResult):
+        for folder in sorted((result.folder / SLIDES_FOLDER).glob("*/cells.parquet")):
+            write_documents(folder.parent, folder.parent.name, hl7=hl7, fhir=fhir)
+    else:
+        write_documents(result.folder, settings.title or settings.input.name, hl7=hl7, fhir=fhir)
 
 
 def _inputs(result: SlideResult) -> str:
@@ -137,7 +170,7 @@ def _table(found: Differential) -> Table:
 
     table = Table("class", title=f"Differential count of {found.leukocytes:,} leukocytes")
     total = bool(found.classification_error)
-    limits = ("95 % limits, sampling", "and classification") if total else ("95 % limits, sampling alone",)
+    limits = ("95 % limits, sampling", "and wrong classes") if total else ("95 % limits, sampling alone",)
     for name in ("cells", "%", *limits, "usual", ""):
         table.add_column(name, justify="right")
     for line in found.lines:

@@ -32,7 +32,7 @@ def import_(
     labels: Annotated[Path, typer.Argument(help="Export of Label Studio (JSON), CVAT (COCO 1.0) or QuPath (GeoJSON).")],
     out: Annotated[Path, typer.Option(help="Table (.csv) of the labels beside the model's.")],
 ) -> None:
-    """Read the corrections that people made in a labelling program, as a table.
+    """Read the corrections made in a labelling program as a table.
 
     For pictures of single cells the table is a manifest for `leukopy adapt` and `leukopy evaluate`. Example:
 

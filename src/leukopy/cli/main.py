@@ -21,7 +21,9 @@ _MODEL = {
     "fit-ood": Entry(f"{_CLI}.model.ood:fit_ood", "Add an out-of-distribution score to a model."),
     "fit-outside": Entry(f"{_CLI}.model.outside:fit_outside", "Add blasts and smudge cells to a model."),
     "fit-count-error": Entry(f"{_CLI}.model.count_error:fit_count_error", "Add the classification error of a count."),
-    "fit-slide-check": Entry(f"{_CLI}.model.slide_check:fit_slide_check", "Add the check of whole slides to a model."),
+    "fit-slide-check": Entry(
+        f"{_CLI}.model.slide_check:fit_slide_check", "Add the warning about unfamiliar slides to a model."
+    ),
     "index": Entry(f"{_CLI}.model.index:index", "Write an index of training cells into a bundle."),
     "list": Entry(f"{_CLI}.model.cards:list_", "List the bundled models."),
     "show": Entry(f"{_CLI}.model.cards:show", "Show the card of a model."),
@@ -57,7 +59,7 @@ _WHOLE_SLIDES = {
 _CLUSTER = {
     "plan": Entry(f"{_CLI}.cluster.plan:plan", "List the pictures of many slides, packed into shards."),
     "run": Entry(f"{_CLI}.cluster.run:run", "Analyse the shards of a plan: here, in a job array, or on Ray."),
-    "status": Entry(f"{_CLI}.cluster.status:status", "Show what is done of a plan."),
+    "status": Entry(f"{_CLI}.cluster.status:status", "Show the progress of a plan."),
     "merge": Entry(f"{_CLI}.cluster.merge:merge", "Write the results of a finished plan."),
 }
 
@@ -67,14 +69,14 @@ _EXCHANGE = {
 }
 
 _PATIENTS = {
-    "predict": Entry(f"{_CLI}.patients.predict:predict", "Judge patients: probability, decision, deciding cells."),
+    "predict": Entry(f"{_CLI}.patients.predict:predict", "Estimate probability and decision, with the decisive cells."),
     "report": Entry(f"{_CLI}.patients.predict:report", "Write the pages of a finished run again."),
     "scan": Entry(f"{_CLI}.patients.data:scan", "Count a cohort's patients and cells, and list its problems."),
     "train": Entry(f"{_CLI}.patients.train:train", "Cross-validate a recipe, and train its model on all patients."),
     "crossval": Entry(f"{_CLI}.patients.train:crossval", "Measure recipes by nested, repeated cross-validation."),
     "cohorts": Entry(f"{_CLI}.patients.data:cohorts", "List the cohorts that leukopy reads, or show a card."),
-    "draw": Entry(f"{_CLI}.patients.data:draw", "Draw patients whose truth is known."),
-    "demo": Entry(f"{_CLI}.patients.demo:demo", "Draw patients, judge them, and write their pages."),
+    "draw": Entry(f"{_CLI}.patients.data:draw", "Draw patients with known truth."),
+    "demo": Entry(f"{_CLI}.patients.demo:demo", "Draw patients, classify them, and write their pages."),
 }
 
 _BEGIN, _SLIDES, _MODELS = "Begin", "Slides and patients", "Models and studies"
@@ -83,7 +85,9 @@ MENU = {
     "demo": Entry(f"{_CLI}.demo:demo", "Draw fields, find and classify their cells, compare with the truth.", _BEGIN),
     "doctor": Entry(f"{_CLI}.doctor:doctor", "Check this machine: speed, extras, missing parts.", _BEGIN),
     "draw": Entry(_DRAW, "Draw cells, fields or a whole slide with known truth.", _BEGIN),
-    "analyze": Entry(f"{_CLI}.analyze:analyze", "Cells or fields to differential count and report.", _SLIDES),
+    "analyze": Entry(
+        f"{_CLI}.analyze:analyze", "From cells, fields or slides to differential count and report.", _SLIDES
+    ),
     "watch": Entry(f"{_CLI}.watch:watch", "Analyse pictures as a camera saves them.", _SLIDES),
     "predict": Entry(f"{_CLI}.predict:predict", "Classify cell images, one row each.", _SLIDES),
     "slides": Entry(_WHOLE_SLIDES, "Check whole slides before they are analysed.", _SLIDES),
@@ -92,9 +96,9 @@ MENU = {
     "patients": Entry(
         _PATIENTS, "Reactive or tumoral lymphocytosis: from a patient's cells, age and lymphocyte count.", _SLIDES
     ),
-    "cluster": Entry(_CLUSTER, "Millions of pictures on many machines: plan, run, status, merge.", _SLIDES),
-    "exchange": Entry(_EXCHANGE, "Pre-labels and corrections of Label Studio, CVAT and QuPath.", _SLIDES),
-    "mcp": Entry(f"{_CLI}.mcp:mcp", "Let an assistant read slides, and nothing else (MCP).", _SLIDES),
+    "cluster": Entry(_CLUSTER, "Analyse millions of pictures on many machines: plan, run, status, merge.", _SLIDES),
+    "exchange": Entry(_EXCHANGE, "Exchange labels with Label Studio, CVAT and QuPath.", _SLIDES),
+    "mcp": Entry(f"{_CLI}.mcp:mcp", "Let an assistant read slides (MCP, read-only).", _SLIDES),
     "evaluate": Entry(f"{_CLI}.evaluate:evaluate", "Measure a model on labelled images.", _MODELS),
     "adapt": Entry(f"{_CLI}.adapt:adapt", "Fit a model to your laboratory, from 20 to 200 labelled cells.", _MODELS),
     "train": Entry(f"{_CLI}.train:train", "Train a classifier from a recipe.", _MODELS),
@@ -140,7 +144,7 @@ class _Root(LazyGroup):
 app = typer.Typer(
     cls=_Root,
     name="leukopy",
-    help="Blood-cell microscopy: from a folder of cell images to a differential count. Research use only.",
+    help="Blood-cell microscopy: from fields, whole slides or cells to a signed differential count. Research use only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -18,8 +18,8 @@ def mcp(
 ) -> None:
     """Let an assistant read slides through the Model Context Protocol, on standard input and output.
 
-    Its tools analyse a slide, describe and explain a cell, compare two slides, and find measured figures. They sign
-    nothing, correct nothing, and write nothing below FOLDER. Example:
+    Its tools analyse a slide, describe and explain a cell, compare two slides, and find measured figures. They are
+    read-only: they do not sign, correct, or write below FOLDER. Example:
 
         leukopy mcp slides/
     """

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
 from leukopy.core.settings import Settings, Shown, apply_changes, read_settings
+
+if TYPE_CHECKING:
+    from leukopy.inference.workers import Pool
 
 S = TypeVar("S", bound=Settings)
 Command = Callable[..., None]
@@ -22,6 +25,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Resume the interrupted r
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite the results in OUT.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+]
+On = Annotated[
+    str, typer.Option("--on", metavar="local|auto|ray://…", help="This machine, or a Ray cluster (extra: cluster).")
 ]
 _Config = Annotated[
     Path | None,
@@ -135,6 +141,15 @@ def options(
 def clash(option: str, other: str) -> typer.BadParameter:
     """The error of two options of which one would be ignored."""
     return typer.BadParameter(f"does not go with {other}.", param_hint=option)
+
+
+def pool_on(where: str) -> Pool | None:
+    """The pool of ``--on``; None: this machine."""
+    if where == "local":
+        return None
+    from leukopy.cluster.pool import ray_pool
+
+    return ray_pool(where)
 
 
 def read_changes(texts: list[str] | None) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import say
+from leukopy.cli.console import progress_bar, say
 from leukopy.cli.options import Given, Spelling, options
 from leukopy.core.errors import EXIT_ERROR, EXIT_FAILURES, MissingExtraError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
@@ -17,6 +18,7 @@ from leukopy.core.settings import read_mapping
 from leukopy.review.settings import ReviewSettings
 
 if TYPE_CHECKING:
+    from leukopy.review.on_cluster import Cluster
     from leukopy.review.store import Store
     from leukopy.review.store.backup import Saved
 
@@ -52,7 +54,7 @@ def review(
 ) -> None:
     """Check, correct and sign differentials in the browser.
 
-    Alone on this computer, the address that is printed lets you in once. With --serve users log in; put a proxy with
+    For one user on this computer, the printed address grants access once. With --serve users log in; put a proxy with
     HTTPS in front. A settings file (`--config`) holds more: limits, sessions, absolute counts. Options come before a
     subcommand. Examples:
 
@@ -84,7 +86,16 @@ def _serve(settings: ReviewSettings, *, browser: bool) -> None:
         if browser:
             typer.launch(address)
 
-    serve(settings, ready)
+    serve(settings, ready, _cluster(settings))
+
+
+def _cluster(settings: ReviewSettings) -> Cluster | None:
+    """The Ray cluster of big cases; Ray is imported in a process of its own, with the first of them."""
+    if settings.cluster is None:
+        return None
+    from leukopy.cluster.pool import ray_pool_apart
+
+    return partial(ray_pool_apart, settings.cluster)
 
 
 @contextmanager
@@ -98,7 +109,7 @@ def _opened(context: typer.Context) -> Iterator[Store]:
 @app.command("import")
 def import_(
     context: typer.Context,
-    result: Annotated[Path, typer.Argument(help="What `leukopy analyze --out` wrote.")],
+    result: Annotated[Path, typer.Argument(help="Output folder of `leukopy analyze`.")],
     slide: Annotated[str | None, typer.Option(help="Name of the slide.", show_default="name of RESULT")] = None,
     patient: Annotated[str, typer.Option(help="Name or number of the patient.")] = "",
 ) -> None:
@@ -113,7 +124,8 @@ def import_(
         from leukopy.review.records import CaseDraft
 
         draft = CaseDraft.build({"slide": slide or result.resolve().name, "patient": patient}, where="import")
-        found = import_as_case(store, store.users.single_user(), draft, result)
+        with progress_bar() as progress:
+            found = import_as_case(store, store.users.single_user(), draft, result, progress)
     say(f"{found.added:,} cells are in the case {draft.slide!r}.")
     if found.refused:
         say(f"{len(found.refused):,} images were not taken; the case lists them.")
@@ -123,8 +135,8 @@ def import_(
 @app.command("add-user")
 def add_user(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="For logging in: small letters, digits, . _ -")],
-    full_name: Annotated[str | None, typer.Option(help="As it stands under signatures.", show_default="NAME")] = None,
+    name: Annotated[str, typer.Argument(help="Log-in name: small letters, digits, . _ -")],
+    full_name: Annotated[str | None, typer.Option(help="Name shown under signatures.", show_default="NAME")] = None,
     password_file: PasswordFile = None,
 ) -> None:
     """Add the first administrator of a station with users; further users are added in the browser.
@@ -151,10 +163,10 @@ def verify_audit(
     ] = None,
     roots: Annotated[Path | None, typer.Option(help="Certificates (PEM) to verify the stamps' authority with.")] = None,
 ) -> None:
-    """Check that the audit log, and all that reports depend on, is what was written; exit code 1 if not.
+    """Check the audit log and all records behind the reports for changes made outside the station; exit code 1 if any.
 
     That covers users, roles, cases, cells, corrections, signatures, signed contents, log-ins and the files of the
-    images. Stamps and printed entries also find a database that was put back to an earlier state. Examples:
+    images. Stamps and printed entries also detect a rollback of the database. Examples:
 
         leukopy review --folder station verify-audit
 
@@ -176,7 +188,7 @@ def verify_audit(
     if not found.intact:
         say(f"The station was tampered with: {found.problem}")
         raise typer.Exit(EXIT_ERROR)
-    say(f"All {found.entries:,} entries of the audit log, and all that reports depend on, are what was written.")
+    say(f"All {found.entries:,} entries of the audit log and all records behind the reports are unchanged.")
 
 
 @app.command()
@@ -185,7 +197,7 @@ def stamp(
     path: Annotated[Path, typer.Argument(help="A new .json; keep it outside the station.")],
     authority: Annotated[str | None, typer.Option(help="URL of an RFC 3161 time-stamping authority.")] = None,
 ) -> None:
-    """Write the head of the audit log to a file, which later proves that the database was not put back.
+    """Save the head of the audit log to a file, to detect a later rollback of the database.
 
     An authority, such as https://freetsa.org/tsr, adds the time. Example:
 
@@ -208,7 +220,7 @@ def backup(
 ) -> None:
     """Save cases, images, users and the audit log in one file, while the station runs or not.
 
-    Without a password the file holds patients' data in clear, but not the key of the audit log: keep a copy of
+    Without a password the file holds patients' data unencrypted, and without the key of the audit log: keep a copy of
     FOLDER/audit.key elsewhere, since `restore` needs it. Examples:
 
         leukopy review --folder station backup secret.zip --encrypt
@@ -226,7 +238,7 @@ def backup(
 @app.command()
 def restore(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="What backup wrote.")],
+    path: Annotated[Path, typer.Argument(help="A file of `leukopy review backup`.")],
     password_file: PasswordFile = None,
     audit_key: Annotated[
         Path | None, typer.Option(help="A copy of the old station's audit.key, for a backup that is not encrypted.")
@@ -247,14 +259,31 @@ def restore(
     _tell(context.obj.folder, restore(context.obj, path, password, audit_key))
 
 
+@app.command("use-model")
+def use_model(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A bundle folder, or `default`: that of the settings.")],
+) -> None:
+    """Judge new cases by another model, such as one that `leukopy adapt` fitted to the laboratory.
+
+    The station keeps a copy of it, and the audit log tells of the change. Cases that another model began stay with it.
+    Nothing need be started anew. Example:
+
+        leukopy review --folder station use-model runs/ours/bundle
+    """
+    with _opened(context) as store:
+        used = store.models.use(store.users.for_maintenance(), None if model == "default" else Path(model))
+    say(f"New cases are judged by {used.name} {used.sha256[:12]}.")
+
+
 @app.command()
 def erase(
     context: typer.Context,
     patient: Annotated[str, typer.Option(help="Name or number of the patient, exactly as in the cases.")] = "",
-    due: Annotated[bool, typer.Option("--due", help="Cases whose time of retention (`retention`) is over.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Cases past their retention period (`retention`).")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase the cases of a patient, or those whose time of retention is over, with their images.
+    """Erase the cases of a patient, or all cases past their retention period, with their images.
 
     The audit log keeps a tombstone of each case and still verifies; backups keep what they hold. Example:
 

@@ -30,7 +30,7 @@ def train(
 ) -> None:
     """Train a classifier, the detector of cells on fields, or the shapes of red cells; export a bundle.
 
-    A recipe of `kind: shallow` trains a classifier on features, is measured at once, and gives no bundle. The folders
+    A recipe of `kind: shallow` trains a classifier on features, measures it at once, and writes no bundle. The folders
     of a recipe lie below `LEUKOPY_DATA`. Examples:
 
         leukopy train configs/default.yaml --out runs/default

@@ -33,7 +33,7 @@ def watch(
     """Analyse pictures as a microscope program saves them into a folder.
 
     Each sub-folder is one slide; its results grow with its pictures. A picture is read once its size and time stay the
-    same. Ctrl-C stops; the same command takes up what has arrived since.
+    same. Ctrl-C stops; the same command continues with the pictures that have arrived since.
     Examples:
 
         leukopy watch camera/ --out results/today

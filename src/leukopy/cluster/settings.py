@@ -17,12 +17,12 @@ class PlanSettings(Settings):
     input: str
     """A manifest (.csv, .parquet) with the column `slide`, a folder with one sub-folder per slide, or a prefix of an
     object store (s3://bucket/prefix)."""
-    input_kind: Annotated[Literal["cells", "fields", "slide"] | None, Shown("told from the pictures")] = None
-    """Meaning of a picture: one cell, a field of view, or a whole slide."""
+    input_kind: Annotated[Literal["cells", "fields", "slide"] | None, Shown("recognised by content")] = None
+    """Kind of picture: one cell, a field of view, or a whole slide."""
     model: str = "default"
     """A bundled model, or a bundle folder that every machine reads."""
     classes: Literal["all", "healthy"] = "all"
-    """healthy: only the classes of healthy blood; blasts and smudge cells are not answered."""
+    """all: with blasts and smudge cells; healthy: only the classes of healthy blood."""
     detector: str = "default"
     """Detector of cells on fields: a bundled one, or a bundle folder."""
     pages: Literal["fields", "planes"] = "fields"
@@ -32,13 +32,13 @@ class PlanSettings(Settings):
     leukocytes: int = Field(default=200, ge=1, le=100_000)
     """Leukocytes after which the search of a whole slide ends."""
     um_per_px: Annotated[float | None, Shown("measured on the red cells")] = Field(default=None, ge=0.02, le=5)
-    """Micrometres per pixel of whole slides whose files state none."""
+    """Micrometres per pixel of whole slides, if their files do not state them."""
     counts: CountSettings = CountSettings()
     """The laboratory's own platelet estimate."""
     reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
     """The laboratory's reference ranges, in % of the leukocytes."""
     blast_probability: float = Field(default=0.9, gt=0, le=1)
-    """Probability from which a single blast raises the alarm."""
+    """Minimum probability at which a single blast raises the alarm."""
     blast_share: float = Field(default=1.0, ge=0, lt=100)
     """Share of blasts, in %, that the lower 95 % limit must exceed to raise the alarm."""
     shard_images: int = Field(default=10_000, ge=1, le=1_000_000)

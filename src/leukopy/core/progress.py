@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -14,3 +17,11 @@ class Progress(Protocol):
 
 def silent(stage: str, done: int, total: int | None) -> None:
     """Show nothing."""
+
+
+def counted(items: Iterable[T], progress: Progress, stage: str, total: int) -> Iterator[T]:
+    """The items, each reported as done when the next one is asked for."""
+    for done, item in enumerate(items):
+        progress(stage, done, total)
+        yield item
+    progress(stage, total, total)

@@ -9,6 +9,8 @@ American Statistical Association 68, 1973; Mosimann, Biometrika 49, 1962).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,17 +95,25 @@ def draw_compositions(
         draws: number of compositions.
         seed: of the draws; the same counts give the same compositions.
     """
-    rng = np.random.default_rng(seed)
     rows = len(shares)
     answered = draw_shares(counts, draws=draws, seed=seed + 1)
-    concentration = (1 / overdispersion - 1)[:, None] * shares
-    matrices = np.stack([rng.dirichlet(row, size=draws) for row in concentration.clip(1e-4)], axis=1)
+    matrices = _draw_matrices(np.float64(shares).tobytes(), np.float64(overdispersion).tobytes(), rows, draws, seed)
     found = answered[:, :rows] / answered[:, :rows].sum(axis=1, keepdims=True)
     for _ in range(ROUNDS):
         explained = np.einsum("dr,drc->dc", found, matrices) + _TINY
         found = found * np.einsum("dc,drc->dr", answered / explained, matrices)
         found /= found.sum(axis=1, keepdims=True)
     return np.asarray(found)
+
+
+@lru_cache(maxsize=4)
+def _draw_matrices(shares: bytes, overdispersion: bytes, rows: int, draws: int, seed: int) -> Floats:
+    """Confusion matrices of slides, (D, R, C): the same for each count that a reader's gestures lead to."""
+    rng = np.random.default_rng(seed)
+    concentration = (1 / np.frombuffer(overdispersion) - 1)[:, None] * np.frombuffer(shares).reshape(rows, -1)
+    matrices = np.stack([rng.dirichlet(row, size=draws) for row in concentration.clip(1e-4)], axis=1)
+    matrices.setflags(write=False)
+    return matrices
 
 
 def draw_shares(counts: NDArray[np.integer], *, draws: int = DRAWS, seed: int = 0) -> Floats:

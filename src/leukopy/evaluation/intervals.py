@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, gammaincinv, stdtrit
 
 LEVEL = 0.95
 """The confidence level of every interval in leukopy."""
@@ -39,8 +39,8 @@ def clopper_pearson(count: int, total: int) -> tuple[float, float]:
     if not 0 <= count <= total:
         raise ValueError(f"a count lies between 0 and its total, not {count} of {total}")
     tail = (1 - LEVEL) / 2
-    low = betaincinv(count, total - count + 1, tail) if count else 0.0
-    high = betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+    low = scipy.special.betaincinv(count, total - count + 1, tail) if count else 0.0
+    high = scipy.special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
     return float(low), float(high)
 
 
@@ -52,8 +52,8 @@ def poisson(count: int) -> tuple[float, float]:
     if count < 0:
         raise ValueError(f"a count is 0 or more, not {count}")
     tail = (1 - LEVEL) / 2
-    low = gammaincinv(count, tail) if count else 0.0
-    return float(low), float(gammaincinv(count + 1, 1 - tail))
+    low = scipy.special.gammaincinv(count, tail) if count else 0.0
+    return float(low), float(scipy.special.gammaincinv(count + 1, 1 - tail))
 
 
 def jackknife(
@@ -80,7 +80,7 @@ def jackknife(
         return np.full(len(value), np.nan), np.full(len(value), np.nan)
     without = metric(total - units)
     error = np.sqrt((count - 1) / count * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
-    reach = stdtrit(count - 1, (1 + LEVEL) / 2) * error
+    reach = scipy.special.stdtrit(count - 1, (1 + LEVEL) / 2) * error
     return value - reach, value + reach
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from leukopy.evaluation.intervals import Estimate, bootstrap
 from leukopy.explain.heat import Heat, Pictures, to_heat
@@ -55,7 +55,7 @@ def insertion(picture: NDArray[np.uint8], heat: Heat, probability: Probability, 
         (steps + 1,): of the blurred picture first, of the whole picture last.
     """
     deviation = BLUR * len(picture)
-    blurred = ndimage.gaussian_filter(picture, (deviation, deviation, 0))
+    blurred = scipy.ndimage.gaussian_filter(picture, (deviation, deviation, 0))
     return _curve(blurred, picture, heat, probability, steps)
 
 

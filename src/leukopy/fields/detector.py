@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse.csgraph import connected_components
 
 from leukopy.bundle.detector import DetectorBundle, open_detector
 from leukopy.evaluation.detection import overlaps
@@ -213,7 +213,7 @@ def _with_clumps(boxes: Boxes, kinds: Kinds, scores: Scores, least: float) -> tu
     own = boxes[platelets]
     first, last = own[:, :2] - _REACH * own[:, 2:], own[:, :2] + (1 + _REACH) * own[:, 2:]
     touching = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
-    count, groups = connected_components(touching, directed=False)
+    count, groups = scipy.sparse.csgraph.connected_components(touching, directed=False)
     gone = np.zeros(len(boxes), bool)
     for group in np.flatnonzero(np.bincount(groups, minlength=count) >= _CLUMPED):
         members = platelets[groups == group]

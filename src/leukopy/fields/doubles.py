@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 REMEMBERED = 64
 """Number of last fields that are compared with the next."""
@@ -76,7 +76,7 @@ class Landmarks:
         picture = Image.fromarray(pixels).convert("L")
         size = (max(4, round(picture.width * scale)), max(4, round(picture.height * scale)))
         small = np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2), np.float32)
-        plane = small - ndimage.gaussian_filter(small, _RED_CELL)
+        plane = small - scipy.ndimage.gaussian_filter(small, _RED_CELL)
         places = (centres * scale - 0.5)[:, ::-1]  # rows and columns
         compared = np.sort(np.argsort(-areas, kind="stable")[:_COMPARED])
         patches, inside = _surroundings(plane, places[compared])
@@ -92,7 +92,7 @@ def _surroundings(plane: Plane, places: NDArray[np.float64]) -> tuple[Plane, Pla
     columns = np.repeat(places[:, 1:, None] + offset[None, None, :], _PATCH, axis=1).reshape(-1)
     height, width = plane.shape
     inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
-    values = ndimage.map_coordinates(plane, [rows, columns], order=1, mode="nearest") * inside
+    values = scipy.ndimage.map_coordinates(plane, [rows, columns], order=1, mode="nearest") * inside
     shape = (len(places), _PATCH * _PATCH)
     return values.reshape(shape).astype(np.float32), inside.reshape(shape).astype(np.float32)
 

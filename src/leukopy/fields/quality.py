@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from leukopy.fields.detections import Detections
 from leukopy.taxonomy.objects import LEUKOCYTE, RED_CELL
@@ -126,6 +126,6 @@ def focus_of(picture: Image.Image, red_cell_px: float) -> float:
     scale = _RED_CELL / red_cell_px
     size = (max(8, round(picture.width * scale)), max(8, round(picture.height * scale)))
     grey = np.asarray(picture.convert("L").resize(size, Image.Resampling.BILINEAR), np.float32)
-    soft = ndimage.gaussian_filter(grey, 1)
-    coarse = soft - ndimage.gaussian_filter(grey, 4)
+    soft = scipy.ndimage.gaussian_filter(grey, 1)
+    coarse = soft - scipy.ndimage.gaussian_filter(grey, 4)
     return float((grey - soft).std() / (coarse.std() + 1e-6))

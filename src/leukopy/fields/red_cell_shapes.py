@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from leukopy.bundle.red_cell_shapes import RedCellShapesBundle, bundled_red_cell_shapes, open_red_cell_shapes
 from leukopy.fields.detections import Detections, ShapeNames
@@ -75,7 +75,7 @@ class ShapeNamer:
         if not outputs:
             return Readings(np.empty((0, len(SHAPE_NAMES))), np.empty(0, bool))
         logits, distances = (np.concatenate(output) for output in zip(*outputs, strict=True))
-        found: NDArray[np.float64] = softmax(logits.astype(np.float64) / self.card.temperature, axis=1)
+        found: NDArray[np.float64] = scipy.special.softmax(logits.astype(np.float64) / self.card.temperature, axis=1)
         if not sized:
             found[:, _NORMAL] += found[:, _SIZES].sum(axis=1)
             found[:, _SIZES] = 0

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts load on first use
+import skimage  # its parts load on first use
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 LOOK_PX = 7.0
 """Diameter of a red cell, in pixels, from which a smear is measured."""
@@ -73,7 +73,7 @@ def find_levels(squares: Sequence[Pixels]) -> SmearLevels | None:
     found = []
     for green in seen:
         density = np.clip(_density(green, glass), 0, _DENSEST)
-        threshold = float(threshold_otsu(density)) if np.ptp(density) else 0.0  # type: ignore[no-untyped-call]
+        threshold = float(skimage.filters.threshold_otsu(density)) if np.ptp(density) else 0.0  # type: ignore[no-untyped-call]
         if threshold >= _FAINTEST and _BOTH[0] <= float((density > threshold).mean()) <= _BOTH[1]:
             found.append(threshold)
     return SmearLevels(glass, float(np.percentile(found, 10))) if found else None
@@ -89,7 +89,7 @@ def measure_smear(pixels: Pixels, red_cell_px: float, levels: SmearLevels) -> Sm
     """
     one = np.pi / 4 * red_cell_px**2
     cells = _cells(pixels, levels, _PALLOR * one)
-    areas = np.bincount(ndimage.label(cells)[0].ravel())[1:]
+    areas = np.bincount(scipy.ndimage.label(cells)[0].ravel())[1:]
     whole = areas[areas > _DUST * one].sum()
     touching = float(areas[areas > _CLUSTER * one].sum() / whole) if whole else 0.0
     parts = [part.mean() for rows in np.array_split(cells, _PARTS) for part in np.array_split(rows, _PARTS, axis=1)]
@@ -100,11 +100,11 @@ def measure_smear(pixels: Pixels, red_cell_px: float, levels: SmearLevels) -> Sm
 def single_cells(pixels: Pixels, levels: SmearLevels) -> NDArray[np.float64]:
     """Diameters (n,), in pixels, of the round objects that touch neither another nor the border."""
     height, width = pixels.shape[:2]
-    cells = ndimage.binary_fill_holes(_cells(pixels, levels, 0))
-    labels, _ = ndimage.label(cells)
+    cells = scipy.ndimage.binary_fill_holes(_cells(pixels, levels, 0))
+    labels, _ = scipy.ndimage.label(cells)
     areas = np.bincount(labels.ravel())[1:]
     found = []
-    for area, (rows, columns) in zip(areas, ndimage.find_objects(labels), strict=True):
+    for area, (rows, columns) in zip(areas, scipy.ndimage.find_objects(labels), strict=True):
         high, wide = rows.stop - rows.start, columns.stop - columns.start
         at_border = rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width
         alike = max(high, wide) <= _MEMBRANE * min(high, wide)
@@ -126,9 +126,9 @@ def _density(green: NDArray[np.uint8], glass: float) -> NDArray[np.float32]:
 
 def _cells(pixels: Pixels, levels: SmearLevels, largest_hole: float) -> Mask:
     """Pixels of cells, holes up to ``largest_hole`` pixels filled."""
-    cells = ndimage.binary_opening(_density(pixels[..., 1], levels.glass) > levels.threshold)
+    cells = scipy.ndimage.binary_opening(_density(pixels[..., 1], levels.glass) > levels.threshold)
     if largest_hole:
-        labels, _ = ndimage.label(~cells)
+        labels, _ = scipy.ndimage.label(~cells)
         small = np.bincount(labels.ravel()) <= largest_hole
         small[0] = False
         cells |= small[labels]

@@ -250,17 +250,18 @@ class ImageFacts:
     """Kind by the reader that decoded it; the file name is ignored."""
 
 
-def check_image(data: bytes, where: str) -> ImageFacts:
+def check_image(data: bytes, where: str, limits: Limits = CELL) -> ImageFacts:
     """Decode every pixel of a picture, and return its facts.
 
     Args:
         data: the file's bytes.
         where: its name in messages.
+        limits: sizes of the kind of input.
 
     Raises:
         ImageError: it cannot be read; ``reason`` is one of :data:`REASONS`.
     """
-    _, (width, height) = _decode(data, where, None, None, CELL)
+    _, (width, height) = _decode(data, where, None, None, limits)
     return ImageFacts(width, height, FORMATS[kind_of(data, where)].media_type)
 
 

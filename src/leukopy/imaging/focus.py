@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from leukopy.core.errors import InputError
 
@@ -27,8 +27,8 @@ def sharpness_map(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     Args:
         pixels: (height, width, 3), RGB.
     """
-    edges = ndimage.gaussian_laplace(pixels[..., 1].astype(np.float32), _SOFT)
-    return np.asarray(ndimage.gaussian_filter(edges * edges, _AROUND), np.float32)
+    edges = scipy.ndimage.gaussian_laplace(pixels[..., 1].astype(np.float32), _SOFT)
+    return np.asarray(scipy.ndimage.gaussian_filter(edges * edges, _AROUND), np.float32)
 
 
 def merge_planes(planes: Iterable[NDArray[np.uint8]], focus: Focus, where: str) -> NDArray[np.uint8]:

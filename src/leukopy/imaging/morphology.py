@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from math import nan, pi
 
 import numpy as np
+import scipy  # its parts load on first use
+import skimage  # its parts load on first use
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.measure import find_contours
-from skimage.morphology import convex_hull_image
 
 from leukopy.core.errors import InputError
 from leukopy.imaging.segmentation import Masks, box
@@ -71,8 +70,8 @@ def _roundness(mask: NDArray[np.bool_]) -> float:
     if not mask.any():
         return nan
     blur = max(0.5, 0.05 * float(np.sqrt(mask.sum() / pi)))
-    grey = ndimage.gaussian_filter(np.pad(mask[box(mask)].astype(np.float32), 4 + int(3 * blur)), blur)
-    outlines = find_contours(grey, 0.5)  # type: ignore[no-untyped-call]
+    grey = scipy.ndimage.gaussian_filter(np.pad(mask[box(mask)].astype(np.float32), 4 + int(3 * blur)), blur)
+    outlines = skimage.measure.find_contours(grey, 0.5)  # type: ignore[no-untyped-call]
     perimeter = sum(float(np.linalg.norm(np.diff(outline, axis=0), axis=1).sum()) for outline in outlines)
     disc = 4 * pi * float(mask.sum())
     return disc / max(perimeter**2, disc)
@@ -81,7 +80,7 @@ def _roundness(mask: NDArray[np.bool_]) -> float:
 def _solidity(mask: NDArray[np.bool_]) -> float:
     if not mask.any():
         return nan
-    hull = convex_hull_image(mask[box(mask)])  # type: ignore[no-untyped-call]
+    hull = skimage.morphology.convex_hull_image(mask[box(mask)])  # type: ignore[no-untyped-call]
     return float(mask.sum() / hull.sum())
 
 
@@ -93,12 +92,12 @@ def lobes(nucleus: NDArray[np.bool_]) -> int:
     """
     if not nucleus.any():
         return 0
-    depth = ndimage.distance_transform_edt(np.pad(nucleus[box(nucleus)], 1))
+    depth = scipy.ndimage.distance_transform_edt(np.pad(nucleus[box(nucleus)], 1))
     most = 1
     for taken in np.linspace(0, 0.6, 7) * depth.max():
-        parts, count = ndimage.label(depth > taken)
+        parts, count = scipy.ndimage.label(depth > taken)
         if count <= most:  # no more lobes than parts
             continue
-        thickness = ndimage.maximum(depth, parts, np.arange(1, count + 1))
+        thickness = scipy.ndimage.maximum(depth, parts, np.arange(1, count + 1))
         most = max(most, int(np.sum((thickness >= 1.5 * taken) & (thickness >= 0.25 * depth.max()))))
     return most

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts load on first use
+import skimage  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from leukopy.imaging.stains import density_against_glass, glass
 
@@ -81,7 +81,7 @@ def _located(picture: NDArray[np.uint8]) -> tuple[Plane, Mask]:
     scale = _SIDE / min(height, width)
     small = Image.fromarray(picture).resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
     density = density_against_glass(np.asarray(small))
-    dye = ndimage.gaussian_filter(density[..., 1] - density[..., 2], 1)
+    dye = scipy.ndimage.gaussian_filter(density[..., 1] - density[..., 2], 1)
     seed = dyed_middle(dye)
     return dye, _cell(density, seed) if seed.any() else seed
 
@@ -139,7 +139,7 @@ def _seed(dye: Plane) -> Mask:
     if np.ptp(dye) < _FAINTEST:
         return np.zeros(dye.shape, dtype=bool)
     rounds = max(1, round(2 * _pixel(dye)))
-    labels, count = ndimage.label(_without_threads(dye > _otsu(dye), rounds))
+    labels, count = scipy.ndimage.label(_without_threads(dye > _otsu(dye), rounds))
     if not count:
         return np.zeros(dye.shape, dtype=bool)
     off, bell = _middle(*dye.shape)
@@ -174,7 +174,7 @@ def _without_threads(mask: Mask, rounds: int) -> Mask:
 
 def _filled(mask: Mask) -> Mask:
     """The mask with its holes: parts of the background that the edge of the picture does not touch."""
-    ground, count = ndimage.label(~mask)
+    ground, count = scipy.ndimage.label(~mask)
     outside = np.zeros(count + 1, dtype=bool)
     for edge in (ground[0], ground[-1], ground[:, 0], ground[:, -1]):
         outside[edge] = True
@@ -186,7 +186,7 @@ def _filled(mask: Mask) -> Mask:
 def _lobes(labels: NDArray[np.int32], main: Mask, off: NDArray[np.float64]) -> Mask:
     """The parts close to the main one and not far off the middle."""
     pixel = _pixel(labels)
-    near = ndimage.distance_transform_edt(~main) < max(0.5 * _radius(main), 4 * pixel)
+    near = scipy.ndimage.distance_transform_edt(~main) < max(0.5 * _radius(main), 4 * pixel)
     area = np.bincount(labels.ravel())
     keep = np.bincount(labels[near], minlength=len(area)) > 0
     keep &= area > _SMALLEST * pixel**2
@@ -200,7 +200,8 @@ def _cell(density: Plane, seed: Mask) -> Mask:
     """The whole cell round a seed, by the colours of this picture."""
     colour = _colour_bins(density)
     reach = 0.3 * _radius(seed)
-    near = np.clip((reach - ndimage.distance_transform_edt(~seed)) / (0.6 * reach), -12, 8)  # log-odds by place alone
+    depth = scipy.ndimage.distance_transform_edt(~seed)
+    near = np.clip((reach - depth) / (0.6 * reach), -12, 8)  # log-odds by place alone
     frame = _SIDE // 20
     near[:frame], near[-frame:], near[:, :frame], near[:, -frame:] = (-100,) * 4
     near[seed] = 100
@@ -211,7 +212,7 @@ def _cell(density: Plane, seed: Mask) -> Mask:
         odds = _odds(colours.log_ratio(odds, some_colour), some_near, 0.5)
     odds = _odds(colours.log_ratio(odds, colour), near, 1)
     whole = _filled(odds > -0.5)
-    labels, _ = ndimage.label(_opened(whole, 0.2) | seed)
+    labels, _ = scipy.ndimage.label(_opened(whole, 0.2) | seed)
     return _filled(labels == np.bincount(labels[seed]).argmax())
 
 
@@ -222,7 +223,7 @@ def _nucleus(dye: Plane, cell: Mask) -> Mask:
     nucleus = _opened((dye > threshold) & cell, 0.25)
     if dye[nucleus].sum() < _LEAST_DYE * dye.size:
         return np.zeros_like(nucleus)
-    holes, _ = ndimage.label(~nucleus)
+    holes, _ = scipy.ndimage.label(~nucleus)
     small = np.bincount(holes.ravel()) < 0.05 * nucleus.sum()
     filled: Mask = (nucleus | small[holes]) & cell
     return filled
@@ -230,7 +231,7 @@ def _nucleus(dye: Plane, cell: Mask) -> Mask:
 
 def _colour_bins(density: Plane) -> NDArray[np.intp]:
     """Each pixel's bin in a histogram of _BINS³ colours, along total density, green-blue and red-rest."""
-    red, green, blue = (ndimage.gaussian_filter(density[..., channel], 0.8) for channel in range(3))
+    red, green, blue = (scipy.ndimage.gaussian_filter(density[..., channel], 0.8) for channel in range(3))
     bins: NDArray[np.intp] = np.zeros(density.shape[:2], np.intp)
     for axis in (red + green + blue, green - blue, red - 0.5 * (green + blue)):
         low, high = np.percentile(axis[::2, ::2], [0.5, 99.5])
@@ -276,7 +277,7 @@ def _blended(counts: NDArray[np.generic]) -> NDArray[np.float64]:
 
 def _odds(evidence: NDArray[np.float64], near: Plane, blur: float) -> Plane:
     """Log-odds of being inside the cell, from colour (smoothed over the neighbours) and place."""
-    odds: Plane = (3 * ndimage.gaussian_filter(evidence, blur) + 0.6 * near).astype(np.float32)
+    odds: Plane = (3 * scipy.ndimage.gaussian_filter(evidence, blur) + 0.6 * near).astype(np.float32)
     return odds
 
 
@@ -285,15 +286,15 @@ def _opened(mask: Mask, share: float) -> Mask:
     opened = np.zeros_like(mask)
     if mask.any():
         window = box(mask)
-        depth = ndimage.distance_transform_edt(np.pad(mask[window], 1))
+        depth = scipy.ndimage.distance_transform_edt(np.pad(mask[window], 1))
         core = depth > share * depth.max()
-        near_core = ndimage.distance_transform_edt(~core) <= share * depth.max()
+        near_core = scipy.ndimage.distance_transform_edt(~core) <= share * depth.max()
         opened[window] = mask[window] & near_core[1:-1, 1:-1]
     return opened
 
 
 def _otsu(values: Plane) -> float:
-    return float(threshold_otsu(values))  # type: ignore[no-untyped-call]
+    return float(skimage.filters.threshold_otsu(values))  # type: ignore[no-untyped-call]
 
 
 def _radius(mask: Mask) -> float:
@@ -303,5 +304,5 @@ def _radius(mask: Mask) -> float:
 
 def _enlarged(mask: Mask, height: int, width: int) -> Mask:
     """A mask at the size of the picture, its steps rounded off."""
-    grey = np.rint(ndimage.gaussian_filter(mask.astype(np.float32), 0.6) * 255).astype(np.uint8)
+    grey = np.rint(scipy.ndimage.gaussian_filter(mask.astype(np.float32), 0.6) * 255).astype(np.uint8)
     return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR)) > 127

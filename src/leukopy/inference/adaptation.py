@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from leukopy.bundle import Bundle, write_bundle
 from leukopy.imaging.augmentation import Augmentation
@@ -171,7 +171,9 @@ def fit_head(head: Head, cells: Labelled, penalty: float) -> Head:
         by_shift = slope.sum(axis=0) + 0.02 * penalty * shift
         return float(value), np.concatenate([by_change.ravel(), by_shift])
 
-    found = minimize(loss, np.zeros(size + classes), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    found = scipy.optimize.minimize(
+        loss, np.zeros(size + classes), jac=True, method="L-BFGS-B", options={"maxiter": 200}
+    ).x
     change, shift = found[:size].reshape(classes, count) @ axes / scale, found[size:]
     return (weights + change).astype(np.float32), (bias + shift - change @ centre).astype(np.float32)
 

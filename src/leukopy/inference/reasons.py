@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from leukopy.imaging.segmentation import Mask, Plane, dyed_middle, segment
 
@@ -61,7 +61,7 @@ def reason(picture: NDArray[np.uint8]) -> str:
     small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
     levels = small.astype(np.float32)
     # The densities omit the glass: it adds the same to all pixels, and only differences are used.
-    dye = ndimage.gaussian_filter(np.log10((levels[..., 2] + 1) / (levels[..., 1] + 1)), 0.75)
+    dye = scipy.ndimage.gaussian_filter(np.log10((levels[..., 2] + 1) / (levels[..., 1] + 1)), 0.75)
     nucleus = dyed_middle(dye)
     if not nucleus.any():
         return NO_CELL
@@ -75,8 +75,8 @@ def _sharpness(grey: Plane) -> float:
 
     Measured in grey levels: optical density is coarse in a dark channel and resembles detail.
     """
-    soft = ndimage.gaussian_filter(grey, 1)
-    coarse = soft - ndimage.gaussian_filter(grey, 4)
+    soft = scipy.ndimage.gaussian_filter(grey, 1)
+    coarse = soft - scipy.ndimage.gaussian_filter(grey, 4)
     return float((grey - soft).std() / (coarse.std() + 1e-6))
 
 
@@ -94,7 +94,7 @@ def _second(dye: Plane, nucleus: Mask, cell: Mask) -> float:
         return 0.0
     ground = np.median(dye[~cell])
     dyed = dye > ground + 0.6 * (np.median(dye[nucleus]) - ground)
-    outside = dyed & ~ndimage.binary_dilation(cell, iterations=2)
-    labels, _ = ndimage.label(ndimage.binary_opening(outside, iterations=2))
+    outside = dyed & ~scipy.ndimage.binary_dilation(cell, iterations=2)
+    labels, _ = scipy.ndimage.label(scipy.ndimage.binary_opening(outside, iterations=2))
     largest = np.bincount(labels.ravel())[1:].max(initial=0)
     return float(largest / nucleus.sum())

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -20,6 +20,14 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from leukopy.core.errors import InputError
 
 T = TypeVar("T")
+
+
+class Pool(Protocol):
+    """Workers for independent calls."""
+
+    def __call__(self, work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count: int) -> Iterator[T]:
+        """Results of ``work(*task)`` for each of ``count`` tasks, in the order in which they finish."""
+
 
 _BATCH = 32
 """Images of one task: half a second, so that Ctrl-C takes effect quickly and little work is lost."""
@@ -63,7 +71,9 @@ def in_processes(work: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count
     Raises:
         InputError: a worker process was killed.
     """
-    with parallel_config("loky", initializer=_serve, initargs=(os.getpid(),), idle_worker_timeout=_IDLE_SECONDS):
+    # Joblib replaces a worker whose memory grew, and tells of it in words that no reader can act on.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+    with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),), idle_worker_timeout=_IDLE_SECONDS):
         pool = Parallel(max(1, min(cpu_count(), count)), return_as="generator_unordered", batch_size=1)
     here = Path.cwd()
     results = pool(delayed(work_in)(here, work, *task) for task in tasks)
@@ -95,8 +105,9 @@ def _numbered(
     return rows, work(paths)
 
 
-def _serve(starter: int) -> None:
-    """Start a worker. Ctrl-C reaches every process of a terminal; the starting process stops the workers.
+def end_with(starter: int) -> None:
+    """Let this worker end with the process that started it, and by it alone: Ctrl-C reaches every process of a
+    terminal.
 
     A worker whose starter was killed would wait for ever, so it exits soon after.
     """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 
 import numpy as np
-from matplotlib import colormaps
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from leukopy.imaging.segmentation import Masks
 
@@ -23,7 +23,6 @@ _LINE = 20
 _WIDTH = 2 * VIEW // 6
 """Characters of a line: a mean one takes 6 pixels."""
 _PAPER, _INK, _QUIET = "#fcfbf9", "#1d1b22", "#5f5b68"
-_COLOURS = (255 * colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +54,26 @@ def layer(masks: Masks, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     return laid
 
 
+@cache
+def _colours() -> NDArray[np.uint8]:
+    """The 256 colours of heat, from cold to hot, (256, 3)."""
+    import matplotlib  # noqa: PLC0415 - not before a map is drawn: a review station starts faster
+
+    colours: NDArray[np.uint8] = (255 * matplotlib.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
+    return colours
+
+
 def _coloured(heat: NDArray[np.float32], side: int) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
     """Colours (V, V, 3) of a heat map, and how much each covers what lies under it, (V, V, 1) in [0, 1]."""
     levels = np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BILINEAR)).clip(0, 1)
-    return _COLOURS[np.rint(255 * levels).astype(np.intp)], (0.7 * levels**0.8)[..., None]
+    return _colours()[np.rint(255 * levels).astype(np.intp)], (0.7 * levels**0.8)[..., None]
 
 
 def _outlines(masks: Masks) -> NDArray[np.bool_]:
     """The pixels of the edges of cell and nucleus."""
     edges = np.zeros_like(masks.cell)
     for mask in (masks.cell, masks.nucleus):
-        edges |= mask & ~ndimage.binary_erosion(mask, border_value=1)
+        edges |= mask & ~scipy.ndimage.binary_erosion(mask, border_value=1)
     return edges
 
 

@@ -30,6 +30,9 @@ TABLES: tuple[str, ...] = (
 SHEET_ROWS = 1_048_575
 """Most rows of a sheet below its heading; a longer table continues on the next sheet."""
 
+OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+"""Of each workbook: text is written as text."""
+
 _TEXT = 32_767
 """Most characters of a cell."""
 _CHUNK = 50_000
@@ -55,12 +58,7 @@ def write_workbook(folder: Path) -> Path:
     if not tables:
         raise InputError(f"{folder}: holds no table of results. Give the output folder of `leukopy analyze`.")
     run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
-    options = {
-        "constant_memory": True,  # whatever the number of rows
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
+    options = {**OPTIONS, "constant_memory": True}  # whatever the number of rows
     with atomic_path(folder / WORKBOOK_FILE) as temporary, xlsxwriter.Workbook(str(temporary), options) as book:
         heading = book.add_format({"bold": True, "bottom": 1})
         book.set_properties({"comments": RESEARCH_USE_ONLY, "created": _created(run)})
@@ -74,7 +72,7 @@ def write_workbook(folder: Path) -> Path:
             rows = int(table.select(pl.len()).collect().item())
             for part, start in enumerate(range(0, max(rows, 1), SHEET_ROWS), start=1):
                 name = Path(file).stem if part == 1 else f"{Path(file).stem} {part}"
-                _fill(book.add_worksheet(name), table.slice(start, SHEET_ROWS), heading)
+                fill_sheet(book.add_worksheet(name), table.slice(start, SHEET_ROWS), heading)
     return folder / WORKBOOK_FILE
 
 
@@ -85,7 +83,8 @@ def _scan(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(path, infer_schema=path.stem != "failures", infer_schema_length=None)
 
 
-def _fill(sheet: Worksheet, table: pl.LazyFrame, heading: Any) -> None:
+def fill_sheet(sheet: Worksheet, table: pl.LazyFrame, heading: Any) -> None:
+    """Write a table: its column names in the format ``heading``, then its rows."""
     columns = table.collect_schema().names()
     sheet.freeze_panes(1, 0)
     for place, name in enumerate(columns):

@@ -45,6 +45,11 @@ def _compatible(reader: str, model: str) -> str:
     return model if undivided else reader
 
 
+def alike(reader: str, model: str) -> bool:
+    """Whether the model's class is the reader's, or one of those that the reader did not divide."""
+    return _compatible(reader, model) == model
+
+
 def agree(read: Sequence[Reading], classes: Sequence[ClassChoice] = ()) -> AgreementView:
     """Raw agreement and Cohen's kappa with 95 % limits, each class, and what is taken for what.
 

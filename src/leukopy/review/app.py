@@ -14,8 +14,8 @@ from starlette.staticfiles import StaticFiles
 
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.api import API, api_router
-from leukopy.review.assistance import Assistance
-from leukopy.review.lymphocytosis import LymphocytosisPredictor
+from leukopy.review.exchange import ExchangeService
+from leukopy.review.on_cluster import Cluster
 from leukopy.review.pages import error_page, pages_router, static_folder
 from leukopy.review.security import (
     BodyLimit,
@@ -30,12 +30,20 @@ from leukopy.review.settings import ReviewSettings
 from leukopy.review.station import Station
 from leukopy.review.store import Store
 from leukopy.review.worker import Worker
+from leukopy.review.worker_process import WorkerProcess
 
 
-def create_app(settings: ReviewSettings) -> FastAPI:
-    """The application of a station: API, pages, and, while it runs, the worker that analyses cases.
+def create_app(
+    settings: ReviewSettings, cluster: Cluster | None = None, worker: type[Worker | WorkerProcess] = Worker
+) -> FastAPI:
+    """The application of a station: API, pages, and, while it runs, the worker that analyses cases and the exchange.
 
     The store is open from here on; it is closed, and the worker ended, when the application shuts down.
+
+    Args:
+        settings: of the station.
+        cluster: classifies the cells of big cases.
+        worker: analyses cases in a thread of this process, or in a process of its own.
 
     Raises:
         SettingsError, OutputError: the store cannot be opened.
@@ -44,19 +52,22 @@ def create_app(settings: ReviewSettings) -> FastAPI:
     station = Station(
         settings=settings,
         store=store,
-        worker=Worker(store, settings),
+        worker=worker(store, settings, cluster),
         logins=LogIns(settings.limits.logins_per_minute),
         hashing=ThreadPoolExecutor(max(1, cpu_count() // 2), "leukopy-passwords"),
         token=OneTimeToken(),
-        lymphocytosis=LymphocytosisPredictor(settings.patient_model),
-        assistance=Assistance(settings),
+        exchange=ExchangeService(store, settings),
     )
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        await station.exchange.start()
         station.worker.start()
-        yield
-        await run_in_threadpool(station.worker.stop)
+        try:
+            yield
+            await station.exchange.stop()
+        finally:  # a process that is left would hold this one
+            await run_in_threadpool(station.worker.stop)
         station.hashing.shutdown(cancel_futures=True)
         store.close()
 

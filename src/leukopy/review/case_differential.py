@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from leukopy.review.attention import look_at
 from leukopy.review.case_notes import LYMPHOCYTES, notes
 from leukopy.review.plausibility import corrected_leukocytes
-from leukopy.review.ranges import usual_ranges
-from leukopy.review.records import Case, CellRow, ClassChoice, DifferentialLine, DifferentialView
+from leukopy.review.ranges import UsualRanges, usual_ranges
+from leukopy.review.records import Case, CaseDraft, CellRow, ClassChoice, DifferentialLine, DifferentialView
 from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
 from leukopy.slides.count_error import SlideError, with_total_limits
-from leukopy.slides.differential import Line, differential
+from leukopy.slides.differential import Differential, Line, differential
 from leukopy.taxonomy import CellClass, Place, find
 
 LEUKOCYTES = "WBC"
@@ -53,21 +54,68 @@ def count_case(
         SettingsError: a cell's class is neither in the taxonomy nor the laboratory's own, or a range is none.
     """
     own = own_classes(classes)
-    usual_of = usual_ranges(case, settings)
     counts = Counter(cell.code for cell in cells if cell.code and cell.not_counted is None)
-    found = differential(counts, ranges=usual_of.relative, own=tuple(own.values()))
+    found, lines = _count(counts, own, case, settings)
     found = with_total_limits(found, *_unseen_and_seen(cells, error)) if error else found
-    leukocytes = _leukocytes(case, counts, found.leukocytes)
-    undivided = {part for line in found.lines if line.sums and counts[line.code] for part in line.sums}
+    leukocytes = lines.leukocytes
+    return DifferentialView(
+        cells=found.cells,
+        leukocytes=found.leukocytes,
+        target=case.target,
+        lines=tuple(map(lines.shown, found.lines)),
+        beside=tuple(map(lines.shown, found.beside)),
+        outside=tuple(_counted(code, count, own) for code, count in found.outside.items()),
+        not_counted=not_counted_lines(cells),
+        notes=notes(case, cells, found.leukocytes, language, leukocytes),
+        reference_name=found.reference_name,
+        looked=look_at(cells),
+        total=lines.total(found.leukocytes),
+        lymphocytes=_lymphocytes(counts, found.leukocytes, leukocytes),
+    )
 
-    def shown(line: Line) -> DifferentialLine:
-        blank = line.code in undivided
-        absolute = None if blank or leukocytes is None or line.percent is None else leukocytes * line.percent / 100
-        usual = usual_of.absolute.get(line.code) if absolute is not None else None
+
+def abnormal_values(
+    counts: Mapping[str, int], own: Mapping[str, CellClass], case: CaseDraft, settings: ReviewSettings
+) -> int:
+    """Number of values outside their usual range: shares whose limits are outside too, and absolute counts.
+
+    Args:
+        counts: counted cells by class code.
+        own: the laboratory's own classes, by code.
+        case: its age and sex give the ranges, its leukocyte count (10⁹/L) the absolute counts.
+        settings: the laboratory's ranges.
+
+    Raises:
+        SettingsError: as `count_case`.
+    """
+    found, lines = _count(counts, own, case, settings)
+    shown = [*map(lines.shown, (*found.lines, *found.beside)), lines.total(found.leukocytes)]
+    return sum(
+        (line.flag in ("L", "H") and line.beyond_error) or line.absolute_flag in ("L", "H") for line in shown if line
+    )
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """What the lines of a count have in common."""
+
+    own: Mapping[str, CellClass]
+    usual: UsualRanges
+    leukocytes: float | None
+    """Of the blood, 10⁹/L."""
+    undivided: frozenset[str]
+
+    def shown(self, line: Line) -> DifferentialLine:
+        """A line with its absolute count."""
+        blank = line.code in self.undivided
+        absolute = None
+        if not blank and self.leukocytes is not None and line.percent is not None:
+            absolute = self.leukocytes * line.percent / 100
+        usual = self.usual.absolute.get(line.code) if absolute is not None else None
         return DifferentialLine(
             code=line.code,
             name=line.name,
-            french=_french(line.code, own),
+            french=_french(line.code, self.own),
             count=line.count,
             percent=None if blank else line.percent,
             low=None if blank else line.low,
@@ -85,27 +133,27 @@ def count_case(
             absolute_flag=_flag(absolute, usual),
         )
 
-    return DifferentialView(
-        cells=found.cells,
-        leukocytes=found.leukocytes,
-        target=case.target,
-        lines=tuple(map(shown, found.lines)),
-        beside=tuple(map(shown, found.beside)),
-        outside=tuple(_counted(code, count, own) for code, count in found.outside.items()),
-        not_counted=not_counted_lines(cells),
-        notes=notes(case, cells, found.leukocytes, language, leukocytes),
-        reference_name=found.reference_name,
-        looked=look_at(cells),
-        total=None if leukocytes is None else _total(found.leukocytes, leukocytes, usual_of.absolute.get(LEUKOCYTES)),
-        lymphocytes=_lymphocytes(counts, found.leukocytes, leukocytes),
-    )
+    def total(self, counted: int) -> DifferentialLine | None:
+        """The leukocytes of the blood; None where none were entered."""
+        if self.leukocytes is None:
+            return None
+        return _total(counted, self.leukocytes, self.usual.absolute.get(LEUKOCYTES))
 
 
-def _leukocytes(case: Case, counts: Mapping[str, int], counted: int) -> float | None:
+def _count(
+    counts: Mapping[str, int], own: Mapping[str, CellClass], case: CaseDraft, settings: ReviewSettings
+) -> tuple[Differential, _Lines]:
+    usual = usual_ranges(case, settings)
+    found = differential(counts, ranges=usual.relative, own=tuple(own.values()))
+    undivided = {part for line in found.lines if line.sums and counts.get(line.code) for part in line.sums}
+    return found, _Lines(own, usual, _leukocytes(case, counts, found.leukocytes), frozenset(undivided))
+
+
+def _leukocytes(case: CaseDraft, counts: Mapping[str, int], counted: int) -> float | None:
     """Leukocytes of the blood, 10⁹/L, without the erythroblasts that were counted among them."""
     if case.leukocytes is None or case.leukocytes_corrected or not counted:
         return case.leukocytes
-    return corrected_leukocytes(case.leukocytes, 100 * counts[ERYTHROBLAST] / counted)
+    return corrected_leukocytes(case.leukocytes, 100 * counts.get(ERYTHROBLAST, 0) / counted)
 
 
 def _lymphocytes(counts: Mapping[str, int], counted: int, leukocytes: float | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Literal
 from leukopy.evaluation.intervals import clopper_pearson
 from leukopy.review.attention import look_at
 from leukopy.review.plausibility import doubtful_lymphocytes, impossible
-from leukopy.review.records import Case, CellRow
+from leukopy.review.records import BY_EYE, Case, CellRow
 from leukopy.review.records.not_counted import NAMES
 from leukopy.taxonomy import BLASTS
 
@@ -23,6 +23,7 @@ _TEXTS = {
         "class_means": "The cells are unlike those of the reference laboratory: the class means were re-estimated from "
         "{cells} cells of this slide. The class of a cell therefore depends on the other cells.",
         "blasts": "Blasts: {count} of {leukocytes} leukocytes. Look at these cells first.",
+        "by_eye": "Counted by eye at the microscope, without pictures and without a model: {count} cells.",
         "none": "No leukocyte was counted: there is no differential.",
         "below": "{leukocytes} of {target} leukocytes counted.",
         "reached": "{leukocytes} leukocytes counted; the target is {target}.",
@@ -50,6 +51,7 @@ _TEXTS = {
         "classes ont été réestimées à partir de {cells} cellules de cette lame. La classe d’une cellule dépend donc "
         "des autres.",
         "blasts": "Blastes\u202f: {count} sur {leukocytes} leucocytes. Examiner ces cellules en premier.",
+        "by_eye": "Comptées à l’œil au microscope, sans images ni modèle\u202f: {count} cellules.",
         "none": "Aucun leucocyte compté\u202f: il n’y a pas de formule.",
         "below": "{leukocytes} leucocytes comptés sur {target}.",
         "reached": "{leukocytes} leucocytes comptés\u202f; l’objectif est de {target}.",
@@ -105,6 +107,8 @@ def _notes(
     counts = Counter(cell.not_counted or cell.code for cell in cells)
     if blasts := sum(counts[code] for code in BLASTS):
         yield "blasts", {"count": blasts, "leukocytes": leukocytes}
+    if by_eye := sum(BY_EYE in cell.flags for cell in cells):
+        yield "by_eye", {"count": by_eye}
     if case.slide_check and case.slide_check.unlike_training:
         distance = f"{case.slide_check.distance:.1f}".replace(".", point)
         yield "unlike_training", {"distance": distance, "nearest": case.slide_check.nearest}

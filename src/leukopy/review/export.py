@@ -38,6 +38,7 @@ _README = f"""{RESEARCH_USE_ONLY}
 
 Cells of signed cases with the class that readers gave them, exported by leukopy review.
 
+  leukopy adapt --labels leukopy-training.zip --out runs/ours      with this zip, as it is
   leukopy evaluate manifest.csv --out figures
   leukopy train recipe.yaml --out run      with, in the recipe:
 

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from leukopy.core.errors import InputError
 from leukopy.core.settings import Settings
-from leukopy.review.records import Case
+from leukopy.review.records import CaseDraft
 from leukopy.review.settings import ReviewSettings
 from leukopy.slides.differential import ReferenceRanges
 
@@ -62,7 +62,7 @@ class UsualRanges:
     """10⁹/L, by class code and WBC."""
 
 
-def usual_ranges(case: Case, settings: ReviewSettings) -> UsualRanges:
+def usual_ranges(case: CaseDraft, settings: ReviewSettings) -> UsualRanges:
     """The ranges for the age and sex of a case.
 
     Args:
@@ -85,7 +85,7 @@ def usual_ranges(case: Case, settings: ReviewSettings) -> UsualRanges:
     return UsualRanges(ReferenceRanges(name=f"{CHILDREN} ({sources or '–'})", ranges=relative), absolute)
 
 
-def _holds(row: RangeRow, case: Case) -> bool:
+def _holds(row: RangeRow, case: CaseDraft) -> bool:
     if row.sex and row.sex != case.sex:
         return False
     age = ADULT if case.age is None else case.age

@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
-from threading import Thread
+from threading import Timer
 
 import h11
 import uvicorn
@@ -16,23 +16,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from leukopy.core.errors import SettingsError
 from leukopy.review.app import create_app
 from leukopy.review.documents import warm_up
+from leukopy.review.on_cluster import Cluster
 from leukopy.review.settings import ReviewSettings
+from leukopy.review.worker_process import WorkerProcess
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SILENCE = 20
 """Seconds that a browser may be silent in the middle of a request."""
 _GRACE = 3
 """Seconds that open connections have to end when the station is stopped."""
+_WARM_UP = 1.0
+"""Seconds after which the parts of a report are loaded: the first page comes first."""
 _KEPT = 75
 """Seconds that an idle connection stays open for the reader's next gesture."""
 
 
-def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
+def serve(settings: ReviewSettings, ready: Callable[[str], None], cluster: Cluster | None = None) -> None:
     """Run a station until it is interrupted.
 
     Args:
         settings: of the station.
         ready: called with the address once the server accepts connections; it contains a single user’s token.
+        cluster: classifies the cells of big cases.
 
     Raises:
         SettingsError: the address cannot be taken, or the database not be opened.
@@ -42,7 +47,7 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
         raise SettingsError(f"--host {settings.host}: without --serve nobody logs in, so nobody else may reach it.")
     with closing(_listen(settings)) as listening:
         _allow_connections()
-        app = create_app(settings)
+        app = create_app(settings, cluster, WorkerProcess)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         # With HTTPS a proxy in front of the station knows its address.
         address = f"http://{host}:{listening.getsockname()[1]}/"
@@ -59,7 +64,9 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None]) -> None:
             timeout_keep_alive=_KEPT,
             timeout_graceful_shutdown=_GRACE,
         )
-        Thread(target=warm_up, name="leukopy-warm-up", daemon=True).start()
+        warming = Timer(_WARM_UP, warm_up)
+        warming.daemon = True
+        warming.start()
         uvicorn.Server(config).run(sockets=[listening])
 
 

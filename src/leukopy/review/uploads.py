@@ -12,15 +12,17 @@ import re
 import stat
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from posixpath import splitext
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from leukopy.core.errors import ImageError
+from leukopy.core.errors import ImageError, InputError
 from leukopy.core.leftovers import DOCUMENT_SUFFIXES
 from leukopy.core.service_files import service_kind
+from leukopy.fields.kind import guess_kind
 from leukopy.imaging.decode import check_image
+from leukopy.inference.rows import CellInput
 from leukopy.review.records import Refused, UploadResult, User
 from leukopy.review.settings import Limits
 from leukopy.review.store import NewImage, Store
@@ -72,6 +74,10 @@ Taken = NewImage | Refused | PassedOver
 """Outcome of a file."""
 
 
+Kind = Literal["cells", "fields"]
+"""Meaning of a picture: one cell, or a field of view."""
+
+
 def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[Taken]:
     """What becomes of each file, one at a time, so that memory holds one image only.
 
@@ -88,16 +94,24 @@ def unpack(uploads: Iterable[Upload], limits: Limits) -> Iterator[Taken]:
             yield PassedOver(kind) if kind else _image(name, content.read(limits.image_bytes + 1), limits)
 
 
-def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> UploadResult:
+def keep(store: Store, user: User, case_id: str, found: Iterable[Taken], kind: Kind | None = "cells") -> UploadResult:
     """Store what `unpack` found, some images at a time.
+
+    Args:
+        store: where to.
+        user: who acts.
+        case_id: whose images they become.
+        found: what was unpacked.
+        kind: meaning of a picture; None: told from the first ``_KEPT`` pictures.
 
     Raises:
         NotFound, NotAllowed: of the store; what was stored until then stays.
+        InputError: the pictures are cells and fields.
     """
     added, repeated, refusals = 0, 0, []
     passed_over: Counter[str] = Counter()
     images: list[NewImage] = []
-    held = set(store.predictions.digests(case_id))
+    held = {*store.predictions.digests(case_id), *store.fields.digests(case_id)}
     for one in found:
         if isinstance(one, PassedOver):
             passed_over[one.kind] += 1
@@ -110,10 +124,12 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
         repeated += digest in held
         held.add(digest)
         if len(images) >= _KEPT or sum(len(image.data) for image in images) >= _KEPT_BYTES:
-            added += store.cells.add_images(user, case_id, images)
+            kind = kind or _kind(store, images)
+            added += _store(store, user, case_id, images, kind)
             images = []
     if images:
-        added += store.cells.add_images(user, case_id, images)
+        kind = kind or _kind(store, images)
+        added += _store(store, user, case_id, images, kind)
     if refusals:
         store.cells.add_failures(user, case_id, refusals)
     return UploadResult(
@@ -122,7 +138,23 @@ def keep(store: Store, user: User, case_id: str, found: Iterable[Taken]) -> Uplo
         repeated=repeated,
         elsewhere=store.cells.elsewhere(user, case_id),
         passed_over=dict(passed_over),
+        fields=kind == "fields",
     )
+
+
+def _store(store: Store, user: User, case_id: str, images: Sequence[NewImage], kind: Kind) -> int:
+    add = store.fields.add if kind == "fields" else store.cells.add_images
+    return add(user, case_id, images)
+
+
+def _kind(store: Store, images: Sequence[NewImage]) -> Kind:
+    """The kind of pictures, by the pictures; raises InputError: they are cells and fields."""
+    digests = store.images.add(image.data for image in images)
+    cells = [CellInput(image.name, str(store.images.path(one))) for image, one in zip(images, digests, strict=True)]
+    try:
+        return guess_kind(cells, "The upload").kind
+    except InputError as error:
+        raise InputError("The upload holds cells and fields of view. Send them one after the other.") from error
 
 
 def _image(name: str, data: bytes, limits: Limits) -> Taken:

@@ -87,9 +87,7 @@ def count_cells(
     located = "box_x" in there
     if refused := fields or no_differential(counted - unidentified, doubted, located=located):
         found = refuse(refused, ranges, notes=_left_out_notes(counted, left_out))
-        blasts = (
-            _alarm(cells, by_code, answered, differential(by_code, own=own).leukocytes, alarm) if not fields else None
-        )
+        blasts = _alarm(cells, by_code, answered, differential(by_code, own=own), alarm) if not fields else None
         return replace(found, alarm=blasts if blasts and blasts.raised else None)
     totals = (
         cells.filter(is_counted() & ~is_unidentified())
@@ -102,15 +100,19 @@ def count_cells(
     expected = totals.row(0, named=True)
     uncertain = int(expected.pop("uncertain"))
     found = differential(by_code, uncertain=uncertain, expected=expected, ranges=ranges, own=own, answered=answered)
-    found = replace(found, alarm=_alarm(cells, by_code, answered, found.leukocytes, alarm))
     found = with_total_limits(found, by_code, error) if error else found
+    found = replace(found, alarm=_alarm(cells, by_code, answered, found, alarm))
     said = found.alarm.message if found.alarm and found.alarm.blasts else ""
     more = (*_unidentified(unidentified, found.cells, answered), *_left_out_notes(counted, left_out))
     return replace(found, notes=(*filter(None, (said,)), *found.notes, *more))
 
 
 def _alarm(
-    cells: pl.LazyFrame, counts: Mapping[str, int], answered: Sequence[str], leukocytes: int, how: AlarmSettings | None
+    cells: pl.LazyFrame,
+    counts: Mapping[str, int],
+    answered: Sequence[str],
+    found: Differential,
+    how: AlarmSettings | None,
 ) -> BlastAlarm | None:
     """The alarm; None where the model does not answer blasts."""
     if not set(BLASTS) & set(answered):
@@ -119,7 +121,10 @@ def _alarm(
     probability = pl.sum_horizontal(f"p_{code}" for code in BLASTS if code in answered)
     blasts = is_counted() & ~is_unidentified() & pl.col("fine").is_in(BLASTS)
     sure = cells.select((blasts & (probability >= how.probability)).sum()).collect(engine="streaming").item()
-    return blast_alarm(sum(counts.get(code, 0) for code in BLASTS), int(sure), leukocytes, how)
+    lines = [line for line in found.lines if line.code in BLASTS and line.code in answered]
+    low, high = (lines[0].total_low, lines[0].total_high) if len(lines) == 1 else (None, None)  # limits do not add up
+    total = (low, high) if low is not None and high is not None else None
+    return blast_alarm(sum(counts.get(code, 0) for code in BLASTS), int(sure), found.leukocytes, how, total)
 
 
 def _left_out(cells: pl.LazyFrame) -> LeftOut:

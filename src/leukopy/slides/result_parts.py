@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -188,12 +189,12 @@ def _sink(rows: pl.LazyFrame, path: Path) -> None:
                 rows.sink_parquet(temporary)
             else:
                 rows.sink_csv(temporary, float_precision=6)
-        except (OSError, pl.exceptions.ComputeError) as error:
-            number = re.search(r"\(os error (\d+)\)", str(error))
-            if number is None:
-                raise
-            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
-        except pl.exceptions.ShapeError:
-            # Where a sink fails, polars may tell of the rows that its other input has left: ask the disk itself.
+        except (OSError, pl.exceptions.ComputeError, pl.exceptions.ShapeError) as error:
+            if number := re.search(r"\(os error (\d+)\)", str(error)):
+                raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+            # Polars does not name a disk that fills up in the footer of a file, and where a sink fails it may tell of
+            # the rows that its other input has left: ask the disk itself.
             temporary.write_bytes(bytes(_PROBE))
+            if "transport error" in str(error):  # it was full a moment ago
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise

@@ -44,7 +44,7 @@ class CleanSettings(Settings):
     below: float = Field(default=0.02, gt=0, lt=1)
     """A label is doubtful below this probability."""
     fewest: int = Field(default=20, ge=2)
-    """Cells that a class needs to be learnt; rarer ones are listed and not judged."""
+    """Minimum number of cells of a class; rarer classes are listed and not judged."""
     steps: int = Field(default=840, ge=10)
     """Steps of each fit."""
     seed: int = 0

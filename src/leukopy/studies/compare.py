@@ -21,6 +21,7 @@ from leukopy.core.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leukopy.inference.workers import Pool
     from leukopy.reports.comparison import ComparisonRow
     from leukopy.training.settings import TrainSettings
     from leukopy.training.shallow_settings import ShallowSettings
@@ -38,11 +39,11 @@ class CompareSettings(Settings):
     """Settings of a comparison: recipes, images, speed test."""
 
     recipes: tuple[Path, ...] = Field(min_length=1)
-    """ClassifierRecipes (configs/*.yaml) of networks and shallow models."""
+    """Recipes (configs/*.yaml) of networks and shallow models."""
     changes: dict[str, Any] = Field(default_factory=dict)
     """Dotted names of settings -> other values, for every recipe that has the setting."""
     split: Literal["test", "val"] = "test"
-    """Images to measure on, of the first source, which must be the same in all recipes."""
+    """Split of the first source to measure on. All recipes must have the same first source."""
 
     @property
     def command(self) -> str:
@@ -69,6 +70,7 @@ def compare(
     out: Path,
     *,
     overwrite: bool = False,
+    pool: Pool | None = None,
     progress: Progress = silent,
     show_progress: bool = False,
 ) -> CompareResult:
@@ -82,6 +84,8 @@ def compare(
         out: has, or receives, a folder for each model, as `leukopy train` writes it; receives ``compare.md``,
             ``compare.csv`` and ``compare.json``, written anew after each model.
         overwrite: train anew where a model was trained with other settings.
+        pool: trains the models, on machines that all see ``out`` and the data under the same paths; by default this
+            process does, one after the other.
         progress: reports decoding, features and classification.
         show_progress: draw the epochs' bar.
 
@@ -90,21 +94,25 @@ def compare(
         InputError, TrainingError: a folder, a class or a label map is missing.
         OutputError: the table cannot be written.
     """
-    from leukopy.reports.comparison import ComparisonRow, write_comparison
+    from leukopy.reports.comparison import write_comparison
 
-    recipes = _read(settings)
+    recipes, out = _read(settings), out.absolute()
     data = _images(recipes, settings.split, out)
     images = f"{recipes[0].sources[0].dataset}, {settings.split}"
     begun = {"command": settings.command, **provenance()}
-    rows: list[ComparisonRow] = []
-    for recipe in recipes:
-        try:
-            row = _one(recipe, data, out / recipe.name, overwrite, (progress, show_progress))
-        except (LeukopyError, RuntimeError, MemoryError) as error:  # RuntimeError: torch, out of memory among others
-            row = ComparisonRow(recipe.name, failure=" ".join(str(error).split()) or type(error).__name__)
-        rows.append(row)
-        write_comparison(out, rows, images, begun)
-    return CompareResult(tuple(rows), out)
+    calls = [(recipe, data, out / recipe.name, overwrite) for recipe in recipes]
+    arrived = (
+        (_measured(*call, progress, show_progress) for call in calls)
+        if pool is None
+        else pool(_measured, calls, len(calls))
+    )
+    rows: dict[str, ComparisonRow] = {}
+    for row in arrived:
+        rows[row.name] = row
+        if pool is not None:
+            progress("training and measuring", len(rows), len(calls))
+        write_comparison(out, [rows[recipe.name] for recipe in recipes if recipe.name in rows], images, begun)
+    return CompareResult(tuple(rows[recipe.name] for recipe in recipes), out)
 
 
 def _read(settings: CompareSettings) -> list[ClassifierRecipe]:
@@ -166,16 +174,25 @@ def _images(recipes: Sequence[ClassifierRecipe], split: Literal["test", "val"], 
     return EvaluateSettings(data=str(path), split=split, label_map=labels)
 
 
-def _one(
-    recipe: ClassifierRecipe, data: EvaluateSettings, folder: Path, overwrite: bool, shown: tuple[Progress, bool]
+def _measured(
+    recipe: ClassifierRecipe,
+    data: EvaluateSettings,
+    folder: Path,
+    overwrite: bool,
+    progress: Progress = silent,
+    show_progress: bool = False,
 ) -> ComparisonRow:
-    """Train and measure, or read the existing results."""
+    """Train and measure, or read the existing results; a failure is a row with its reason."""
+    from leukopy.reports.comparison import ComparisonRow
     from leukopy.training.settings import TrainSettings
 
-    state = _state(folder, recipe, overwrite)
-    if isinstance(recipe, TrainSettings):
-        return _network(recipe, data, folder, state, shown)
-    return _shallow(recipe, data.split, folder, state, shown[0])
+    try:
+        state = _state(folder, recipe, overwrite)
+        if isinstance(recipe, TrainSettings):
+            return _network(recipe, data, folder, state, (progress, show_progress))
+        return _shallow(recipe, data.split, folder, state, progress)
+    except (LeukopyError, RuntimeError, MemoryError) as error:  # RuntimeError: torch, out of memory among others
+        return ComparisonRow(recipe.name, failure=" ".join(str(error).split()) or type(error).__name__)
 
 
 def _state(folder: Path, recipe: ClassifierRecipe, overwrite: bool) -> Literal["absent", "begun", "finished", "other"]:

@@ -46,8 +46,8 @@ class StackSettings(Settings):
     label_map: Annotated[str | None, Shown("the data set's own")] = None
     """Data set whose class names the labels are, or a table with columns label and code."""
     fit: Literal["val", "train"] = "val"
-    """Split that the classifiers learn from. The networks did not learn from val: the features of their own training
-    images look better than they are."""
+    """Split on which the classifiers are fitted. Prefer val: the features of a network's own training images look
+    better than they are."""
     split: Literal["test", "val"] = "test"
     """Split to measure on."""
     folds: int = Field(default=5, ge=2)

@@ -21,6 +21,7 @@ from leukopy.workflows.train import build_recipe, train
 
 if TYPE_CHECKING:
     from leukopy.evaluation.transfer import Transfer
+    from leukopy.inference.workers import Pool
     from leukopy.reports.transfer import TransferRow
 
 DRAWN = "drawn"
@@ -109,6 +110,7 @@ def transfer(
     out: Path,
     *,
     only: tuple[str, ...] = (),
+    pool: Pool | None = None,
     progress: Progress = silent,
     show_progress: bool = False,
 ) -> TransferResult:
@@ -122,6 +124,8 @@ def transfer(
         out: receives ``<arm>/seed<n>/`` (training run and one evaluation for each laboratory), ``transfer.csv``,
             ``recalls.csv``, ``transfer.json``, ``summary.md`` and ``transfer.png``.
         only: names of the arms to do now, or ``base``; none: all. Processes that share a base start once it is trained.
+        pool: trains the arms, on machines that all see ``out`` and the data under the same paths; by default this
+            process does, one arm after the other.
         progress: reports the training and testing.
         show_progress: draw the epochs' bar.
 
@@ -134,19 +138,46 @@ def transfer(
     known = [arm.name for arm in settings.arms] + ([BASE] if settings.base else [])
     if unknown := set(only) - set(known):
         raise SettingsError(f"--arm {min(unknown)}: no such arm; known: {known}.")
-    if settings.base and BASE in only:
-        for seed in settings.seeds:
-            _base(settings.base, seed, out, progress, show_progress)
-    for arm in settings.arms:
-        if not only or arm.name in only:
-            for seed in arm.seeds or settings.seeds:
-                bundle = _model(settings, arm, seed, out, progress, show_progress)
-                for laboratory in _targets(settings, arm):
-                    _test(laboratory, bundle, _folder(out, arm, seed) / laboratory.data, progress)
+    for stage in _stages(settings, only):
+        if pool is None:
+            for arm, seed in stage:
+                _train_and_test(settings, arm, seed, out, progress, show_progress)
+        else:
+            calls = [(settings, arm, seed, out.absolute()) for arm, seed in stage]
+            for done, _ in enumerate(pool(_train_and_test, calls, len(calls)), start=1):
+                progress("training and testing", done, len(calls))
     rows = tuple(_rows(settings, out))
     if rows:  # none yet where only the base is trained
         write_transfer(out, settings.title, rows, {"settings": settings.model_dump(mode="json"), **provenance()})
     return TransferResult(rows, out)
+
+
+def _stages(settings: TransferSettings, only: tuple[str, ...]) -> list[list[tuple[str, int]]]:
+    """Arms and seeds to do; each stage needs the one before, and its parts do not need each other."""
+    arms = [arm for arm in settings.arms if not only or arm.name in only]
+    trained = [(arm.name, seed) for arm in arms if arm.model_of is None for seed in arm.seeds or settings.seeds]
+    prepared = [(arm.name, seed) for arm in arms if arm.model_of for seed in arm.seeds or settings.seeds]
+    of_base = [seed for _, seed in trained] + list(settings.seeds if BASE in only else ())
+    base = [(BASE, seed) for seed in dict.fromkeys(of_base)] if settings.base else []
+    return [stage for stage in (base, trained, prepared) if stage]
+
+
+def _train_and_test(
+    settings: TransferSettings,
+    name: str,
+    seed: int,
+    out: Path,
+    progress: Progress = silent,
+    show_progress: bool = False,
+) -> None:
+    """Train one arm, or the base, with one seed, and test the arm in its laboratories."""
+    if name == BASE and settings.base is not None:
+        _base(settings.base, seed, out, progress, show_progress)
+        return
+    arm = next(arm for arm in settings.arms if arm.name == name)
+    bundle = _model(settings, arm, seed, out, progress, show_progress)
+    for laboratory in _targets(settings, arm):
+        _test(laboratory, bundle, _folder(out, arm, seed) / laboratory.data, progress)
 
 
 def _folder(out: Path, arm: Arm, seed: int) -> Path:

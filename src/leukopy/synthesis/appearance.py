@@ -7,9 +7,9 @@ background x 10^-density (Beer-Lambert law; Ruifrok & Johnston 2001 for its use 
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from leukopy.core.settings import Settings
 from leukopy.synthesis.texture import Plane, white
@@ -125,9 +125,9 @@ def expose(amounts: Plane, appearance: Appearance, um_per_px: float, rng: np.ran
     image = np.empty((height, width, 3), dtype=np.uint8)
     for channel, densities in enumerate(appearance.stain_matrix().T):
         density = sum(unit * amount for unit, amount in zip(densities, amounts, strict=True))
-        light = ndimage.gaussian_filter(np.exp(np.float32(-np.log(10)) * density), blur)
+        light = scipy.ndimage.gaussian_filter(np.exp(np.float32(-np.log(10)) * density), blur)
         if appearance.sharpening:
-            smooth = ndimage.gaussian_filter(light, SHARPENING_UM / um_per_px, truncate=2.5)
+            smooth = scipy.ndimage.gaussian_filter(light, SHARPENING_UM / um_per_px, truncate=2.5)
             light += np.float32(appearance.sharpening) * (light - smooth)
         light = np.float32(appearance.haze) + np.float32(1 - appearance.haze) * light
         light *= np.float32(appearance.background[channel]) * lamp

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from leukopy.synthesis.appearance import SHARPENING_UM, Appearance
 from leukopy.synthesis.scene import Scene
@@ -49,7 +49,7 @@ def photograph(
     for channel in range(3):
         plane = _blurred(light[channel], blur, scene, um_per_px, focus)
         if appearance.sharpening:
-            smooth = ndimage.gaussian_filter(plane, SHARPENING_UM / um_per_px, truncate=2.5)
+            smooth = scipy.ndimage.gaussian_filter(plane, SHARPENING_UM / um_per_px, truncate=2.5)
             plane += np.float32(appearance.sharpening) * (plane - smooth)
         plane = np.float32(appearance.haze) + np.float32(1 - appearance.haze) * plane
         plane *= np.float32(appearance.background[channel]) * lamp[channel]
@@ -62,7 +62,7 @@ def _rims(amounts: Plane, scene: Scene, um_per_px: float) -> Plane:
     """Change of the light at the edges, (3, H, W)."""
     thickness = np.minimum(amounts.sum(axis=0), 1.5)
     sigma = max(_RIM_UM / um_per_px, 0.7)
-    curvature = ndimage.gaussian_laplace(thickness, sigma) * np.float32(sigma**2)
+    curvature = scipy.ndimage.gaussian_laplace(thickness, sigma) * np.float32(sigma**2)
     strength = (0.55 * (scene.refraction + scene.fringes * _FRINGE)).astype(np.float32)
     rims: Plane = np.clip(strength[:, None, None] * curvature, -0.6, 0.5)
     return rims
@@ -79,12 +79,12 @@ def _focus(shape: tuple[int, int], scene: Scene, rng: np.random.Generator) -> Pl
 
 def _blurred(plane: Plane, blur: float, scene: Scene, um_per_px: float, focus: Plane | None) -> Plane:
     if scene.defocus_um == 0:
-        result: Plane = ndimage.gaussian_filter(plane, blur)
+        result: Plane = scipy.ndimage.gaussian_filter(plane, blur)
         return result
-    far: Plane = ndimage.gaussian_filter(plane, np.hypot(blur, scene.defocus_um / um_per_px), truncate=3)
+    far: Plane = scipy.ndimage.gaussian_filter(plane, np.hypot(blur, scene.defocus_um / um_per_px), truncate=3)
     if focus is None:
         return far
-    near = ndimage.gaussian_filter(plane, blur)
+    near = scipy.ndimage.gaussian_filter(plane, blur)
     mixed: Plane = far + focus * (near - far)
     return mixed
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 Plane = NDArray[np.float32]
 
@@ -24,8 +23,8 @@ def _noise_tile(step: int) -> Plane:
     """Unit-variance band-passed Gaussian noise that wraps round; ``step`` counts eighths of an octave of scale."""
     sigma = 2.0 ** (step / 8)
     white = np.random.default_rng(step + 1000).standard_normal((_SIDE, _SIDE), dtype=np.float32)
-    fine = ndimage.gaussian_filter(white, sigma, mode="wrap")
-    band: Plane = fine - ndimage.gaussian_filter(white, 2 * sigma, mode="wrap")
+    fine = scipy.ndimage.gaussian_filter(white, sigma, mode="wrap")
+    band: Plane = fine - scipy.ndimage.gaussian_filter(white, 2 * sigma, mode="wrap")
     band /= band.std()
     return band
 
@@ -43,7 +42,7 @@ def _granule_tile(step: int) -> tuple[Plane, Plane]:
     lattice = np.stack(np.meshgrid(np.arange(rows), np.arange(rows)), axis=-1).reshape(-1, 2)
     centres = (lattice + rng.uniform(-0.4, 0.4, lattice.shape) + 0.5) * (_SIDE / rows) % _SIDE
     pixels = np.stack(np.meshgrid(np.arange(_SIDE), np.arange(_SIDE)), axis=-1).reshape(-1, 2) + 0.5
-    distance, nearest = cKDTree(centres, boxsize=_SIDE).query(pixels)
+    distance, nearest = scipy.spatial.cKDTree(centres, boxsize=_SIDE).query(pixels)
     radii = radius * rng.uniform(0.75, 1.25, len(centres))
     inside = np.clip(0.5 + (radii[nearest] - distance) / max(0.5 * radius, 1.0), 0, 1)
     rank = rng.permutation(len(centres))[nearest] / len(centres)

@@ -38,7 +38,7 @@ class Pictures(Dataset[Item]):
         outside: tuple[str, ...] = (),
     ) -> None:
         self.spec, self.augmentation = spec, augmentation
-        self._pictures = decoded.pictures
+        self._decoded = decoded
         self._rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
         self.cells = cells[self._rows]
         self._crops = self.cells["crop"].fill_null(spec.crop).to_list()
@@ -49,7 +49,7 @@ class Pictures(Dataset[Item]):
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Item:
-        picture = np.array(self._pictures[self._rows[index]])
+        picture = np.array(self._decoded.picture(self._rows[index]))
         if self.augmentation is not None:
             # torch seeds each worker anew for each epoch; numpy follows it.
             rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
@@ -59,7 +59,7 @@ class Pictures(Dataset[Item]):
     def plain(self) -> list[str]:
         """Ids of cells, among up to ``LOOKED_AT`` of them, whose picture is one colour and nothing else."""
         some = np.unique(np.linspace(0, len(self) - 1, min(LOOKED_AT, len(self)), dtype=np.intp))
-        plain = [row for row in some.tolist() if self._pictures[self._rows[row]].std(axis=(0, 1)).max() < 1]
+        plain = [row for row in some.tolist() if self._decoded.picture(self._rows[row]).std(axis=(0, 1)).max() < 1]
         return self.cells["cell_id"][plain].to_list()
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from leukopy.bundle import Bundle, open_bundle
+from leukopy.core.cache import file_state, keep_recent, mark_used
 from leukopy.core.errors import ImageError
 from leukopy.core.files import atomic_path, read_json, write_json
 from leukopy.core.progress import Progress, silent
@@ -56,7 +57,7 @@ class Extractor:
 
     def cached(self, paths: Sequence[str], folder: Path, progress: Progress) -> Computed:
         """The features of ``paths``: made once, then read from ``folder``."""
-        key = hashlib.sha256("|".join([self._key(), *paths]).encode()).hexdigest()[:16]
+        key = hashlib.sha256("|".join([self._key(), *map(file_state, paths)]).encode()).hexdigest()[:16]
         path, reasons = folder / f"features-{key}.npy", folder / f"features-{key}.json"
         if not path.exists():
             found = self.compute(paths, progress)
@@ -64,6 +65,8 @@ class Extractor:
                 write_json(reasons, found.failures)
                 with temporary.open("wb") as stream:
                     np.save(stream, found.values)
+            keep_recent(folder, newest=path)
+        mark_used(path)
         return Computed(np.load(path), {int(row): why for row, why in read_json(reasons).items()})
 
     def compute(self, paths: Sequence[str], progress: Progress = silent) -> Computed:

@@ -190,7 +190,7 @@ class NetworkOutputs:
 
     def pictures(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """The pictures of some cells, uint8 (len(rows), S, S, 3)."""
-        return np.asarray(self._decoded.pictures[self._rows[rows]])
+        return self._decoded.pictures(self._rows[rows])
 
 
 def run_network(
@@ -206,13 +206,13 @@ def run_network(
         names: the outputs wanted, as `Bundle.model_path` lists them.
     """
     side = bundle.card.preprocess.size
-    nothing = Decoded(np.zeros((0, side, side, 3), np.uint8), {})  # an empty file cannot be memory-mapped
+    # An empty file cannot be memory-mapped.
+    nothing = Decoded((np.zeros((0, side, side, 3), np.uint8),), np.zeros((0, 2), np.intp), {})
     decoded = decode_all(cells, bundle.card.preprocess, cache, progress) if len(cells) else nothing
     rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
     parts = []
     for start in range(0, max(1, len(rows)), CHUNK):
-        pictures = np.asarray(decoded.pictures[rows[start : start + CHUNK]])
-        parts.append(activations(bundle, pictures, names))
+        parts.append(activations(bundle, decoded.pictures(rows[start : start + CHUNK]), names))
         progress("computing", min(start + CHUNK, len(rows)), len(rows))
     failures = cells[list(decoded.failures)].select(
         "cell_id", message=pl.Series(decoded.failures.values(), dtype=pl.String)

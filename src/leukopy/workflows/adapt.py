@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from leukopy.network.head import Head
     from leukopy.slides.slide import Slide
     from leukopy.taxonomy import CellClass
+    from leukopy.workflows.adapt_labels import Labels
 
 REPORT_FILE = "adapt.json"
 
@@ -56,8 +57,8 @@ class AdaptSettings(Settings):
     """Settings of `adapt`."""
 
     labels: Path
-    """A manifest (.csv, .parquet) of labelled cells, as the review station exports it: columns path and label (or
-    code); group (slide or field) and split where known."""
+    """The zip of labels that the review station exports, or a manifest (.csv, .parquet) of labelled cells: columns path
+    and label (or code); group (slide or field) and split where known."""
     model: str = "default"
     """A bundled model, or a bundle folder."""
     label_map: Annotated[str | None, Shown("leukopy's names")] = None
@@ -119,6 +120,13 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
         MissingExtraError: onnx is not installed.
         OutputError: ``out`` holds something else, or cannot be written.
     """
+    from leukopy.workflows.adapt_labels import open_labels
+
+    with open_labels(settings.labels) as labels:
+        return _adapt(settings, labels, out, overwrite=overwrite, progress=progress)
+
+
+def _adapt(settings: AdaptSettings, labels: Labels, out: Path, *, overwrite: bool, progress: Progress) -> AdaptResult:
     import polars as pl
 
     from leukopy.bundle import add_learnt, open_bundle
@@ -128,13 +136,9 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     from leukopy.slides.classifier import Classifier
 
     served = bundle = open_bundle(settings.model)
-    listed, beside, left_out = _labelled(settings, bundle.card)
-    run = record(
-        "adapt",
-        settings,
-        model={"name": bundle.card.name, "sha256": bundle.card.model.sha256},
-        runtime=runtime(),
-    )
+    listed, beside, left_out = _labelled(settings, labels, bundle.card)
+    model = {"name": bundle.card.name, "sha256": bundle.card.model.sha256}
+    run = record("adapt", settings, model=model, runtime=runtime())
     begin(out, run, overwrite=overwrite)
     pictures = Pictures(_PICTURES)
     own = _own_classes(bundle.card, listed)
@@ -182,7 +186,7 @@ def adapt(settings: AdaptSettings, out: Path, *, overwrite: bool = False, progre
     return AdaptResult(out / "bundle", card, len(train.embeddings), how, *result, *further)
 
 
-def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+def _labelled(settings: AdaptSettings, labels: Labels, card: Card) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
     """The cells of the fine and coarse classes and of own ones, those of the classes outside that the model answers,
     and the number left out by class code."""
     import polars as pl
@@ -190,7 +194,7 @@ def _labelled(settings: AdaptSettings, card: Card) -> tuple[pl.DataFrame, pl.Dat
     from leukopy.taxonomy import OUTSIDE
     from leukopy.workflows.evaluation_images import read_images
 
-    images = read_images(str(settings.labels), None, settings.label_map, card.learnt_outside)
+    images = read_images(str(labels.table), None, settings.label_map or labels.classes, card.learnt_outside)
     table = images.filter(pl.col("code").is_not_null())
     outside = pl.col("code").is_in([cell.code for cell in OUTSIDE if cell.coarse is None])
     answered = pl.col("code").is_in(answered_outside(card))

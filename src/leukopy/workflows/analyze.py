@@ -33,12 +33,12 @@ class AnalyzeSettings(Settings):
     input: Path
     """A folder of cell images, photographs of fields or whole slides, a list (.txt), a manifest (.csv, .parquet), one
     image, or the file of a whole slide."""
-    input_kind: Annotated[Literal["cells", "fields", "slide"] | None, Shown("told from the pictures")] = None
-    """Meaning of a picture: one cell, a field of view, or a whole slide."""
+    input_kind: Annotated[Literal["cells", "fields", "slide"] | None, Shown("recognised by content")] = None
+    """Kind of picture: one cell, a field of view, or a whole slide."""
     leukocytes: int = Field(default=200, ge=1, le=100_000)
     """Leukocytes after which the search of a whole slide ends."""
     um_per_px: Annotated[float | None, Shown("measured on the red cells")] = Field(default=None, ge=0.02, le=5)
-    """Micrometres per pixel of a whole slide whose file states none."""
+    """Micrometres per pixel of a whole slide, if its file does not state them."""
     slides: bool = False
     """Each sub-folder is one slide. A manifest with a column `slide` holds several slides by itself."""
     model: str = "default"
@@ -52,11 +52,11 @@ class AnalyzeSettings(Settings):
     focus: Literal["sharpest", "fused"] = "sharpest"
     """Picture of a field with several focus planes: the sharpest plane, or all planes fused."""
     classes: Literal["all", "healthy"] = "all"
-    """healthy: only the classes of healthy blood; blasts and smudge cells are not answered."""
+    """all: with blasts and smudge cells; healthy: only the classes of healthy blood."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
     device: Device = "auto"
-    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
+    """Device that runs the network. If it is missing, the CPU runs the network and a note says so."""
     processes: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Slides that are analysed at the same time. The results do not depend on it."""
     title: Annotated[str | None, Shown("name of the input")] = None
@@ -74,7 +74,7 @@ class AnalyzeSettings(Settings):
     reference: Annotated[dict[str, Any], Shown("adults")] = Field(default_factory=dict)
     """The laboratory's reference ranges, in % of the leukocytes."""
     blast_probability: float = Field(default=0.9, gt=0, le=1)
-    """Probability from which a single blast raises the alarm."""
+    """Minimum probability at which a single blast raises the alarm."""
     blast_share: float = Field(default=1.0, ge=0, lt=100)
     """Share of blasts, in %, that the lower 95 % limit must exceed to raise the alarm."""
 

@@ -39,6 +39,7 @@ EXTRAS = {
 VARIABLES = {
     "LEUKOPY_DATA": "where data sets lie",
     "LEUKOPY_CACHE": "cache of measures and decoded images",
+    "LEUKOPY_CACHE_GB": "size that the cache may have (20)",
     "LEUKOPY_REVIEW": "where the review station keeps its cases",
     "LEUKOPY_RUNTIME": "onnxruntime or openvino",
 }
@@ -57,7 +58,7 @@ class DoctorSettings(Settings):
     """Duration and model of the speed test."""
 
     seconds: float = Field(default=20, ge=0, le=600)
-    """Length of the speed test; 0: none."""
+    """Length of the speed test; 0 skips it."""
     model: str = "default"
     """A bundled model, or a bundle folder, whose speed is measured."""
 

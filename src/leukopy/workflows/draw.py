@@ -38,7 +38,7 @@ class DrawSettings(Settings):
     cells: int = Field(default=200, ge=0, le=1_000_000)
     """Cells to draw, shared out as in an adult's blood."""
     per_class: int | None = Field(default=None, ge=1, le=100_000)
-    """This many cells of each class, in place of --cells."""
+    """Cells of each class; replaces --cells."""
     mix: dict[str, float] = Field(default_factory=ADULT_MIX.copy)
     """Weight of each class, by its code."""
     seed: int = Field(default=1, ge=0)

@@ -48,15 +48,15 @@ class EvaluateSettings(Settings):
     label_map: Annotated[str | None, Shown("the data set's own")] = None
     """Data set whose class names the labels are, or a table with columns label and code (docs/studies.md)."""
     split: Annotated[Literal["train", "val", "test", "all"], Shown("test, or all without splits")] = "test"
-    """Images to measure on. Where not set, a table or a folder of classes that tells no split is measured whole."""
+    """Images to measure on. By default, data without splits are measured whole."""
     with_learnt: bool = False
-    """Measure on images that the model learnt from too. They are left out where its bundle lists them."""
+    """Include images that the model was trained on. By default, images listed in its bundle are excluded."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
     examples: int = Field(default=6, ge=0, le=100)
     """Pictures of each confusion in the page; 0: a page without pictures, which may be shared."""
     device: Device = "auto"
-    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
+    """Device that runs the network. If it is missing, the CPU runs the network and a note says so."""
 
     @property
     def command(self) -> str:
@@ -175,7 +175,7 @@ def _with_split(settings: EvaluateSettings, images: pl.DataFrame) -> tuple[Evalu
     if "split" in settings.model_fields_set or not has_no_split(images, settings.data, settings.root):
         return settings, ()
     note = (
-        f"{settings.data} tells no split: all {len(images):,} images are evaluated. The figures are optimistic if the "
+        f"{settings.data} has no split: all {len(images):,} images are evaluated. The figures are optimistic if the "
         "model was trained on some of them; a column 'split' (train, val, test) keeps them apart."
     )
     return settings.model_copy(update={"split": "all"}), (note,)

@@ -36,9 +36,7 @@ def read_images(data: str, root: Path | None, labels: str | None = None, own: Se
         manifest, table = open_dataset(data, root, labels=known), root
         second = read_second_labels(table, labels=known) if table.is_file() else None
     elif root is not None:
-        raise SettingsError(
-            f"--root goes with the name of a data set, and {data!r} is none; known: {', '.join(DATASETS)}."
-        )
+        raise SettingsError(f"--root goes with the name of a data set; {data!r} is not one of {', '.join(DATASETS)}.")
     else:
         manifest = read_manifest(Path(data), labels=known)
         second = read_second_labels(Path(data), labels=known)

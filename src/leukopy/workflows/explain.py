@@ -52,7 +52,7 @@ class ExplainSettings(Settings):
     steps: int = Field(default=20, ge=0, le=500)
     """Steps of deletion and insertion; 0: not measured."""
     sanity: int = Field(default=20, ge=0, le=1000)
-    """Images whose maps are compared with those of a network with random weights, where MODEL is a training run."""
+    """Images on which the maps are compared with those of random weights. MODEL must be a training run."""
     neighbours: int = Field(default=5, ge=0, le=50)
     """Nearest training cells shown for each cell, where the bundle has an index of them."""
 

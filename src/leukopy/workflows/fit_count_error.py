@@ -45,7 +45,7 @@ class FitCountErrorSettings(Settings):
     evidence: Path | None = None
     """``cells.parquet`` of `leukopy model fit-outside` for this model; by default the one beside the bundle folder."""
     fold_models: tuple[str, ...] = ()
-    """Where the model itself learnt from the patients: bundle folders of its trainings without each part of them, as
+    """For a model trained on these patients: bundle folders of its trainings, each without one part of the patients, as
     for fit-outside. None: the network did not see them."""
     folds: int = Field(default=7, ge=2)
     """Parts of the slides; each is left out in turn, to measure how often the limits hold the truth."""
@@ -125,7 +125,9 @@ def read_evidence(bundle: Bundle, path: Path | None) -> pl.DataFrame:
         raise InputError(f"{path}: no such table. Give --evidence: cells.parquet of leukopy model fit-outside.")
     cells = pl.read_parquet(path)
     if cells.schema.get("evidence") != pl.Array(pl.Float32, len(bundle.card.answers)):
-        raise TrainingError(f"{path}: holds no evidence for the classes of this model. Give that of its fit-outside.")
+        raise TrainingError(
+            f"{path}: holds no evidence for the classes of this model. Give the cells.parquet of its fit-outside."
+        )
     cells = cells.filter(holds_outside() | (pl.col("split") == "val"))
     if not cells.select(holds_outside()).to_series().any():
         raise TrainingError(f"{path}: no source holds a class outside.")

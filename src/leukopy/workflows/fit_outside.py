@@ -35,7 +35,7 @@ class FitOutsideSettings(Settings):
     model: str = "default"
     """A bundled model, or a bundle folder."""
     fold_models: tuple[str, ...] = ()
-    """Where the model itself learnt from the patients: bundle folders of its trainings without each part of them, in
+    """For a model trained on these patients: bundle folders of its trainings, each without one part of the patients, in
     order (`leukopy model build`). None: the network did not see them."""
     known_share: float = Field(default=0.5, gt=0, lt=1)
     """Prior share of the fine classes, for the shares of a slide."""

@@ -122,9 +122,7 @@ def _appearance(
     rows = np.setdiff1d(np.arange(len(cells)), list(decoded.failures))
     if not len(rows):
         raise InputError(f"{data_folder()}: none of the images of the recipe can be read. Set LEUKOPY_DATA.")
-    appearance = [
-        measure_appearance(np.asarray(decoded.pictures[part])) for part in np.array_split(rows, 1 + len(rows) // 64)
-    ]
+    appearance = [measure_appearance(decoded.pictures(part)) for part in np.array_split(rows, 1 + len(rows) // 64)]
     failures = pl.Series("message", decoded.failures.values(), dtype=pl.String)
     return cells[rows], np.concatenate(appearance), cells[list(decoded.failures)].select("cell_id", failures)
 

@@ -91,7 +91,7 @@ def _training_cells(settings: IndexSettings) -> pl.DataFrame:
             raise SettingsError(f"{settings.data} is a data set: say where it lies with --root DIR.")
         cells = open_dataset(settings.data, settings.root)
     elif settings.root is not None:
-        raise SettingsError(f"--root goes with the name of a data set, and {settings.data!r} is none. Leave it out.")
+        raise SettingsError(f"--root goes with the name of a data set; {settings.data!r} is not one. Leave --root out.")
     else:
         cells = read_manifest(Path(settings.data))
     cells = cells.filter(pl.col("code").is_in([cell.code for cell in FINE]), split="train")

@@ -35,11 +35,11 @@ class PredictSettings(Settings):
     model: str = "default"
     """A bundled model, or a bundle folder."""
     classes: Literal["all", "healthy"] = "all"
-    """healthy: only the classes of healthy blood; blasts and smudge cells are not answered."""
+    """all: with blasts and smudge cells; healthy: only the classes of healthy blood."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
     device: Device = "auto"
-    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
+    """Device that runs the network. If it is missing, the CPU runs the network and a note says so."""
 
 
 @dataclass(frozen=True)

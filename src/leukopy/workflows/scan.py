@@ -37,7 +37,7 @@ class ScanSettings(Settings):
     label_map: Annotated[str | None, Shown("the data set's own")] = None
     """Data set whose class names the labels are, or a table with columns label and code (docs/studies.md)."""
     check: bool = False
-    """Decode every image whole, not its header only. An audit and a split always do."""
+    """Decode every image in full, not only its header. An audit and a split always do."""
     audit: bool = False
     """Search for duplicates and contradicting labels."""
     split: Annotated[tuple[float, float, float] | None, Shown("the data set's own")] = None

@@ -182,9 +182,9 @@ def _begin(job: SlideJob, classifier: Classifier, out: Path, *, resume: bool, ov
     model = run["settings"].get("model")
     if earlier["settings"].get("model") == model and earlier.get("model") != run["model"]:
         raise OutputError(
-            f"{out}: cannot be resumed: the bundle {model} is not, or not known to be, the one of the interrupted "
-            "run: its network or its card differs. Put back that bundle, add --overwrite to begin anew with this one, "
-            "or choose another output folder."
+            f"{out}: cannot be resumed: the interrupted run used another version of the bundle {model}, or one that "
+            "cannot be verified. Put back the earlier bundle, start again with --overwrite, or choose another output "
+            "folder."
         )
     check_same(out, earlier, run, free=FREE_SETTINGS)
     return earlier

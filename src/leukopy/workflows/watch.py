@@ -33,8 +33,10 @@ _FREE = FREE_SETTINGS | {"every_s", "settle_s", "quiet_s"}
 class WatchSettings(AnalyzeSettings):
     """Settings of `watch`: those of `analyze`, and when to look."""
 
+    input: Path
+    """Folder into which the microscope program saves its pictures."""
     every_s: float = Field(default=2, gt=0)
-    """Seconds between two looks at the folder."""
+    """Seconds between two checks of the folder."""
     settle_s: float = Field(default=2, ge=0)
     """Seconds for which size and time of a file stay the same before it is read."""
     quiet_s: Annotated[float | None, Shown("never")] = Field(default=None, gt=0)

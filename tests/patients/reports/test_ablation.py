@@ -60,7 +60,7 @@ def test_files(curves, tmp_path):
     text = (tmp_path / "ablation.md").read_text()
     assert "| SGD 1e-4 decay .95 | 0.700 (3), 0.900 (3) | 0.800 | 0.800 | 0.800 (3) |" in text
     assert "| Adam $1e-3$ \\| &lt;no> decay | 0.900 (1), 0.800 (2) | 0.850 | 0.550 | 0.700 (1) |" in text
-    assert "flatters" in text
+    assert "optimistic" in text
     assert RESEARCH_USE_ONLY in text
     assert "- commit: `abc`" in text
     first = (tmp_path / "ablation.png").read_bytes()

@@ -194,7 +194,7 @@ def test_each_page_stands_alone_and_says_what_it_is(judged):
     pages = sorted(judged.folder.glob("patients/*.html"))
     assert [page.name for page in pages] == ["P10.html", "P11.html", "P12.html", "P14.html", "P2.html"]
     for page in pages:
-        assert "What speaks for and against" not in page.read_text()  # of features without names
+        assert "Evidence for and against" not in page.read_text()  # of features without names
         assert "made by occlusion" not in page.read_text()
     for page in [*pages, judged.report]:
         text = page.read_text()
@@ -429,7 +429,7 @@ def test_names_of_features_stay_text_and_the_pages_are_those_of_the_tables(descr
         assert "<script" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
         assert "{{ 7 * 7 }}" in text
-        assert "What speaks for and against" in text
+        assert "Evidence for and against" in text
         assert (tmp_path / "again" / "patients" / page.name).read_text() == text
 
 

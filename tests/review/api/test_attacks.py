@@ -230,9 +230,18 @@ BODIES = {
     "void": {"version": 1, "reason": "a stain"},
     "amend": {"version": 1, "reason": "to look at it"},
     "import": {"folder": "/"},
+    "smear": {"version": 1, "findings": {}},
+    "deliveries": {"route": "hl7"},
+    "cells": {"version": 1, "box": [0, 0, 20, 20]},
+    "merge": {"other": "0" * 32, "slide": "mine"},
+    "owner": {"version": 1, "to": "0" * 32},
+    "plan": {"version": 1, "priority": "urgent"},
+    "readings": {"reader": "0" * 32},
+    "tally": {"key": "0" * 32, "steps": ["LY"]},
     "{cell}": {"version": 1, "comment": "x"},
 }
 """Of the routes that take more than a version."""
+STEPS_OF_REVIEWERS = ("import", "amend", "void", "deliveries", "readings")
 
 
 def test_anothers_case_does_not_exist_for_any_route(served, reader, analysed):
@@ -244,14 +253,15 @@ def test_anothers_case_does_not_exist_for_any_route(served, reader, analysed):
     for method, path in routes:
         body = BODIES.get(path.rpartition("/")[2], {"version": 1})
         sent = {"files": [("files", ("c.png", b"x"))]} if path.endswith("/images") else {"json": body}
-        given = sent if method in ("POST", "PATCH") else {}
+        given = sent if method in ("POST", "PATCH", "PUT") else {}
         theirs, nobodys = (
-            stranger.request(method, path.format(case_id=case, cell=1), **given) for case in (analysed, "0" * 32)
+            stranger.request(method, path.format(case_id=case, other_id="1" * 32, cell=1, field=1), **given)
+            for case in (analysed, "0" * 32)
         )
         assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())
         statuses[method, path] = theirs.status_code
     # What no reader may at all is refused before the case is looked for.
-    for_others = {("POST", f"/cases/{{case_id}}/{step}") for step in ("import", "amend", "void")}
+    for_others = {("POST", f"/cases/{{case_id}}/{step}") for step in STEPS_OF_REVIEWERS}
     assert {route for route, status in statuses.items() if status != 404} == for_others
     assert {statuses[route] for route in for_others} == {403}
 
@@ -259,13 +269,15 @@ def test_anothers_case_does_not_exist_for_any_route(served, reader, analysed):
 def test_anothers_case_is_in_no_list(served, reader, analysed):
     stranger = served.browser("eve")
     for text in ("", "Muster", "S1"):
-        assert stranger.post("/cases/search", json={"text": text}).json() == {"cases": [], "total": 0}
+        found = stranger.post("/cases/search", json={"text": text}).json()
+        assert (found["cases"], found["total"], set(found["views"].values())) == ([], 0, {0})
 
 
 def test_every_route_asks_who_is_there(served):
     """But for signing in and the sign of life."""
     nobody = served.browser()
-    names = {"case_id": "0" * 32, "user_id": "0" * 32, "cell": 1, "code": "LY", "number": 0}
+    ids = dict.fromkeys(("case_id", "other_id", "user_id", "reading_id"), "0" * 32)
+    names = {**ids, "cell": 1, "field": 1, "code": "LY", "number": 0}
     answers = {(method, path): nobody.request(method, path.format(**names)) for method, path in operations(served.app)}
     open_routes = {route for route, answer in answers.items() if answer.status_code != 401}
     assert open_routes == {("POST", "/session"), ("GET", "/health")}

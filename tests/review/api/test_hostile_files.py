@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 import struct
 import zlib
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -16,6 +14,7 @@ import pytest
 
 from leukopy.review.security.bodies import JSON_BYTES
 from leukopy.review.settings import Limits
+from support.coroutines import run_apart
 
 SCRIPT = "<script>alert(1)</script>"
 SQL = "'; DROP TABLE cases; --"
@@ -131,8 +130,7 @@ def stream(browser, path: str, body: Endless, content_type: str) -> int:
             headers = {"Content-Type": content_type, "X-CSRF-Token": browser.csrf or ""}
             return (await client.post(f"/api/v1{path}", content=body, headers=headers)).status_code
 
-    with ThreadPoolExecutor(1) as pool:  # a browser's test may have left an event loop in this thread
-        return pool.submit(lambda: asyncio.run(send())).result()
+    return run_apart(send())
 
 
 @pytest.mark.parametrize("path", ["/cases/search", "/session"])

@@ -95,7 +95,10 @@ def test_no_route_has_a_place_for_patients_in_its_address(served):
         for parameter in operation.get("parameters", [])
         if parameter["in"] in ("path", "query")
     }
-    assert parameters <= {"case_id", "cell", "user_id", "code", "number", "revision", "page", "side", "count", "shown"}
+    assert parameters <= {
+        "case_id", "other_id", "reading_id", "user_id", "cell", "field", "code", "number", "revision", "page", "side",
+        "count", "shown", "cropped", "kind",
+    }  # fmt: skip
 
 
 def test_every_answer_carries_the_headers(served, reader):

@@ -18,8 +18,10 @@ import pytest
 
 from leukopy.core.errors import SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
-from leukopy.review.documents import policy, signed_html, signed_pdf
-from leukopy.review.records import InfluentialCell, PatientView, Signature, SignedContent
+from leukopy.reports.overlay import jpeg
+from leukopy.review.documents import policy, signed_html, signed_pdf, with_thumbnails
+from leukopy.review.records import CellRow, InfluentialCell, PatientView, Signature, SignedContent
+from leukopy.synthesis import draw_cell
 
 SIGNATURE_OF_ONE = "1f" * 32
 
@@ -58,6 +60,8 @@ def test_every_text_is_used() -> None:
         "patient.tumoral",
         "patient.reactive",
         "patient.towards.",
+        "pictures.",
+        "shape.",
     )
     unused = [key for key in texts("en") if f'"{key}"' not in code and not key.startswith((*made, "L", "H", "N"))]
     assert unused == []
@@ -156,8 +160,37 @@ def test_its_policy_allows_its_own_style_and_nothing_else(content: SignedContent
     page = signed_html(content)
     (style,) = re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy() == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert (
+        policy()
+        == f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
     assert not re.search(r"\s(style|on\w+|src|href)=", page)
+
+
+def test_a_report_shows_alarms_then_remarks_then_a_few_of_each_class(
+    build_content: Callable[..., SignedContent], tmp_path: Path
+) -> None:
+    plain = build_content()
+    cells = [
+        CellRow(id=number, name=f"c{number}.png", code=code, model_code=code, confidence=0.9, version=1,
+                comment="vacuoles" if number == 2 else "")
+        for number, code in enumerate(["SNE"] * 7 + ["BLAST"], start=1)
+    ]  # fmt: skip
+    asked = []
+
+    def thumbnail(digest: str) -> bytes | None:
+        asked.append(digest)
+        return None if digest == "4" else jpeg(draw_cell("SNE", seed=1).image, 40)
+
+    content = plain.model_copy(update={"cells": tuple(cells), "pictures": {cell.id: str(cell.id) for cell in cells}})
+    pictured = with_thumbnails(content, thumbnail)
+    assert asked == ["8", "2", "1", "3", "4", "5"]
+    page = signed_html(pictured)
+    assert page.count('<img src="data:image/jpeg;base64,') == 5
+    assert "picture missing" in page
+    assert page.index("Blasts</figcaption>") < page.index("Cells with a remark</figcaption>")
+    assert pictured.model_dump_json() == content.model_dump_json()  # what is signed does not change
+    assert signed_pdf(page).count(b"/Subtype /Image") == 1  # five times the same picture
 
 
 def test_a_pdf_says_so_on_every_page_and_counts_them(

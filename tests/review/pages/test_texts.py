@@ -46,9 +46,10 @@ def built() -> Iterator[str]:
     yield from (f"action.{action}" for action in ACTIONS)
 
 
+SUBJECTS = "cases?|cells?|images|analysis|session|user|class|phrase|rule|reading|station|result|model"
 ACTIONS = sorted(
     word
-    for word in set(re.findall(r"\"((?:cases?|cells?|images|analysis|session|user|class|station)\.[a-z_]+)\"", STORE))
+    for word in set(re.findall(rf"\"((?:{SUBJECTS})\.[a-z_]+)\"", STORE))
     if word.split(".")[1] not in ("id", "case_id", "number")
 )
 """What the log may tell of."""
@@ -86,7 +87,8 @@ def test_little_is_left_in_english() -> None:
     same = {key: text for key, text in texts("fr").items() if text == texts("en")[key] and re.search("[a-z]{3}", text)}
     assert set(same.values()) <= {
         "Administration", "Signature", "Signatures", "Pages", "Patient", "patient", "Zoom", "Ctrl", "Kappa", "Code",
-        "Place", "place", "Classes", "dense", "images", "lymphocytes", "sha256", "Vacuoles",
+        "Place", "place", "Classes", "dense", "Message", "correction", "images", "lymphocytes", "sha256", "Vacuoles",
+        "macrocyte", "microcyte", "stomatocyte", "ovalocyte", "elliptocyte",
         "{name} · {width} × {height} px",
     }  # fmt: skip
 
@@ -97,7 +99,10 @@ REFUSALS = {
 }  # fmt: skip
 """What is raised with a sentence for whoever sits before a page."""
 
-ELSEWHERE = {"audit.py", "backup.py", "database.py", "encryption.py", "page.py", "serving.py", "stamps.py"}
+ELSEWHERE = {
+    "audit.py", "backup.py", "database.py", "encryption.py", "fhir_client.py", "listener.py", "migrate.py", "page.py",
+    "serving.py", "stamps.py",
+}  # fmt: skip
 """Raise what only the command line or a program that calls the API meets."""
 
 

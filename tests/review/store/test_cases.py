@@ -10,18 +10,30 @@ import pytest
 from leukopy.review.records import (
     Amendment,
     CaseChange,
+    CasePlan,
     CaseSearch,
     CellComment,
     Confirmation,
     Confirmations,
     Correction,
     Corrections,
+    DrawnBox,
+    HandOver,
+    MergeWith,
+    NewReading,
+    Priority,
     Refused,
+    Route,
+    SlideOverview,
+    SmearChange,
+    SmearFindings,
     Status,
+    Tally,
     VoidCase,
     VoidCell,
 )
 from leukopy.review.store import Conflict, Forbidden, NewImage, NotFound
+from leukopy.review.store.fields import CellPicture
 
 
 def test_a_case_is_given_back_as_it_was_opened(station):
@@ -106,12 +118,38 @@ def test_every_step_on_another_readers_case_is_refused(station):
         "jobs.start": lambda: store.jobs.start(eve, case.id),
         "jobs.latest": lambda: store.jobs.latest(eve, case.id),
         "jobs.cancel": lambda: store.jobs.cancel(eve, case.id),
+        "merging.siblings": lambda: store.merging.siblings(eve, case.id),
+        "merging.check_same_patient": lambda: store.merging.check_same_patient(eve, case.id, case.id),
+        "merging.merge": lambda: store.merging.merge(eve, case.id, MergeWith(other=case.id, slide="mine")),
+        "readings.all": lambda: store.readings.all(eve, case.id),
+        "eye_counts.add": lambda: store.eye_counts.add(eve, case.id, Tally(key=case.id, steps=("LY",))),
+        "eye_counts.counts": lambda: store.eye_counts.counts(eve, case.id),
+        "rules.demands": lambda: store.rules.demands(eve, case.id, station.content(case)),
+        "fields.add": lambda: store.fields.add(eve, case.id, [picture]),
+        "fields.all": lambda: store.fields.all(eve, case.id),
+        "fields.image": lambda: store.fields.image(eve, case.id, 1),
+        "fields.overview": lambda: store.fields.overview(eve, case.id),
+        "fields.set_places": lambda: store.fields.set_places(
+            eve, case.id, {1: (0, 0, 9, 9)}, SlideOverview(width=9, height=9), b"png"
+        ),
+        "fields.findings": lambda: store.fields.findings(eve, case.id),
+        "fields.find": lambda: store.fields.find(
+            eve, case.id, SmearChange(version=case.version, findings=SmearFindings())
+        ),
+        "fields.draw": lambda: store.fields.draw(
+            eve, case.id, 1, DrawnBox(version=case.version, box=(0, 0, 9, 9)), CellPicture(b"png", 9, 9)
+        ),
+        "outbox.of_case": lambda: store.outbox.of_case(eve, case.id),
+        "planning.plan": lambda: store.planning.plan(eve, case.id, CasePlan(version=1, priority=Priority.URGENT)),
+        "planning.hand_over": lambda: store.planning.hand_over(eve, case.id, HandOver(version=1, to=eve.id)),
     }
     for call in calls.values():
         with pytest.raises(NotFound):
             call()
     forbidden = {
         "signing.sign": lambda: store.signing.sign(eve, case.id, case.version, station.content(case)),
+        "outbox.send_again": lambda: store.outbox.send_again(eve, case.id, Route.HL7),
+        "readings.ask": lambda: store.readings.ask(eve, case.id, NewReading(reader=eve.id)),
         "removal.void_case": lambda: store.removal.void_case(
             eve, case.id, VoidCase(version=case.version, reason="mine")
         ),

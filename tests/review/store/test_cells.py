@@ -15,6 +15,7 @@ from leukopy.inference.rows import APPEARANCE_SCHEMA
 from leukopy.review.records import ClassChoice, Refused, SlideView, Status
 from leukopy.review.settings import Limits
 from leukopy.review.store import ModelFacts, NewImage, NotAllowed, NotFound
+from leukopy.review.store.results import PendingImage
 from leukopy.slides.laboratory_check import AppearanceSum, SlideDistance, nearest_laboratory
 
 from .conftest import CODES, MODEL, predictions
@@ -34,7 +35,7 @@ def test_identical_pictures_are_two_cells_with_one_file(station):
     assert station.store.cells.add_images(station.reader, case.id, [picture("a.png"), picture("b.png")]) == 2
     waiting = station.store.predictions.pending(case.id)
     digest = hashlib.sha256(b"picture").hexdigest()
-    assert waiting == [(1, "a.png", digest), (2, "b.png", digest)]
+    assert waiting == [PendingImage(1, "a.png", digest, None), PendingImage(2, "b.png", digest, None)]
     files = [path for path in station.store.images.folder.rglob("*") if path.is_file()]
     assert [path.read_bytes() for path in files] == [b"picture"]
 

@@ -18,7 +18,8 @@ from alembic.script import ScriptDirectory
 from leukopy.core.errors import OutputError, SettingsError
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
-from leukopy.review.store.database import migrations, open_database
+from leukopy.review.store.database import open_database
+from leukopy.review.store.migrate import migrations
 from leukopy.review.store.tables import Base
 from support.passwords import quick_passwords
 
@@ -70,10 +71,13 @@ def test_cases_of_before_the_check_of_slides_are_kept(tmp_path):
     database = open_database(settings)
     with database.write() as db:
         command.upgrade(migrations(db.connection()), "0001")
-        db.execute(sa.text("INSERT INTO users VALUES ('u', 'ron', 'Ron', 'reader', 1, NULL, '2026-01-01 00:00:00')"))
+        db.execute(
+            sa.text("INSERT INTO users VALUES (:id, 'ron', 'Ron', 'reader', 1, NULL, '2026-01-01 00:00:00')"),
+            {"id": "cd" * 16},
+        )
         there = {
             "id": "ab" * 16, "slide": "S1", "patient": "", "comment": "", "target": 100, "search": "s1",
-            "status": "draft", "version": 3, "revision": 1, "owner_id": "u", "created": "2026-01-01 00:00:00",
+            "status": "draft", "version": 3, "revision": 1, "owner_id": "cd" * 16, "created": "2026-01-01 00:00:00",
             "changed": "2026-01-01 00:00:00", "cells": 2, "failures": 0, "corrected": 0, "pending": 0, "last_cell": 2,
             "last_gesture": 0,
         }  # fmt: skip
@@ -97,6 +101,18 @@ def test_a_database_of_a_newer_leukopy_is_left_alone(settings):
         db.execute(sa.text("UPDATE alembic_version SET version_num = :ours"), {"ours": ours})
     store.close()
     Store.open(settings, quick_passwords()).close()
+
+
+def test_a_database_that_another_program_holds_is_no_database_that_is_away(tmp_path):
+    settings = ReviewSettings(folder=tmp_path)
+    store = Store.open(settings, quick_passwords())
+    with store.database.write() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = '0012'"))  # it must be upgraded first
+    with store.database.write() as db:
+        db.execute(sa.select(1))
+        with pytest.raises(SettingsError, match="held by another program"):
+            Store.open(settings, quick_passwords())
+    store.close()
 
 
 @pytest.mark.parametrize(

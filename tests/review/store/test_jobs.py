@@ -91,6 +91,16 @@ def test_the_job_of_a_lost_worker_is_taken_by_another(station, case):
     assert station.store.jobs.claim("third") is None
 
 
+def test_the_job_of_a_worker_that_is_gone_waits_again(station, case):
+    job = station.store.jobs.start(station.reader, case.id)
+    assert station.store.jobs.release("one") is None
+    station.store.jobs.claim("one")
+    assert station.store.jobs.release("another") is None
+    released = station.store.jobs.release("one")
+    assert (released.id, released.state) == (job.id, JobState.QUEUED)
+    assert station.store.jobs.claim("another").id == job.id
+
+
 def test_a_cancelled_job_stops_its_worker_and_stays_cancelled(station, case):
     job = station.store.jobs.start(station.reader, case.id)
     station.store.jobs.claim("w")

@@ -22,3 +22,17 @@ def test_training_gets_the_cells_of_signed_cases_grouped_by_patient_without_a_na
     assert station.reader.role is Role.READER
     with pytest.raises(Forbidden):
         station.store.labels.signed_cells(station.reader)
+
+
+def test_a_cell_is_compared_with_signed_cells_that_the_user_may_see(station):
+    own, foreign = station.signed(cells=3), station.draft(station.stranger)
+    station.classified(cells=2)  # not signed
+    found = station.store.labels.pictures(station.reader, foreign.id)
+    assert [(one.case_id, one.cell, one.code) for one in found] == [
+        (own.id, 1, "SNE"),
+        (own.id, 2, "LY"),
+        (own.id, 3, "MO"),
+    ]
+    assert station.store.labels.pictures(station.stranger, foreign.id) == ()
+    assert station.store.labels.pictures(station.reader, own.id) == ()  # the case at hand
+    assert len(station.store.labels.pictures(station.reviewer, foreign.id)) == 3

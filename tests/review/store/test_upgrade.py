@@ -19,7 +19,8 @@ from leukopy.review.app import create_app
 from leukopy.review.records import CaseSearch, Status
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store, backup, restore
-from leukopy.review.store.database import migrations, open_database
+from leukopy.review.store.database import open_database
+from leukopy.review.store.migrate import migrations
 from support.passwords import quick_passwords
 
 DATA = Path(__file__).parents[1] / "data" / "station-0.1.0"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
+from leukopy.cli.options import On
 from leukopy.core.errors import EXIT_ERROR, EXIT_FAILURES
 
 _SHOWN = 5
@@ -21,19 +22,17 @@ def run(
     shard: Annotated[
         str | None, typer.Option(metavar="K/N", help="Only the K-th of N equal parts: one job of a job array.")
     ] = None,
-    on: Annotated[
-        str, typer.Option(metavar="local|auto|ray://…", help="This machine, or a Ray cluster (extra: cluster).")
-    ] = "local",
+    on: On = "local",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Repeat the slides that failed or have unread pictures.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare the digest of every part first; make damaged ones again.")
+        bool, typer.Option("--verify", help="Check the digest of every part first, and repeat damaged parts.")
     ] = False,
 ) -> None:
     """Analyse every shard of a plan that has no receipt yet. The same command continues an interrupted run.
 
-    The exit code is 3 where pictures could not be read or slides failed, and 1 where shards are not done. Examples:
+    The exit code is 3 where pictures could not be read or slides failed, and 1 where shards are unfinished. Examples:
 
         leukopy cluster run results/night
 

@@ -18,7 +18,7 @@ def status(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="Folder or URI of the plan.")],
     json: Annotated[bool, typer.Option("--json", help="Print the state as JSON.")] = False,
 ) -> None:
-    """Show what is done of a plan: while it runs, and after a crash. Plan and receipts are read, nothing else.
+    """Show the progress of a plan, while it runs or after a crash. Only the plan and the receipts are read.
 
     Examples:
 

@@ -26,7 +26,7 @@ def fit_attributes(
 ) -> None:
     """Add morphological attributes to a model, learnt from WBCAtt.
 
-    The network stays as it is, and so do its classes; it gains one more output. Examples:
+    The network and its classes do not change; it gains one more output. Examples:
 
         leukopy model fit-attributes --out runs/attributes
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="Which steps make the model (configs/build_*.yaml).")
-    ],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Steps of the build (configs/build_*.yaml).")],
     out: Annotated[Path, typer.Option(help="Folder of the steps, and of the complete bundle.")],
     overwrite: Overwrite = False,
 ) -> None:

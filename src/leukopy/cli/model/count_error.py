@@ -18,10 +18,10 @@ def fit_count_error(
     given: Given[FitCountErrorSettings],
     overwrite: Overwrite = False,
 ) -> None:
-    """Add the classification error of a count: the limits of a differential then hold it beside the sampling error.
+    """Add the classification error to the limits of a differential, beside the sampling error.
 
     The network does not change; its card gains the confusion between classes on patients that it has not seen. Run it
-    after fit-outside, whose evidence it reads. The pictures of these patients must be there. Examples:
+    after fit-outside: it reads its evidence, and the pictures of these patients. Examples:
 
         leukopy model fit-count-error --evidence runs/outside/cells.parquet --out runs/count-error
 

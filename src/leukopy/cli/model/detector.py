@@ -20,8 +20,8 @@ def evaluate_detector(
 ) -> None:
     """Measure a detector of cells on fields: average precision and recall by source and kind, with 95 % intervals.
 
-    A found box is right where it overlaps the marked one by at least half. Objects cut by the border are neither
-    missed nor falsely found. Examples:
+    A found box is right where it overlaps the marked one by at least half. Objects cut by the border are not scored.
+    Examples:
 
         leukopy model evaluate-detector --sources txl_bccd --out results/fields
 

@@ -12,7 +12,7 @@ from leukopy.workflows.index import IndexSettings
 
 @options(IndexSettings, {"model": argument("MODEL")})
 def index(given: Given[IndexSettings]) -> None:
-    """Write an index of training cells into a bundle: `leukopy explain` names the ones nearest to a cell.
+    """Write an index of training cells into a bundle: `leukopy explain` then lists the nearest ones.
 
     It holds embeddings, ids and classes, and no image. Only the training split is read. Example:
 

@@ -22,7 +22,7 @@ def fit_ood(
     """Add an out-of-distribution score to a model; cells above the threshold are flagged `unidentified`.
 
     The network and its classes do not change; it gains one more output. The threshold is set on its validation cells.
-    The images of its training recipe must be there. Examples:
+    It reads the images of its training recipe. Examples:
 
         leukopy model fit-ood --out runs/open
 

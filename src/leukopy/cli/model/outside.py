@@ -18,10 +18,10 @@ def fit_outside(
     given: Given[FitOutsideSettings],
     overwrite: Overwrite = False,
 ) -> None:
-    """Add classes outside to a model: blasts and smudge cells.
+    """Add blasts and smudge cells to the classes of a model.
 
-    The network and its fine classes do not change; it gains one more output. The figures are of patients, and of
-    laboratories, that the measured head never saw. The images of the sources must be there. Examples:
+    The network and its fine classes do not change; it gains one more output. All figures are measured on patients and
+    laboratories that the measured head never saw. It reads the images of the sources. Examples:
 
         leukopy model fit-outside --out runs/outside
 

@@ -21,8 +21,8 @@ def fit_slide_check(
 ) -> None:
     """Add the slide check: a slide that looks unlike the training data triggers a warning.
 
-    The network does not change; its card gains the appearance of the training laboratories. The images of its training
-    recipe must be there. Examples:
+    The network does not change; its card gains the appearance of the training laboratories. It reads the images of its
+    training recipe. Examples:
 
         leukopy model fit-slide-check --out runs/slides
 

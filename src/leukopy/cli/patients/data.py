@@ -59,7 +59,7 @@ def scan(
     given: Given[ScanPatientsSettings],
     out: Annotated[Path | None, typer.Option(help="A .csv file for the problems.")] = None,
 ) -> None:
-    """Count a cohort's patients and cells, and name what is missing, impossible or left out.
+    """Count the patients and cells of a cohort; list missing, impossible and excluded values.
 
     The cohort is a folder: a table with one row per patient (patient_id, and where known label, age or birth_date and
     sample_date, lymphocytes, gender), and beside it a folder of images for each. Problems make the exit code 3.
@@ -112,11 +112,11 @@ def draw(
     given: Given[DrawPatientsSettings],
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw patients whose truth is known, to try and test leukopy without real patients.
+    """Draw patients with known truth, to test leukopy without real patients.
 
-    Reactive ones are younger, with a lower count and cells that vary; tumoral ones are older, with a higher count and
-    small, uniform cells. It is a drawing, with no claim of realism. OUT/patients.csv and a folder of images for each
-    patient are what the other commands read; OUT/truth.csv tells each cell's kind. Examples:
+    Reactive patients are younger, with a lower count and varied cells; tumoral ones are older, with a higher count and
+    small, uniform cells. The drawings claim no realism. The other commands read OUT/patients.csv and the folder of
+    images of each patient; OUT/truth.csv holds the kind of each cell. Examples:
 
         leukopy patients draw --out drawn
 

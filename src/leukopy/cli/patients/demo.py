@@ -24,7 +24,7 @@ def demo(
     given: Given[DemoPatientsSettings],
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw patients, judge them with the bundled model, and write their pages.
+    """Draw patients, classify them with the bundled model, and write their pages.
 
     Examples:
 

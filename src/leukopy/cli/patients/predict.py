@@ -27,11 +27,11 @@ def predict(
     given: Given[PredictPatientsSettings],
     overwrite: Overwrite = False,
 ) -> None:
-    """Judge patients: probability of tumoral with its interval, decision, and the cells that weighed most.
+    """Estimate each patient's probability of tumoral lymphocytosis, with a decision and the decisive cells.
 
-    The cohort is laid out as `leukopy patients scan` reads it. The exit code is 3 where that command finds a problem
-    (`problems.csv`), where an image cannot be read or shows no single cell, and where a patient gets no decision, since
-    none of the images can be read or they do not show lymphocytes (`failures.csv`). Examples:
+    `leukopy patients scan --help` describes the layout of a cohort. The exit code is 3 if the table has problems
+    (`problems.csv`), if an image is unreadable or shows no single cell, or if a patient gets no decision
+    (`failures.csv`). Examples:
 
         leukopy patients predict ward/ --out results/ward
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.options import Changes, Given, Overwrite, Resume, Spelling, clash, options, read_changes
+from leukopy.cli.options import Changes, Given, On, Overwrite, Resume, Spelling, clash, options, pool_on, read_changes
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.patients.workflows.crossval import CrossvalSettings
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 @options(CrossvalSettings, {"cohort.path": Spelling(names=("--data",))}, without=("recipes",))
-def crossval(
+def crossval(  # noqa: PLR0913, PLR0917 (each is an option)
     out: Annotated[Path, typer.Option(help="Folder for the figures and the report.")],
     given: Given[CrossvalSettings],
     recipes: Annotated[
         list[Path] | None, typer.Argument(metavar="RECIPE", help="Recipes (configs/patients/*.yaml).")
     ] = None,
     changes: Changes = None,
+    on: On = "local",
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -36,6 +37,8 @@ def crossval(
         leukopy patients crossval configs/patients/lymphocytosis.yaml --data lymphocytosis/ --out runs/crossval
 
         leukopy patients crossval configs/patients/bag_*.yaml --data lymphocytosis/ --out runs/all --repeats 2
+
+        leukopy patients crossval configs/patients/bag_*.yaml --data lymphocytosis/ --out runs/all --on auto
     """
     from leukopy.patients.workflows.crossval import crossval, read_recipe
 
@@ -44,7 +47,7 @@ def crossval(
         raise clash("--set", "--config alone: give the RECIPE that it changes")
     settings = given.build(**{"recipes": [read_recipe(path, changed) for path in recipes]} if recipes else {})
     with progress_bar() as progress:
-        result = crossval(settings, out, resume=resume, overwrite=overwrite, progress=progress)
+        result = crossval(settings, out, resume=resume, overwrite=overwrite, pool=pool_on(on), progress=progress)
     _print(result)
     say(f"Report: {result.report}")
     _end(result)

@@ -34,9 +34,9 @@ def ablate(
 ) -> None:
     """Try optimisers, learning rates and decays on the folds of a cohort: balanced accuracy after each epoch.
 
-    No setting is chosen by this: an epoch picked on the patients it is scored on gives optimistic figures, and the
-    table says by how much. Images that cannot be read, that show no single cell or that are copies are listed in
-    `failures.csv` and make the exit code 3. A recipe's cohort lies below `LEUKOPY_DATA`. Examples:
+    The best epoch of a fold, picked on the same fold, gives optimistic figures; the table shows by how much. Images
+    that cannot be read, that show no single cell or that are copies are listed in `failures.csv` and make the exit code
+    3. A recipe's cohort lies below `LEUKOPY_DATA`. Examples:
 
         leukopy study ablate ward/ --out runs/grid --set net.epochs=2
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leukopy.cli.console import progress_bar, say
-from leukopy.cli.options import Changes, Given, argument, options, read_changes
+from leukopy.cli.options import Changes, Given, On, argument, options, pool_on, read_changes
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.studies.compare import CompareSettings
 
@@ -24,16 +24,19 @@ def compare(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Train again the models in OUT that have other settings.")
     ] = False,
+    on: On = "local",
 ) -> None:
     """Train and measure several recipes on the same images, and print one table.
 
     Finished trainings are skipped: the same command resumes an interrupted comparison. A failed model is listed with
     its reason, the others are measured, and the exit code is 3. `--set` changes every recipe that has the setting.
-    Examples:
+    On a Ray cluster, every node needs OUT and the data under the same paths. Examples:
 
         leukopy study compare configs/lenet11.yaml configs/svm.yaml --out runs
 
         leukopy study compare configs/vgg*.yaml --out runs/quick --set optimisation.epochs=1 --split val
+
+        leukopy study compare configs/vgg*.yaml --out /shared/compared --on auto
     """
     from rich.console import Console
 
@@ -42,7 +45,8 @@ def compare(
     settings = given.build(**{"changes": changed} if (changed := read_changes(changes)) else {})
     with progress_bar() as progress:
         shown = Console(stderr=True).is_terminal
-        result = compare(settings, out, overwrite=overwrite, progress=progress, show_progress=shown)
+        pool = pool_on(on)
+        result = compare(settings, out, overwrite=overwrite, pool=pool, progress=progress, show_progress=shown)
     _print(result)
     say(f"The table, with F1 by class: {out / 'compare.md'}")
     if result.failures:

@@ -12,9 +12,7 @@ from leukopy.cli.console import progress_bar, say
 
 
 def leave_out(
-    config: Annotated[
-        Path, typer.Argument(metavar="CLASSES", help="Which classes to leave out of which training (configs/*.yaml).")
-    ],
+    config: Annotated[Path, typer.Argument(metavar="CLASSES", help="Study of classes left out (configs/*.yaml).")],
     out: Annotated[Path, typer.Option(help="Folder of the models, and of the figures.")],
     only: Annotated[
         list[str] | None, typer.Option("--class", metavar="CODE", help="Only this class; may be repeated.")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts load on first use
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from leukopy.patients.card import Bag, OperatingPoint, PatientCard
 from leukopy.slides import notes
@@ -123,8 +123,8 @@ def doubts(
     members: NDArray[np.float64], interval: tuple[float | None, float | None], point: OperatingPoint
 ) -> Iterator[Flag]:
     """Why the decision might as well be the other one."""
-    tumoral = expit(members.mean()) >= point.threshold
-    differing = int(((expit(members) >= point.threshold) != tumoral).sum())
+    tumoral = scipy.special.expit(members.mean()) >= point.threshold
+    differing = int(((scipy.special.expit(members) >= point.threshold) != tumoral).sum())
     reasons = []
     if differing > DISAGREEING * len(members):
         reasons.append(f"{differing} of the {len(members)} members of the ensemble decide otherwise")

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import numpy as np
 import onnxruntime
+import scipy  # its parts load on first use
 from joblib import cpu_count
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from leukopy.core.errors import BundleError, InputError, SettingsError
 from leukopy.inference.sessions import ORT_ERRORS
@@ -132,7 +132,7 @@ class PatientModel:
         unknown, _ = self.run(bag.cells, np.full_like(bag.clinical, np.nan))
         low, high = self._interval(bag)
         others = None if classes is None else float(np.mean([code != LYMPHOCYTE for code in classes]))
-        probability = float(expit(members.mean()))
+        probability = float(scipy.special.expit(members.mean()))
         return PatientResult(
             patient_id=bag.patient_id,
             probability=probability,
@@ -144,7 +144,7 @@ class PatientModel:
             influence=self._influence(bag, float(members.mean())),
             weights=weights,
             clinical_effect=float(members.mean() - unknown.mean()),
-            cells_effect=float(unknown.mean() - logit(self.card.prevalence)),
+            cells_effect=float(unknown.mean() - scipy.special.logit(self.card.prevalence)),
             other_cells=others,
             flags=(*input_flags(bag, self.card, others), *doubts(members, (low, high), chosen)),
         )
@@ -267,7 +267,7 @@ class PatientModel:
         if count == 1:
             return None, None
         draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
-        found = expit(self._all(lambda draw: self._log_odds(bag.cells[draw], bag.clinical), draws))
+        found = scipy.special.expit(self._all(lambda draw: self._log_odds(bag.cells[draw], bag.clinical), draws))
         low, high = np.quantile(found, (0.025, 0.975))
         return float(low), float(high)
 

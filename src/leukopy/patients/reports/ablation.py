@@ -27,15 +27,15 @@ CURVE_SCHEMA: dict[str, pl.DataType] = {
 INNER = "inner_balanced_accuracy"
 """One more column where some training patients were held back to choose the epoch: theirs, 0 to 1."""
 
-FLATTERY = (
-    "The best epoch of each fold is picked on the very patients that it is then scored on: that mean flatters, and is "
-    "given only to be compared with figures that were read so. The mean at the last epoch picks nothing; the mean at "
-    "the one epoch that is best on average picks once for all folds, and flatters less."
+OPTIMISM = (
+    "The best epoch of each fold is chosen on the patients that also score it, so the mean of these is optimistic: "
+    "compare it only with figures read in the same way. The mean at the last epoch involves no choice. The mean at the "
+    "one epoch that is best on average involves one choice for all folds and is less optimistic."
 )
 
-HONEST = (
-    "The last column is the honest one: the epoch is the best on training patients that were held back, and the "
-    "validation patients are looked at once, there."
+NESTED = (
+    "The last column is unbiased by that choice: the epoch is the best on training patients that were held back, and "
+    "the validation patients score it once."
 )
 
 _MEAN, _OTHERS = "#5a3d8a", "#d9d4e3"
@@ -153,7 +153,7 @@ def _markdown(figures: Sequence[SettingFigures], provenance: Mapping[str, Any]) 
     honest = any(row.chosen for row in figures)
     head = ["setting", "each fold at its best epoch (which)", "mean of these", "mean at the last epoch",
             "mean at the one best epoch (which)", *["chosen on patients held back (which), mean"] * honest]  # fmt: skip
-    lines = ["# Ablation: balanced accuracy of the validation fold", "", FLATTERY, *["", HONEST] * honest, "",
+    lines = ["# Ablation: balanced accuracy of the validation fold", "", OPTIMISM, *["", NESTED] * honest, "",
              f"| {' | '.join(head)} |", "|---" * len(head) + "|"]  # fmt: skip
     for row in figures:
         folds = _by_fold(row.best, row.best_epochs)

@@ -77,7 +77,7 @@ class PatientRecipe(Settings):
     def _fusion_once(self) -> Self:
         if self.fusion != "none":
             if self.model.kind == "clinical":
-                raise ValueError("fusion joins age and count to a model of cells; this model reads nothing else")
+                raise ValueError("fusion joins age and count to a model of cells; this model reads age and count alone")
             if self.model.kind == "net" and any(net.clinical for net in self.model.nets):
                 raise ValueError("fusion joins age and count; set clinical: false in the nets, or fusion: none")
         return self

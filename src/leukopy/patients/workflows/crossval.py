@@ -18,6 +18,7 @@ from leukopy.patients.workflows.cohort import CohortSettings, open_labelled, rea
 if TYPE_CHECKING:
     import polars as pl
 
+    from leukopy.inference.workers import Pool
     from leukopy.patients.card import Bag
     from leukopy.patients.evaluation.crossval import PairedDifference, PatientFigures
     from leukopy.patients.training import PatientRecipe
@@ -38,7 +39,7 @@ class CrossvalSettings(Settings):
     repeats: int = Field(default=5, ge=1)
     """Repeats of the cross-validation, each with its own folds and seeds."""
     permutations: int = Field(default=5, ge=0)
-    """Runs on permuted labels, which must come out at chance."""
+    """Control runs with permuted labels: expected at chance."""
     seed: int = 0
     """Seed of folds, fits and permutations."""
 
@@ -87,7 +88,13 @@ def read_recipe(path: Path, changes: dict[str, Any] | None = None) -> dict[str, 
 
 
 def crossval(
-    settings: CrossvalSettings, out: Path, *, resume: bool = False, overwrite: bool = False, progress: Progress = silent
+    settings: CrossvalSettings,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    pool: Pool | None = None,
+    progress: Progress = silent,
 ) -> CrossvalResult:
     """Cross-validate the recipes of ``settings``, and age and lymphocyte count alone.
 
@@ -100,6 +107,7 @@ def crossval(
             and in ``folds/`` what is done already.
         resume: go on with an interrupted run of the same settings.
         overwrite: replace the run that ``out`` holds.
+        pool: fits the outer folds; by default one process per core.
         progress: told of the outer folds done.
 
     Raises:
@@ -122,7 +130,7 @@ def crossval(
         check_same(out, earlier, run)
         run = earlier
     bags, failures = _bags(recipes, cohort, progress)
-    tables = _run(settings, recipes, bags, out / "folds", progress)
+    tables = _run(_all_tasks(settings, recipes, bags, out / "folds"), pool, progress)
     figures = {name: evaluate_patients(table) for name, table in tables.items() if not name.startswith("permuted")}
     gains = {name: paired(tables[name], tables[REFERENCE]) for name in figures if name != REFERENCE}
     with atomic_path(out / "oof.parquet") as temporary:
@@ -177,27 +185,31 @@ def _bags(
     return {name: [bag for bag in found.bags if bag.patient_id in judged] for name, found in read.items()}, failures
 
 
-def _run(
-    settings: CrossvalSettings,
-    recipes: Sequence[PatientRecipe],
-    bags: dict[str, list[Bag]],
-    folder: Path,
-    progress: Progress,
-) -> dict[str, pl.DataFrame]:
-    """The out-of-fold rows of each model, and of the last recipe on permuted labels."""
-    import polars as pl
-
-    from leukopy.inference.workers import in_processes
-
+def _all_tasks(
+    settings: CrossvalSettings, recipes: Sequence[PatientRecipe], bags: dict[str, list[Bag]], folder: Path
+) -> list[_Task]:
+    """The outer folds of each model, and of the last recipe on permuted labels."""
     tasks = [task for recipe in recipes for task in _tasks(settings, recipe, bags[recipe.name], folder / recipe.name)]
     for number in range(settings.permutations):
         name = f"permuted_{number + 1}"
         shuffled = _permuted(bags[recipes[-1].name], settings.seed + number)
         tasks += _tasks(settings.model_copy(update={"repeats": 1}), recipes[-1], shuffled, folder / name)
+    return tasks
+
+
+def _run(tasks: Sequence[_Task], pool: Pool | None, progress: Progress) -> dict[str, pl.DataFrame]:
+    """The out-of-fold rows of each model."""
+    import polars as pl
+
+    from leukopy.core.files import atomic_path
+    from leukopy.inference.workers import in_processes
+
     waiting = [task for task in tasks if not task.target.exists()]
     progress("cross-validating", len(tasks) - len(waiting), len(tasks))
-    judged = in_processes(_judge, ((task,) for task in waiting), len(waiting))
-    for done, _ in enumerate(judged, start=len(tasks) - len(waiting) + 1):
+    judged = (pool or in_processes)(_judge, ((task,) for task in waiting), len(waiting))
+    for done, (target, table) in enumerate(judged, start=len(tasks) - len(waiting) + 1):
+        with atomic_path(target) as temporary:
+            table.write_parquet(temporary)
         progress("cross-validating", done, len(tasks))
     folders = dict.fromkeys(task.target.parent for task in tasks)
     return {
@@ -234,12 +246,11 @@ def _permuted(bags: list[Bag], seed: int) -> list[Bag]:
     return [replace(bag, label=int(label)) for bag, label in zip(bags, labels, strict=True)]
 
 
-def _judge(task: _Task) -> None:
-    """Fit on the training patients of an outer fold, judge its others, and write their rows."""
+def _judge(task: _Task) -> tuple[Path, pl.DataFrame]:
+    """Fit on the training patients of an outer fold, and judge its others: the file of their rows, and the rows."""
     import polars as pl
     from scipy.special import expit
 
-    from leukopy.core.files import atomic_path
     from leukopy.patients.evaluation.crossval import OOF_SCHEMA
     from leukopy.patients.training import fit_ensemble
 
@@ -260,8 +271,7 @@ def _judge(task: _Task) -> None:
         },
         schema=OOF_SCHEMA,
     )
-    with atomic_path(task.target) as temporary:
-        table.write_parquet(temporary)
+    return task.target, table
 
 
 def _report(settings: CrossvalSettings, found: Any, ages: str, out: Path, run: dict[str, Any]) -> None:

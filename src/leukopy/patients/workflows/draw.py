@@ -37,7 +37,7 @@ class DrawPatientsSettings(Settings):
     cells: tuple[Cells, Cells] = (20, 40)
     """Fewest and most cells of a patient."""
     labels: bool = True
-    """Write the labels into the table; without, it is a table of new patients. The truth always holds them."""
+    """Write the labels into the table. Without them it is a table of new patients; truth.csv always holds them."""
     size: int = Field(default=224, ge=32, le=2048)
     """Side of a picture, in pixels."""
     appearance: Literal["pbc", "random"] = "pbc"

@@ -44,13 +44,13 @@ class PredictPatientsSettings(CohortSettings):
     operating_point: Annotated[str | None, Shown("the model's first")] = None
     """Operating point of the decisions: balanced or triage."""
     shown: int = Field(default=6, ge=0, le=100)
-    """Most cells towards each side that are shown, with a heat map."""
+    """Most cells shown for each decision, with heat maps."""
     pages: bool = True
     """Write a page per patient and one of the cohort; `leukopy patients report` writes them later."""
     threads: Annotated[int | None, Shown("one per core")] = Field(default=None, ge=1)
     """Worker threads. The results do not depend on them."""
     device: Device = "auto"
-    """Device that runs the network. Without the accelerator, the CPU runs it, and a note tells so."""
+    """Device that runs the network. If it is missing, the CPU runs the network and a note says so."""
 
 
 @dataclass(frozen=True)

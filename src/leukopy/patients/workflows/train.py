@@ -39,7 +39,7 @@ class TrainPatientsSettings(Settings):
     repeats: int = Field(default=5, ge=1)
     """Repeats of the cross-validation, each with its own folds and seeds."""
     permutations: int = Field(default=5, ge=0)
-    """Runs on permuted labels, which must come out at chance."""
+    """Control runs with permuted labels: expected at chance."""
     seed: int = 0
     """Seed of folds, fits and permutations."""
 

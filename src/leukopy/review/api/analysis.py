@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from leukopy.core.errors import LeukopyError
 from leukopy.review.records import Id, Job, JobState, User
 from leukopy.review.security import Reader
+from leukopy.review.security.sessions import lives
 from leukopy.review.station import StationDep
 from leukopy.review.store import NotFound, Store
 
@@ -53,18 +54,20 @@ def cancel(case_id: Id, user: Reader, station: StationDep) -> Job:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events `job`, each with a Job"}},
 )
-async def events(case_id: Id, user: Reader, station: StationDep) -> StreamingResponse:
-    """How far it is, sent whenever that changes, until it is over."""
+async def events(case_id: Id, user: Reader, request: Request, station: StationDep) -> StreamingResponse:
+    """How far it is, sent whenever that changes, until it is over, or the session ends."""
     first = await run_in_threadpool(_job, station.store, user, case_id)
-    return StreamingResponse(_stream(station.store, user, first), media_type="text/event-stream")
+    return StreamingResponse(_stream(station.store, user, first, lives(request)), media_type="text/event-stream")
 
 
-async def _stream(store: Store, user: User, job: Job) -> AsyncIterator[str]:
+async def _stream(store: Store, user: User, job: Job, signed_in: Callable[[], bool]) -> AsyncIterator[str]:
     started = sent = time.monotonic()
     yield _event(job)
     while job.state not in _OVER and time.monotonic() - started < _LONGEST:
         await asyncio.sleep(_POLL)
         try:
+            if not await run_in_threadpool(signed_in):
+                return
             now = await run_in_threadpool(_job, store, user, job.case_id)
         except LeukopyError:  # the case is no longer the user's
             return

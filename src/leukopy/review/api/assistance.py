@@ -10,12 +10,15 @@ from leukopy.core.errors import BundleError, SettingsError
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.review.api.cells import KEEP, PICTURE
 from leukopy.review.api.params import MOST, CellNumber
-from leukopy.review.records import Code, Id, Similar
+from leukopy.review.records import Code, Id, LookAlikes, Similar
 from leukopy.review.security import Reader
 from leukopy.review.station import StationDep
-from leukopy.review.store import NotFound
+from leukopy.review.store import NotFound, SignedPicture
 
 router = APIRouter()
+
+SIGNED_SIDE = 320
+"""Of the picture of a signed cell, px."""
 
 
 @router.get("/cases/{case_id}/cells/{cell}/heat", response_class=Response, responses=PICTURE)
@@ -43,11 +46,28 @@ def similar(
     return station.assistance.similar(path, count, _spec(case_id, station))
 
 
+@router.get("/cases/{case_id}/cells/{cell}/look-alikes")
+def look_alikes(
+    case_id: Id, cell: CellNumber, user: Reader, station: StationDep, count: Annotated[int, Query(ge=1, le=24)] = 8
+) -> LookAlikes:
+    """The most similar cells of the signed cases that the user may see, with their signed class."""
+    wanted = station.store.cells.image(user, case_id, cell).digest
+    signed = station.store.labels.pictures(user, case_id)
+    found = station.look_alikes.find(wanted, [one.digest for one in signed], count)
+    cells = tuple(_signed(signed[index], similarity) for index, similarity in found.nearest)
+    return LookAlikes(cells=cells, waiting=found.waiting)
+
+
+def _signed(picture: SignedPicture, similarity: float) -> Similar:
+    image = f"/api/v1/cases/{picture.case_id}/cells/{picture.cell}/image?side={SIGNED_SIDE}"
+    return Similar(code=picture.code, similarity=min(1.0, max(-1.0, similarity)), image=image, source="signed")
+
+
 def _spec(case_id: str, station: StationDep) -> Preprocess:
     """Preprocessing of the cells of a case."""
-    return station.assistance.spec(
-        tuple(station.store.images.path(digest) for digest in station.store.predictions.digests(case_id))
-    )
+    located = station.store.predictions.located(case_id)
+    digests = [cell.digest for cell in located] or station.store.predictions.digests(case_id)
+    return station.assistance.spec(tuple(station.store.images.path(digest) for digest in digests))
 
 
 @router.get("/references/{code}")

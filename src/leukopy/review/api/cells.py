@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from leukopy.core.errors import InputError
 from leukopy.core.settings import Settings
@@ -38,6 +39,17 @@ class Retried(Settings):
     """An undo or redo whose answer may have been lost: done once, on the version of the case that is named."""
 
     version: Number | None = None
+
+
+class PictureForm(Settings):
+    """How the picture of a cell is sent."""
+
+    side: int | None = Field(default=None, ge=SMALLEST, le=LARGEST)
+    """As a JPEG of at most so many pixels on its long side; None: as it was uploaded."""
+    cropped: bool = False
+    """With ``side``: the part around the cell alone."""
+    shown: bool = False
+    """Without ``side``: as PNG where browsers do not show its kind (TIFF)."""
 
 
 async def preferred(request: Request) -> Language:
@@ -111,20 +123,17 @@ def image(
     cell: CellNumber,
     user: Reader,
     station: StationDep,
-    side: Annotated[int | None, Query(ge=SMALLEST, le=LARGEST)] = None,
-    shown: bool = False,
+    form: Annotated[PictureForm, Query()],
 ) -> Response:
-    """The picture as it was uploaded, or a JPEG whose long side is at most ``side`` pixels.
-
-    ``shown``: a PNG instead, where browsers do not show its kind (TIFF).
-    """
+    """The picture as it was uploaded, or in another form."""
     found = station.store.cells.image(user, case_id, cell)
-    if side is None and shown and found.media_type not in BROWSERS_READ:
+    if form.side is None and form.shown and found.media_type not in BROWSERS_READ:
         png = displayable(station.store.images.path(found.digest))
         return Response(png, media_type="image/png", headers=KEEP)
-    if side is None:
+    if form.side is None:
         return Response(station.store.images.read(found.digest), media_type=found.media_type, headers=KEEP)
-    return Response(thumbnail(station.store.images.path(found.digest), side), media_type="image/jpeg", headers=KEEP)
+    small = thumbnail(station.store.images.path(found.digest), form.side, form.cropped)
+    return Response(small, media_type="image/jpeg", headers=KEEP)
 
 
 @router.post("/cases/{case_id}/corrections")

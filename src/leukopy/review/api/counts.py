@@ -11,6 +11,7 @@ from leukopy.review.case_differential import count_case
 from leukopy.review.case_error import error_of_case
 from leukopy.review.pages.texts import Language
 from leukopy.review.records import (
+    BY_EYE,
     Case,
     CellRow,
     CorrectionResult,
@@ -20,13 +21,14 @@ from leukopy.review.records import (
     User,
 )
 from leukopy.review.signed_content import signed_content
+from leukopy.review.smear import read_smear
 from leukopy.review.station import Station
 from leukopy.review.store import CorrectionOutcome
 
 
 def count(station: Station, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
     """The differential of a case as it stands."""
-    error = error_of_case(case, station.settings.model)
+    error = error_of_case(case, station.store.models.path_of(case))
     return count_case(cells, station.store.classes.all(), case, station.settings, language, error)
 
 
@@ -52,7 +54,8 @@ def predict_patient(station: Station, user: User, case: Case, cells: Sequence[Ce
     def path_of(cell: int) -> Path:
         return station.store.cells.path(user, case.id, cell)
 
-    return station.lymphocytosis.predict(case, cells, path_of)
+    pictured = [cell for cell in cells if BY_EYE not in cell.flags]
+    return station.lymphocytosis.predict(case, pictured, path_of)
 
 
 def content_of(station: Station, user: User, case_id: str) -> SignedContent:
@@ -63,12 +66,16 @@ def content_of(station: Station, user: User, case_id: str) -> SignedContent:
         patient = predict_patient(station, user, case, cells)
     except InputError:  # age, count or lymphocytes are missing: a count without this result is whole, too
         patient = None
+    error = error_of_case(case, station.store.models.path_of(case))
     content = signed_content(
         case,
         cells,
-        count_case(cells, classes, case, station.settings, error=error_of_case(case, station.settings.model)),
+        count_case(cells, classes, case, station.settings, error=error),
         agree(Reading.of(case_id, cells), classes),
         patient,
         station.store.predictions.model(user, case_id) or ("", ""),
     )
-    return content.model_copy(update={"pictures": station.store.cells.pictures(user, case_id)})
+    pictures, fields = station.store.cells.pictures(user, case_id), station.store.fields.all(user, case_id)
+    smear = read_smear(station.store, station.settings, user, case_id)
+    facts = {"pictures": pictures, "fields": fields, "smear": smear, "findings": station.store.phrases.findings(case)}
+    return content.model_copy(update=facts)

@@ -6,15 +6,30 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from leukopy.core.errors import ImageError
 from leukopy.review.api.cells import LanguageDep
 from leukopy.review.api.counts import content_of
 from leukopy.review.api.params import MOST
-from leukopy.review.documents import fhir_bundle, policy, signed_csv, signed_html, signed_pdf
+from leukopy.review.documents import (
+    fhir_bundle,
+    policy,
+    signed_csv,
+    signed_html,
+    signed_pdf,
+    signed_workbook,
+    with_thumbnails,
+)
 from leukopy.review.records import Id, Signature, SignedContent
 from leukopy.review.security import Reader
 from leukopy.review.station import StationDep
+from leukopy.review.store import StoreError
+from leukopy.review.thumbnails import thumbnail
 
 router = APIRouter()
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+SIDE = 176
+"""Of the picture of a cell in a report, px: sharp in print at half that size."""
 
 
 class Revision(NamedTuple):
@@ -47,22 +62,28 @@ def _documented(media_type: str) -> dict[int | str, dict[str, object]]:
 
 
 @router.get("/cases/{case_id}/report.html", response_class=Response, responses=_documented("text/html"))
-def html(report: Chosen, language: LanguageDep) -> Response:
+def html(report: Chosen, station: StationDep, language: LanguageDep) -> Response:
     """For people; may be looked at in place, since it can run nothing and load nothing."""
     headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'; sandbox"}
-    return Response(_html(report, language), media_type="text/html", headers=headers)
+    return Response(_html(report, station, language), media_type="text/html", headers=headers)
 
 
 @router.get("/cases/{case_id}/report.pdf", response_class=Response, responses=_documented("application/pdf"))
-def pdf(report: Chosen, language: LanguageDep) -> Response:
+def pdf(report: Chosen, station: StationDep, language: LanguageDep) -> Response:
     """For printing and keeping."""
-    return _file(signed_pdf(_html(report, language)), report, "pdf", "application/pdf")
+    return _file(signed_pdf(_html(report, station, language)), report, "pdf", "application/pdf")
 
 
 @router.get("/cases/{case_id}/report.csv", response_class=Response, responses=_documented("text/csv"))
 def csv(report: Chosen) -> Response:
     """For spreadsheets."""
     return _file(signed_csv(**report._asdict()), report, "csv", "text/csv")
+
+
+@router.get("/cases/{case_id}/report.xlsx", response_class=Response, responses=_documented(XLSX))
+def xlsx(report: Chosen) -> Response:
+    """For spreadsheets: numbers, cells, and what they belong to, each on a sheet."""
+    return _file(signed_workbook(**report._asdict()), report, "xlsx", XLSX)
 
 
 @router.get(
@@ -73,8 +94,16 @@ def fhir(report: Chosen) -> Response:
     return _file(fhir_bundle(**report._asdict()), report, "fhir.json", "application/fhir+json")
 
 
-def _html(report: Revision, language: LanguageDep) -> str:
-    return signed_html(**report._asdict(), language=language)
+def _html(report: Revision, station: StationDep, language: LanguageDep) -> str:
+    def small(digest: str) -> bytes | None:
+        try:
+            station.store.images.read(digest)  # still what was signed
+            return thumbnail(station.store.images.path(digest), SIDE)
+        except (ImageError, StoreError):
+            return None
+
+    content = with_thumbnails(report.content, small)
+    return signed_html(**report._replace(content=content)._asdict(), language=language)
 
 
 def _file(body: str | bytes, report: Revision, suffix: str, media_type: str) -> Response:

@@ -16,7 +16,7 @@ from leukopy.review.records import Id, OtherCase, RequiredText, UploadResult, Us
 from leukopy.review.security import Reader
 from leukopy.review.station import Station, StationDep
 from leukopy.review.store import Forbidden
-from leukopy.review.uploads import Upload, keep, unpack
+from leukopy.review.uploads import Kind, Upload, keep, unpack
 
 router = APIRouter()
 
@@ -48,11 +48,16 @@ class ImportFrom(Settings):
 
 
 @router.post("/cases/{case_id}/images", openapi_extra=_FILES)
-async def upload(case_id: Id, request: Request, user: Reader, station: StationDep) -> UploadResult:
-    """Add images, or zips of images. The body is read only once the user is known and the case is theirs."""
+async def upload(
+    case_id: Id, request: Request, user: Reader, station: StationDep, kind: Kind | None = None
+) -> UploadResult:
+    """Add images, or zips of images: of single cells, or photographs of fields (``kind``; else the pictures tell).
+
+    The body is read only once the user is known and the case is theirs.
+    """
     await run_in_threadpool(station.store.cases.get, user, case_id)
     async with request.form(max_files=station.settings.limits.zip_entries, max_fields=0) as form:
-        return await run_in_threadpool(_take, station, user, case_id, _files(form))
+        return await run_in_threadpool(_take, station, user, case_id, _files(form), kind)
 
 
 @router.post("/cases/{case_id}/import")
@@ -77,6 +82,6 @@ def _files(form: FormData) -> list[Upload]:
     return [Upload(one.filename or "", one.file) for one in files]
 
 
-def _take(station: Station, user: User, case_id: str, uploads: list[Upload]) -> UploadResult:
+def _take(station: Station, user: User, case_id: str, uploads: list[Upload], kind: Kind | None) -> UploadResult:
     with _UNPACKING:
-        return keep(station.store, user, case_id, unpack(uploads, station.settings.limits))
+        return keep(station.store, user, case_id, unpack(uploads, station.settings.limits), kind)

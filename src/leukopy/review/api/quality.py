@@ -10,8 +10,9 @@ from fastapi.responses import StreamingResponse
 from leukopy.core.settings import Settings
 from leukopy.review.agreement import Reading, agree
 from leukopy.review.case_differential import own_classes
+from leukopy.review.daily_quality import daily
 from leukopy.review.export import training_zip
-from leukopy.review.records import AgreementView, Id
+from leukopy.review.records import AgreementView, DailyQuery, DailyView, Id, ModelUse
 from leukopy.review.security import Reader
 from leukopy.review.station import StationDep
 
@@ -31,6 +32,12 @@ def health(station: StationDep) -> Health:
     return Health()
 
 
+@router.get("/models")
+def models(user: Reader, station: StationDep) -> tuple[ModelUse, ...]:
+    """The models of the station, and how many cases each has judged; for reviewers."""
+    return station.store.models.uses(user)
+
+
 @router.get("/cases/{case_id}/agreement")
 def of_case(case_id: Id, user: Reader, station: StationDep) -> AgreementView:
     """Model against reader on one case, as it stands."""
@@ -44,6 +51,13 @@ def of_all(user: Reader, station: StationDep) -> AgreementView:
     cells = station.store.labels.signed_cells(user)
     readings = [reading for cell in cells for reading in Reading.of(cell.case_id, [cell])]
     return agree(readings, station.store.classes.all())
+
+
+@router.post("/agreement/daily")
+def by_day(wanted: DailyQuery, user: Reader, station: StationDep) -> DailyView:
+    """Model against reader by day, reader, model version and class, and the drift of slides; for reviewers."""
+    store = station.store.quality
+    return daily(store.signed_counts(user), store.distances(user), wanted)
 
 
 @router.get(

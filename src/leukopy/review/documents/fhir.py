@@ -1,42 +1,43 @@
-"""The signed count as an HL7 FHIR R4 Bundle: one DiagnosticReport whose results are one Observation per class.
+"""The signed count as an HL7 FHIR R4 Bundle: one DiagnosticReport whose results are one Observation per class
+and one for each thing that the reader says of the smear.
 
-LOINC codes stand in ``loinc.csv``, to be edited there; a class without one has leukopy's own code and its name. (That
-table contains content from LOINC, http://loinc.org, copyright Regenstrief Institute, Inc., available at no cost under
-the licence at http://loinc.org/license.) Units are UCUM's.
+Codes and units are those of `documents.codes`. To a server, the bundle goes as a transaction (`fhir_transaction`): a
+first result creates each resource unless one of its identifier exists (If-None-Exist), so that a repetition creates
+nothing; a correction or withdrawal updates them by identifier.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from html import escape
-from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from leukopy.core.errors import MissingExtraError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
+from leukopy.review.documents.codes import ABSOLUTE, CELLS, OWN, PER_100, PERCENT, loinc, title
 from leukopy.review.documents.issue import Issue, issue
+from leukopy.review.documents.outgoing import Outgoing, vanished, words
 from leukopy.review.documents.rows import Pair, Row, percent, rows
-from leukopy.review.records import PatientView, Signature, SignedContent
+from leukopy.review.documents.said import BY_READER, PRESENT, Said, said
+from leukopy.review.records import CaseOrder, DeliveryKind, PatientView, Signature, SignedContent
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
-OWN = "urn:x-leukopy:quantity"
-"""Code system of what has no LOINC code: ``SNE.percent``, ``low95`` …"""
-
+SNOMED = "http://snomed.info/sct"
+CASE = "urn:x-leukopy:case"
+"""System of identifiers that a resource of a case keeps over all revisions."""
+MODEL = "urn:x-leukopy:model"
+"""System of the digests of cell models."""
+DELIVERY = "urn:x-leukopy:delivery"
+"""System of message control ids."""
 AUDIT = "urn:x-leukopy:audit"
 """System of the number and hash of the audit log's entry on the last signature."""
 
 _TERMS = "http://terminology.hl7.org/CodeSystem"
-_PERCENT = ("%", "%")
-_PER_100 = ("per 100 leukocytes", "/100{WBCs}")
-_ABSOLUTE = ("10⁹/L", "10*9/L")
-_CELLS = ("cells", "{cells}")
-"""Units: for people, and UCUM's code."""
-
 Resource = dict[str, Any]
 
 
@@ -62,10 +63,6 @@ def fhir_bundle(
     Raises:
         MissingExtraError: fhir.resources is not installed.
     """
-    try:
-        from fhir.resources.R4B.bundle import Bundle  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError("A FHIR bundle", "app") from error
     document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary, voided=voided)
     observations = list(_observations(document))
     resources = [_report(document, observations), *_subjects(document), *observations]
@@ -76,8 +73,78 @@ def fhir_bundle(
         "timestamp": _instant(document),
         "entry": [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources],
     }
+    return _validated(bundle)
+
+
+def fhir_transaction(outgoing: Outgoing, patients: str = "") -> str:
+    """A result as a FHIR R4 Bundle of the type ``transaction``, in JSON, validated.
+
+    A number that an amendment no longer gives becomes ``entered-in-error``; so does all of a void case. A patient whom
+    the server knows is not changed.
+
+    Args:
+        outgoing: the result.
+        patients: system (URI) of the patients' identifiers; empty: none is named.
+
+    Raises:
+        MissingExtraError: fhir.resources is not installed.
+    """
+    document = outgoing.issue
+    observations = list(_observations(document))
+    patient, *others = [*_subjects(document)] if document.content.case.patient else [{}, *_subjects(document)]
+    if patient and patients:
+        patient["identifier"][0]["system"] = patients
+    results = [_report(document, observations), *observations, *_withdrawn(outgoing)]
+    entries = [_unless_known(one) for one in (patient, *others) if one]
+    entries += [_unless_known(one) if outgoing.kind is DeliveryKind.RESULT else _updated(one) for one in results]
+    return _validated({
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "identifier": {"system": DELIVERY, "value": outgoing.id},
+        "timestamp": outgoing.created.isoformat(timespec="seconds"),
+        "entry": entries,
+    })  # fmt: skip
+
+
+def _validated(bundle: Resource) -> str:
+    try:
+        from fhir.resources.R4B.bundle import Bundle  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError("A FHIR bundle", "app") from error
     text: str = Bundle.model_validate(bundle).model_dump_json(indent=2)
     return text
+
+
+def _unless_known(resource: Resource) -> Resource:
+    """Create a resource, unless there is one of its identifier."""
+    kind = resource["resourceType"]
+    return _entry(resource, {"method": "POST", "url": kind, "ifNoneExist": _search(resource)})
+
+
+def _updated(resource: Resource) -> Resource:
+    """Put a resource in place of that of its identifier."""
+    return _entry(resource, {"method": "PUT", "url": f"{resource['resourceType']}?{_search(resource)}"})
+
+
+def _entry(resource: Resource, request: Resource) -> Resource:
+    content = {name: value for name, value in resource.items() if name != "id"}  # the server gives ids
+    return {"fullUrl": f"urn:uuid:{resource['id']}", "resource": content, "request": request}
+
+
+def _search(resource: Resource) -> str:
+    """A search for the first identifier of a resource."""
+    first = resource["identifier"][0]
+    parts = [first["system"], first["value"]] if "system" in first else [first["value"]]
+    # FHIR's own escapes, of the signs that divide a search value; then those of an address.
+    return "identifier=" + quote("|".join(re.sub(r"([\\$,|])", r"\\\1", part) for part in parts), safe=":/|")
+
+
+def _withdrawn(outgoing: Outgoing) -> Iterator[Resource]:
+    """Numbers of earlier revisions that are not given any more."""
+    document = outgoing.issue
+    for (code, quantity), (_, line) in vanished(outgoing).items():
+        found = _observation(document, code, quantity, words(line))
+        yield found | {"status": "entered-in-error"} | _value(None, PERCENT, "Not given any more")
 
 
 def _status(document: Issue) -> str:
@@ -107,12 +174,15 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
         paragraphs.append(f"Void: {document.voided}")
     if content.case.comment:
         paragraphs.append(content.case.comment)
+    if content.smear and content.smear.findings.comment:
+        paragraphs.append(f"Smear: {content.smear.findings.comment}")
     html = "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
     return {
         "resourceType": "DiagnosticReport",
         "id": _id(document, "report"),
         "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{html}</div>'},
         "identifier": [
+            {"system": CASE, "value": content.case.id},
             {"system": OWN, "value": f"{content.case.id}/{content.case.revision}"},
             *([{"system": AUDIT, "value": ":".join(map(str, document.entry))}] if document.entry else []),
         ],
@@ -122,6 +192,7 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
             for code, name in (("HM", "Hematology"), ("LAB", "Laboratory"))
         ],
         "code": _code("PANEL", "panel", "Differential count of the blood"),
+        **({"basedOn": [_ordered(content.case.order)]} if content.case.order else {}),
         **_about(document),
         "specimen": [_link(document, "specimen")],
         **({"performer": [{"display": document.laboratory}]} if document.laboratory else {}),
@@ -132,6 +203,14 @@ def _report(document: Issue, observations: Sequence[Resource]) -> Resource:
         ),
         "result": [{"reference": f"urn:uuid:{one['id']}", "display": one["code"]["text"]} for one in observations],
         "conclusion": "\n".join(paragraphs),
+    }
+
+
+def _ordered(order: CaseOrder) -> Resource:
+    return {
+        "type": "ServiceRequest",
+        "identifier": {"value": order.number},
+        "display": "Order of the laboratory system",
     }
 
 
@@ -157,9 +236,9 @@ def _subjects(document: Issue) -> Iterator[Resource]:
     yield {
         "resourceType": "Specimen",
         "id": _id(document, "specimen"),
-        "identifier": [{"value": case.slide}],
+        "identifier": [{"system": CASE, "value": f"{case.id}/specimen"}, {"value": case.slide}],
         "type": {
-            "coding": [{"system": "http://snomed.info/sct", "code": "119297000", "display": "Blood specimen"}],
+            "coding": [{"system": SNOMED, "code": "119297000", "display": "Blood specimen"}],
             "text": "Blood smear",
         },
         **subject,
@@ -168,6 +247,7 @@ def _subjects(document: Issue) -> Iterator[Resource]:
     yield {
         "resourceType": "Device",
         "id": _id(document, "device"),
+        "identifier": [{"system": MODEL, "value": document.content.model_sha256 or "none"}],
         "deviceName": [{"name": f"leukopy, cell model {document.content.model or 'none'}", "type": "model-name"}],
         "version": [
             {"type": {"text": "leukopy"}, "value": document.content.leukopy},
@@ -189,13 +269,15 @@ def _observations(document: Issue) -> Iterator[Resource]:
             yield _absolute(document, row)
     if document.content.patient is not None:
         yield _lymphocytosis(document, document.content.patient)
+    for one in said(document.content):
+        yield _said(document, one)
 
 
 def _share(document: Issue, row: Row) -> Resource:
     """Cells of one class: % of the leukocytes, per 100 of them, or only counted."""
-    unit = {"differential": _PERCENT, "per_100_leukocytes": _PER_100}.get(row.kind, _CELLS)
+    unit = {"differential": PERCENT, "per_100_leukocytes": PER_100}.get(row.kind, CELLS)
     counted = row.kind in ("count", "not_counted")
-    parts = [] if row.count is None else [_part("count", "cells counted", Decimal(row.count), _CELLS)]
+    parts = [] if row.count is None else [_part("count", "cells counted", Decimal(row.count), CELLS)]
     if row.low is not None and row.high is not None:
         parts.append(_part("low95", "lower 95 % limit (Clopper-Pearson)", row.low, unit))
         parts.append(_part("high95", "upper 95 % limit (Clopper-Pearson)", row.high, unit))
@@ -203,7 +285,7 @@ def _share(document: Issue, row: Row) -> Resource:
         parts.append(_part("total-low95", "lower 95 % limit, sampling and classification", row.total_low, unit))
         parts.append(_part("total-high95", "upper 95 % limit, sampling and classification", row.total_high, unit))
     return {
-        **_observation(document, row.code, "count" if counted else "percent", _title(row)),
+        **_observation(document, row.code, "count" if counted else "percent", title(row)),
         **_value(
             Decimal(row.count or 0) if counted else row.value,
             unit,
@@ -224,9 +306,9 @@ def _absolute(document: Issue, row: Row) -> Resource:
         else "Entered by the reader." if row.kind == "total" else "Share of the leukocytes of the blood."
     )  # fmt: skip
     return {
-        **_observation(document, row.code, "absolute", _title(row)),
-        **_value(row.absolute, _ABSOLUTE),
-        **_interpretation(row.absolute_reference, row.absolute_flag, _ABSOLUTE, "usual"),
+        **_observation(document, row.code, "absolute", title(row)),
+        **_value(row.absolute, ABSOLUTE),
+        **_interpretation(row.absolute_reference, row.absolute_flag, ABSOLUTE, "usual"),
         **({"derivedFrom": derived} if derived else {}),
         "note": [{"text": f"{note} {RESEARCH_USE_ONLY}"}],
     }
@@ -241,25 +323,36 @@ def _lymphocytosis(document: Issue, patient: PatientView) -> Resource:
         RESEARCH_USE_ONLY,
     ]
     parts = [] if low is None or high is None else [
-        _part("low95", "lower 95 % limit over cells", low, _PERCENT),
-        _part("high95", "upper 95 % limit over cells", high, _PERCENT),
+        _part("low95", "lower 95 % limit over cells", low, PERCENT),
+        _part("high95", "upper 95 % limit over cells", high, PERCENT),
     ]  # fmt: skip
     return {
         **_observation(document, "TUMORAL", "percent", "Probability of a tumoral lymphocytosis"),
-        **_value(percent(patient.probability), _PERCENT),
+        **_value(percent(patient.probability), PERCENT),
         "interpretation": [{"text": patient.decision}],
         "note": [{"text": line} for line in paragraphs],
         **({"component": parts} if parts else {}),
     }
 
 
-def _observation(document: Issue, code: str, quantity: str, title: str) -> Resource:
+def _said(document: Issue, one: Said) -> Resource:
+    """What the reader says, without the model."""
+    found = _observation(document, one.code, one.quantity, one.name) | {"method": {"text": BY_READER}}
+    del found["device"]
+    if isinstance(one.value, Decimal):
+        return found | _value(one.value, ABSOLUTE)
+    known = {"coding": [{"system": SNOMED, "code": PRESENT[0], "display": PRESENT[1]}]}
+    return found | {"valueCodeableConcept": {**(known if one.value == PRESENT[1] else {}), "text": one.value}}
+
+
+def _observation(document: Issue, code: str, quantity: str, name: str) -> Resource:
     return {
         "resourceType": "Observation",
         "id": _id(document, code, quantity),
+        "identifier": [{"system": CASE, "value": f"{document.content.case.id}/{code}.{quantity}"}],
         "status": _status(document),
         "category": [{"coding": [{"system": f"{_TERMS}/observation-category", "code": "laboratory"}]}],
-        "code": _code(code, quantity, title),
+        "code": _code(code, quantity, name),
         **_about(document),
         "specimen": _link(document, "specimen"),
         "device": _link(document, "device"),
@@ -268,26 +361,11 @@ def _observation(document: Issue, code: str, quantity: str, title: str) -> Resou
     }
 
 
-def _title(row: Row) -> str:
-    if row.kind == "not_counted":
-        return f"Not counted: {row.name}"
-    name = f"All {row.name}s" if row.sums else row.name[:1].upper() + row.name[1:]
-    return f"{name}s" if row.kind == "total" else name
-
-
-def _code(code: str, quantity: str, title: str) -> Resource:
-    own = {"system": OWN, "code": f"{code}.{quantity}", "display": title}
-    known = _loinc().get((code, quantity))
+def _code(code: str, quantity: str, name: str) -> Resource:
+    own = {"system": OWN, "code": f"{code}.{quantity}", "display": name}
+    known = loinc().get((code, quantity))
     standard = [{"system": LOINC, "code": known[0], "display": known[1]}] if known else []
-    return {"coding": [*standard, own], "text": title}
-
-
-@lru_cache(maxsize=1)
-def _loinc() -> Mapping[tuple[str, str], tuple[str, str]]:
-    """LOINC code and its name by class and quantity."""
-    text = (files("leukopy.review.documents") / "loinc.csv").read_text(encoding="utf-8")
-    table = csv.DictReader(text.splitlines())
-    return {(row["class"], row["quantity"]): (row["loinc"], row["display"]) for row in table}
+    return {"coding": [*standard, own], "text": name}
 
 
 def _quantity(value: Decimal, unit: tuple[str, str]) -> Resource:

@@ -21,11 +21,15 @@ from leukopy.core.errors import MissingExtraError, SettingsError
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.review.case_notes import notes
 from leukopy.review.documents.issue import issue
+from leukopy.review.documents.pictures import shown_cells
 from leukopy.review.documents.rows import Row, percent, plain, rows
 from leukopy.review.records import Agreement, DifferentialLine, DifferentialView, PatientView, Signature, SignedContent
 from leukopy.taxonomy import find
 
 Language = Literal["en", "fr"]
+
+_PICTURE = "data:image/jpeg;base64,"
+"""How the address of a picture of the page itself begins."""
 
 OWN_COLOUR = "#8a8a8a"
 """Of the bar of a laboratory's own class, and of a cell that is none of the taxonomy."""
@@ -85,6 +89,8 @@ def signed_html(
             patient_flags=_patient_flags(content.patient, texts, language),
             effect=_effect(content.patient, texts, language),
             weighty=_weighty(content),
+            groups=shown_cells(content) if content.thumbnails else (),
+            pictures={cell: base64.b64encode(jpeg).decode() for cell, jpeg in content.thumbnails.items()},
             remarks=[cell for cell in content.cells if cell.comment],
             pairs=content.agreement.confusion[:PAIRS_SHOWN],
             changed=Counter(cell.changed_by is not None and cell.code != cell.model_code for cell in content.cells)[
@@ -111,20 +117,32 @@ def signed_pdf(html: str) -> bytes:
         from weasyprint.urls import URLFetcher  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("A report as PDF", "app") from error
-    pdf: bytes = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=())).write_pdf()
+
+    class OwnPictures(URLFetcher):  # type: ignore[misc]
+        """Reads the pictures that the page itself holds."""
+
+        def fetch(self, url: str, headers: dict[str, str] | None = None) -> object:
+            """Raises ValueError: any other address."""
+            if not url.startswith(_PICTURE):
+                raise ValueError("a report loads nothing from outside")
+            return super().fetch(url, headers)
+
+    pdf: bytes = HTML(string=html, url_fetcher=OwnPictures(allowed_protocols=("data",))).write_pdf()
     return pdf
 
 
 def warm_up() -> None:
     """Load what makes PDFs, so that the first report does not wait for it; nothing where WeasyPrint is missing."""
     with suppress(MissingExtraError):
-        signed_pdf("<p>leukopy")
+        signed_pdf(
+            f"<style>{_style()}</style><main><h1>leukopy</h1><table><tr><th>1<td><strong>2</strong></table></main>"
+        )
 
 
 def policy() -> str:
-    """The content security policy of a report: its own style, and nothing else; for the header it is sent with."""
+    """The content security policy of a report: its own style and pictures alone; for the header it is sent with."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ UNITS = {
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV injection")."""
 
-Cell = str | int | Decimal | None
+Cell = str | int | float | Decimal | None
 
 
 def signed_csv(
@@ -47,8 +47,7 @@ def signed_csv(
         voided: why the case is void; empty: it is not.
     """
     document = issue(content, signatures=signatures, laboratory=laboratory, preliminary=preliminary, voided=voided)
-    head = _head(document)
-    lines = [*_counted(document), *_patient(document), *_agreement(document)]
+    head, lines = head_of(document), list(count_lines(document))
     stream = StringIO()
     writer = csv.DictWriter(stream, [*head, *lines[0]], lineterminator="\r\n")
     writer.writeheader()
@@ -61,7 +60,15 @@ def _safe(value: Cell) -> Cell:
     return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_DANGEROUS) else value
 
 
-def _head(document: Issue) -> dict[str, Cell]:
+def count_lines(document: Issue) -> Iterator[dict[str, Cell]]:
+    """One line per number."""
+    yield from _counted(document)
+    yield from _patient(document)
+    yield from _agreement(document)
+
+
+def head_of(document: Issue) -> dict[str, Cell]:
+    """What the lines belong to."""
     case = document.content.case
     return {
         "notice": RESEARCH_USE_ONLY,
@@ -70,6 +77,8 @@ def _head(document: Issue) -> dict[str, Cell]:
         "slide": case.slide,
         "specimen_date": case.specimen_date.isoformat() if case.specimen_date else "",
         "comment": case.comment,
+        "findings": "; ".join(one.english for one in document.content.findings),
+        "finding_codes": " ".join(one.code for one in document.content.findings),
         "case": case.id,
         "status": document.state,
         "revision": case.revision,

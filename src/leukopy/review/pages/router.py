@@ -52,6 +52,10 @@ def pages_router() -> APIRouter:
     router.add_api_route("/login", _login)
     router.add_api_route("/cases/{case_id}", _gallery)
     router.add_api_route("/cases/{case_id}/sign", _sign)
+    router.add_api_route("/cases/{case_id}/count", _count)
+    router.add_api_route("/cases/{case_id}/compare", _compare)
+    router.add_api_route("/readings", _readings)
+    router.add_api_route("/readings/{reading_id}", _reading)
     router.add_api_route("/quality", _quality)
     router.add_api_route("/administration", _administration)
     router.add_api_route("/account", _account)
@@ -68,11 +72,29 @@ def _login(request: Request) -> Response:
 
 
 def _gallery(request: Request, who: Reader, case_id: Id) -> Response:
-    return _page(request, "gallery", who, case_id=case_id)
+    page = _page(request, "gallery", who, case_id=case_id)
+    page.headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"
+    return page
+
+
+def _count(request: Request, who: Reader, case_id: Id) -> Response:
+    return _page(request, "count", who, case_id=case_id)
 
 
 def _sign(request: Request, who: Reader, case_id: Id) -> Response:
     return _page(request, "sign", who, case_id=case_id)
+
+
+def _compare(request: Request, who: Reader, case_id: Id) -> Response:
+    return _page(request, "slides", who, case_id=case_id)
+
+
+def _readings(request: Request, who: Reader) -> Response:
+    return _page(request, "readings", who)
+
+
+def _reading(request: Request, who: Reader, reading_id: Id) -> Response:
+    return _page(request, "reading", who, reading_id=reading_id)
 
 
 def _quality(request: Request, who: Reader) -> Response:

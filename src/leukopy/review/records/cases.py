@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from leukopy.core.settings import Settings
+from leukopy.review.records.phrases import PhraseCode
 from leukopy.review.records.values import Id, LongText, Number, RequiredText, ShortText
 
 
@@ -26,6 +27,29 @@ class Status(StrEnum):
     """Wrong as a whole, with a reason; kept, and changed no more."""
     ERASED = "erased"
     """A tombstone, which nobody sees."""
+
+
+class Priority(StrEnum):
+    """How urgent a case is."""
+
+    ROUTINE = "routine"
+    URGENT = "urgent"
+    EMERGENCY = "emergency"
+
+
+class View(StrEnum):
+    """A view of the work list."""
+
+    ALL = "all"
+    MINE = "mine"
+    """Open cases of the user."""
+    TO_REVIEW = "to_review"
+    """Drafts whose images are all classified."""
+    TO_SIGN = "to_sign"
+    """Reviewed, or being amended."""
+    ABNORMAL = "abnormal"
+    """With a blast or with a value outside its usual range (`Case.abnormal`)."""
+    BLASTS = "blasts"
 
 
 OPEN = frozenset({Status.DRAFT, Status.REVIEWED, Status.AMENDING})
@@ -48,8 +72,11 @@ class CaseDraft(Settings):
     """White blood cells, 10⁹/L: gives the absolute counts."""
     leukocytes_corrected: bool = False
     """They hold no erythroblasts: the analyser tells these apart."""
-    target: Literal[100, 200] = 100
+    target: Literal[100, 200, 400] = 100
     """Leukocytes to be counted."""
+    priority: Priority = Priority.ROUTINE
+    due: date | None = None
+    """Day by which the case is to be signed."""
 
 
 class CaseChange(Settings):
@@ -65,7 +92,9 @@ class CaseChange(Settings):
     leukocytes: float | None = Field(default=None, ge=0, le=2000)
     sex: Literal["female", "male"] | None = None
     leukocytes_corrected: bool | None = None
-    target: Literal[100, 200] | None = None
+    target: Literal[100, 200, 400] | None = None
+    findings: tuple[PhraseCode, ...] | None = Field(default=None, max_length=100)
+    """Codes of findings; they replace those that the case has."""
 
 
 class Signature(Settings):
@@ -100,6 +129,14 @@ class SlideView(Settings):
     """Mean probability that its cells are of another laboratory than the reference; None: unknown."""
 
 
+class CaseOrder(Settings):
+    """The order that a case was opened for."""
+
+    number: RequiredText
+    requester: ShortText = ""
+    received: datetime
+
+
 class Case(CaseDraft):
     """One slide of one patient."""
 
@@ -109,6 +146,8 @@ class Case(CaseDraft):
     revision: int
     """1, and one more for each amendment."""
     owner: str
+    owner_id: Id | None = None
+    """None: signed before cases could be handed over."""
     created: datetime
     changed: datetime
     cells: int
@@ -117,6 +156,12 @@ class Case(CaseDraft):
     """Images that could not be read."""
     corrected: int
     """Cells that a reader gave another class than the model."""
+    findings: tuple[PhraseCode, ...] = ()
+    """Codes of the laboratory's findings."""
+    blasts: int | None = None
+    """Counted blasts; None: not counted yet."""
+    abnormal: int | None = None
+    """Values outside their usual range: shares whose limits are outside too, and absolute counts."""
     model: str | None = None
     """Name and first 12 digits of the sha256 of the cell model; None before the analysis."""
     slide_check: SlideView | None = None
@@ -124,6 +169,8 @@ class Case(CaseDraft):
     signatures: tuple[Signature, ...] = ()
     amendment_reason: str | None = None
     void_reason: str | None = None
+    order: CaseOrder | None = None
+    """None: no laboratory system ordered it."""
 
 
 class CaseSearch(Settings):
@@ -131,15 +178,35 @@ class CaseSearch(Settings):
 
     text: ShortText = ""
     status: Status | None = None
+    view: View = View.ALL
+    sort: Literal["changed", "created", "priority", "due", "slide", "patient", "owner", "status", "cells"] = "changed"
+    descending: bool = True
     page: int = Field(default=1, ge=1, le=1_000_000)
     per_page: int = Field(default=50, ge=1, le=200)
 
 
 class CasePage(Settings):
-    """Some cases, latest change first."""
+    """Some cases, in the order of the search."""
 
     cases: tuple[Case, ...]
     total: int
+    views: dict[View, int] = Field(default_factory=dict)
+    """Number of cases in each view, before the search."""
+
+
+class CasePlan(Settings):
+    """Priority and due date of a case, whatever its status."""
+
+    version: Number
+    priority: Priority
+    due: date | None = None
+
+
+class HandOver(Settings):
+    """The user who becomes the owner of a case."""
+
+    version: Number
+    to: Id
 
 
 class JobState(StrEnum):
@@ -161,7 +228,7 @@ class Job(Settings):
     done: int
     total: int
     message: str = ""
-    """What went wrong, for people."""
+    """What went wrong, for people; of a finished one, that the cluster failed."""
     created: datetime
     changed: datetime
 
@@ -194,6 +261,8 @@ class UploadResult(Settings):
     """Other cases, of those the user may see, that hold images of this case."""
     passed_over: dict[str, int] = Field(default_factory=dict)
     """Files that no one takes for cells, by kind: service files of systems, tables and notes."""
+    fields: bool = False
+    """The images are photographs of fields, not of single cells."""
 
 
 class VersionOnly(Settings):

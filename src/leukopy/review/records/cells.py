@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from leukopy.core.settings import Settings
 from leukopy.review.records.cases import Case, Refused
 from leukopy.review.records.counts import DifferentialView
+from leukopy.review.records.fields import Box
 from leukopy.review.records.not_counted import NotCounted, not_counted
 from leukopy.review.records.values import Code, LongText, Number, ShortText
 
@@ -43,6 +44,12 @@ class CellRow(Settings):
     """Why a reader is to look at it; empty: it is not in the queue. None: signed before there was one."""
     rank: int | None = None
     """Place in the order of the review, 1 first; None: no count holds it."""
+    field: int | None = None
+    """The field that shows it; None: the image is the cell."""
+    box: Box | None = None
+    """Where it lies on its field."""
+    drawn_by: str | None = None
+    """The reader who drew it on its field; None: the detector found it, or the image is the cell."""
 
 
 class Similar(Settings):
@@ -54,6 +61,14 @@ class Similar(Settings):
     image: str | None
     """Address of its picture; None where only its embedding is known."""
     source: str
+
+
+class LookAlikes(Settings):
+    """Similar cells of the station's signed cases."""
+
+    cells: tuple[Similar, ...]
+    waiting: int
+    """Signed cells that were not compared yet: ask again."""
 
 
 class CellDetail(CellRow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from leukopy.core.settings import Settings
@@ -103,6 +104,35 @@ class PatientView(Settings):
     cells: tuple[InfluentialCell, ...]
     lymphocytes_read: int
     model: str
+
+
+class ModelUse(Settings):
+    """A cell model, and the cases that it has judged."""
+
+    name: str
+    sha256: str
+    current: bool
+    """New cases are judged by it."""
+    cases: int
+    signed: int
+    since: datetime | None = None
+    """When the station was switched to it; None: it is that of the settings."""
+    gain: Gain | None = None
+    """None: it was not fitted to this laboratory."""
+
+
+class Gain(Settings):
+    """A model before and after it was fitted to a laboratory, on cells held out."""
+
+    cells: int
+    """That it was fitted to."""
+    held_out: str
+    before: float
+    """Balanced accuracy."""
+    after: float
+    low: float
+    """95 % limits of the gain."""
+    high: float
 
 
 class Agreement(Settings):

@@ -47,6 +47,8 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 if scope["path"].startswith("/static/"):
                     headers.setdefault("Cache-Control", "no-cache")  # asked for again, sent again only if it changed
+                if headers.get("Content-Type", "").startswith("text/event-stream"):
+                    headers["X-Accel-Buffering"] = "no"  # nginx would hold events back until a buffer is full
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)

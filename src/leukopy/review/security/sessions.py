@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from secrets import compare_digest
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
@@ -60,12 +61,16 @@ def token(request: Request) -> str | None:
     return request.cookies.get(cookie_name(request.app.state.settings))
 
 
+STREAMS = "/events"
+"""How the addresses of event streams end. A browser opens them anew by itself, so that no reader need be there."""
+
+
 def find_session(request: Request) -> LiveSession | None:
     """The session of a request, looked up once; None where there is none, or it has ended."""
     if not hasattr(request.state, "session"):
         store: Store = request.app.state.store
-        given = token(request)
-        request.state.session = store.sessions.get(given) if given else None
+        given, used = token(request), not request.url.path.endswith(STREAMS)
+        request.state.session = store.sessions.get(given, used=used) if given else None
     found: LiveSession | None = request.state.session
     return found
 
@@ -80,6 +85,13 @@ def live_session(request: Request) -> LiveSession:
     if found is None:
         raise NotSignedInError("Not signed in, or the session has ended. Sign in again.")
     return found
+
+
+def lives(request: Request) -> Callable[[], bool]:
+    """Whether the session of a request still lives, for a stream of events, which outlives the request."""
+    store: Store = request.app.state.store
+    given = token(request) or ""
+    return lambda: store.sessions.get(given, used=False) is not None
 
 
 def current(request: Request) -> Who:

@@ -11,7 +11,8 @@ from leukopy.review.store.errors import (
     StoreError,
     Unavailable,
 )
-from leukopy.review.store.images import ImageStore
+from leukopy.review.store.fields import CellPicture, FieldFile
+from leukopy.review.store.images import EMBEDDINGS, ImageStore
 from leukopy.review.store.results import (
     CellImage,
     CorrectionOutcome,
@@ -21,16 +22,20 @@ from leukopy.review.store.results import (
     NewSession,
     PendingImage,
     SignedCell,
+    SignedPicture,
     UndoState,
 )
 from leukopy.review.store.store import Store
 
 __all__ = [
+    "EMBEDDINGS",
     "AlreadyExists",
     "CellImage",
+    "CellPicture",
     "Conflict",
     "CorrectionOutcome",
     "Damaged",
+    "FieldFile",
     "Forbidden",
     "ImageStore",
     "LiveSession",
@@ -42,6 +47,7 @@ __all__ = [
     "PendingImage",
     "Saved",
     "SignedCell",
+    "SignedPicture",
     "Store",
     "StoreError",
     "Unavailable",

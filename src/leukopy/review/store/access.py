@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from leukopy.review.records import OPEN, Role, Status, User
 from leukopy.review.store import seals
 from leukopy.review.store import tables as t
+from leukopy.review.store.alarms import count_alarms
 from leukopy.review.store.errors import Forbidden, NotAllowed, NotFound
 
 _RANK = {role: rank for rank, role in enumerate(Role)}
@@ -70,7 +71,10 @@ def open_case(db: Session, user: User | None, case_id: str) -> t.Case:
 
 
 def touch(case: t.Case) -> None:
-    """Count a change of an open case; a reviewed case becomes a draft again."""
+    """Count a change of an open case, and its alarms; a reviewed case becomes a draft again."""
+    db = sa.orm.object_session(case)
+    assert db is not None
+    count_alarms(db, case)
     case.version += 1
     case.changed = t.now()
     if case.status is Status.REVIEWED:

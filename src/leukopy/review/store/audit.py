@@ -138,10 +138,10 @@ def append(
         subject: of `seals`, where it is no case.
         detail: ids, codes, versions, digests; no patient data.
     """
-    head = db.get_one(t.Head, 1, with_for_update=True)
     if subject is None and case_id is not None:
         subject = seals.case_subject(case_id)
     state = None if subject is None else seals.renew(db, subject)
+    head = db.get_one(t.Head, 1, with_for_update=True)  # at last: all other writers wait for it
     entry = t.Entry(
         number=head.number + 1,
         at=t.now(),

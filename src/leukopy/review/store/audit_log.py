@@ -19,6 +19,7 @@ from leukopy.review.store.access import get_case, require
 from leukopy.review.store.audit import entry_hash, head_seal, secret
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Damaged, NotFound
+from leukopy.review.store.held import held_files
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.sessions import told
 
@@ -63,6 +64,11 @@ class AuditStore:
                 raise NotFound("the audit log is empty.")
             return AuditHead(number=row.number, hash=row.hash, at=row.at)
 
+    def last_number(self) -> int:
+        """Number of the last entry: it grows with every change in the station."""
+        with self.database.read() as db:
+            return db.scalar(sa.select(t.Head.number)) or 0
+
     def verify(self, known: Sequence[AuditHead] = ()) -> AuditCheck:
         """Verify the chain of all entries, all that reports depend on, and the files of the images.
 
@@ -72,8 +78,8 @@ class AuditStore:
         with self.database.read() as db:
             check = verify(db)
             problem = check.problem or _missing(db, known)
-            digests = [] if problem else db.scalars(sa.select(t.Cell.digest).distinct().order_by(t.Cell.digest)).all()
-        problem = problem or next(filter(None, map(self._picture_problem, filter(None, digests))), None)
+            digests = [] if problem else sorted(db.scalars(held_files()))
+        problem = problem or next(filter(None, map(self._picture_problem, digests)), None)
         return AuditCheck(entries=check.entries, intact=problem is None, problem=problem)
 
     def _picture_problem(self, digest: str) -> str | None:

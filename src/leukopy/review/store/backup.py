@@ -32,6 +32,7 @@ from leukopy.review.store import tables as t
 from leukopy.review.store.database import Database, open_database
 from leukopy.review.store.encryption import Encrypted, decrypted
 from leukopy.review.store.errors import Damaged, NotAllowed, NotFound
+from leukopy.review.store.held import held_files
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.store import IMAGES, Store, make_folder
 
@@ -96,8 +97,7 @@ def _save(store: Store, file: zipfile.ZipFile, *, with_key: bool) -> Saved:
         revision = db.scalar(sa.text("SELECT version_num FROM alembic_version"))
         for table in _TABLES:
             tables[table.name] = _save_table(db, table, file)
-        query = sa.select(t.Cell.digest).where(t.Cell.digest.is_not(None)).distinct().order_by(t.Cell.digest)
-        digests = [str(digest) for digest in db.scalars(query)]
+        digests = sorted(db.scalars(held_files()))
     damaged = []
     for digest in digests:
         try:

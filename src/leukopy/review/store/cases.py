@@ -15,20 +15,24 @@ from leukopy.review.records import (
     Case,
     CaseChange,
     CaseDraft,
+    CaseOrder,
     CasePage,
     CaseSearch,
     Role,
     Signature,
     Status,
     User,
+    View,
 )
 from leukopy.review.store import audit, seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, may, open_case, touch, visible
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, Forbidden, NotFound
+from leukopy.review.store.phrases import check_findings
+from leukopy.review.store.worklist import in_order, in_view, of_text
 
-_FIELDS = tuple(name for name in Case.model_fields if name not in {"owner", "signatures"})
+_FIELDS = tuple(name for name in Case.model_fields if name not in {"owner", "signatures", "order", "model", "findings"})
 _SIGNING = {"case.signed": "first", "case.second_signed": "second"}
 """Actions of the log, and the signature that each tells of."""
 _MAY_BE_EMPTY = frozenset({"specimen_date", "age", "sex", "lymphocytes", "leukocytes"})
@@ -48,7 +52,7 @@ class CaseStore:
         """
         check(draft, CaseDraft.model_fields)
         with self.database.write() as db:
-            case = t.Case(**draft.model_dump(), owner_id=user.id, search=_folded(draft))
+            case = t.Case(**draft.model_dump(), owner_id=user.id, search=folded(draft))
             db.add(case)
             db.flush()
             seals.hold(db, seals.case_subject(case.id), new=True)
@@ -66,16 +70,15 @@ class CaseStore:
             return record(db, get_case(db, user, case_id))
 
     def search(self, user: User, wanted: CaseSearch) -> CasePage:
-        """The cases that a user may see, latest change first; each word of the text must stand in them."""
+        """The cases of a view that a user may see; each word of the text must stand in them."""
         with self.database.read() as db:
-            conditions = [visible(user)]
+            conditions = [visible(user), in_view(wanted.view, user), *of_text(wanted.text)]
             if wanted.status is not None:
                 conditions.append(t.Case.status == wanted.status)
-            conditions += [t.Case.search.contains(word, autoescape=True) for word in wanted.text.casefold().split()]
             total = db.scalar(sa.select(sa.func.count()).select_from(t.Case).where(*conditions)) or 0
-            page = sa.select(t.Case).where(*conditions).order_by(t.Case.changed.desc(), t.Case.id)
+            page = sa.select(t.Case).where(*conditions).order_by(*in_order(wanted))
             cases = db.scalars(page.offset((wanted.page - 1) * wanted.per_page).limit(wanted.per_page)).all()
-            return CasePage(cases=records(db, cases), total=total)
+            return CasePage(cases=records(db, cases), total=total, views=_views(db, user))
 
     def change(self, user: User, case_id: str, change: CaseChange) -> Case:
         """Give a case other values; a field that is given as None is emptied.
@@ -93,12 +96,14 @@ class CaseStore:
                 for name, value in change.model_dump(exclude={"version"}, exclude_unset=True).items()
                 if value is not None or name in _MAY_BE_EMPTY
             }
+            if "findings" in given:
+                given["findings"] = check_findings(db, given["findings"], case.findings.split(";"))
             fields = sorted(name for name, value in given.items() if value != getattr(case, name))
             if fields:
                 for name in fields:
                     setattr(case, name, given[name])
                 check(case, fields)
-                case.search = _folded(case)
+                case.search = folded(case, case.order.number if case.order else "")
                 touch(case)
                 audit.append(db, user, "case.changed", case.id, fields=fields, version=case.version)
             return record(db, case)
@@ -121,6 +126,13 @@ class CaseStore:
                 db.add(t.Share(case_id=case.id, user_id=other.id))
                 audit.append(db, user, "case.shared", case.id, with_user=other.name)
             return record(db, case)
+
+
+def _views(db: Session, user: User) -> dict[View, int]:
+    """Number of cases in each view."""
+    sums = [sa.func.sum(sa.case((in_view(view, user), 1), else_=0)) for view in View]
+    found = db.execute(sa.select(*sums).where(visible(user))).one()
+    return {view: int(number or 0) for view, number in zip(View, found, strict=True)}
 
 
 def check_version(db: Session, case: t.Case, version: int | None) -> None:
@@ -146,10 +158,12 @@ def records(db: Session, cases: Sequence[t.Case]) -> tuple[Case, ...]:
             signatures.setdefault(row.case_id, []).append(_signature(row, entry))
     return tuple(
         Case(
-            **{name: getattr(case, name) for name in _FIELDS if name != "model"},
+            **{name: getattr(case, name) for name in _FIELDS},
+            findings=tuple(filter(None, case.findings.split(";"))),
             model=f"{case.model} {case.model_sha256[:12]}" if case.model and case.model_sha256 else None,
             owner=case.owner.full_name,
             signatures=tuple(signatures.get(case.id, ())),
+            order=CaseOrder.model_validate(case.order, from_attributes=True) if case.order else None,
         )
         for case in cases
     )
@@ -168,5 +182,6 @@ def _signature(row: t.Signature, entry: t.Entry | None) -> Signature:
     )  # fmt: skip
 
 
-def _folded(case: CaseDraft | t.Case) -> str:
-    return "\n".join((case.slide, case.patient, case.comment)).casefold()
+def folded(case: CaseDraft | t.Case, order: str = "") -> str:
+    """What a search looks in: entries of the case, and the number of its order."""
+    return "\n".join(filter(None, (case.slide, case.patient, case.comment, order))).casefold()

@@ -21,12 +21,14 @@ from leukopy.review.store.access import get_case, open_case, touch, visible
 from leukopy.review.store.classes import classes
 from leukopy.review.store.database import RANKED, Database
 from leukopy.review.store.errors import NotAllowed, NotFound
+from leukopy.review.store.eye_counts import has_eye_counts
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.results import CellImage, NewImage
 
 _COLUMNS = (
     t.Cell.number, t.Cell.name, t.Cell.code, t.Cell.model_code, t.Cell.confidence, t.Cell.flags,
     t.Cell.comment, t.Cell.version, t.Cell.changed_by, t.Cell.seen_by, t.Cell.void_reason,
+    t.Cell.field, t.Cell.box, t.Cell.drawn_by,
 )  # fmt: skip
 _NAMES = ("id", *(column.key for column in _COLUMNS[1:]))
 """Their names in `CellRow`."""
@@ -58,6 +60,8 @@ class CellStore:
         digests = self.images.add(item.data for item in items)
         with self.database.write() as db:
             case = open_case(db, user, case_id)
+            if has_eye_counts(db, case.id):
+                raise NotAllowed("the cells of this case were counted by eye: open another case for images.")
             new = _without_known(db, case.id, items, digests)
             most = self.settings.limits.cells_per_case
             if case.cells + case.pending + case.failures + len(new) > most:
@@ -114,9 +118,15 @@ class CellStore:
         """Images of a case that were refused or could not be classified, with the reason."""
         with self.database.read() as db:
             get_case(db, user, case_id)
-            columns = sa.select(t.Cell.name, t.Cell.reason, t.Cell.message)
-            query = columns.where(t.Cell.case_id == case_id, t.Cell.reason.is_not(None)).order_by(t.Cell.number)
-            rows = db.execute(query)
+            rows = [
+                row
+                for table in (t.Cell, t.Field)
+                for row in db.execute(
+                    sa.select(table.name, table.reason, table.message)
+                    .where(table.case_id == case_id, table.reason.is_not(None))
+                    .order_by(table.number)
+                )
+            ]
             return tuple(Refused(name=name, reason=str(why), message=message or "") for name, why, message in rows)
 
     def elsewhere(self, user: User, case_id: str) -> tuple[OtherCase, ...]:
@@ -163,7 +173,8 @@ class CellStore:
         with self.database.read() as db:
             get_case(db, user, case_id)
             query = sa.select(t.Cell.number, t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.analysed)
-            return {number: str(digest) for number, digest in db.execute(query.order_by(t.Cell.number))}
+            stored = query.where(t.Cell.digest.is_not(None)).order_by(t.Cell.number)  # none of a cell counted by eye
+            return {number: str(digest) for number, digest in db.execute(stored)}
 
     def image(self, user: User, case_id: str, number: int) -> CellImage:
         """Digest and media type of the image of a cell.
@@ -174,6 +185,8 @@ class CellStore:
         with self.database.read() as db:
             get_case(db, user, case_id)
             cell = find_cell(db, case_id, number)
+            if cell.digest is None:
+                raise NotFound("the cell was counted by eye: it has no picture.")
             return CellImage(str(cell.digest), str(cell.media_type))
 
     def path(self, user: User, case_id: str, number: int) -> Path:

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy.orm import Session
 
 from leukopy.core.errors import SettingsError
@@ -28,6 +25,8 @@ from leukopy.review.store.seals import Transaction
 from leukopy.review.store.tables import Head
 
 DATABASE_FILE = "review.sqlite"
+SETTINGS = "settings"
+"""Where `Session.info` holds the settings of the station."""
 RANKED = "ranked cells"
 """Where `Session.info` holds the ranks of the cells of cases (`store.cells`)."""
 _MIGRATION_LOCK = 5_105_105
@@ -45,8 +44,9 @@ SQLITE = (
 """What is committed survives a power cut: a commit waits for the disk, some milliseconds."""
 
 
-_TURN = 10
-"""Seconds to wait for the other writers of this process: many gestures."""
+_TURN = 18
+"""Seconds to wait for the other writers of this process; a page asks again after 20 (`LONGEST` of api.js)."""
+BUSY = "the station is busy: nothing was stored. Try again in a moment."
 HELD = "another program holds the database: nothing was stored. Try again in a moment."
 AWAY = "the database does not answer: nothing was stored. Check that it runs, then try again."
 
@@ -107,7 +107,7 @@ class Database:
             yield
             return
         if not self._turn.acquire(timeout=_TURN):
-            raise Unavailable(HELD)
+            raise Unavailable(BUSY)
         try:
             yield
         finally:
@@ -131,13 +131,16 @@ class Database:
         Raises:
             SettingsError: the database cannot be reached, or was written by a newer leukopy.
         """
-        try:
-            with self._reached(), self._writing.begin() as connection:  # SQLite: nobody else writes meanwhile
-                if not self.sqlite:
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-                command.upgrade(migrations(connection), "head")
-        except CommandError as error:
-            raise SettingsError("the database was written by a newer leukopy: update leukopy.") from error
+        with self._reached(), self._engine.begin() as connection:  # reading waits for no writer
+            if is_newest(connection):
+                return
+        with self._reached(), self._writing.begin() as connection:  # SQLite: nobody else writes meanwhile
+            if not self.sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            if not is_newest(connection):
+                from leukopy.review.store.migrate import upgrade  # noqa: PLC0415 - alembic takes long to import
+
+                upgrade(connection)
 
     def is_unused(self) -> bool:
         """Whether it holds no table at all, or only those of a station in which nothing was ever done.
@@ -156,6 +159,8 @@ class Database:
             yield
         except sa.exc.OperationalError as error:
             where = self._engine.url.render_as_string(hide_password=True)
+            if isinstance(error.orig, sqlite3.Error) and "locked" in str(error.orig):
+                raise SettingsError(f"the database {where} is held by another program. Try again.") from error
             message = f"the database {where} cannot be opened: check that it runs, its address and the user."
             raise SettingsError(message) from error
 
@@ -205,14 +210,13 @@ def open_database(settings: ReviewSettings) -> Database:
     return Database(url)
 
 
-def migrations(connection: sa.Connection) -> Config:
-    """Configuration of alembic for a connection."""
-    config = Config()
-    folder = str(Path(__file__).parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+def is_newest(connection: sa.Connection) -> bool:
+    """Whether the tables are those of the last migration."""
+    newest = max(path.stem for path in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
+    versions = sa.table("alembic_version", sa.column("version_num"))
+    if not sa.inspect(connection).has_table(versions.name):
+        return False
+    return newest.startswith(f"v{connection.scalar(sa.select(versions.c.version_num))}_")
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 from leukopy.core.files import output_error
 from leukopy.review.store.errors import Damaged, NotFound
 
+EMBEDDINGS = "embeddings"
+"""Folder of a station for what is computed from its images and may be deleted at any time."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

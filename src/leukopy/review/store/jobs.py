@@ -80,6 +80,16 @@ class JobStore:
             row.heartbeat = row.changed = t.now()
             return record(row)
 
+    def release(self, worker: str) -> Job | None:
+        """Queue the job of a worker that is gone again; None: it had none."""
+        with self.database.write() as db:
+            own = sa.select(t.Job).where(t.Job.worker == worker, t.Job.state == JobState.RUNNING)
+            row = db.scalar(own.with_for_update())
+            if row is None:
+                return None
+            row.state, row.changed = JobState.QUEUED, t.now()
+            return record(row)
+
     def progress(self, job_id: str, done: int, total: int) -> bool:
         """Update progress and heartbeat of a job; False if the job is no longer running, so that its worker stops."""
         with self.database.write() as db:

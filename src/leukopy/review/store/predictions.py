@@ -38,16 +38,24 @@ class PredictionStore:
     def pending(self, case_id: str) -> list[PendingImage]:
         """Images without a row of the model, in order of arrival."""
         with self.database.read() as db:
-            columns = sa.select(t.Cell.number, t.Cell.name, t.Cell.digest)
+            columns = sa.select(t.Cell.number, t.Cell.name, t.Cell.digest, t.Cell.field)
             query = columns.where(t.Cell.case_id == case_id, sa.not_(t.Cell.analysed), t.Cell.reason.is_(None))
             rows = db.execute(query.order_by(t.Cell.number))
-            return [PendingImage(number, name, str(digest)) for number, name, digest in rows]
+            return [PendingImage(number, name, str(digest), field) for number, name, digest, field in rows]
 
     def digests(self, case_id: str) -> list[str]:
-        """Digests (sha256) of all images of a case, in order of arrival; refused files have none."""
+        """Digests (sha256) of all images of single cells of a case, in order of arrival; refused files have none."""
         with self.database.read() as db:
-            stored = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.digest.is_not(None))
-            return list(db.scalars(stored.order_by(t.Cell.number)))
+            cells = sa.select(t.Cell.digest).where(t.Cell.case_id == case_id, t.Cell.field.is_(None))
+            return list(db.scalars(cells.where(t.Cell.digest.is_not(None)).order_by(t.Cell.number)))
+
+    def located(self, case_id: str) -> list[PendingImage]:
+        """The classified cells of the fields of a case."""
+        with self.database.read() as db:
+            columns = sa.select(t.Cell.number, t.Cell.name, t.Cell.digest, t.Cell.field)
+            query = columns.where(t.Cell.case_id == case_id, t.Cell.field.is_not(None), t.Cell.analysed)
+            rows = db.execute(query.order_by(t.Cell.number))
+            return [PendingImage(number, name, str(digest), field) for number, name, digest, field in rows]
 
     def write(self, case_id: str, predictions: Predictions, model: ModelFacts, check: SlideCheck | None = None) -> int:
         """Store the model's rows for pending images; images that have a row already do not change.
@@ -67,9 +75,7 @@ class PredictionStore:
         """
         with self.database.write() as db:
             case = open_case(db, None, case_id)
-            if case.model_sha256 not in (None, model.sha256):
-                raise NotAllowed("the case was classified by another model; open another case for this model.")
-            keep_own(db, set(predictions.cells["fine"].drop_nulls()))
+            use_model(db, case, predictions, model)
             rows = {int(row["cell_id"]): row for row in predictions.cells.iter_rows(named=True)}
             failed = {int(row["cell_id"]): row for row in predictions.failures.iter_rows(named=True)}
             query = sa.select(t.Cell).where(t.Cell.case_id == case_id, t.Cell.number.in_([*rows, *failed]))
@@ -77,15 +83,14 @@ class PredictionStore:
             first = _first_numbers(db, case_id)
             for cell in pending:
                 if cell.number in rows:
-                    for name, value in _prediction(rows[cell.number]).items():
+                    for name, value in prediction_columns(rows[cell.number]).items():
                         setattr(cell, name, value)
                     cell.flags = _flags(cell.flags, duplicate=cell.number > first[cell.digest])
                 else:
                     cell.reason, cell.message = failed[cell.number]["reason"], failed[cell.number]["message"]
             if pending:
-                case.model, case.model_sha256 = model
                 _count(case, pending)
-                _add_appearance(case, predictions, {cell.number for cell in pending}, check)
+                add_appearance(case, predictions, {cell.number for cell in pending}, check)
                 touch(case)
                 numbers = [cell.number for cell in pending]
                 audit.append(db, None, "cells.classified", case.id, cells=len(pending), first=min(numbers),
@@ -104,13 +109,15 @@ class PredictionStore:
                 touch(case)
                 audit.append(db, None, "slide.checked", case.id, cells=distance.cells)
 
-    def set_survey(self, case_id: str, survey: Mapping[str, Any]) -> None:
-        """Store from how many cells the slide's class means were re-estimated, and how foreign they are; ignored
-        without a slide check.
+    def set_survey(self, case_id: str, survey: Mapping[str, Any]) -> bool:
+        """Store from how many cells the slide's class means were re-estimated, and how foreign they are.
 
         Args:
             case_id: the case.
             survey: `SlideSurvey.facts`.
+
+        Returns:
+            Whether the case holds a slide check, without which they are of no use.
 
         Raises:
             NotFound, NotAllowed: as `access.open_case`.
@@ -124,12 +131,27 @@ class PredictionStore:
                 if case.slide_check != known:
                     touch(case)
                     audit.append(db, None, "slide.checked", case.id, cells=known["cells"])
+            return known is not None
+
+    def digest_of_model(self, case_id: str) -> str | None:
+        """sha256 of the model that classified a case, or began to; None before the analysis."""
+        with self.database.read() as db:
+            return get_case(db, None, case_id).model_sha256
 
     def model(self, user: User, case_id: str) -> ModelFacts | None:
         """The model that classified a case; None before the analysis."""
         with self.database.read() as db:
             case = get_case(db, user, case_id)
             return ModelFacts(case.model, case.model_sha256) if case.model and case.model_sha256 else None
+
+
+def use_model(db: Session, case: t.Case, predictions: Predictions, model: ModelFacts) -> None:
+    """Note the model of a case, and keep its own classes; raises NotAllowed: another model classified the case."""
+    if case.model_sha256 not in (None, model.sha256):
+        raise NotAllowed("the case was classified by another model; open another case for this model.")
+    keep_own(db, set(predictions.cells["fine"].drop_nulls()))
+    if len(predictions):
+        case.model, case.model_sha256 = model
 
 
 def _first_numbers(db: Session, case_id: str) -> dict[str | None, int]:
@@ -153,7 +175,7 @@ def _count(case: t.Case, written: Sequence[t.Cell]) -> None:
     case.pending -= len(written)
 
 
-def _add_appearance(case: t.Case, predictions: Predictions, new: set[int], check: SlideCheck | None) -> None:
+def add_appearance(case: t.Case, predictions: Predictions, new: set[int], check: SlideCheck | None) -> None:
     """Add the appearance of the new cells to the sum of their slide."""
     if predictions.appearance is None:
         return
@@ -177,7 +199,7 @@ def _update_slide_check(case: t.Case, distance: SlideDistance | None) -> bool:
     return case.slide_check != known
 
 
-def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
+def prediction_columns(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a cell from a classifier's row."""
     attributes = [
         (attribute.name, row[f"attr_{attribute.name}"], row[f"attr_{attribute.name}_p"])

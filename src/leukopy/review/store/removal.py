@@ -7,6 +7,7 @@ not. Backups keep what they hold; so do reports that were handed out.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,13 +27,15 @@ from leukopy.review.store.cells import find_cell, rows_of
 from leukopy.review.store.corrections import seal_gestures
 from leukopy.review.store.database import Database
 from leukopy.review.store.errors import Conflict, NotAllowed, NotFound
-from leukopy.review.store.images import ImageStore
+from leukopy.review.store.held import held_files
+from leukopy.review.store.images import EMBEDDINGS, ImageStore
+from leukopy.review.store.outbox import withdraw
 
 Why = Literal["request", "retention"]
 """Why a case is erased: a patient or another asks for it, or its time is over."""
 
 _EMPTIED = ("specimen_date", "age", "sex", "lymphocytes", "leukocytes", "amendment_reason", "void_reason",
-            "appearance", "slide_check", "model", "model_sha256")  # fmt: skip
+            "appearance", "slide_check", "smear", "model", "model_sha256", "due", "blasts", "abnormal")  # fmt: skip
 _ENDED = (Status.SIGNED, Status.AMENDED, Status.VOID)
 
 
@@ -59,6 +62,7 @@ class RemovalStore:
                 raise NotAllowed("the case is void already.")
             check_version(db, case, void.version)
             seal_gestures(db, case.id)
+            withdraw(db, case)
             case.status, case.void_reason = Status.VOID, void.reason
             case.version += 1
             case.changed = t.now()
@@ -152,21 +156,21 @@ class RemovalStore:
                 with suppress(FileNotFoundError):
                     self.images.path(digest).unlink()
             images += len(digests)
+        shutil.rmtree(self.images.folder.parent / EMBEDDINGS, ignore_errors=True)
         self.database.forget()
         return Erased(cases=len(case_ids), images=images)
 
 
 def _erase(db: Session, case: t.Case) -> list[str]:
     """Leave the tombstone of a case; returns the digests of images that no other case holds."""
-    held = sa.select(t.Cell.digest).where(t.Cell.case_id != case.id, t.Cell.digest.is_not(None))
-    own = sa.select(t.Cell.digest).where(t.Cell.case_id == case.id, t.Cell.digest.is_not(None))
-    digests = [str(digest) for digest in db.scalars(own.where(t.Cell.digest.not_in(held)).distinct())]
-    for rows in (t.GestureCell, t.Gesture, t.Cell, t.Share, t.Job):
+    held = set(db.scalars(held_files(case.id, others=True)))
+    digests = [digest for digest in db.scalars(held_files(case.id)) if digest not in held]
+    for rows in (t.GestureCell, t.Gesture, t.Cell, t.Field, t.Overview, t.Share, t.Job, t.Order, t.Delivery):
         db.execute(sa.delete(rows).where(rows.case_id == case.id).execution_options(synchronize_session=False))
     with seals.signed_contents_open(db):
         blank = sa.update(t.Signed).where(t.Signed.case_id == case.id).values(content="")
         db.execute(blank.execution_options(synchronize_session=False))
-    case.slide, case.patient, case.comment, case.search = "erased", "", "", ""
+    case.slide, case.patient, case.comment, case.search, case.findings = "erased", "", "", "", ""
     for name in _EMPTIED:
         setattr(case, name, None)
     case.cells = case.failures = case.corrected = case.pending = 0

@@ -30,6 +30,8 @@ class PendingImage(NamedTuple):
     cell: int
     name: str
     digest: str
+    field: int | None = None
+    """The field that it was drawn on; None: the image is the cell."""
 
 
 class CellImage(NamedTuple):
@@ -78,6 +80,16 @@ class LiveSession(NamedTuple):
     user: User
     csrf: str
     expires: datetime
+
+
+class SignedPicture(NamedTuple):
+    """The picture of a cell of a signed case."""
+
+    case_id: str
+    cell: int
+    digest: str
+    code: str
+    """The signed class."""
 
 
 class SignedCell(NamedTuple):

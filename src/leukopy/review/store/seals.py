@@ -1,6 +1,6 @@
 """Digests of all rows that a report depends on; the audit log carries them, so that a write past the station is found.
 
-An entry of the log that tells of a change names its subject (a case, a user or a class) and the subject's state after
+An entry of the log that tells of a change names its subject (a case, or a row of `_ROWS`) and the subject's state after
 it: one sha256 for each part (`_PARTS`). A cell and a gesture hold the digest of their own rows (``seal``), so that a
 gesture on one cell does not read all others again. Before a subject changes, its state must be that of the log:
 `hold` refuses otherwise, or the change would cover up what was done past the station.
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -40,8 +41,21 @@ _PARTS: dict[str, sa.Table] = {
     "corrections": _GESTURE,
     "signed content": cast(sa.Table, t.Signed.__table__),
     "signatures": cast(sa.Table, t.Signature.__table__),
+    "order": cast(sa.Table, t.Order.__table__),
+    "fields": cast(sa.Table, t.Field.__table__),
+    "overview": cast(sa.Table, t.Overview.__table__),
 }
-"""Parts of a case whose rows are read whole; its cells are the sixth."""
+"""Parts of a case whose rows are read whole; its cells are one more."""
+_LATER = frozenset({"order", "fields", "overview"})
+"""Parts that older logs do not tell of: left out of a state where they hold no row."""
+_ROWS: dict[str, sa.Table] = {
+    "user": cast(sa.Table, t.User.__table__),
+    "class": cast(sa.Table, t.OwnClass.__table__),
+    "phrase": cast(sa.Table, t.Phrase.__table__),
+    "rule": cast(sa.Table, t.Rule.__table__),
+    "reading": cast(sa.Table, t.Reading.__table__),
+}
+"""Subjects that are one row each."""
 
 
 class Transaction(Session):
@@ -76,6 +90,21 @@ def user_subject(user_id: str) -> str:
 def class_subject(code: str) -> str:
     """The subject of a laboratory's own class in the log."""
     return f"class/{code}"
+
+
+def phrase_subject(code: str) -> str:
+    """The subject of a comment template or finding in the log."""
+    return f"phrase/{code}"
+
+
+def reading_subject(reading_id: str) -> str:
+    """The subject of a blind reading in the log."""
+    return f"reading/{reading_id}"
+
+
+def rule_subject(code: str) -> str:
+    """The subject of a rule of signing in the log."""
+    return f"rule/{code}"
 
 
 def hold(db: Session, subject: str, *, new: bool = False) -> None:
@@ -120,13 +149,12 @@ def last_state(db: Session, subject: str) -> State | None:
 def state(db: Session, subject: str) -> State:
     """The state of a subject as the database holds it; of a case, by the seals of its cells and gestures."""
     kind, _, key = subject.partition("/")
-    if kind == "user":
-        return {"user": _digest(_digests(db, cast(sa.Table, t.User.__table__), t.User.id == key))}
-    if kind == "class":
-        return {"class": _digest(_digests(db, cast(sa.Table, t.OwnClass.__table__), t.OwnClass.code == key))}
-    parts = {name: _digest(_digests(db, table, _of_case(table, key))) for name, table in _PARTS.items()}
-    seals = db.execute(sa.select(_CELL.c.number, _CELL.c.seal).where(_of_case(_CELL, key)).order_by(_CELL.c.number))
-    return parts | {"cells": _digest(f"{number}:{seal}" for number, seal in seals)}
+    if kind in _ROWS:
+        return {kind: _digest(_digests(db, _ROWS[kind], key))}
+    filled = {name for name, some in _read(db, _filled(), key).mappings().one().items() if some}
+    rows = {name: _digests(db, table, key) if name in filled else [] for name, table in _PARTS.items()}
+    parts = {name: _digest(found) for name, found in rows.items() if found or name not in _LATER}
+    return parts | {"cells": _digest(":".join(map(str, row)) for row in _read(db, _cell_seals(), key))}
 
 
 def difference(subject: str, told: State | None, found: State) -> str:
@@ -177,10 +205,10 @@ def strays(db: Session) -> Iterator[str]:
 
 def subjects(db: Session) -> Iterator[str]:
     """All subjects that the database holds."""
-    for key in db.scalars(sa.select(t.User.id).order_by(t.User.created, t.User.id)).all():
-        yield user_subject(key)
-    for key in db.scalars(sa.select(t.OwnClass.code).order_by(t.OwnClass.created, t.OwnClass.code)).all():
-        yield class_subject(key)
+    for kind, table in _ROWS.items():
+        order = [table.c.created] if "created" in table.c else []
+        for key in db.scalars(sa.select(_key(table)).order_by(*order, _key(table))).all():
+            yield f"{kind}/{key}"
     for key in db.scalars(sa.select(t.Case.id).order_by(t.Case.created, t.Case.id)).all():
         yield case_subject(key)
 
@@ -192,6 +220,12 @@ def adopt(db: Session, subject: str) -> None:
     if kind == "case":
         numbers = db.scalars(sa.select(_CELL.c.number).where(_of_case(_CELL, key))).all()
         db.info.setdefault(_CELLS, {}).setdefault(key, set()).update(numbers)
+
+
+def _key(table: sa.Table) -> sa.Column[Any]:
+    """The primary key of a table of `_ROWS`."""
+    (column,) = table.primary_key
+    return column
 
 
 def _default(column: sa.Column[Any]) -> object:
@@ -212,14 +246,50 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGITS]
 
 
-def _digests(db: Session, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[str]:
-    """Digest of each row, in the order of the primary key; a seal is part of it."""
-    rows = db.execute(sa.select(table).where(condition).order_by(*table.primary_key)).mappings()
-    return [f"{row_digest(table, row)} {row.get('seal')}" for row in rows]
+# Each gesture asks for the state of its case twice: its statements are made once, and read past the ORM.
 
 
-def _of_case(table: sa.Table, case_id: str) -> sa.ColumnElement[bool]:
-    return (table.c.id if table is _PARTS["facts"] else table.c.case_id) == case_id
+def _read(db: Session, statement: sa.Select[*tuple[Any, ...]], key: str) -> sa.CursorResult[Any]:
+    return db.connection().execute(statement, {"key": key})
+
+
+@cache
+def _filled() -> sa.Select[*tuple[Any, ...]]:
+    """Which parts of a case hold rows; most hold few, and one question is sooner answered than eight."""
+    return sa.select(*(sa.exists().where(_of_case(table)).label(name) for name, table in _PARTS.items()))
+
+
+@cache
+def _cell_seals() -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(_CELL.c.number, _CELL.c.seal).where(_of_case(_CELL)).order_by(_CELL.c.number)
+
+
+@cache
+def _rows(table: sa.Table) -> sa.Select[*tuple[Any, ...]]:
+    """Rows of a subject, in the order of the primary key."""
+    own = _key(table) == sa.bindparam("key") if table in _ROWS.values() else _of_case(table)
+    return sa.select(table).where(own).order_by(*table.primary_key)
+
+
+def _digests(db: Session, table: sa.Table, key: str) -> list[str]:
+    """Digest of each row of a subject; a seal is part of it."""
+    rows = _read(db, _rows(table), key)
+    if table is _GESTURE:
+        return [_gesture_digest(tuple(row)) for row in rows]
+    return [f"{row_digest(table, row)} {row.get('seal')}" for row in rows.mappings()]
+
+
+@lru_cache(maxsize=10_000)
+def _gesture_digest(values: tuple[Any, ...]) -> str:
+    """Digest of a gesture with its seal: each gesture of a case reads those before it, which stay as they are."""
+    row = dict(zip(_GESTURE.c.keys(), values, strict=True))
+    return f"{row_digest(_GESTURE, row)} {row['seal']}"
+
+
+def _of_case(table: sa.Table, case_id: str | None = None) -> sa.ColumnElement[bool]:
+    """Rows of a case; without its id, of the parameter ``key``."""
+    column = table.c.id if table is _PARTS["facts"] else table.c.case_id
+    return column == (sa.bindparam("key") if case_id is None else case_id)
 
 
 def _seal_cells(db: Session, case_id: str, numbers: Iterable[int]) -> None:
@@ -254,14 +324,17 @@ def _gesture_seals(db: Session, case_id: str, numbers: Sequence[int] | None = No
     return {number: _digest(found) for number, found in digests.items()}
 
 
+_OF_CASE = (t.Cell, t.Share, t.Gesture, t.Signed, t.Signature, t.Order, t.Field, t.Overview)
+
+
 def _subject_of(row: object) -> str | None:
-    if isinstance(row, t.User):
-        return user_subject(row.id)
-    if isinstance(row, t.OwnClass):
-        return class_subject(row.code)
     if isinstance(row, t.Case):
         return case_subject(row.id)
-    return case_subject(row.case_id) if isinstance(row, t.Cell | t.Share | t.Gesture | t.Signed | t.Signature) else None
+    if isinstance(row, _OF_CASE):
+        return case_subject(row.case_id)
+    table = getattr(row, "__table__", None)
+    kind = next((kind for kind, known in _ROWS.items() if known is table), None)
+    return None if kind is None else f"{kind}/{getattr(row, _key(_ROWS[kind]).name)}"
 
 
 def _check_cells(db: Session, _context: object, _instances: object) -> None:

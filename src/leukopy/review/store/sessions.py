@@ -40,8 +40,13 @@ class SessionStore:
             audit.append(db, user, "session.started", session=told(_digest(token)))
             return NewSession(token, _csrf(token), expires)
 
-    def get(self, token: str) -> LiveSession | None:
-        """The live session of a token; None: expired or unknown."""
+    def get(self, token: str, *, used: bool = True) -> LiveSession | None:
+        """The live session of a token; None: expired or unknown.
+
+        Args:
+            token: as the browser sent it.
+            used: a reader's own request, after which the session is not idle.
+        """
         with self.database.read() as db:
             query = sa.select(t.Session, t.User).join(t.User).where(t.Session.digest == _digest(token), t.User.active)
             found = db.execute(query).one_or_none()
@@ -52,7 +57,7 @@ class SessionStore:
             if at >= row.expires or at - row.seen >= idle:
                 return None
             live = LiveSession(record(user), _csrf(token), row.expires)
-            stale = at - row.seen >= min(_NOTED_EVERY, idle / 10)
+            stale = used and at - row.seen >= min(_NOTED_EVERY, idle / 10)
         if stale:
             with self.database.write() as db:
                 db.execute(sa.update(t.Session).where(t.Session.digest == _digest(token)).values(seen=at))

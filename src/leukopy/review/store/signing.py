@@ -13,17 +13,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from leukopy.review.attention import look_at
-from leukopy.review.records import Amendment, Case, Role, SignedContent, Status, User
+from leukopy.review.records import Amendment, Case, Role, Route, SignedContent, Status, User
 from leukopy.review.settings import BeforeSigning
 from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, require
 from leukopy.review.store.cases import check_version, record
 from leukopy.review.store.cells import all_rows
+from leukopy.review.store.contents import whole_content
 from leukopy.review.store.corrections import seal_gestures
 from leukopy.review.store.database import Database
-from leukopy.review.store.errors import Conflict, Damaged, NotAllowed, NotFound
-from leukopy.review.store.migrations.signed import read_signed
+from leukopy.review.store.errors import Conflict, NotAllowed, NotFound
+from leukopy.review.store.outbox import enqueue
+from leukopy.review.store.rules import check_rules
 
 _AFTER = {Status.REVIEWED: Status.SIGNED, Status.AMENDING: Status.AMENDED}
 
@@ -35,6 +37,8 @@ class SigningStore:
     database: Database
     before_signing: BeforeSigning = "queue"
     """What readers must have seen before a case is reviewed and signed (`ReviewSettings`)."""
+    routes: tuple[Route, ...] = ()
+    """Where results are sent to."""
 
     def mark_reviewed(self, user: User, case_id: str, version: int) -> Case:
         """Mark a draft as reviewed.
@@ -75,7 +79,8 @@ class SigningStore:
             NotFound: no such case for this user.
             Forbidden: the user is no reviewer.
             Conflict: it is no longer at this version, or the content is not what is stored.
-            NotAllowed: it is neither reviewed nor being amended, or not complete, or has cells that no reader has seen.
+            NotAllowed: it is neither reviewed nor being amended, or not complete, has cells that no reader has seen, or
+                does not meet a rule.
         """
         with self.database.write() as db:
             require(user, Role.REVIEWER)
@@ -83,15 +88,16 @@ class SigningStore:
             _check_complete(case)
             seen = self._check_seen(db, case)
             _check_content(db, case, content)
+            reached = check_rules(db, user, content)
             text = content.model_dump_json()
             digest = hashlib.sha256(text.encode()).hexdigest()
             db.add(t.Signed(case_id=case.id, revision=case.revision, digest=digest, content=text))
             db.flush()
             _add_signature(db, user, case, "first", digest)
             seal_gestures(db, case.id)
-            return _step(
-                db, user, case, _AFTER[case.status], "case.signed", revision=case.revision, digest=digest, **seen
-            )
+            enqueue(db, case, self.routes)
+            facts = {"revision": case.revision, "digest": digest, **({"rules": reached} if reached else {}), **seen}
+            return _step(db, user, case, _AFTER[case.status], "case.signed", **facts)
 
     def second_sign(self, user: User, case_id: str, version: int) -> Case:
         """A reviewer other than the first signs the same content.
@@ -114,7 +120,7 @@ class SigningStore:
                 raise NotAllowed("the case has its second signature already.")
             if first.user_id == user.id:
                 raise NotAllowed("the second signature must come from another reviewer.")
-            _whole(db, case.id, case.revision)
+            whole_content(db, case.id, case.revision)
             _add_signature(db, user, case, "second", first.digest)
             return _step(db, user, case, case.status, "case.second_signed", revision=case.revision, digest=first.digest)
 
@@ -147,7 +153,7 @@ class SigningStore:
                 revision = db.scalar(sa.select(sa.func.max(t.Signed.revision)).where(t.Signed.case_id == case_id))
             if revision is None:
                 raise NotFound("the case is not signed yet.")
-            return _whole(db, case_id, revision)
+            return whole_content(db, case_id, revision)
 
     def _check_seen(self, db: Session, case: t.Case) -> dict[str, object]:
         """How many cells readers have seen, for the log; raises NotAllowed: too few."""
@@ -165,18 +171,6 @@ class SigningStore:
             raise NotAllowed(f"{wanted - seen} of {wanted} cells that must be seen were not: confirm them first.")
         counts = looked.model_dump(include={"cells", "seen", "queue", "queue_seen"})
         return {**counts, "before_signing": self.before_signing}
-
-
-def _whole(db: Session, case_id: str, revision: int) -> SignedContent:
-    row = db.get(t.Signed, (case_id, revision)) if 0 < revision < 2**31 else None
-    first = db.get(t.Signature, (case_id, revision, "first")) if row else None
-    if row is None or first is None:
-        raise NotFound("this revision of the case was not signed.")
-    if not hashlib.sha256(row.content.encode()).hexdigest() == row.digest == first.digest:
-        raise Damaged(
-            "the stored content of this case differs from the signed content: do not use it; compare with a backup."
-        )
-    return read_signed(row.content)
 
 
 def _at(db: Session, user: User, case_id: str, version: int, statuses: set[Status]) -> t.Case:

@@ -8,17 +8,29 @@ from typing import Self
 from leukopy.core.files import output_error
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import audit
+from leukopy.review.store.alarms import count_missing
 from leukopy.review.store.audit_log import AuditStore
 from leukopy.review.store.cases import CaseStore
 from leukopy.review.store.cells import CellStore
 from leukopy.review.store.classes import ClassStore
 from leukopy.review.store.corrections import CorrectionStore
-from leukopy.review.store.database import Database, open_database
+from leukopy.review.store.database import SETTINGS, Database, open_database
+from leukopy.review.store.eye_counts import EyeCountStore
+from leukopy.review.store.fields import FieldStore
 from leukopy.review.store.images import ImageStore
 from leukopy.review.store.jobs import JobStore
 from leukopy.review.store.labels import LabelStore
+from leukopy.review.store.merging import MergingStore
+from leukopy.review.store.models import ModelStore
+from leukopy.review.store.orders import OrderStore
+from leukopy.review.store.outbox import OutboxStore
+from leukopy.review.store.phrases import PhraseStore
+from leukopy.review.store.planning import PlanningStore
 from leukopy.review.store.predictions import PredictionStore
+from leukopy.review.store.quality import QualityStore
+from leukopy.review.store.readings import ReadingStore
 from leukopy.review.store.removal import RemovalStore
+from leukopy.review.store.rules import RuleStore
 from leukopy.review.store.sessions import SessionStore
 from leukopy.review.store.signing import SigningStore
 from leukopy.review.store.users import Passwords, UserStore
@@ -36,17 +48,29 @@ class Store:
     def __init__(self, settings: ReviewSettings, database: Database, passwords: Passwords) -> None:
         self.settings = settings
         self.database = database
+        database.info[SETTINGS] = settings
         self.images = ImageStore(settings.folder / IMAGES)
         self.cases = CaseStore(database)
+        self.planning = PlanningStore(database)
+        self.phrases = PhraseStore(database)
+        self.rules = RuleStore(database)
+        self.readings = ReadingStore(database)
+        self.quality = QualityStore(database)
+        self.merging = MergingStore(database, settings)
+        self.eye_counts = EyeCountStore(database, settings)
         self.cells = CellStore(database, self.images, settings)
+        self.fields = FieldStore(database, self.images, settings)
         self.predictions = PredictionStore(database)
         self.corrections = CorrectionStore(database)
-        self.signing = SigningStore(database, settings.before_signing)
+        self.signing = SigningStore(database, settings.before_signing, settings.exchange.routes)
+        self.outbox = OutboxStore(database, settings.exchange.routes)
+        self.orders = OrderStore(database, settings)
         self.users = UserStore(database, passwords)
         self.sessions = SessionStore(database, settings)
         self.jobs = JobStore(database)
         self.classes = ClassStore(database)
         self.labels = LabelStore(database)
+        self.models = ModelStore(database, settings)
         self.removal = RemovalStore(database, self.images)
         self.audit = AuditStore(database, self.images)
 
@@ -67,7 +91,9 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(settings, database, passwords or Passwords())
+        store = cls(settings, database, passwords or Passwords())
+        count_missing(database)
+        return store
 
     def close(self) -> None:
         """Close all connections."""

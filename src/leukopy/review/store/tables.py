@@ -10,7 +10,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from leukopy.review.records import JobState, Role, Status
+from leukopy.review.records import DeliveryKind, DeliveryState, JobState, Priority, Role, Route, Status
 
 
 def storable(text: str) -> str:
@@ -141,11 +141,35 @@ class Case(Base):
     """A `records.SlideView`."""
     amendment_reason: Mapped[str | None] = mapped_column(Words)
     void_reason: Mapped[str | None] = mapped_column(Words)
+    smear: Mapped[dict[str, Any] | None]
+    """The `records.SmearFindings` of a reader, and by whom."""
     last_cell: Mapped[int] = mapped_column(default=0)
     """Highest number given to a cell."""
     last_gesture: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[Priority] = mapped_column(_one_of(Priority), default=Priority.ROUTINE)
+    due: Mapped[date | None] = mapped_column(index=True)
+    blasts: Mapped[int | None]
+    """Kept here by `store.alarms`, so that no list of cases counts cells; None: not counted yet."""
+    abnormal: Mapped[int | None]
+    findings: Mapped[str] = mapped_column(default="")
+    """Codes joined by ``;``."""
 
     owner: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+    order: Mapped[Order | None] = relationship(lazy="joined")
+
+
+class Order(Base):
+    """The order that a case was opened for."""
+
+    __tablename__ = "orders"
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    number: Mapped[str] = mapped_column(Words, unique=True)
+    """Of the laboratory system: an order that comes again opens no second case."""
+    requester: Mapped[str] = mapped_column(Words)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    """sha256 of the order as it came."""
+    received: Mapped[datetime] = mapped_column(default=now)
 
 
 class Share(Base):
@@ -191,8 +215,49 @@ class Cell(Base):
     gesture: Mapped[int | None]
     """The one that gave it its class or confirmed it; None: the model."""
     void_reason: Mapped[str | None] = mapped_column(Words)
+    field: Mapped[int | None]
+    """Number of the field that shows it; None: the image is the cell."""
+    box: Mapped[list[int] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """Left, top, width and height in pixels of its field."""
+    drawn_by: Mapped[str | None] = mapped_column(Words)
+    """Full name of the reader who drew it on its field; None: the detector found it, or the image is the cell."""
     seal: Mapped[str | None] = mapped_column(sa.String(64))
     """Digest of the other columns (`store.seals`)."""
+
+
+class Field(Base):
+    """A photograph of a field of view: searched for cells, failed (``reason``), or pending (neither)."""
+
+    __tablename__ = "fields"
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Words)
+    digest: Mapped[str] = mapped_column(sa.String(64), index=True)
+    media_type: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    reason: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(Words)
+    left_out: Mapped[str | None] = mapped_column(Words)
+    """Why nothing of it is counted."""
+    detections: Mapped[str | None] = mapped_column(sa.String(64))
+    """Digest of the file of its rows of ``FIELD_SCHEMA`` and ``OBJECT_SCHEMA``, among the images; None: pending."""
+    place: Mapped[list[int] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """Left, top, width and height on a whole slide, px of its full resolution; None: a photograph."""
+
+
+class Overview(Base):
+    """The whole slide of a case at low power."""
+
+    __tablename__ = "overviews"
+
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    """Of a PNG."""
+    width: Mapped[int]
+    """Of the slide, px of its full resolution."""
+    height: Mapped[int]
 
 
 class Gesture(Base):
@@ -280,6 +345,29 @@ class Job(Base):
     changed: Mapped[datetime] = mapped_column(default=now)
 
 
+class Delivery(Base):
+    """A result on its way to a receiver; see `store.outbox`."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (sa.Index(None, "state", "next_attempt"),)
+
+    id: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    """Message control id; HL7 allows 20 characters."""
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    revision: Mapped[int]
+    route: Mapped[Route] = mapped_column(_one_of(Route))
+    kind: Mapped[DeliveryKind] = mapped_column(_one_of(DeliveryKind))
+    state: Mapped[DeliveryState] = mapped_column(_one_of(DeliveryState), default=DeliveryState.WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    answer: Mapped[str] = mapped_column(Words, default="")
+    created: Mapped[datetime] = mapped_column(default=now)
+    next_attempt: Mapped[datetime] = mapped_column(default=now)
+    sender: Mapped[str | None] = mapped_column(sa.String(32))
+    """Who is sending it, until ``lease``."""
+    lease: Mapped[datetime | None]
+    sent: Mapped[datetime | None]
+
+
 class OwnClass(Base):
     """A class that the laboratory added."""
 
@@ -292,6 +380,62 @@ class OwnClass(Base):
     key: Mapped[str] = mapped_column(sa.String(1))
     place: Mapped[str] = mapped_column(sa.String(20))
     created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Phrase(Base):
+    """A comment template or a finding that the laboratory wrote, or wrote anew (`store.phrases`)."""
+
+    __tablename__ = "phrases"
+
+    code: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(7))
+    english: Mapped[str] = mapped_column(Words)
+    french: Mapped[str] = mapped_column(Words)
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Rule(Base):
+    """A rule of signing that the laboratory wrote, or wrote anew (`store.rules`)."""
+
+    __tablename__ = "rules"
+
+    code: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    measure: Mapped[str] = mapped_column(sa.String(16))
+    unit: Mapped[str] = mapped_column(sa.String(8))
+    comparison: Mapped[str] = mapped_column(sa.String(8))
+    limit: Mapped[float]
+    demand: Mapped[str] = mapped_column(sa.String(13))
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Reading(Base):
+    """A blind reading: the cells of a case, named by a user who sees no class of theirs."""
+
+    __tablename__ = "readings"
+
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True, default=new_id)
+    case_id: Mapped[str] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    revision: Mapped[int]
+    """Of the case: a test is compared with its signed content."""
+    kind: Mapped[str] = mapped_column(sa.String(6))
+    """``second`` or ``test``."""
+    state: Mapped[str] = mapped_column(sa.String(9), default="open")
+    """``open``, ``finished`` or ``withdrawn``."""
+    reader_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id"), index=True)
+    asked_by: Mapped[str] = mapped_column(Words)
+    """Full name."""
+    created: Mapped[datetime] = mapped_column(default=now)
+    finished: Mapped[datetime | None]
+    cells: Mapped[dict[str, Any]]
+    """``{"order": numbers}``, shuffled: the order of the gallery tells the classes."""
+    answers: Mapped[dict[str, Any]]
+    """Code by the number of the cell."""
+    others: Mapped[dict[str, Any] | None]
+    """Codes of the first reader, or of the signed content, when the reading was finished."""
+    settled: Mapped[dict[str, Any]]
+    """Code that an adjudicator gave a cell on which the readers disagree."""
+
+    reader: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
 
 class Entry(Base):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import csv
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +11,14 @@ from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn import functional
 
-from leukopy.core.errors import InputError, TrainingError
-from leukopy.core.files import atomic_path
 from leukopy.core.progress import Progress, silent
 from leukopy.models.red_cell_net import RedCellNet
 from leukopy.taxonomy.red_cell_shapes import SHAPES
+from leukopy.training.averaged import AveragedTraining
 from leukopy.training.red_cell_shapes.cells import Cells, change
-from leukopy.training.red_cell_shapes.settings import RedCellOptimisation, RedCellSettings
+from leukopy.training.red_cell_shapes.settings import RedCellSettings
 
-CHECKPOINT, HISTORY = "red_cell_shapes.ckpt", "history.csv"
+CHECKPOINT = "red_cell_shapes.ckpt"
 _AT_ONCE = 512
 
 
@@ -43,37 +38,27 @@ def fit(settings: RedCellSettings, train: Cells, val: Cells, out: Path, progress
     """
     torch.manual_seed(settings.seed)
     how = settings.optimisation
-    net = RedCellNet(width=settings.width, dropout=settings.dropout)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(net).eval()
-    optimiser = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    rows: list[dict[str, Any]] = []
-    begin = _resume(out / CHECKPOINT, net, average, optimiser, rows)
     weights = _weights(train.shapes, how.balance)
     images, shapes = torch.from_numpy(train.images), torch.from_numpy(train.shapes)
     size = min(how.batch_size, len(shapes))
     steps = len(shapes) // size
-    for epoch in range(begin, how.epochs):
+    net = RedCellNet(width=settings.width, dropout=settings.dropout)
+    training = AveragedTraining(net, steps * how.epochs, how)
+    training.resume(out / CHECKPOINT)
+    for epoch in range(len(training.rows), how.epochs):
         torch.manual_seed(settings.seed * 100_000 + epoch)  # of the features left out
         random = torch.Generator().manual_seed(settings.seed * 100_000 + epoch)
         order = torch.randperm(len(shapes), generator=random)
         total = 0.0
-        for place, chosen in enumerate(order[: steps * size].view(steps, size)):
-            step = epoch * steps + place
-            _set_rate(optimiser, _rate(step, steps * how.epochs, how))
+        for chosen in order[: steps * size].view(steps, size):
             planes = change(images[chosen], settings.augmentation, random)
-            loss = _loss(net.train(), planes, shapes[chosen], weights, how.smoothing)
-            if not math.isfinite(float(loss.detach())):
-                raise TrainingError(f"the training diverged in epoch {epoch + 1}: choose a lower learning_rate.")
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            _follow(average, net, min(how.average, (step + 1) / (step + 10)))
+            loss = _loss(training.net.train(), planes, shapes[chosen], weights, how.smoothing)
+            training.learn(loss)
             total += float(loss.detach())
-            progress("train", step + 1, steps * how.epochs)
-        rows.append({"epoch": epoch + 1, "train_loss": round(total / steps, 5), **_measure(average, val)})
-        _save(out, net, average, optimiser, rows)
-    return average
+            progress("train", training.step, steps * how.epochs)
+        row = {"epoch": epoch + 1, "train_loss": round(total / steps, 5), **_measure(training.average, val)}
+        training.save(out / CHECKPOINT, row)
+    return training.average
 
 
 @torch.inference_mode()
@@ -114,61 +99,3 @@ def _loss(net: RedCellNet, planes: Tensor, shapes: Tensor, weights: Tensor, smoo
     with torch.autocast("cpu", torch.bfloat16):
         found = net.logits(planes.contiguous(memory_format=torch.channels_last))
     return functional.cross_entropy(found.float(), shapes, weight=weights, label_smoothing=smoothing)
-
-
-def _rate(step: int, steps: int, how: RedCellOptimisation) -> float:
-    """Learning rate: linear warm-up, then half a cosine to 0."""
-    warm = how.warm_up * steps
-    if step < warm:
-        return how.learning_rate * (step + 1) / (warm + 1)
-    return how.learning_rate * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-@torch.no_grad()
-def _follow(average: RedCellNet, net: RedCellNet, decay: float) -> None:
-    """Move the averaged weights and running statistics towards the network's."""
-    for kept, new in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
-        else:
-            kept.copy_(new)
-
-
-def _save(
-    out: Path, net: RedCellNet, average: RedCellNet, optimiser: torch.optim.Optimizer, rows: list[dict[str, Any]]
-) -> None:
-    state = {
-        "net": net.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "rows": rows,
-    }
-    with atomic_path(out / CHECKPOINT) as temporary:
-        torch.save(state, temporary)
-    with atomic_path(out / HISTORY) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _resume(
-    path: Path, net: RedCellNet, average: RedCellNet, optimiser: torch.optim.Optimizer, rows: list[dict[str, Any]]
-) -> int:
-    """The finished epochs of the checkpoint, read into the arguments; 0 where there is none."""
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        net.load_state_dict(state["net"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        rows.extend(state["rows"])
-        return len(rows)
-    except Exception as error:  # torch names no common class for damaged files
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: cannot be resumed ({reason}). Add --overwrite to begin again.") from error

@@ -72,7 +72,7 @@ class PatientNetSettings(Settings):
     def _builds(self) -> Self:
         BAG_NETS[self.net]
         if self.net == "experts" and not self.clinical:
-            raise ValueError("net: experts needs clinical: true, since one of the experts reads nothing else")
+            raise ValueError("net: experts needs clinical: true, since one of the experts reads age and count alone")
         return self
 
     def shape(self, features: int) -> BagShape:

@@ -3,9 +3,11 @@
 import { ready } from "./page.js";
 import { attempt, get, patch, post } from "./api.js";
 import { classes } from "./classes.js";
+import { showDeliveries } from "./deliveries.js";
 import { ask, complain, dot, element, find, say } from "./dom.js";
 import { entryRows } from "./history.js";
 import { counted, named, t, translated, whole } from "./text.js";
+import "./wording.js";
 
 // ---------------------------------------------------------------- users
 
@@ -119,6 +121,19 @@ async function due() {
     attempt(() => erase(t("erase.due_sure", { count: whole(count) }), "/patients/due/erase"));
 }
 
+// ---------------------------------------------------------------- exchange
+
+async function exchange() {
+  const [state, found] = await Promise.all([get("/exchange"), get("/deliveries")]);
+  const parts = Object.entries(state.routes).map(([route, to]) => t(`exchange.${route}`, { to }));
+  if (state.orders_port !== null) parts.push(t("exchange.port", { port: state.orders_port }));
+  if (state.orders_folder) parts.push(t("exchange.folder"));
+  find("exchange-state").textContent = parts.length ? parts.join(" ") : t("exchange.nothing");
+  find("exchange-table").hidden = found.deliveries.length === 0;
+  find("exchange-counts").textContent = t("exchange.counts", { waiting: whole(found.waiting), refused: whole(found.refused) });
+  showDeliveries(find("deliveries"), found.deliveries, { cases: true });
+}
+
 // ---------------------------------------------------------------- audit
 
 let page = 1;
@@ -152,5 +167,6 @@ find("verify").addEventListener("click", () =>
 
 ready();
 attempt(audit);
+attempt(exchange);
 attempt(due);
 if (find("users")) attempt(users);

@@ -77,6 +77,7 @@ function read(status, text, path) {
 
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
+export const put = (path, body) => call("PUT", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 /** A call of a gesture, which is tried again where no answer comes in time. */
 export const inTime = (method, path, body) => call(method, path, body, LONGEST);

@@ -2,6 +2,7 @@
 
 import { patch, post } from "./api.js";
 import { ask, complain, element, find } from "./dom.js";
+import { fillFindings, findingWords, offerTemplates } from "./phrases.js";
 import { day, decimal, plain, t, typed } from "./text.js";
 
 const NUMBERS = { age: 120, lymphocytes: 2000, leukocytes: 2000 }; // greatest value that may be entered
@@ -14,7 +15,10 @@ export function showHead(shown) {
   const facts = [
     [t("case.patient"), shown.patient],
     [t("case.specimen"), day(shown.specimen_date)],
+    [t("case.order"), shown.order?.number],
+    [t("case.requester"), shown.order?.requester],
     [t("case.age"), shown.age === null ? "" : t("unit.years", { value: plain(shown.age) })],
+    [t("phrases.findings"), findingWords(shown.findings).join(", ")],
   ].filter(([, value]) => value);
   find("facts").replaceChildren(
     ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
@@ -55,15 +59,23 @@ export function fill(form, shown) {
   form.elements.leukocytes_corrected.checked = shown.leukocytes_corrected;
 }
 
+for (const field of document.querySelectorAll("[name=comment]")) {
+  const choice = field.closest("form").querySelector("select.templates");
+  if (choice) offerTemplates(choice, field);
+}
+
 /** Let a case's entries be edited. Answers the changed case, or null where nothing was changed. */
 export async function edit(shown) {
   const dialog = find("case-dialog");
   dialog.querySelector("form").reset();
   fill(dialog.querySelector("form"), shown);
+  fillFindings(find("findings"), shown.findings);
   const values = await ask(dialog);
   if (values === null) return null;
   try {
-    const changed = await patch(`/cases/${shown.id}`, { version: shown.version, ...entries(values) });
+    const changed = await patch(`/cases/${shown.id}`, {
+      version: shown.version, ...entries(values), findings: values.getAll("findings"),
+    });
     const name = values.get("share")?.trim();
     return name ? await post(`/cases/${shown.id}/share`, { name }) : changed;
   } catch (error) {

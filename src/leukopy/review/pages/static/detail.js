@@ -3,6 +3,7 @@
 import { Problem, address, get } from "./api.js";
 import { byCode, className, classes, colour } from "./classes.js";
 import { dot, element, find } from "./dom.js";
+import { offerTemplates } from "./phrases.js";
 import { Stage } from "./stage.js";
 import { capital, chance, decimal, language, t, word } from "./text.js";
 
@@ -20,6 +21,7 @@ export class Detail {
     const choice = find("reference-class");
     for (const one of classes) choice.append(element("option", { value: one.code }, className(one.code)));
     choice.addEventListener("change", () => this.#references(choice.value));
+    offerTemplates(find("cell-templates"), find("comment"));
     find("void-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.onvoid(this.shown, this.#cell.version, find("void-reason").value.trim());
@@ -103,9 +105,9 @@ function attributes(found) {
   );
 }
 
-/** Fill a list with cells that are like another; `wanted` tells whether they are still asked for. */
-async function pictures(place, ask, wanted) {
-  place.replaceChildren(element("li", { class: "quiet" }, t("detail.searching")));
+/** Fill a list with cells that are like another; `wanted` tells whether they are still asked for, `more` keeps those shown. */
+export async function pictures(place, ask, wanted, more = false) {
+  if (!more) place.replaceChildren(element("li", { class: "quiet" }, t("detail.searching")));
   let found;
   try {
     found = await ask();

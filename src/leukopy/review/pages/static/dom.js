@@ -13,6 +13,17 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Make an element of a drawing (SVG), like `element`. */
+export function drawing(tag, attributes, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("--")) node.style.setProperty(name, value);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
 export const find = (id) => document.getElementById(id);
 
 /** The coloured dot of a class. */

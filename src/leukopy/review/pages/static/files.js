@@ -27,10 +27,13 @@ export function dropped(take) {
   });
 }
 
-/** Send files to a case and start its analysis. `progress` gets sentences. Returns the refused files. */
-export async function send(caseId, files, progress) {
+/**
+ * Send files to a case and start its analysis. `progress` gets sentences; without a kind (cells, fields) the pictures tell.
+ * Returns the refused files.
+ */
+export async function send(caseId, files, progress, kind) {
   progress(t("files.sending", { share: "0" }));
-  const result = await upload(`/cases/${caseId}/images`, files, (share) =>
+  const result = await upload(`/cases/${caseId}/images${kind ? `?kind=${kind}` : ""}`, files, (share) =>
     progress(share < 1 ? t("files.sending", { share: Math.floor(100 * share) }) : t("files.checking")),
   );
   if (result.added) await post(`/cases/${caseId}/analysis`);

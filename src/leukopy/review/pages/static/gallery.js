@@ -2,26 +2,46 @@
 
 import { Problem, attempt, get, leaving, post } from "./api.js";
 import { Board } from "./board.js";
+import { wireCamera } from "./camera.js";
 import { OPEN, edit, numberOf, showHead } from "./casehead.js";
 import { countBar, fillBar, fillKeys } from "./classbar.js";
 import { className } from "./classes.js";
+import { CompareView } from "./compare.js";
 import { Detail } from "./detail.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { complain, find, say } from "./dom.js";
 import { dropped, outcome, refusals, send, showElsewhere } from "./files.js";
+import { FieldView } from "./fields.js";
 import { wire } from "./gestures.js";
 import { Outbox, withWaiting } from "./outbox.js";
 import { ready } from "./page.js";
+import { panel, tab, wirePanel } from "./panel.js";
 import { Queue } from "./queue.js";
 import { EFFECTS, SAY, sender, stored, won } from "./saving.js";
 import { follow, latest, working } from "./progress.js";
+import { Smear } from "./smear.js";
 import { counted, plain, t, translated } from "./text.js";
+import { wireTiles } from "./tilesize.js";
 
 const id = location.pathname.split("/")[2];
 const path = `/cases/${id}`;
 const board = new Board(find("board"), id);
 const detail = new Detail(id);
 const queue = new Queue(board);
+const fields = new FieldView(board, path, {
+  open: (cell) => open(cell),
+  tile: (cell) => showTile(cell),
+  remove: (cell) => attempt(() => removeCell(cell)),
+  leave: () => compare.close(),
+  version: () => shown.version,
+  drawn: () => watch(),
+});
+const compare = new CompareView(board, path, { leave: () => fields.close(), open: (cell) => open(cell) });
+const smear = new Smear(path, { version: () => shown.version, changed: () => load() });
+queue.onturn = () => {
+  fields.close();
+  compare.close();
+};
 const bar = find("classes");
 const truth = new Map(); // cells as the station holds them; the board also shows what waits for it
 let shown = null; // the case
@@ -29,9 +49,23 @@ let can = { undo: false, redo: false };
 
 // ---------------------------------------------------------------- what is shown
 
+/** Load the case. Where the station stops answering half-way, keep what there is, and say that the rest is missing. */
 async function load() {
+  try {
+    await fetchCase();
+    find("partial").hidden = true;
+  } catch (problem) {
+    find("partial").hidden = problem.status === 404;
+    throw problem;
+  } finally {
+    find("board").setAttribute("aria-busy", "false");
+  }
+}
+
+async function fetchCase() {
   const list = await get(`${path}/cells`);
-  if (shown !== null && list.case.version < shown.version) return load(); // a gesture was stored meanwhile
+  if (list.cells.some((row) => row.flags.includes("by_eye"))) return location.replace(`/cases/${id}/count`);
+  if (shown !== null && list.case.version < shown.version) return fetchCase(); // a gesture was stored meanwhile
   truth.clear();
   for (const row of list.cells) truth.set(row.id, row);
   board.show(list.cells.map(now));
@@ -39,9 +73,7 @@ async function load() {
   find("failures").hidden = list.failures.length === 0;
   find("failures-words").textContent = counted("gallery.failures", list.failures.length);
   find("failed").replaceChildren(...refusals(list.failures));
-  find("board").setAttribute("aria-busy", "false");
-  attempt(() => showElsewhere(find("elsewhere"), id));
-  await state(list.cells.length);
+  await Promise.all([fields.load(), smear.load(), showElsewhere(find("elsewhere"), id), state(list.cells.length)]);
 }
 
 /** A cell as it is shown: as stored, with what waits to be stored. */
@@ -56,7 +88,7 @@ function settle(result) {
   if (result.differential) showDifferential(result.differential);
   showHead(shown);
   const open = OPEN.includes(shown.status);
-  for (const name of ["edit", "add"]) find(name).disabled = !open;
+  for (const name of ["edit", "add", "camera"]) find(name).disabled = !open;
   find("closed").hidden = open;
   find("corrected").textContent = shown.corrected ? counted("gallery.corrected", shown.corrected) : "";
   showWaiting();
@@ -67,6 +99,8 @@ function redraw(cells) {
   const rows = cells.map((cell) => now(truth.get(cell)));
   board.update(rows);
   detail.refresh(rows);
+  fields.update();
+  compare.update();
   countBar(bar, board.rows);
   queue.show();
 }
@@ -98,15 +132,18 @@ function watch() {
   find("analysing-progress").replaceChildren(
     follow(id, (job) => {
       find("analysing").hidden = true;
-      if (job.state === "finished") say(t("job.finished"));
+      if (job.state === "finished") say([t("job.finished"), translated(job.message)].filter(Boolean).join(" "));
       attempt(load);
     }),
   );
 }
 
 board.onchoice = (chosen) => {
+  fields.mark();
+  compare.mark();
   find("chosen").textContent = chosen.size ? counted("gallery.chosen", chosen.size) : t("gallery.choose");
   find("enlarge").disabled = chosen.size !== 1;
+  find("compare").disabled = chosen.size < 2 || chosen.size > 8;
   find("clear").disabled = find("confirm").disabled = chosen.size === 0;
   if (chosen.size === 1 && !find("panel-cell").hidden) showCell([...chosen][0]);
 };
@@ -174,12 +211,15 @@ function gesture(kind, cells, values) {
   redraw(cells);
 }
 
+/** Where the reader works: on the fields, on cells side by side, or on the tiles. */
+const desk = () => (fields.shown ? fields : compare.shown ? compare : board);
+
 /** Give cells a class. */
 function give(cells, code, byKey) {
   if (!OPEN.includes(shown.status)) return complain(t("gallery.closed"));
   const moved = cells.filter((cell) => board.row(cell).code !== code);
   if (!moved.length) return confirm(cells, t("said.already", { class: className(code) }));
-  const next = byKey ? board.after(moved) : null;
+  const next = byKey ? desk().after(moved) : null;
   gesture("correct", moved, { code });
   goOn(next);
 }
@@ -189,7 +229,7 @@ function confirm(cells, otherwise = t("said.seen")) {
   if (!OPEN.includes(shown.status)) return complain(t("gallery.closed"));
   const unseen = cells.filter((cell) => board.row(cell).seen_by === null);
   const looked = board.displayed(unseen);
-  const next = board.after(looked.length ? looked : cells);
+  const next = desk().after(looked.length ? looked : cells);
   if (looked.length) gesture("confirm", looked);
   if (looked.length < unseen.length) complain(counted("said.unseen", unseen.length - looked.length));
   else if (!unseen.length) say(otherwise);
@@ -200,8 +240,8 @@ function confirm(cells, otherwise = t("said.seen")) {
 function goOn(next) {
   board.selection.only(next);
   board.mark();
-  if (queue.done()) find("to-sign").focus();
-  else if (next !== null) board.focus(next);
+  if (desk() === board && queue.done()) find("to-sign").focus();
+  else if (next !== null) desk().focus(next);
 }
 
 function takeBack(step) {
@@ -213,20 +253,6 @@ const change = (fields) => outbox.add({ kind: "case", version: shown.version, fi
 
 // ---------------------------------------------------------------- panels
 
-function tab(name) {
-  for (const one of ["count", "cell"]) {
-    find(`tab-${one}`).setAttribute("aria-selected", one === name ? "true" : "false");
-    find(`tab-${one}`).tabIndex = one === name ? 0 : -1;
-    find(`panel-${one}`).hidden = one !== name;
-  }
-  find("panel").scrollTo(0, 0);
-}
-
-function panel(open) {
-  find("panel").classList.toggle("open", open);
-  find("show-panel").setAttribute("aria-expanded", open ? "true" : "false");
-}
-
 function showCell(cell) {
   if (cell !== detail.shown) attempt(() => detail.show(cell));
 }
@@ -237,21 +263,27 @@ function open(cell) {
   showCell(cell);
 }
 
-for (const name of ["count", "cell"]) {
-  find(`tab-${name}`).addEventListener("click", () => {
-    tab(name);
-    const [only] = board.meant;
-    if (name === "cell" && only !== undefined) showCell(only);
-  });
-  find(`tab-${name}`).addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const other = name === "count" ? "cell" : "count";
-    tab(other);
-    find(`tab-${other}`).focus();
-  });
+/** Show the tile of a cell among those of its class, chosen. */
+function showTile(cell) {
+  queue.turn("classes");
+  board.selection.only(cell);
+  board.mark();
+  board.focus(cell);
 }
-find("show-panel").addEventListener("click", () => panel(!find("panel").classList.contains("open")));
-find("close-panel").addEventListener("click", () => panel(false));
+
+/** Ask why a cell is false. */
+async function removeCell(cell) {
+  tab("cell");
+  panel(true);
+  await detail.show(cell);
+  find("void-part").open = true;
+  find("void-reason").focus();
+}
+
+wirePanel(() => {
+  const [only] = board.meant;
+  if (only !== undefined) showCell(only);
+});
 
 // ---------------------------------------------------------------- hands
 
@@ -261,6 +293,7 @@ fillBar(bar, (code) => {
   else board.reveal(code);
 });
 fillKeys(find("key-list"));
+wireTiles(board);
 wire(find("board"), board,
   { give, confirm, start: () => queue.start(), open, undo: () => takeBack("undo"), redo: () => takeBack("redo") });
 detail.onvoid = (cell, version, reason) =>
@@ -302,14 +335,14 @@ for (const choice of document.querySelectorAll("input[name=target]")) {
 
 // ---------------------------------------------------------------- files
 
-function take(files) {
+async function take(files, kind) {
   if (!files.length) return;
   if (!OPEN.includes(shown.status)) {
     complain(t("gallery.closed"));
     return;
   }
-  attempt(async () => {
-    const result = await send(id, files, (words) => say(words));
+  await attempt(async () => {
+    const result = await send(id, files, (words) => say(words), kind);
     say(outcome(result));
     if (result.added) watch();
     else complain(outcome(result));
@@ -317,6 +350,7 @@ function take(files) {
 }
 
 dropped(take);
+wireCamera(take);
 for (const name of ["add", "add-first"]) find(name).addEventListener("click", () => find("files").click());
 find("files").addEventListener("change", (event) => take([...event.target.files]));
 for (const button of document.querySelectorAll(".analyse")) {
@@ -341,11 +375,24 @@ document.addEventListener("visibilitychange", () => {
   });
 });
 
-ready();
-attempt(load).then((there) => {
+// A picture that did not come is asked for again when its tile is drawn.
+find("desk").addEventListener("error", ({ target }) => {
+  if (target.tagName !== "IMG") return;
+  target.removeAttribute("src");
+  find("partial").hidden = false;
+}, true);
+find("load-rest").addEventListener("click", begin);
+
+async function begin() {
+  await attempt(load);
+  const there = shown !== null || !find("partial").hidden;
   find("desk").hidden = !there;
   find("missing").hidden = there;
-  if (!there) return;
+  if (shown === null) return;
+  board.mark();
   outbox.run(); // what a log-in or a reload left waiting
   if (location.hash === "#queue") queue.start();
-});
+}
+
+ready();
+begin();

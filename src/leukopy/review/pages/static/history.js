@@ -3,25 +3,27 @@
 import { element } from "./dom.js";
 import { counted, moment, t, whole, word } from "./text.js";
 
-const JOINED = "cells.classified"; // an analysis writes one for each part of its cells
+const JOINED = ["cells.classified", "cells.counted", "reading.answered"]; // one for each part of the cells
 
 /** Entries as rows; those of one analysis that follow each other make one. */
 export function entryRows(entries, cases) {
   const joined = [];
   for (const entry of entries) {
     const last = joined.at(-1);
-    if (entry.action === JOINED && last?.action === JOINED && last.case_id === entry.case_id) joined.push(join(joined.pop(), entry));
+    const same = last?.action === entry.action && last.case_id === entry.case_id && last.user === entry.user;
+    if (same && JOINED.includes(entry.action)) joined.push(join(joined.pop(), entry));
     else joined.push(entry);
   }
   return joined.map((entry) => entryRow(entry, cases));
 }
 
-/** Two entries on the classification of cells as one: the later one, with the cells of both. */
+/** Two entries on parts of the cells as one: the later one, with the cells of both. */
 function join(one, other) {
   const [before, after] = one.number < other.number ? [one, other] : [other, one];
   const { cells, first, last } = before.detail;
-  const detail = { ...after.detail, cells: cells + after.detail.cells,
-    first: Math.min(first, after.detail.first), last: Math.max(last, after.detail.last) };
+  const detail = { ...after.detail, cells: cells + after.detail.cells };
+  if (first) Object.assign(detail, { first: Math.min(first, detail.first), last: Math.max(last, detail.last) });
+  delete detail.codes; // of the later part only
   return { ...after, from: before.from ?? before.number, detail };
 }
 

@@ -5,10 +5,12 @@ import { t, whole } from "./text.js";
 
 export class Queue {
   #board;
+  /** Told when a view of the tiles is turned to. */
+  onturn = () => {};
 
   constructor(board) {
     this.#board = board;
-    for (const view of ["classes", "queue"]) find(`view-${view}`).addEventListener("click", () => this.#turn(view));
+    for (const view of ["classes", "queue"]) find(`view-${view}`).addEventListener("click", () => this.turn(view));
   }
 
   get #cells() {
@@ -35,14 +37,16 @@ export class Queue {
   /** Show the queue, and choose its first cell. */
   start() {
     if (!this.#cells.length) return say(t("queue.none"));
-    this.#turn("queue");
+    this.turn("queue");
     const [first] = this.#board.order();
     this.#board.selection.only(first);
     this.#board.mark();
     this.#board.focus(first);
   }
 
-  #turn(view) {
+  /** Show the tiles by class, or those to look at. */
+  turn(view) {
+    this.onturn();
     this.#board.turn(view);
     for (const one of ["classes", "queue"]) find(`view-${one}`).setAttribute("aria-pressed", one === view ? "true" : "false");
     scrollTo(0, 0);

@@ -3,12 +3,15 @@
 import { ready } from "./page.js";
 import { Problem, address, attempt, get, patch, post } from "./api.js";
 import { showAgreement } from "./agreement.js";
+import { caseReadings } from "./casereadings.js";
 import { OPEN, numberOf, showHead } from "./casehead.js";
+import { showDeliveries } from "./deliveries.js";
 import { beside, lines, notes, target } from "./differential.js";
 import { ask, complain, element, find, say } from "./dom.js";
 import { showElsewhere } from "./files.js";
 import { entryRows } from "./history.js";
 import { showPatient } from "./lymphocytosis.js";
+import { ruleWords } from "./rules.js";
 import { counted, moment, plain, t, whole } from "./text.js";
 
 const id = location.pathname.split("/")[2];
@@ -34,10 +37,16 @@ async function load() {
   find("patient-form").querySelector("button:not([type])").disabled = !OPEN.includes(shown.status);
   offer(view.lymphocytes);
   const parts = [
+    attempt(async () => showDemands(await get(`${path}/demands`))),
+    attempt(() => caseReadings(id)),
     attempt(async () => showHistory(await get(`${path}/history`))),
     attempt(() => showElsewhere(find("elsewhere"), id)),
+    attempt(showSent),
   ];
-  if (shown.cells) {
+  const byEye = shown.cells > 0 && shown.model === null; // without a model to compare with, or a picture to read
+  for (const name of ["agreement", "patient", "blind"]) (document.querySelector(`[aria-labelledby=${name}-title]`)?? {}).hidden = byEye;
+  if (byEye) find("to-gallery").href = `/cases/${id}/count`;
+  if (shown.cells && !byEye) {
     parts.push(
       attempt(async () => showAgreement(
         { facts: find("agreement-facts"), classes: find("agreement-classes"), pairs: find("agreement-pairs") },
@@ -47,6 +56,29 @@ async function load() {
   }
   await Promise.all(parts);
 }
+
+// ---------------------------------------------------------------- results sent
+
+let looking = null; // while a result is on its way
+
+async function showSent() {
+  const [{ routes }, found] = await Promise.all([get("/exchange"), get(`${path}/deliveries`)]);
+  const may = me.user.role !== "reader" && shown.signatures.length > 0;
+  find("sent").hidden = found.length === 0 && !(may && Object.keys(routes).length);
+  showDeliveries(find("deliveries"), found, { again: may ? sendAgain : null });
+  const unused = Object.keys(routes).filter((route) => may && !found.some((one) => one.route === route));
+  find("send-buttons").replaceChildren(...unused.map((route) => element("button", { type: "button", class: "small",
+    onclick: () => sendAgain(route) }, t("delivery.send", { route: t(`delivery.route.${route}`) }))));
+  clearTimeout(looking);
+  if (found.some((one) => one.state === "waiting")) looking = setTimeout(() => showSent().catch(() => null), 3000);
+}
+
+const sendAgain = (route) =>
+  attempt(async () => {
+    await post(`${path}/deliveries`, { route });
+    say(t("said.queued"));
+    await showSent();
+  });
 
 // ---------------------------------------------------------------- steps
 
@@ -88,6 +120,14 @@ function showSeen(looked) {
   find("seen").replaceChildren(t("sign.seen", figures), " ",
     looked.queue_seen < looked.queue && OPEN.includes(shown.status)
       ? element("a", { href: `/cases/${id}#queue` }, t("sign.look")) : "");
+}
+
+/** What the rules of the laboratory ask of this case before it is signed. */
+function showDemands(found) {
+  const open = OPEN.includes(shown.status) && shown.cells > 0;
+  find("demands").hidden = !open || found.length === 0;
+  find("demands").replaceChildren(...found.map((one) => element("li", { class: one.met ? null : "unsure" },
+    `${ruleWords(one.rule)} `, element("strong", {}, t(one.met ? "rules.met" : "rules.not_met")))));
 }
 
 /** The next step answers to Enter. */
@@ -178,7 +218,7 @@ function showDownloads() {
   const preliminary = shown.signatures.length === 0;
   const revision = preliminary ? shown.revision : Math.max(...shown.signatures.map((one) => one.revision));
   find("downloads-words").textContent = t(preliminary ? "download.preliminary" : "download.signed");
-  for (const [name, ending] of [["html", "html"], ["pdf", "pdf"], ["fhir", "fhir.json"], ["csv", "csv"]]) {
+  for (const [name, ending] of [["html", "html"], ["pdf", "pdf"], ["fhir", "fhir.json"], ["csv", "csv"], ["xlsx", "xlsx"]]) {
     const link = find(`download-${name}`);
     link.href = address(`${path}/report.${ending}`);
     link.setAttribute("download", `leukopy-${id.slice(0, 8)}-r${revision}.${ending}`);

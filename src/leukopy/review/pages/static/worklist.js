@@ -1,30 +1,75 @@
-// The work list: cases, how far their analysis is, and new ones.
+// The work list: cases in views, how far their analysis is, who has them and until when.
 
 import { ready } from "./page.js";
 import { attempt, post } from "./api.js";
-import { entries, status, unlike } from "./casehead.js";
-import { ask, complain, element, find, say } from "./dom.js";
-import { dropped, outcome, refusals, send } from "./files.js";
+import { status, unlike } from "./casehead.js";
+import { complain, element, find, say } from "./dom.js";
+import { follow as followChanges } from "./live.js";
+import { wireNewCase } from "./newcase.js";
+import { mayPlan, plan } from "./planning.js";
 import { follow, latest, working } from "./progress.js";
 import { counted, day, decimal, moment, t, translated, whole } from "./text.js";
 
 const PER_PAGE = 50;
-// Kept in this tab's history, so that Back finds it; an address never holds a patient's name.
-const wanted = { text: "", status: null, page: 1, ...history.state };
+const DOWN = new Set(["priority", "cells", "changed", "created"]); // columns that begin with the greatest
+const FIRST = { view: "all", status: "", sort: "changed", descending: true, page: 1 };
+const wanted = { ...FIRST, text: "" };
+let loaded = ""; // when the list was
 let filling = null; // the case whose files are being sent
 const followed = new Map(); // case -> element that shows its analysis
 
+// ---------------------------------------------------------------- the state, which Back restores
+
+/** View, order, status and page stand in the address; the words that are searched may name a patient: never there. */
+function readState() {
+  const given = new URLSearchParams(location.search);
+  Object.assign(wanted, FIRST, { text: history.state?.text ?? "" });
+  for (const name of ["view", "status", "sort"]) {
+    const known = [...document.querySelectorAll(`[data-${name}]`)].map((one) => one.dataset[name]);
+    if (known.includes(given.get(name))) wanted[name] = given.get(name);
+  }
+  wanted.descending = given.has("up") ? false : given.has("down") ? true : DOWN.has(wanted.sort);
+  wanted.page = Math.max(1, Number.parseInt(given.get("page"), 10) || 1);
+  find("search").value = wanted.text;
+  find("filter").value = wanted.status;
+}
+
+function addressNow() {
+  const words = new URLSearchParams();
+  for (const name of ["view", "status", "sort", "page"]) if (wanted[name] !== FIRST[name]) words.set(name, wanted[name]);
+  if (wanted.descending !== DOWN.has(wanted.sort)) words.set(wanted.descending ? "down" : "up", "");
+  return words.size ? `/?${words}` : "/";
+}
+
+/** Take a step: its view can be gone back to. Typing replaces the last step. */
+function go(change, typing = false) {
+  Object.assign(wanted, { page: 1 }, change);
+  history[typing ? "replaceState" : "pushState"]({ text: wanted.text }, "", addressNow());
+  return attempt(load);
+}
+
+addEventListener("popstate", () => {
+  readState();
+  attempt(load);
+});
+
+// ---------------------------------------------------------------- what is shown
+
 async function load() {
-  history.replaceState({ ...wanted }, "");
   const asked = { ...wanted };
-  const found = await post("/cases/search", { ...asked, per_page: PER_PAGE });
-  if (asked.text !== wanted.text || asked.status !== wanted.status || asked.page !== wanted.page) return;
-  const filtered = wanted.text !== "" || wanted.status !== null;
+  const found = await post("/cases/search", { ...asked, status: asked.status || null, per_page: PER_PAGE });
+  if (Object.keys(asked).some((name) => asked[name] !== wanted[name])) return;
+  loaded = moment(new Date().toISOString());
+  const filtered = wanted.text !== "" || wanted.status !== "" || wanted.view !== "all";
+  const focused = document.activeElement?.dataset.keep;
   find("cases").replaceChildren(...found.cases.map(row));
+  if (focused) document.querySelector(`[data-keep="${focused}"]`)?.focus();
   find("list").hidden = found.total === 0;
   find("empty").hidden = found.total > 0 || filtered;
   find("nothing").hidden = found.total > 0 || !filtered;
   find("total").textContent = counted("worklist.total", found.total);
+  showViews(found.views);
+  showOrder();
   const pages = Math.max(1, Math.ceil(found.total / PER_PAGE));
   find("pages").hidden = pages === 1;
   find("page").textContent = t("pages.which", { page: whole(wanted.page), pages: whole(pages) });
@@ -34,24 +79,73 @@ async function load() {
   for (const one of found.cases.filter((each) => each.model === null && each.id !== filling)) attempt(() => join(one.id));
 }
 
+function showViews(views) {
+  for (const button of document.querySelectorAll("[data-view]")) {
+    button.setAttribute("aria-pressed", button.dataset.view === wanted.view ? "true" : "false");
+    button.querySelector(".figure").textContent = whole(views[button.dataset.view] ?? 0);
+  }
+}
+
+function showOrder() {
+  for (const head of document.querySelectorAll("th[aria-sort]")) {
+    const buttons = [...head.querySelectorAll("[data-sort]")];
+    for (const button of buttons) button.classList.toggle("chosen", button.dataset.sort === wanted.sort);
+    const here = buttons.some((button) => button.dataset.sort === wanted.sort);
+    head.setAttribute("aria-sort", !here ? "none" : wanted.descending ? "descending" : "ascending");
+  }
+}
+
+const TODAY = new Date().toLocaleDateString("sv"); // as the station writes days
+
 function row(one) {
   const progress = element("td", { id: `progress-${one.id}` }, followed.get(one.id) ?? cells(one));
   return element(
     "tr", {},
-    element("th", { scope: "row" }, element("a", { href: `/cases/${one.id}` }, one.slide)),
+    element("th", { scope: "row" }, element("a", { href: `/cases/${one.id}${byEye(one) ? "/count" : ""}`, "data-keep": `case-${one.id}` }, one.slide)),
     element("td", {}, one.patient),
     element("td", { class: "date" }, day(one.specimen_date)),
     element("td", {}, status(one.status)),
+    element("td", { class: "due" }, urgency(one)),
+    find("owner-head") ? element("td", {}, one.owner) : null,
     progress,
-    element("td", { class: "figure" }, one.corrected ? whole(one.corrected) : ""),
     element("td", { class: "date quiet" }, moment(one.changed)),
+    element("td", { class: "figure" }, mayPlan(one)
+      ? element("button", { type: "button", class: "small", "data-keep": `plan-${one.id}`, onclick: () => change(one),
+        "aria-label": t("plan.of", { slide: one.slide }) }, t("plan.open")) : null),
   );
 }
 
+/** Priority and due day; a day that is over, while the case is open, stands out. */
+function urgency(one) {
+  const open = ["draft", "reviewed", "amending"].includes(one.status);
+  const late = open && one.due !== null && one.due < TODAY;
+  return [
+    one.priority === "routine" ? null : element("span", { class: `priority ${one.priority}` }, t(`priority.${one.priority}`)),
+    one.due ? element("span", { class: late ? "sure" : null }, day(one.due), late ? ` · ${t("worklist.late")}` : null) : null,
+  ];
+}
+
+const change = (one) =>
+  attempt(async () => {
+    try {
+      if (await plan(one)) say(t("said.saved"));
+    } finally {
+      await load(); // after a conflict, too
+    }
+  });
+
+/** Cells without a model were counted by eye. */
+const byEye = (one) => one.model === null && one.cells > 0;
+
 function cells(one) {
   if (one.cells === 0 && one.failures === 0) return element("span", { class: "quiet" }, t("worklist.no_cells"));
+  const valid = one.status !== "void";
   return element("span", {}, counted("cells", one.cells),
+    byEye(one) ? element("small", { class: "quiet" }, ` · ${t("count.by_eye")}`) : null,
+    one.corrected ? element("small", { class: "quiet" }, ` · ${counted("worklist.corrected", one.corrected)}`) : null,
     one.failures ? element("small", { class: "unsure" }, ` · ${counted("worklist.unreadable", one.failures)}`) : null,
+    valid && one.blasts ? element("small", { class: "sure" }, ` · ${counted("worklist.blasts", one.blasts)}`) : null,
+    valid && one.abnormal ? element("small", { class: "unsure" }, ` · ${counted("worklist.abnormal", one.abnormal)}`) : null,
     one.slide_check?.unlike_training ? element("small", { class: "sure", title: unlike(one) },
       ` · ${t("worklist.unlike", { distance: decimal(one.slide_check.distance) })}`) : null);
 }
@@ -71,101 +165,47 @@ function watch(caseId) {
   if (followed.has(caseId)) return;
   const shown = follow(caseId, (job) => {
     followed.delete(caseId);
-    if (job.state === "finished" || job.state === "cancelled") say(t(`job.${job.state}`));
-    else complain([t(`job.${job.state}`), translated(job.message)].filter(Boolean).join(" "));
+    const show = job.state === "finished" || job.state === "cancelled" ? say : complain;
+    show([t(`job.${job.state}`), translated(job.message)].filter(Boolean).join(" "));
     attempt(load);
   });
   followed.set(caseId, shown);
   find(`progress-${caseId}`)?.replaceChildren(shown);
 }
 
-// ---------------------------------------------------------------- a new case
-
-let files = [];
-
-function choose(more) {
-  files = more;
-  const words = files.length === 1 ? files[0].name : counted("newcase.files", files.length);
-  find("chosen-files").textContent = files.length ? words : t("newcase.no_files");
-  const slide = find("new-case").querySelector("[name=slide]");
-  if (files.length && slide.value === "") slide.value = files[0].name.replace(/\.[a-z]+$/i, "");
-}
-
-async function newCase(dropping = []) {
-  const dialog = find("new-case");
-  dialog.querySelector("form").reset();
-  choose(dropping);
-  const values = await ask(dialog);
-  if (values === null) return;
-  let draft;
-  try {
-    draft = entries(values);
-  } catch (error) {
-    complain(error.message);
-    return;
-  }
-  await attempt(async () => {
-    const opened = await post("/cases", draft);
-    filling = opened.id;
-    await load();
-    await fillCase(opened.id, values.get("folder")?.trim() ?? "");
-    filling = null;
-    await load();
-  });
-}
-
-async function fillCase(caseId, folder) {
-  if (folder) {
-    report(await post(`/cases/${caseId}/import`, { folder }));
-    return;
-  }
-  if (!files.length) return;
-  const progress = (words) => find(`progress-${caseId}`)?.replaceChildren(element("span", { class: "quiet" }, words));
-  const result = await send(caseId, files, progress);
-  report(result);
-  if (result.added) watch(caseId);
-}
-
-/** Say what was taken, and list what was not. */
-function report(result) {
-  say(outcome(result));
-  find("refused").hidden = result.refused.length === 0;
-  find("refused-words").textContent = counted("files.refused", result.refused.length);
-  find("refused-list").replaceChildren(...refusals(result.refused));
-}
-
-dropped((list) => newCase(list));
-for (const button of document.querySelectorAll(".new-case")) button.addEventListener("click", () => newCase());
-find("choose-files").addEventListener("click", () => find("files").click());
-find("files").addEventListener("change", (event) => choose([...event.target.files]));
-
 // ---------------------------------------------------------------- looking for cases
 
+wireNewCase({ load, watch, hold: (caseId) => (filling = caseId) });
+
 let waiting = 0;
-find("search").value = wanted.text;
-find("filter").value = wanted.status ?? "";
 find("search").addEventListener("input", (event) => {
   clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    wanted.text = event.target.value.trim();
-    wanted.page = 1;
-    attempt(load);
-  }, 200);
+  waiting = setTimeout(() => go({ text: event.target.value.trim() }, true), 200);
 });
-find("filter").addEventListener("change", (event) => {
-  wanted.status = event.target.value || null;
-  wanted.page = 1;
-  attempt(load);
-});
-for (const [name, step] of [["before", -1], ["after", 1]]) {
-  find(name).addEventListener("click", () => {
-    wanted.page += step;
-    attempt(load);
+find("filter").addEventListener("change", (event) => go({ status: event.target.value }));
+for (const button of document.querySelectorAll("[data-view]")) {
+  button.addEventListener("click", () => go({ view: button.dataset.view }));
+}
+for (const button of document.querySelectorAll("[data-sort]")) {
+  button.addEventListener("click", () => {
+    const { sort } = button.dataset;
+    go({ sort, descending: sort === wanted.sort ? !wanted.descending : DOWN.has(sort) });
   });
 }
+for (const [name, step] of [["before", -1], ["after", 1]]) {
+  find(name).addEventListener("click", () => go({ page: wanted.page + step }));
+}
 
+/** Say whether the list follows the station, and of when it is where it does not. */
+function showConnection(state) {
+  find("connection").hidden = state === "live";
+  if (state !== "live") find("connection").textContent = t(`live.${state}`, { at: loaded });
+}
+
+readState();
 ready();
 attempt(load).then((there) => {
   find("work").setAttribute("aria-busy", "false");
   find("broken").hidden = there;
+  followChanges(() => attempt(load), showConnection);
 });
