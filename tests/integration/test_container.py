@@ -145,18 +145,27 @@ class Sandbox:
         self.environment = named | {"PATH": f"{prefix}/bin:/usr/bin:/bin"}
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
+        """Start a command; the sandbox stands once this returns.
+
+        Another process in these namespaces that read a file meanwhile would make the root busy, and it stay writable.
+        """
+        stands, ends = os.pipe()
         script = f"""
             set -e
             mount --bind {self.data} {self.data}
             {READ_ONLY}
             mount -t tmpfs -o mode=1777 tmpfs /tmp
             cd {self.data}
-            exec {" ".join(as_user())} -- "$@"
+            exec {" ".join(as_user())} -- "$@" {ends}>&-
         """
-        return subprocess.Popen(
+        running = subprocess.Popen(
             ["unshare", "--mount", "--net", "bash", "-c", script, "bash", *command],
-            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[ends],
         )  # fmt: skip
+        os.close(ends)
+        os.read(stands, 1)  # until the other end is closed: nothing is written
+        os.close(stands)
+        return running
 
     def run(self, command: list[str]) -> tuple[int, str]:
         with self.start(command) as running:
