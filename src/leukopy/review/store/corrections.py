@@ -22,7 +22,7 @@ from leukopy.review.records import (
     Corrections,
     User,
 )
-from leukopy.review.store import audit
+from leukopy.review.store import audit, seals
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, open_case, touch
 from leukopy.review.store.cases import check_version, record
@@ -202,13 +202,14 @@ def _check_tops(db: Session, case: t.Case, cells: Mapping[int, t.Cell], tops: Ma
 def _write_gesture(db: Session, user: User, case: t.Case, moves: Mapping[t.Cell, str | None]) -> int:
     """Write the case's next gesture before its cells change; returns its number."""
     case.last_gesture += 1
-    gesture = {"case_id": case.id, "number": case.last_gesture, "user_id": user.id, "state": _DONE, "at": t.now()}
-    db.execute(sa.insert(t.Gesture), [gesture])
     cells = [
         {"case_id": case.id, "gesture": case.last_gesture, "cell": cell.number, "before": cell.code, "after": code,
          "gesture_before": cell.gesture, "seen_before": cell.seen_by}
         for cell, code in moves.items()
     ]  # fmt: skip
+    gesture = {"case_id": case.id, "number": case.last_gesture, "user_id": user.id, "state": _DONE, "at": t.now(),
+               "seal": seals.gesture_seal(cells)}  # fmt: skip
+    db.execute(sa.insert(t.Gesture), [gesture])
     db.execute(sa.insert(t.GestureCell), cells)
     return case.last_gesture
 

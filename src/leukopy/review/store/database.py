@@ -21,8 +21,8 @@ from leukopy.core.errors import SettingsError
 from leukopy.core.files import output_error
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store.errors import Unavailable
-from leukopy.review.store.seals import Transaction
 from leukopy.review.store.tables import Head
+from leukopy.review.store.transaction import Transaction
 
 DATABASE_FILE = "review.sqlite"
 SETTINGS = "settings"

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from leukopy.review.records import Case, CellRow, Erased, Role, Status, User, VoidCase, VoidCell
 from leukopy.review.records.not_counted import VOID
-from leukopy.review.store import audit, seals
+from leukopy.review.store import audit
 from leukopy.review.store import tables as t
 from leukopy.review.store.access import get_case, open_case, require, touch
 from leukopy.review.store.cases import check_version, record, records
@@ -30,6 +30,7 @@ from leukopy.review.store.errors import Conflict, NotAllowed, NotFound
 from leukopy.review.store.held import held_files
 from leukopy.review.store.images import EMBEDDINGS, ImageStore
 from leukopy.review.store.outbox import withdraw
+from leukopy.review.store.transaction import signed_contents_open
 
 Why = Literal["request", "retention"]
 """Why a case is erased: a patient or another asks for it, or its time is over."""
@@ -167,7 +168,7 @@ def _erase(db: Session, case: t.Case) -> list[str]:
     digests = [digest for digest in db.scalars(held_files(case.id)) if digest not in held]
     for rows in (t.GestureCell, t.Gesture, t.Cell, t.Field, t.Overview, t.Share, t.Job, t.Order, t.Delivery):
         db.execute(sa.delete(rows).where(rows.case_id == case.id).execution_options(synchronize_session=False))
-    with seals.signed_contents_open(db):
+    with signed_contents_open(db):
         blank = sa.update(t.Signed).where(t.Signed.case_id == case.id).values(content="")
         db.execute(blank.execution_options(synchronize_session=False))
     case.slide, case.patient, case.comment, case.search, case.findings = "erased", "", "", "", ""

@@ -1,6 +1,6 @@
 """Digests of all rows that a report depends on; the audit log carries them, so that a write past the station is found.
 
-An entry of the log that tells of a change names its subject (a case, or a row of `_ROWS`) and the subject's state after
+An entry of the log that tells of a change names its subject (a case, or a row of `ROWS`) and the subject's state after
 it: one sha256 for each part (`_PARTS`). A cell and a gesture hold the digest of their own rows (``seal``), so that a
 gesture on one cell does not read all others again. Before a subject changes, its state must be that of the log:
 `hold` refuses otherwise, or the change would cover up what was done past the station.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -32,9 +31,11 @@ _AT_ONCE = 500
 """Cells whose rows are read at a time."""
 _DIGITS = 32
 """Of a digest in the log: 128 bits."""
-_HELD, _CELLS, _TOUCHED = "held subjects", "cells to seal", "subjects without an entry"
-"""Where `Session.info` holds what this transaction has checked, changed, and not told yet."""
-_CELL, _GESTURE, _MOVE = (cast(sa.Table, row.__table__) for row in (t.Cell, t.Gesture, t.GestureCell))
+HELD, NEW_CELLS, UNTOLD = "held subjects", "cells to seal", "subjects without an entry"
+"""Where `Session.info` holds what this transaction has checked, inserted, and not told yet (`store.transaction`)."""
+WRITTEN = "written tables"
+"""Where `Session.info` holds the names of the tables that this transaction has written to."""
+CELL, _GESTURE, _MOVE = (cast(sa.Table, row.__table__) for row in (t.Cell, t.Gesture, t.GestureCell))
 _PARTS: dict[str, sa.Table] = {
     "facts": cast(sa.Table, t.Case.__table__),
     "shares": cast(sa.Table, t.Share.__table__),
@@ -48,7 +49,7 @@ _PARTS: dict[str, sa.Table] = {
 """Parts of a case whose rows are read whole; its cells are one more."""
 _LATER = frozenset({"order", "fields", "overview"})
 """Parts that older logs do not tell of: left out of a state where they hold no row."""
-_ROWS: dict[str, sa.Table] = {
+ROWS: dict[str, sa.Table] = {
     "user": cast(sa.Table, t.User.__table__),
     "class": cast(sa.Table, t.OwnClass.__table__),
     "phrase": cast(sa.Table, t.Phrase.__table__),
@@ -56,25 +57,6 @@ _ROWS: dict[str, sa.Table] = {
     "reading": cast(sa.Table, t.Reading.__table__),
 }
 """Subjects that are one row each."""
-
-
-class Transaction(Session):
-    """A session that commits no change of a subject without an entry of the log."""
-
-
-@contextmanager
-def signed_contents_open(db: Session) -> Iterator[None]:
-    """Context in which the trigger on signed contents lets an erasure pass; only this transaction sees it open."""
-    if db.get_bind().dialect.name == "postgresql":
-        db.execute(sa.text("ALTER TABLE signed_contents DISABLE TRIGGER signed_contents_no_change"))
-        yield
-        db.execute(sa.text("ALTER TABLE signed_contents ENABLE TRIGGER signed_contents_no_change"))
-        return
-    query = sa.text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'signed_contents_no_update'")
-    trigger = str(db.execute(query).scalar_one())
-    db.execute(sa.text("DROP TRIGGER signed_contents_no_update"))
-    yield
-    db.connection().exec_driver_sql(trigger)
 
 
 def case_subject(case_id: str) -> str:
@@ -118,25 +100,28 @@ def hold(db: Session, subject: str, *, new: bool = False) -> None:
     Raises:
         Damaged: it was changed past the station.
     """
-    held = db.info.setdefault(_HELD, set())
+    held: dict[str, State | None] = db.info.setdefault(HELD, {})
     if subject in held:
         return
-    if not new and (told := last_state(db, subject)) != (found := state(db, subject)):
+    found = None if new else state(db, subject)
+    if found is not None and (told := last_state(db, subject)) != found:
         raise Damaged(f"{difference(subject, told, found)} Nothing was stored. Verify the audit log.")
-    held.add(subject)
+    held[subject] = found
 
 
 def renew(db: Session, subject: str) -> State | None:
     """The state of a held subject after its change, its cells sealed; None: this transaction may not change it."""
-    if subject not in db.info.get(_HELD, ()):
+    held: dict[str, State | None] = db.info.get(HELD, {})
+    if subject not in held:
         return None
     db.flush()
     kind, _, key = subject.partition("/")
     if kind == "case":
-        _seal_gestures(db, key)
-        _seal_cells(db, key, db.info.get(_CELLS, {}).pop(key, ()))
-    db.info.get(_TOUCHED, set()).discard(subject)
-    return state(db, subject)
+        _seal_cells(db, key, db.info.get(NEW_CELLS, {}).pop(key, ()))
+    db.info.get(UNTOLD, set()).discard(subject)
+    before = held[subject]
+    held[subject] = state(db, subject) if kind != "case" or before is None else _changed_state(db, key, before)
+    return held[subject]
 
 
 def last_state(db: Session, subject: str) -> State | None:
@@ -149,12 +134,21 @@ def last_state(db: Session, subject: str) -> State | None:
 def state(db: Session, subject: str) -> State:
     """The state of a subject as the database holds it; of a case, by the seals of its cells and gestures."""
     kind, _, key = subject.partition("/")
-    if kind in _ROWS:
-        return {kind: _digest(_digests(db, _ROWS[kind], key))}
+    if kind in ROWS:
+        return {kind: _digest(_digests(db, ROWS[kind], key))}
     filled = {name for name, some in _read(db, _filled(), key).mappings().one().items() if some}
     rows = {name: _digests(db, table, key) if name in filled else [] for name, table in _PARTS.items()}
     parts = {name: _digest(found) for name, found in rows.items() if found or name not in _LATER}
-    return parts | {"cells": _digest(":".join(map(str, row)) for row in _read(db, _cell_seals(), key))}
+    return parts | {"cells": _cells_digest(db, key)}
+
+
+def _changed_state(db: Session, case_id: str, before: State) -> State:
+    """The state of a case: parts that this transaction has not written to are as they were held."""
+    written = db.info.get(WRITTEN, ())
+    read = {name: _digests(db, table, case_id) for name, table in _PARTS.items() if table.name in written}
+    kept = {name: digest for name, digest in before.items() if name not in read}
+    parts = kept | {name: _digest(found) for name, found in read.items() if found or name not in _LATER}
+    return parts | ({"cells": _cells_digest(db, case_id)} if CELL.name in written else {})
 
 
 def difference(subject: str, told: State | None, found: State) -> str:
@@ -169,8 +163,8 @@ def difference(subject: str, told: State | None, found: State) -> str:
 
 def unsealed_cell(db: Session, case_id: str) -> int | None:
     """Number of the first cell of a case whose rows differ from its seal."""
-    rows = db.execute(sa.select(_CELL).where(_of_case(_CELL, case_id)).order_by(_CELL.c.number)).mappings()
-    return next((row["number"] for row in rows if row_digest(_CELL, row) != row["seal"]), None)
+    rows = db.execute(sa.select(CELL).where(_of_case(CELL, case_id)).order_by(CELL.c.number)).mappings()
+    return next((row["number"] for row in rows if row_digest(CELL, row) != row["seal"]), None)
 
 
 def unsealed_gesture(db: Session, case_id: str) -> int | None:
@@ -196,7 +190,7 @@ def row_digest(table: sa.Table, row: Mapping[Any, Any]) -> str:
 def strays(db: Session) -> Iterator[str]:
     """Tables with rows of cases that do not exist."""
     cases = sa.select(t.Case.id)
-    for table in (*_PARTS.values(), _CELL, _MOVE):
+    for table in (*_PARTS.values(), CELL, _MOVE):
         if table is not _PARTS["facts"]:
             stray = sa.select(table.c.case_id).where(table.c.case_id.not_in(cases))
             if db.scalar(stray.limit(1)) is not None:
@@ -205,12 +199,21 @@ def strays(db: Session) -> Iterator[str]:
 
 def subjects(db: Session) -> Iterator[str]:
     """All subjects that the database holds."""
-    for kind, table in _ROWS.items():
+    for kind, table in ROWS.items():
         order = [table.c.created] if "created" in table.c else []
-        for key in db.scalars(sa.select(_key(table)).order_by(*order, _key(table))).all():
+        for key in db.scalars(sa.select(key_of(table)).order_by(*order, key_of(table))).all():
             yield f"{kind}/{key}"
     for key in db.scalars(sa.select(t.Case.id).order_by(t.Case.created, t.Case.id)).all():
         yield case_subject(key)
+
+
+def gesture_seal(cells: Iterable[Mapping[Any, Any]]) -> str:
+    """The seal of a gesture: digest of its cells.
+
+    Args:
+        cells: the values of all columns of `tables.GestureCell`.
+    """
+    return _digest(row_digest(_MOVE, cell) for cell in sorted(cells, key=lambda cell: int(cell["cell"])))
 
 
 def adopt(db: Session, subject: str) -> None:
@@ -218,12 +221,15 @@ def adopt(db: Session, subject: str) -> None:
     hold(db, subject, new=True)
     kind, _, key = subject.partition("/")
     if kind == "case":
-        numbers = db.scalars(sa.select(_CELL.c.number).where(_of_case(_CELL, key))).all()
-        db.info.setdefault(_CELLS, {}).setdefault(key, set()).update(numbers)
+        for number, seal in _gesture_seals(db, key).items():
+            this = sa.update(_GESTURE).where(_of_case(_GESTURE, key), _GESTURE.c.number == number)
+            db.execute(this.values(seal=seal))
+        numbers = db.scalars(sa.select(CELL.c.number).where(_of_case(CELL, key))).all()
+        db.info.setdefault(NEW_CELLS, {}).setdefault(key, set()).update(numbers)
 
 
-def _key(table: sa.Table) -> sa.Column[Any]:
-    """The primary key of a table of `_ROWS`."""
+def key_of(table: sa.Table) -> sa.Column[Any]:
+    """The primary key of a table of `ROWS`."""
     (column,) = table.primary_key
     return column
 
@@ -239,7 +245,9 @@ def _plain(value: object) -> object:
         return value.astimezone(UTC).isoformat(timespec="microseconds")
     if isinstance(value, date):
         return value.isoformat()
-    return value.value if isinstance(value, StrEnum) else value
+    if isinstance(value, StrEnum):
+        return value.value
+    return t.storable(value) if isinstance(value, str) else value
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -261,13 +269,18 @@ def _filled() -> sa.Select[*tuple[Any, ...]]:
 
 @cache
 def _cell_seals() -> sa.Select[*tuple[Any, ...]]:
-    return sa.select(_CELL.c.number, _CELL.c.seal).where(_of_case(_CELL)).order_by(_CELL.c.number)
+    return sa.select(CELL.c.number, CELL.c.seal).where(_of_case(CELL)).order_by(CELL.c.number)
+
+
+def _cells_digest(db: Session, case_id: str) -> str:
+    """Digest of the seals of a case's cells."""
+    return _digest(":".join(map(str, row)) for row in _read(db, _cell_seals(), case_id))
 
 
 @cache
 def _rows(table: sa.Table) -> sa.Select[*tuple[Any, ...]]:
     """Rows of a subject, in the order of the primary key."""
-    own = _key(table) == sa.bindparam("key") if table in _ROWS.values() else _of_case(table)
+    own = key_of(table) == sa.bindparam("key") if table in ROWS.values() else _of_case(table)
     return sa.select(table).where(own).order_by(*table.primary_key)
 
 
@@ -293,81 +306,23 @@ def _of_case(table: sa.Table, case_id: str | None = None) -> sa.ColumnElement[bo
 
 
 def _seal_cells(db: Session, case_id: str, numbers: Iterable[int]) -> None:
-    for rows in _cell_rows(db, case_id, numbers):
-        new = [{"key": row["number"], "new": row_digest(_CELL, row)} for row in rows]
-        this = sa.update(_CELL).where(_of_case(_CELL, case_id), _CELL.c.number == sa.bindparam("key"))
+    for rows in cell_rows(db, case_id, numbers):
+        new = [{"key": row["number"], "new": row_digest(CELL, row)} for row in rows]
+        this = sa.update(CELL).where(_of_case(CELL, case_id), CELL.c.number == sa.bindparam("key"))
         db.connection().execute(this.values(seal=sa.bindparam("new")), new)
 
 
-def _cell_rows(db: Session, case_id: str, numbers: Iterable[int]) -> Iterator[Sequence[sa.RowMapping]]:
+def cell_rows(db: Session, case_id: str, numbers: Iterable[int]) -> Iterator[Sequence[sa.RowMapping]]:
+    """Whole rows of cells, some hundreds at a time."""
     wanted = sorted(numbers)
     for first in range(0, len(wanted), _AT_ONCE):
-        some = _CELL.c.number.in_(wanted[first : first + _AT_ONCE])
-        yield db.execute(sa.select(_CELL).where(_of_case(_CELL, case_id), some)).mappings().all()
+        some = CELL.c.number.in_(wanted[first : first + _AT_ONCE])
+        yield db.execute(sa.select(CELL).where(_of_case(CELL, case_id), some)).mappings().all()
 
 
-def _seal_gestures(db: Session, case_id: str) -> None:
-    """Seal the gestures of a held case that have no seal: those of this transaction."""
-    new = db.scalars(sa.select(_GESTURE.c.number).where(_of_case(_GESTURE, case_id), _GESTURE.c.seal.is_(None))).all()
-    for number, seal in _gesture_seals(db, case_id, new).items() if new else ():
-        this = sa.update(_GESTURE).where(_of_case(_GESTURE, case_id), _GESTURE.c.number == number)
-        db.connection().execute(this.values(seal=seal))
-
-
-def _gesture_seals(db: Session, case_id: str, numbers: Sequence[int] | None = None) -> dict[int, str]:
+def _gesture_seals(db: Session, case_id: str) -> dict[int, str]:
     """Digest of the cells of each gesture."""
-    some = sa.true() if numbers is None else _MOVE.c.gesture.in_(numbers)
-    rows = db.execute(sa.select(_MOVE).where(_of_case(_MOVE, case_id), some).order_by(*_MOVE.primary_key)).mappings()
-    digests: dict[int, list[str]] = {}
-    for row in rows:
-        digests.setdefault(row["gesture"], []).append(row_digest(_MOVE, row))
-    return {number: _digest(found) for number, found in digests.items()}
-
-
-_OF_CASE = (t.Cell, t.Share, t.Gesture, t.Signed, t.Signature, t.Order, t.Field, t.Overview)
-
-
-def _subject_of(row: object) -> str | None:
-    if isinstance(row, t.Case):
-        return case_subject(row.id)
-    if isinstance(row, _OF_CASE):
-        return case_subject(row.case_id)
-    table = getattr(row, "__table__", None)
-    kind = next((kind for kind, known in _ROWS.items() if known is table), None)
-    return None if kind is None else f"{kind}/{getattr(row, _key(_ROWS[kind]).name)}"
-
-
-def _check_cells(db: Session, _context: object, _instances: object) -> None:
-    """Before a flush: raises Damaged if a cell about to be changed was changed past the station."""
-    cells: dict[str, set[int]] = db.info.setdefault(_CELLS, {})
-    old: dict[str, set[int]] = {}
-    for row in db.dirty:
-        if isinstance(row, t.Cell) and db.is_modified(row) and row.number not in cells.get(row.case_id, ()):
-            old.setdefault(row.case_id, set()).add(row.number)
-    for case_id, numbers in old.items():
-        for rows in _cell_rows(db, case_id, numbers):
-            if any(row_digest(_CELL, row) != row["seal"] for row in rows):
-                raise Damaged(f"a cell of case {case_id} was changed past the station. Verify the audit log.")
-
-
-def _note(db: Session, _context: object) -> None:
-    """After a flush: note the subjects of all rows that were written, and the cells among them."""
-    changed = [row for row in db.dirty if db.is_modified(row)]
-    for row in (*db.new, *changed, *db.deleted):
-        if (subject := _subject_of(row)) is not None:
-            db.info.setdefault(_TOUCHED, set()).add(subject)
-    for row in (*db.new, *changed):
-        if isinstance(row, t.Cell):
-            db.info.setdefault(_CELLS, {}).setdefault(row.case_id, set()).add(row.number)
-
-
-def _check_told(db: Session) -> None:
-    """Before a commit: raises RuntimeError if no entry of the log tells of a change."""
-    db.flush()
-    if untold := db.info.get(_TOUCHED):
-        raise RuntimeError(f"the log must tell of every change: {min(untold)}")
-
-
-sa.event.listen(Transaction, "before_flush", _check_cells)
-sa.event.listen(Transaction, "after_flush", _note)
-sa.event.listen(Transaction, "before_commit", _check_told)
+    cells: dict[int, list[sa.RowMapping]] = {}
+    for row in db.execute(sa.select(_MOVE).where(_of_case(_MOVE, case_id))).mappings():
+        cells.setdefault(row["gesture"], []).append(row)
+    return {number: gesture_seal(found) for number, found in cells.items()}
