@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,10 +65,11 @@ def with_total_limits(
     in_lines = {line.code for line in found.lines}
     leukocyte = np.array([code in in_lines or _is_leukocyte(code) for code in codes])
     shares = drawn / np.maximum(drawn[:, leukocyte].sum(axis=1, keepdims=True), 1e-9)
+    limits = _limits((*found.lines, *found.beside), codes, shares)
     return replace(
         found,
-        lines=tuple(_with_limits(line, codes, shares, most=100.0) for line in found.lines),
-        beside=tuple(_with_limits(line, codes, shares) for line in found.beside),
+        lines=tuple(_with_limits(line, limits, most=100.0) for line in found.lines),
+        beside=tuple(_with_limits(line, limits) for line in found.beside),
         classification_error=own.confusion.fitted_on,
     )
 
@@ -91,21 +92,32 @@ def _is_leukocyte(code: str) -> bool:
     return code in DISPLAY_ORDER and find(code).place is Place.DIFFERENTIAL
 
 
-def _with_limits(line: Line, classes: tuple[str, ...], shares: NDArray[np.float64], most: float = float("inf")) -> Line:
-    """A line with both limits; as it is where its class is unknown.
+def _limits(
+    lines: Sequence[Line], classes: tuple[str, ...], shares: NDArray[np.float64]
+) -> dict[str, tuple[float, float]]:
+    """Limits of the lines whose class is known, in percent of the leukocytes, by their code.
 
     Args:
-        line: the line.
+        lines: the lines.
         classes: codes of the columns.
         shares: drawn compositions as shares of the leukocytes, (D, R).
-        most: largest possible value.
     """
-    parts = [classes.index(code) for code in (line.code, *line.sums) if code in classes]
-    if not parts or line.low is None or line.high is None:
-        return line
+    columns = {
+        line.code: [classes.index(code) for code in (line.code, *line.sums) if code in classes] for line in lines
+    }
+    known = [code for code, found in columns.items() if found]
+    drawn = np.stack([shares[:, columns[code]].sum(axis=1) for code in known], axis=1)
     tail = (1 - LEVEL) / 2
-    low, high = 100 * np.quantile(shares[:, parts].sum(axis=1), [tail, 1 - tail])
-    total_low, total_high = min(line.low, float(low)), min(max(line.high, float(high)), most)
+    low, high = 100 * np.quantile(drawn, [tail, 1 - tail], axis=0)
+    return dict(zip(known, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+
+
+def _with_limits(line: Line, limits: Mapping[str, tuple[float, float]], most: float = float("inf")) -> Line:
+    """A line with both limits, the higher one at most ``most``; as it is where its class is unknown."""
+    if line.code not in limits or line.low is None or line.high is None:
+        return line
+    low, high = limits[line.code]
+    total_low, total_high = min(line.low, low), min(max(line.high, high), most)
     beyond = bool(line.reference and (total_high < line.reference[0] or total_low > line.reference[1]))
     dominates = total_high - total_low > _DOMINATES * (line.high - line.low)
     return replace(
