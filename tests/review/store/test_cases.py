@@ -90,6 +90,7 @@ def test_every_step_on_another_readers_case_is_refused(station):
             eve, case.id, [Refused(name="n", reason="r", message="m")]
         ),
         "cells.all": lambda: store.cells.all(eve, case.id),
+        "cells.with_classes": lambda: store.cells.with_classes(eve, case.id),
         "cells.failures": lambda: store.cells.failures(eve, case.id),
         "cells.detail": lambda: store.cells.detail(eve, case.id, 1),
         "cells.image": lambda: store.cells.image(eve, case.id, 1),

@@ -70,13 +70,13 @@ PICTURE: dict[int | str, dict[str, object]] = {
 @router.get("/cases/{case_id}/cells")
 def gallery(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> CellList:
     """All cells in display order of their classes, least certain first; failures; the count."""
-    case, cells = station.store.cases.get(user, case_id), station.store.cells.all(user, case_id)
-    undo = station.store.corrections.undo_state(user, case_id)
+    case = station.store.cases.get(user, case_id)
+    counted, undo = count(station, user, case, language), station.store.corrections.undo_state(user, case_id)
     return CellList(
         case=case,
-        cells=cells,
+        cells=counted.cells,
         failures=station.store.cells.failures(user, case_id),
-        differential=count(station, case, cells, language),
+        differential=counted.differential,
         can_undo=undo.can_undo,
         can_redo=undo.can_redo,
     )
@@ -85,7 +85,7 @@ def gallery(case_id: Id, user: Reader, station: StationDep, language: LanguageDe
 @router.get("/cases/{case_id}/differential")
 def differential(case_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> DifferentialView:
     """The present differential."""
-    return count(station, station.store.cases.get(user, case_id), station.store.cells.all(user, case_id), language)
+    return count(station, user, station.store.cases.get(user, case_id), language).differential
 
 
 @router.get("/cases/{case_id}/patient")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from leukopy.core.errors import InputError
 from leukopy.review.agreement import Reading, agree
@@ -26,19 +27,26 @@ from leukopy.review.station import Station
 from leukopy.review.store import CorrectionOutcome
 
 
-def count(station: Station, case: Case, cells: Sequence[CellRow], language: Language) -> DifferentialView:
-    """The differential of a case as it stands."""
+class Counted(NamedTuple):
+    """The cells of a case, and their count."""
+
+    cells: tuple[CellRow, ...]
+    differential: DifferentialView
+
+
+def count(station: Station, user: User, case: Case, language: Language) -> Counted:
+    """Count the cells of a case as they stand."""
+    cells, classes = station.store.cells.with_classes(user, case.id)
     error = error_of_case(case, station.store.models.path_of(case))
-    return count_case(cells, station.store.classes.all(), case, station.settings, language, error)
+    return Counted(cells, count_case(cells, classes, case, station.settings, language, error))
 
 
 def corrected(station: Station, user: User, changed: CorrectionOutcome, language: Language) -> CorrectionResult:
     """The answer to a gesture: the cells that changed, and the count of all."""
-    cells = station.store.cells.all(user, changed.case.id)
     return CorrectionResult(
         case=changed.case,
         cells=changed.cells,
-        differential=count(station, changed.case, cells, language),
+        differential=count(station, user, changed.case, language).differential,
         can_undo=changed.can_undo,
         can_redo=changed.can_redo,
     )

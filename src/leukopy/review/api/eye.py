@@ -30,5 +30,4 @@ def add(case_id: Id, tally: Tally, user: Reader, station: StationDep, language: 
 def _view(station: Station, user: User, case_id: str, language: Language) -> TallyView:
     case = station.store.cases.get(user, case_id)
     counts, own = station.store.eye_counts.counts(user, case_id)
-    differential = count(station, case, station.store.cells.all(user, case_id), language)
-    return TallyView(case=case, counts=counts, own=own, differential=differential)
+    return TallyView(case=case, counts=counts, own=own, differential=count(station, user, case, language).differential)

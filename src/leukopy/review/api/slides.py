@@ -24,7 +24,7 @@ def siblings(case_id: Id, user: Reader, station: StationDep) -> tuple[Case, ...]
 def comparison(case_id: Id, other_id: Id, user: Reader, station: StationDep, language: LanguageDep) -> Comparison:
     """Two slides of one patient, class by class."""
     cases = station.store.merging.check_same_patient(user, case_id, other_id)
-    first, second = (count(station, case, station.store.cells.all(user, case.id), language) for case in cases)
+    first, second = (count(station, user, case, language).differential for case in cases)
     return compare(cases, (first, second))
 
 

@@ -74,8 +74,8 @@ def touch(case: t.Case) -> None:
     """Count a change of an open case, and its alarms; a reviewed case becomes a draft again."""
     db = sa.orm.object_session(case)
     assert db is not None
-    count_alarms(db, case)
     case.version += 1
     case.changed = t.now()
     if case.status is Status.REVIEWED:
         case.status = Status.DRAFT
+    count_alarms(db, case)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from leukopy.review.attention import Attention, Judged, attention
-from leukopy.review.records import CellDetail, CellRow, OtherCase, Refused, User
+from leukopy.review.records import CellDetail, CellRow, ClassChoice, OtherCase, Refused, User
 from leukopy.review.records.not_counted import NAMES
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import audit
@@ -105,14 +105,16 @@ class CellStore:
 
     def all(self, user: User, case_id: str) -> tuple[CellRow, ...]:
         """The analysed cells of a case: by class in display order, then those not counted; least certain first."""
+        return self.with_classes(user, case_id)[0]
+
+    def with_classes(self, user: User, case_id: str) -> tuple[tuple[CellRow, ...], tuple[ClassChoice, ...]]:
+        """As `all`, and the classes that a reader may give, as they stood at the same moment."""
         with self.database.read() as db:
             get_case(db, user, case_id)
-            groups = [*(choice.code for choice in classes(db)), *NAMES]
-            rank = {group: place for place, group in enumerate(groups)}
-            rows = all_rows(db, case_id)
-            return tuple(
-                sorted(rows, key=lambda row: (rank[row.not_counted or str(row.code)], row.confidence or 0, row.id))
-            )
+            known, rows = classes(db), all_rows(db, case_id)
+            rank = {group: place for place, group in enumerate([*(choice.code for choice in known), *NAMES])}
+            rows.sort(key=lambda row: (rank[row.not_counted or str(row.code)], row.confidence or 0, row.id))
+            return tuple(rows), known
 
     def failures(self, user: User, case_id: str) -> tuple[Refused, ...]:
         """Images of a case that were refused or could not be classified, with the reason."""
