@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -67,6 +68,7 @@ def serve(settings: ReviewSettings, ready: Callable[[str], None], cluster: Clust
         warming = Timer(_WARM_UP, warm_up)
         warming.daemon = True
         warming.start()
+        gc.freeze()  # what the start made stays: a collection that looks at it again holds up all readers
         uvicorn.Server(config).run(sockets=[listening])
 
 
