@@ -286,16 +286,24 @@ def _rows(table: sa.Table) -> sa.Select[*tuple[Any, ...]]:
 
 def _digests(db: Session, table: sa.Table, key: str) -> list[str]:
     """Digest of each row of a subject; a seal is part of it."""
-    rows = _read(db, _rows(table), key)
     if table is _GESTURE:
-        return [_gesture_digest(tuple(row)) for row in rows]
-    return [f"{row_digest(table, row)} {row.get('seal')}" for row in rows.mappings()]
+        return [_gesture_digest(tuple(row)) for row in _read(db, _gesture_rows(), key)]
+    return [f"{row_digest(table, row)} {row.get('seal')}" for row in _read(db, _rows(table), key).mappings()]
+
+
+@cache
+def _gesture_rows() -> sa.Select[*tuple[Any, ...]]:
+    """Gestures of a case as the database holds them: each gesture reads all before it, which stay as they are."""
+    raw = (sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in _GESTURE.c)
+    return sa.select(*raw).where(_of_case(_GESTURE)).order_by(*_GESTURE.primary_key)
 
 
 @lru_cache(maxsize=10_000)
 def _gesture_digest(values: tuple[Any, ...]) -> str:
-    """Digest of a gesture with its seal: each gesture of a case reads those before it, which stay as they are."""
+    """Digest of a gesture with its seal, from the values of `_gesture_rows`."""
     row = dict(zip(_GESTURE.c.keys(), values, strict=True))
+    at = row["at"] if isinstance(row["at"], datetime) else datetime.fromisoformat(row["at"])  # SQLite holds a text
+    row["at"] = at if at.tzinfo else at.replace(tzinfo=UTC)
     return f"{row_digest(_GESTURE, row)} {row['seal']}"
 
 
