@@ -96,22 +96,22 @@ def draw_compositions(
         seed: of the draws; the same counts give the same compositions.
     """
     rows = len(shares)
-    answered = np.ascontiguousarray(draw_shares(counts, draws=draws, seed=seed + 1).T, dtype=np.float32)
+    answered = np.ascontiguousarray(draw_shares(counts, draws=draws, seed=seed + 1).T)
     matrices = _draw_matrices(np.float64(shares).tobytes(), np.float64(overdispersion).tobytes(), rows, draws, seed)
     found = answered[:rows] / answered[:rows].sum(axis=0)
-    for _ in range(ROUNDS):  # draws side by side, in single precision: a reader waits for this after each gesture
-        explained = np.einsum("rd,rcd->cd", found, matrices) + np.float32(_TINY)
+    for _ in range(ROUNDS):  # the draws lie side by side in memory: half as long
+        explained = np.einsum("rd,rcd->cd", found, matrices) + _TINY
         found = found * np.einsum("cd,rcd->rd", answered / explained, matrices)
         found /= found.sum(axis=0)
-    return np.asarray(found.T, np.float64)
+    return np.asarray(found.T)
 
 
 @lru_cache(maxsize=4)
-def _draw_matrices(shares: bytes, overdispersion: bytes, rows: int, draws: int, seed: int) -> NDArray[np.float32]:
+def _draw_matrices(shares: bytes, overdispersion: bytes, rows: int, draws: int, seed: int) -> Floats:
     """Confusion matrices of slides, (R, C, D): the same for each count that a reader's gestures lead to."""
     rng = np.random.default_rng(seed)
     concentration = (1 / np.frombuffer(overdispersion) - 1)[:, None] * np.frombuffer(shares).reshape(rows, -1)
-    matrices = np.stack([rng.dirichlet(row, size=draws).T.astype(np.float32) for row in concentration.clip(1e-4)])
+    matrices = np.stack([rng.dirichlet(row, size=draws).T for row in concentration.clip(1e-4)])
     matrices.setflags(write=False)
     return matrices
 
