@@ -142,30 +142,32 @@ def round_(
                threading.Thread(target=order, args=(port, told, stop))]  # fmt: skip
     for thread in threads:
         thread.start()
-    while not told.cells:
-        time.sleep(0.01)
-    while (job := job_of(settings, analysed)).done == before and job.state is not JobState.FINISHED:
-        time.sleep(0.2)
-    time.sleep(after)
-    if kill == WORKER:
-        kill_worker(process.pid)
-        done, until = job_of(settings, analysed).done, time.monotonic() + 60
-        while (now := job_of(settings, analysed)).done == done and now.state is not JobState.FINISHED:
-            assert time.monotonic() < until, "no other worker took up the analysis"
+    try:
+        while not told.cells:
+            time.sleep(0.01)
+        while (job := job_of(settings, analysed)).done == before and job.state is not JobState.FINISHED:
             time.sleep(0.2)
-    elif server is not None and kill == POSTGRESQL:
-        server.kill()
-        time.sleep(0.5)
-        server.start()
-        stored, until = told.statuses[200], time.monotonic() + 60
-        while told.statuses[200] == stored and time.monotonic() < until:
-            time.sleep(0.1)  # the station finds its database again, and goes on
-        assert told.statuses[200] > stored, "the station did not go on after the database came back"
-    if kill != STATION:
+        time.sleep(after)
+        if kill == WORKER:
+            kill_worker(process.pid)
+            done, until = job_of(settings, analysed).done, time.monotonic() + 60
+            while (now := job_of(settings, analysed)).done == done and now.state is not JobState.FINISHED:
+                assert time.monotonic() < until, "no other worker took up the analysis"
+                time.sleep(0.2)
+        elif server is not None and kill == POSTGRESQL:
+            server.kill()
+            time.sleep(0.5)
+            server.start()
+            stored, until = told.statuses[200], time.monotonic() + 60
+            while told.statuses[200] == stored and time.monotonic() < until:
+                time.sleep(0.1)  # the station finds its database again, and goes on
+            assert told.statuses[200] > stored, "the station did not go on after the database came back"
+        if kill != STATION:
+            stop.set()
+    finally:  # whatever happened: neither the station nor a thread goes on
+        process.send_signal(signal.SIGKILL)
         stop.set()
-    process.send_signal(signal.SIGKILL)
-    stop.set()
-    process.wait()
+        process.wait()
     for thread in threads:
         thread.join()
     return told, job.state is JobState.RUNNING
