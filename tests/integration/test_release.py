@@ -119,10 +119,13 @@ def test_hooks_run_what_make_check_runs() -> None:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy of the files that a release changes."""
-    for name in (*release.PLACES, "CHANGELOG.md"):
+    """A copy of the files that a release changes, after one more change."""
+    for name in release.PLACES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    opened = "## [Unreleased]\n"
+    changes = (REPOSITORY / "CHANGELOG.md").read_text("utf-8").replace(opened, f"{opened}\n- One more.\n", 1)
+    (tmp_path / "CHANGELOG.md").write_text(changes, "utf-8")
     return tmp_path
 
 
@@ -136,7 +139,7 @@ def test_a_release_sets_the_version_and_dates_the_changelog(sources: Path) -> No
 
 
 def test_a_release_without_a_new_version_or_a_change_is_refused(sources: Path) -> None:
-    for new, why in (("0.1.0", "not after 0.1.0"), ("0.2", "MAJOR.MINOR.PATCH"), ("v0.2.0", "MAJOR.MINOR.PATCH")):
+    for new, why in (("0.1.0", "is not after"), ("0.2", "MAJOR.MINOR.PATCH"), ("v0.2.0", "MAJOR.MINOR.PATCH")):
         with pytest.raises(release.ReleaseError, match=why):
             release.prepare(sources, new, "2027-01-31")
     release.prepare(sources, "99.0.0", "2027-01-31")
