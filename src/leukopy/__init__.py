@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from leukopy.fields.detector import Detector
     from leukopy.slides.classifier import Classifier
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 __all__ = ["load", "load_detector"]
 
 
