@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="the review station needs the extra 'app'"
 
 from leukopy.review.records import CaseDraft
 from support.passwords import PASSWORD
-from support.waiting import until
+from support.waiting import hold, until
 
 NOTE_SOUNDS = """
 window.tones = 0;
@@ -101,6 +101,19 @@ def test_sounds_are_heard_until_they_are_muted(station: Any, sign_in: Callable[.
     page.keyboard.press("l")
     counts(page, "LY", 3)
     assert page.evaluate("window.tones") == 1
+
+
+def test_keys_that_are_pressed_before_the_count_is_there_count(station: Any, sign_in: Callable[..., Any]) -> None:
+    case = new_count(station, "early")
+    page = sign_in(station, "rita")
+    first = hold(page, "**/tally", lambda: page.goto(f"{station.address}/cases/{case}/count"))
+    for key in ("l", "l", "Backspace", "s"):
+        page.keyboard.press(key)
+    assert page.get_attribute("#counter", "aria-busy") == "true"
+    first.continue_()
+    counts(page, "LY", 1)
+    counts(page, "SNE", 1)
+    until(lambda: stored(station, case) == {"LY": 1, "SNE": 1})
 
 
 def test_nothing_is_lost_or_doubled_when_the_browser_is_closed_amid_a_broken_connection(

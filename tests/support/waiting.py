@@ -1,10 +1,10 @@
-"""Waiting for another thread or process."""
+"""Waiting for another thread, process or page."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 
@@ -20,3 +20,17 @@ def until(reached: Callable[[], Found]) -> Found:
             raise TimeoutError(f"{reached} was not reached")
         time.sleep(0.01)
     return found
+
+
+def hold(page: Any, address: str, act: Callable[[], object]) -> Any:
+    """Do what asks for an address, and keep its request in the browser until `continue_` of what is returned."""
+    routes: list[Any] = []
+
+    def keep(route: Any) -> None:
+        routes.append(route)
+
+    page.route(address, keep, times=1)
+    act()
+    while not routes:
+        page.wait_for_timeout(20)
+    return routes[0]

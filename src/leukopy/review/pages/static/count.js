@@ -16,6 +16,7 @@ const path = `/cases/${id}`;
 const tiles = new Map(); // code -> its key
 let view = null; // as the station holds it
 let trail = [];
+const early = []; // what was pressed before the count was there
 
 const tally = new Tally(`${document.documentElement.dataset.user} ${id}`, (part) => inTime("POST", `${path}/tally`, part));
 
@@ -111,13 +112,15 @@ function flash(tile) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (typing(event) || view === null || event.altKey || event.repeat) return;
+  if (typing(event) || event.altKey || event.repeat) return;
   const key = event.key.toLowerCase();
-  if (key === "backspace" || (key === "z" && (event.ctrlKey || event.metaKey))) takeBack();
-  else if (event.ctrlKey || event.metaKey) return;
-  else if (byKey.has(key)) press(byKey.get(key).code);
-  else return;
+  let step;
+  if (key === "backspace" || (key === "z" && (event.ctrlKey || event.metaKey))) step = takeBack;
+  else if (event.ctrlKey || event.metaKey || !byKey.has(key)) return;
+  else step = () => press(byKey.get(key).code);
   event.preventDefault();
+  if (view === null) early.push(step);
+  else step();
 });
 find("undo").addEventListener("click", takeBack);
 
@@ -162,10 +165,12 @@ find("to-sign").addEventListener("click", (event) => {
 });
 
 showMute();
-ready();
 attempt(async () => settle(await get(`${path}/tally`))).then((there) => {
   find("counter").setAttribute("aria-busy", "false");
   find("counter").hidden = !there;
   find("missing").hidden = there;
-  if (there) tally.run(); // what a closed page or a log-in left
+  ready();
+  if (!there) return;
+  for (const step of early) step();
+  tally.run(); // what a closed page or a log-in left
 });
