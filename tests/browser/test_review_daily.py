@@ -15,6 +15,7 @@ from leukopy.review.store import ModelFacts, NewImage
 from leukopy.slides.laboratory_check import SlideDistance
 from support.passwords import PASSWORD
 from support.predicted import predictions
+from support.waiting import hold
 
 CODES = ("SNE",) * 6 + ("LY",) * 4
 
@@ -67,9 +68,13 @@ def test_agreement_day_by_day_and_the_drift_of_slides_are_shown_and_chosen(
     assert "1.40" in page.inner_text("#drift-days")
     page.check("#daily-form [name=seen_only]")
     page.wait_for_selector("#daily-days td:has-text('0.0')")
-    page.uncheck("#daily-form [name=seen_only]")
+    late = hold(page, "**/agreement/daily", lambda: page.uncheck("#daily-form [name=seen_only]"))
     page.select_option("#daily-form [name=code]", "LY")
     page.wait_for_selector("#daily-days td:has-text('88.9')")  # 8 of 9
+    with page.expect_response("**/agreement/daily"):
+        late.continue_()
+    page.wait_for_selector("html:not(.busy)")
+    assert "88.9" in page.inner_text("#daily-days")
     page.goto(f"{station.address}/quality")
     page.wait_for_selector("#daily:visible")
 
@@ -78,7 +83,9 @@ def test_two_slides_of_a_patient_are_compared_and_merged(station: Any, sign_in: 
     page = sign_in(station, "rita", locale="fr-FR")
     page.click("#cases a:text-is('one')")
     page.click("#to-sign")
-    page.click("text=Autres lames du patient")
+    comparison = hold(page, "**/comparison/*", lambda: page.click("text=Autres lames du patient"))
+    assert page.is_disabled("#merge-form button")
+    comparison.continue_()
     page.wait_for_selector("#lines [data-line=LY]")
     assert "5\n" in page.inner_text("#lines [data-line=LY]").replace("\t", "\n")
     assert "Kim" not in page.url

@@ -1,7 +1,7 @@
 // Users, own classes, and the log that only grows.
 
 import { ready } from "./page.js";
-import { attempt, get, patch, post } from "./api.js";
+import { attempt, get, newest, patch, post } from "./api.js";
 import { classes } from "./classes.js";
 import { showDeliveries } from "./deliveries.js";
 import { ask, complain, dot, element, find, say } from "./dom.js";
@@ -137,9 +137,11 @@ async function exchange() {
 // ---------------------------------------------------------------- audit
 
 let page = 1;
+const entriesOf = newest(() => get(`/audit?page=${page}`));
 
 async function audit() {
-  const entries = await get(`/audit?page=${page}`);
+  const entries = await entriesOf();
+  if (entries === null) return;
   find("entries").replaceChildren(...entryRows(entries, true));
   find("newer").disabled = page === 1;
   find("older").disabled = entries.length === 0 || entries.at(-1).number <= 1;

@@ -83,6 +83,17 @@ export const patch = (path, body) => call("PATCH", path, body);
 export const inTime = (method, path, body) => call(method, path, body, LONGEST);
 export const remove = (path) => call("DELETE", path);
 
+/** Ask so that the last question counts: the answer to an earlier one that comes after another was asked is null. */
+export function newest(ask) {
+  let last = 0;
+  return async (...words) => {
+    last += 1;
+    const mine = last;
+    const answer = await ask(...words);
+    return mine === last ? answer : null;
+  };
+}
+
 /** Send files; `progress` is told the share that was sent, 0 to 1 (fetch cannot tell it). */
 export function upload(path, files, progress) {
   const form = new FormData();

@@ -1,25 +1,27 @@
 // Quality day by day: model against reader, and the drift of slides from the training data.
 
-import { post } from "./api.js";
+import { attempt, newest, post } from "./api.js";
 import { chart } from "./chart.js";
 import { className } from "./classes.js";
 import { element, find, table } from "./dom.js";
 import { day, decimal, percent, range, t, whole } from "./text.js";
 
 let known = null; // all names, of the view without a choice
+const ask = newest((wanted) => post("/agreement/daily", wanted));
 
 /** Load the figures for what is chosen, and show them. */
 export async function showDaily() {
   const form = new FormData(find("daily-form"));
   const wanted = { seen_only: form.has("seen_only") };
   for (const name of ["reader", "model", "code"]) wanted[name] = form.get(name) || null;
-  const view = await post("/agreement/daily", wanted);
+  const view = await ask(wanted);
+  if (view === null) return;
   if (known === null) {
     known = view;
     choices("reader", view.readers, (name) => name);
     choices("model", view.models, (name) => name);
     choices("code", view.classes, className);
-    find("daily-form").addEventListener("change", () => showDaily());
+    find("daily-form").addEventListener("change", () => attempt(showDaily));
   }
   find("daily").hidden = known.days.length === 0;
   find("daily-chart").replaceChildren(view.days.length ? chart([view.days.map((one) => (

@@ -1,13 +1,14 @@
 // Two slides of one patient, class by class; and both as one case.
 
 import { ready } from "./page.js";
-import { attempt, get, post } from "./api.js";
+import { attempt, get, newest, post } from "./api.js";
 import { colour } from "./classes.js";
 import { dot, element, find, table } from "./dom.js";
 import { day, decimal, named, percent, t, whole } from "./text.js";
 
 const id = location.pathname.split("/")[2];
 let shown = null;
+const ask = newest((other) => get(`/cases/${id}/comparison/${other}`));
 
 async function load() {
   shown = await get(`/cases/${id}`);
@@ -21,11 +22,16 @@ async function load() {
 }
 
 async function compare() {
-  const { cases, leukocytes, lines } = await get(`/cases/${id}/comparison/${find("other").value}`);
+  const merge = find("merge-form").querySelector("button");
+  merge.disabled = true; // nobody merges a slide whose comparison is not on the screen
+  const found = await ask(find("other").value);
+  if (found === null) return;
+  const { cases, leukocytes, lines } = found;
   const heads = [[t("differential.class")], ...cases.flatMap((one, at) => [[`${one.slide} (${whole(leukocytes[at])})`, "figure"], ["%", "figure"]]),
     [t("compare.pooled"), "figure"], [t("compare.p"), "figure"], [t("differential.flag")]];
   find("lines").replaceChildren(table(heads, lines.map(row), { "aria-label": t("title.slides") }));
   find("merge-form").elements.slide.value = cases.map((one) => one.slide).join(" + ").slice(0, 200);
+  merge.disabled = false;
 }
 
 function row(line) {

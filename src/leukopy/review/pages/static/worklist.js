@@ -1,7 +1,7 @@
 // The work list: cases in views, how far their analysis is, who has them and until when.
 
 import { ready } from "./page.js";
-import { attempt, post } from "./api.js";
+import { attempt, newest, post } from "./api.js";
 import { status, unlike } from "./casehead.js";
 import { complain, element, find, say } from "./dom.js";
 import { follow as followChanges } from "./live.js";
@@ -55,10 +55,11 @@ addEventListener("popstate", () => {
 
 // ---------------------------------------------------------------- what is shown
 
+const search = newest(() => post("/cases/search", { ...wanted, status: wanted.status || null, per_page: PER_PAGE }));
+
 async function load() {
-  const asked = { ...wanted };
-  const found = await post("/cases/search", { ...asked, status: asked.status || null, per_page: PER_PAGE });
-  if (Object.keys(asked).some((name) => asked[name] !== wanted[name])) return;
+  const found = await search();
+  if (found === null) return;
   loaded = moment(new Date().toISOString());
   const filtered = wanted.text !== "" || wanted.status !== "" || wanted.view !== "all";
   const focused = document.activeElement?.dataset.keep;
