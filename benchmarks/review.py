@@ -14,9 +14,7 @@ import argparse
 import asyncio
 import os
 import random
-import re
 import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ import httpx
 import numpy as np
 
 import results_file
+import station
 from leukopy.review.importing import import_as_case
 from leukopy.review.records import CaseDraft, CaseSearch, NewUser, Role
 from leukopy.review.settings import ReviewSettings
@@ -128,16 +127,8 @@ def prepare(settings: ReviewSettings, scratch: Path, given: argparse.Namespace) 
 
 def start(settings: ReviewSettings, *options: str) -> tuple[subprocess.Popen[str], str]:
     """A station, and where it is."""
-    command = ["review", "--folder", str(settings.folder), "--port", "0", "--serve", *options]
-    command += ["--database", settings.database] if settings.database else []
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from leukopy.cli.main import main; main()", *command], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := re.search(r"http://\S+", line):
-            return process, found[0]
-    raise SystemExit("the station did not start")
+    where = ["--database", settings.database] if settings.database else []
+    return station.start(settings.folder, "--serve", *where, *options)
 
 
 async def load(address: str, whose: dict[str, str], seconds: float) -> list[Reader]:

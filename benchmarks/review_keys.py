@@ -11,14 +11,9 @@ mixture the queue holds, and how long it is.
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +29,7 @@ from leukopy.review.records import CaseDraft, CaseSearch, CellRow
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import Store
 from leukopy.workflows.analyze import AnalyzeSettings, analyze
+from station import station
 
 USUAL = {"SNE": 115, "BNE": 5, "LY": 56, "MO": 14, "EO": 6, "BA": 2, "MMY": 1, "MY": 1}
 """Cells of a slide of the usual mixture."""
@@ -88,26 +84,6 @@ def opened(folder: Path) -> tuple[str, tuple[CellRow, ...]]:
 
 def wrong(cells: tuple[CellRow, ...], labels: dict[str, str]) -> list[CellRow]:
     return [cell for cell in cells if cell.code != labels[cell.name]]
-
-
-@contextmanager
-def station(folder: Path) -> Iterator[str]:
-    """A running station of one user; gives the address that lets in once."""
-    command = ["review", "--folder", str(folder / "station"), "--port", "0", "--no-browser"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from leukopy.cli.main import main; main()", *command], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    try:
-        said = ""
-        while not (found := re.search(r"http://\S+/\?token=\S+", said)):
-            line = process.stderr.readline()
-            assert line, said
-            said += line
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait()
 
 
 class Reader:
@@ -192,7 +168,7 @@ def main() -> None:
         labels = analysed(slide, folder)
         case, rows = opened(folder)
         corrections = {row.id: labels[row.name] for row in wrong(rows, labels) if row.look}
-        with station(folder) as address, sync_playwright() as playwright:
+        with station(folder / "station") as address, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             page = chromium.new_page(viewport=VIEW, locale="en-GB")
             page.goto(address)

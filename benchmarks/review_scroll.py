@@ -13,12 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -37,6 +33,7 @@ from leukopy.review.records import CaseDraft
 from leukopy.review.settings import ReviewSettings
 from leukopy.review.store import ModelFacts, NewImage, Store
 from leukopy.synthesis import draw_cell
+from station import station
 
 MIXTURE = {"SNE": 55, "LY": 28, "MO": 7, "BNE": 3, "EO": 3, "ERB": 2, "BA": 1, "MY": 1}
 """Cells of each class, in per cent."""
@@ -89,26 +86,6 @@ def predictions(codes: list[str]) -> Predictions:
         values |= {"cell_id": str(number), "coarse": code, "fine": code, "width": 128, "height": 128}
         rows.append(values | {"fine_confidence": share, f"p_{code}": share})
     return Predictions(pl.DataFrame(rows, schema=CELL_SCHEMA), pl.DataFrame(schema=FAILURE_SCHEMA))
-
-
-@contextmanager
-def station(folder: Path) -> Iterator[str]:
-    """A running station of one user; gives the address that lets in once."""
-    command = ["review", "--folder", str(folder), "--port", "0", "--no-browser"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from leukopy.cli.main import main; main()", *command], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    try:
-        said = ""
-        while not (found := re.search(r"http://\S+/\?token=\S+", said)):
-            line = process.stderr.readline()
-            assert line, said
-            said += line
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def measure(page: Any, address: str, frames: int) -> dict[str, float]:
