@@ -105,3 +105,22 @@ def test_a_red_cell_found_twice_stays_once():
     )
     assert sorted(scores.tolist()) == pytest.approx([0.7, 0.8])
     assert len(kept) == len(kinds) == 2
+
+
+def test_a_large_leukocyte_says_more_of_the_scale_than_a_few_grains_that_look_like_red_cells(monkeypatch):
+    grains = [(40 + 20 * n, 60, 14, 14) for n in range(4)]
+    leukocyte = (40, 40, 120, 120)
+    seen = {14: [(box, "red_cell") for box in grains], 56: [(leukocyte, "leukocyte")]}
+    detector = Detector.open()
+
+    def see(pixels, scale):
+        found = seen.get(round(detector.card.red_cell_px / scale), [])
+        kinds = np.array([OBJECTS.index(kind) for _, kind in found], np.int64)
+        return (
+            np.array([box for box, _ in found], np.float32).reshape(-1, 4),
+            kinds,
+            np.full(len(found), 0.9, np.float32),
+        )
+
+    monkeypatch.setattr(detector, "_see", see)
+    assert detector.measure_scale(np.zeros((200, 200, 3), np.uint8)) == 56
