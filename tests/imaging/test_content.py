@@ -15,7 +15,7 @@ from leukopy.imaging import content
 from leukopy.imaging.content import Content, contents, slide_content
 from leukopy.imaging.decode import read_picture
 from leukopy.imaging.overview import SIDE, overview
-from leukopy.synthesis import draw_cell
+from leukopy.synthesis import draw_cell, random_appearance
 from leukopy.synthesis.field import draw_field
 from leukopy.taxonomy import FINE
 
@@ -47,6 +47,14 @@ def test_drawn_cells_of_every_class_are_cells(code: str) -> None:
     found = told(*(cell(code, seed, (112, 200, 360)[seed % 3]) for seed in range(9)))
     assert [one.cause for one in found if one.kind == "no_cell"] == []
     assert sum(one.kind == "cell" for one in found) >= 8
+
+
+def test_nuclei_that_absorb_much_blue_are_no_red_cells() -> None:
+    brownish = random_appearance(1059)
+    cells = [draw_cell(code, seed=seed, appearance=brownish).image for code in ("SNE", "LY") for seed in range(4)]
+    assert [one.kind for one in told(*cells)] == ["cell"] * 8
+    red = [draw_field({}, seed=seed, size=(100, 100), appearance=brownish).image for seed in range(4)]
+    assert {one.cause for one in told(*red)} == {content.UNSTAINED}
 
 
 @pytest.mark.parametrize(

@@ -345,5 +345,9 @@ def _parts(dyed: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _red(nuclei: _Nuclei) -> NDArray[np.bool_]:
-    """True where the most dyed parts are red cells: haemoglobin absorbs blue as well, eosin no red."""
-    return (nuclei.blue > 0.53) | (nuclei.red < nuclei.blue - 0.25) | ((nuclei.contrast < 0.08) & (nuclei.blue > 0.4))
+    """True where the most dyed parts are red cells: haemoglobin absorbs blue as well, eosin no red.
+
+    Nuclei absorb more red than blue, also where a yellow light or much eosin makes them absorb much blue.
+    """
+    blue = (nuclei.blue > 0.53) & (nuclei.red < nuclei.blue + 0.05)
+    return blue | (nuclei.red < nuclei.blue - 0.25) | ((nuclei.contrast < 0.08) & (nuclei.blue > 0.4))
