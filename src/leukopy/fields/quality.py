@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy.fields.detections import Detections
+from leukopy.fields.optical_density import OpticalDensity
 from leukopy.taxonomy.objects import LEUKOCYTE, RED_CELL
 
 _RED_CELL = 24.0
 """Diameter, in pixels, to which the red cells are scaled before the focus is measured."""
 _PATCHES = 4
 """Parts of each side in which the background is measured."""
-_RIM = np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]) / 4
-"""Places inside a box at which its colour is measured, in units of its sides."""
 _DYED = 0.47
 """Absorption of blue, in units of that of red, below which the objects taken for red cells are dyed as nuclei are:
 haemoglobin absorbs blue. Red cells of eight laboratories and diseases have .7 or more, those of 40 drawn laboratories
@@ -79,7 +78,7 @@ def measure_quality(pixels: NDArray[np.uint8], found: Detections) -> FieldQualit
     backgrounds = [float(np.percentile(part, 90)) for part in parts if part.size]
     light = float(np.percentile(levels, 95))
     red = found.of(RED_CELL).boxes
-    in_red, in_blue = _absorption(np.asarray(small), red / (picture.width / small.width))
+    in_red, in_blue = _absorption(OpticalDensity(pixels).of(red))
     return FieldQuality(
         focus=float("nan") if found.red_cell_px is None else focus_of(picture, found.red_cell_px),
         crowding=float(overlapping(red, 0.05).mean()) if len(red) else float("nan"),
@@ -104,19 +103,10 @@ def no_blood_film(found: Detections, quality: FieldQuality) -> str:
     return ""
 
 
-def _absorption(pixels: NDArray[np.uint8], boxes: NDArray[np.float32]) -> tuple[float, float]:
-    """Median optical density of the objects in red and in blue light, in units of that in green.
-
-    Args:
-        pixels: (height, width, 3), RGB.
-        boxes: (n, 4), in these pixels.
-    """
-    if not len(boxes):
+def _absorption(density: NDArray[np.float64]) -> tuple[float, float]:
+    """Median absorption of red and of blue light by objects of a ``density`` (n, 3), in units of that of green."""
+    if not len(density):
         return float("nan"), float("nan")
-    places = (boxes[:, None, :2] + boxes[:, None, 2:] * (0.5 + _RIM)).astype(int)
-    columns, rows = places[..., 0].clip(0, pixels.shape[1] - 1), places[..., 1].clip(0, pixels.shape[0] - 1)
-    glass = np.percentile(pixels.reshape(-1, 3), 95, axis=0)
-    density = np.log10((glass + 1) / (pixels[rows, columns].mean(axis=1) + 1))
     red, blue = np.median(density[:, ::2] / density[:, 1:2].clip(min=0.02), axis=0).tolist()
     return red, blue
 
