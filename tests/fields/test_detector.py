@@ -10,6 +10,7 @@ from leukopy.core.errors import BundleError
 from leukopy.fields.detector import Detector, _once, _steps, _with_clumps
 from leukopy.fields.field import Field, FieldInput
 from leukopy.synthesis import Scene, draw_field
+from leukopy.synthesis.field import draw_random_field
 from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
 
 
@@ -124,3 +125,9 @@ def test_a_large_leukocyte_says_more_of_the_scale_than_a_few_grains_that_look_li
 
     monkeypatch.setattr(detector, "_see", see)
     assert detector.measure_scale(np.zeros((200, 200, 3), np.uint8)) == 56
+
+
+def test_the_grain_of_many_leukocytes_does_not_set_the_scale():
+    field = draw_random_field(11_000_041)  # eight leukocytes, and as many red cells
+    true = RED_CELL_UM / field.um_per_px
+    assert Detector.open().measure_scale(field.image) == pytest.approx(true, rel=0.35)

@@ -5,9 +5,11 @@ import pytest
 from scipy import ndimage
 
 from leukopy.fields.detections import Detections
+from leukopy.fields.detector import Detector
 from leukopy.fields.quality import measure_quality, no_blood_film, overlapping
 from leukopy.synthesis import draw_field, random_appearance
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, RED_CELL
+from support.odd_pictures import organ
 
 
 def test_boxes_overlap_as_each_pair_says():
@@ -61,6 +63,15 @@ def test_nuclei_taken_for_red_cells_are_no_blood_film():
     nuclei = [(one.left, one.top, one.width, one.height) for one in drawn.objects if one.kind == LEUKOCYTE]
     found = _red(nuclei, 7.5 / drawn.um_per_px)
     assert "colour of nuclei" in no_blood_film(found, measure_quality(drawn.image, found))
+
+
+def test_a_section_of_tissue_is_no_blood_film_though_most_of_its_ground_is_pink():
+    pixels = organ()
+    found = Detector.open().find_on(pixels)
+    quality = measure_quality(pixels, found)
+    assert len(found.of(RED_CELL)) > 100
+    assert 0.38 < quality.dyed_as_nuclei < 0.6
+    assert "colour of nuclei" in no_blood_film(found, quality)
 
 
 def test_platelets_alone_are_no_blood_film():

@@ -7,19 +7,28 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from leukopy.core.errors import InputError, OutputError
 from leukopy.datasets import field_split
+from leukopy.evaluation.detection import Marked
+from leukopy.fields.detections import Detections
 from leukopy.fields.detector import Detector
 from leukopy.synthesis.field import draw_random_field
-from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS
+from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, RED_CELL
 from leukopy.training.averaged import HISTORY
 from leukopy.training.detector.fit import CHECKPOINT
 from leukopy.training.detector.settings import DetectorSettings
-from leukopy.workflows.evaluate_detector import SCORES_FILE, EvaluateDetectorSettings, evaluate_detector
+from leukopy.workflows.evaluate_detector import (
+    SCORES_FILE,
+    EvaluateDetectorSettings,
+    SeenPicture,
+    evaluate_detector,
+    least_count_error,
+)
 from leukopy.workflows.train_detector import train_detector
 
 
@@ -119,3 +128,22 @@ def test_a_damaged_checkpoint_is_named(data, run):
     (run / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match="cannot be resumed"):
         train_detector(_recipe(), run, resume=True)
+
+
+def _seen(scores, marked):
+    """A picture with ``marked`` red cells, on which one is found for each score."""
+    places = np.arange(len(scores), dtype=np.float32) * 20 + 50
+    boxes = np.stack([places, places, np.full(len(scores), 10), np.full(len(scores), 10)], axis=1).astype(np.float32)
+    kinds = np.full(len(scores), OBJECTS.index(RED_CELL))
+    found = Detections(boxes, kinds, np.array(scores, np.float32), None)
+    own = Marked(boxes[:marked], np.zeros(marked, bool))
+    return SeenPicture("drawn", (1000, 1000), {RED_CELL: own}, found)
+
+
+def test_each_part_has_the_same_say_in_the_score_from_which_a_red_cell_counts():
+    pale = [_seen([0.55] * 4 + [0.42] * 2, 4)]  # four true ones at .55
+    usual = [_seen([0.8] * 6 + [0.5] * 3, 6) for _ in range(9)]
+    assert 0.42 < least_count_error([pale]) <= 0.55
+    assert 0.5 < least_count_error([pale, usual]) <= 0.55
+    strict = [_seen([0.8] * 6 + [0.56] * 12, 6)] * 9  # false ones at .56 cost twice of what the pale ones are worth
+    assert 0.56 < least_count_error([pale, strict]) <= 0.8

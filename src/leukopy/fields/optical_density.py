@@ -30,8 +30,6 @@ class OpticalDensity:
     def of(self, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
         """Decadic optical density of boxes (n, 4: left, top, width, height) in red, green and blue: (n, 3)."""
         places = (boxes[:, None, :2] + boxes[:, None, 2:] * (0.5 + _PLACES)) / self._factor
-        rows, columns = (
-            places[..., axis].astype(int).clip(0, self._levels.shape[1 - axis] - 1) for axis in (1, 0)
-        )
+        rows, columns = (places[..., axis].astype(int).clip(0, self._levels.shape[1 - axis] - 1) for axis in (1, 0))
         density = np.log10((self._glass + 1) / (self._levels[rows, columns].mean(axis=1) + 1))
         return np.asarray(density)

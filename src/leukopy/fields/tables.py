@@ -78,8 +78,7 @@ FIELD_SCHEMA: dict[str, pl.DataType] = {
     "crowding": pl.Float32(),
     "light": pl.Float32(),
     "light_range": pl.Float32(),
-    "red_absorption": pl.Float32(),
-    "blue_absorption": pl.Float32(),
+    "dyed_as_nuclei": pl.Float32(),
     "overlaps": pl.String(),  # an earlier field that shows a part of the same area; null where none is known
     "left_out": pl.String(),  # reason why nothing of it is counted; null for a field in use
 }

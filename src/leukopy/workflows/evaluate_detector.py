@@ -227,3 +227,18 @@ def count_error(seen: Sequence[SeenPicture], least: float) -> float | None:
             whole = (found.scores >= least) & ~cut_by_border(found.boxes, each.size)
             errors.append(abs(int(whole.sum()) - marked) / marked)
     return sum(errors) / len(errors) if errors else None
+
+
+def least_count_error(parts: Sequence[Sequence[SeenPicture]]) -> float:
+    """The score of red cells at which the mean of the parts' `count_error` is least, in steps of .01.
+
+    Args:
+        parts: pictures of which each part has the same say, with objects of score `LEAST_SCORE` or more.
+    """
+    import numpy as np
+
+    def mean_error(least: float) -> float:
+        errors = [error for part in parts if (error := count_error(part, least)) is not None]
+        return float(np.mean(errors))
+
+    return min((round(float(least), 2) for least in np.arange(0.3, 0.9, 0.01)), key=mean_error)

@@ -74,10 +74,13 @@ def train_detector(
 
 
 def _choose_thresholds(settings: DetectorSettings, bundle: Path, progress: Progress) -> None:
-    """Write the thresholds into the card: for leukocytes that of .1 false ones per picture, else that of the best F1.
+    """Write the thresholds into the card.
+
+    Leukocytes: that of .1 false ones per picture. A falsely located leukocyte is still judged by the classifier; a
+    missed one is lost. Red cells: that at which their number errs least. Platelets: that of the best F1.
 
     They are chosen on a hard set: validation pictures as they are, the same changed in stain, light and focus, and
-    drawn fields. A falsely located leukocyte is still judged by the classifier; a missed one is lost.
+    drawn fields. For the red cells each source has the same say, as it is and changed.
     """
     import numpy as np
 
@@ -88,21 +91,25 @@ def _choose_thresholds(settings: DetectorSettings, bundle: Path, progress: Progr
     from leukopy.fields.detector import Detector
     from leukopy.taxonomy.objects import LEUKOCYTE, PLATELET, PLATELET_CLUMP, RED_CELL
     from leukopy.training.detector.tiles import change
-    from leukopy.workflows.evaluate_detector import LEAST_SCORE, marked_pictures, matches, see
+    from leukopy.workflows.evaluate_detector import LEAST_SCORE, least_count_error, marked_pictures, matches, see
 
     opened = open_detector(bundle)
     detector = Detector(opened, least=LEAST_SCORE)
     sources = [use.source for use in settings.sources if BOX_SOURCES[use.source].complete]
-    pictures = [each for source in sources for each in marked_pictures(source, "val", 0)]
+    by_source = [list(marked_pictures(source, "val", 0)) for source in sources]
 
     def worse(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         rng = np.random.default_rng((settings.seed, int(pixels.sum())))
         return change(pixels, pixels, settings.augmentation, rng)
 
-    seen = list(see(detector, pictures, known_scale=False, progress=progress))
-    seen += see(detector, pictures, known_scale=True, change=worse, progress=progress)
-    seen += see(detector, list(marked_pictures(DRAWN, None, 100)), known_scale=False, progress=progress)
-    thresholds = {kind: round(best_threshold(matches(seen, kind)), 3) for kind in (RED_CELL, PLATELET)}
+    parts = [
+        list(see(detector, pictures, known_scale=known, change=changed, progress=progress))
+        for pictures in by_source
+        for known, changed in ((False, None), (True, worse))
+    ]
+    parts.append(list(see(detector, list(marked_pictures(DRAWN, None, 100)), known_scale=False, progress=progress)))
+    seen = [picture for part in parts for picture in part]
+    thresholds = {RED_CELL: least_count_error(parts), PLATELET: round(best_threshold(matches(seen, PLATELET)), 3)}
     thresholds[LEUKOCYTE] = round(score(matches(seen, LEUKOCYTE), replicates=1).threshold or 1.0, 3)
     thresholds[PLATELET_CLUMP] = thresholds[PLATELET]  # clumps are groups of platelets
     card = opened.card.model_copy(update={"thresholds": thresholds})
