@@ -18,7 +18,7 @@ _RED_CELL = 24.0
 _PATCHES = 4
 """Parts of each side in which the background is measured."""
 _DYED = 0.45
-"""Absorption of blue, in units of that of red, below which an object is dyed as nuclei are: haemoglobin absorbs blue."""
+"""Absorption of blue, in units of that of red, below which an object is dyed as nuclei are: red cells absorb blue."""
 _TISSUE = 0.38
 """Share of the objects taken for red cells, dyed as nuclei are, above which a picture is no blood film: .46 or more of
 drawn sections of tissue, .29 or less on validation pictures of eight laboratories and on drawn fields."""
