@@ -64,6 +64,24 @@ def used(device: str) -> tuple[str, str]:
     return Engine(open_bundle("default").network, 1, device=device).device
 
 
+def test_integers_are_exact_on_every_processor() -> None:
+    """Without VNNI, sums of 8-bit products overflow unless the session asks otherwise: logits were wrong by 2 and more."""
+    network = open_bundle("default").network
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # each integer as a float
+    exact = onnxruntime.InferenceSession(network.path, options, providers=[CPU])
+    side = exact.get_inputs()[0].shape[1]
+    drawn = [
+        draw_cell(code, seed=seed, size=side).image for seed, code in enumerate(("LY", "SNE", "MO", "EO", "PLT") * 2)
+    ]
+    pictures = {"images": np.stack(drawn)}
+    (expected,), (found,) = (
+        session.run(["logits"], pictures) for session in (exact, sessions.open_session(network.path, network.sha256))
+    )
+    assert np.abs(found - expected).max() < 0.5
+    assert np.abs(found - expected).mean() < 0.05
+
+
 def test_without_an_accelerator_the_cpu_is_used_in_silence_unless_one_was_asked_for(machine: Machine) -> None:
     machine()
     assert used("auto") == used("cpu") == ("cpu", "")

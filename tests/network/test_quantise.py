@@ -14,6 +14,7 @@ from leukopy.models.cell_net import CellNet
 from leukopy.network import quantise
 from leukopy.network.outputs import inputs_of, with_attributes, with_class_activation, with_statistics
 from leukopy.network.quantise import _mean_outputs, quantised
+from leukopy.network.session import exact_options
 from leukopy.training.export import _to_onnx
 
 pytestmark = pytest.mark.slow
@@ -36,7 +37,7 @@ def rounded(network: bytes) -> bytes:
 
 
 def run(content: bytes, name: str) -> np.ndarray:
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, exact_options(), providers=["CPUExecutionProvider"])
     return session.run([name], {"images": IMAGES[40:]})[0]
 
 
@@ -93,7 +94,7 @@ def test_pictures_are_read_as_the_integers_they_are(rounded) -> None:
 
 
 def test_every_layer_of_the_backbone_is_computed_in_integers(rounded, tmp_path) -> None:
-    options = onnxruntime.SessionOptions()
+    options = exact_options()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 4  # it warns that what it writes suits this machine only
     onnxruntime.InferenceSession(rounded, options, providers=["CPUExecutionProvider"])

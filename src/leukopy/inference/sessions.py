@@ -20,6 +20,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from leukopy.core.devices import Device
 from leukopy.core.errors import BundleError, SettingsError
 from leukopy.inference import openvino
+from leukopy.network.session import exact_options
 
 ORT_ERRORS = (
     ort_errors.Fail,
@@ -127,7 +128,7 @@ def _agree(session: Any, on_cpu: Any) -> bool:
 
 
 def _session(path: Path, providers: list[str]) -> Any:
-    options = onnxruntime.SessionOptions()
+    options = exact_options()
     options.intra_op_num_threads = 1  # the workers are the threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; nothing is printed

@@ -43,6 +43,7 @@ from leukopy.network.head import Head
 from leukopy.network.outputs import with_class_activation
 from leukopy.network.outside import with_outside
 from leukopy.network.quantise import quantised
+from leukopy.network.session import exact_options
 from leukopy.slides.magnification import diameters, typical_sizes
 from leukopy.taxonomy import FINE
 from leukopy.training.class_means import fit_traits, known_cells, with_traits
@@ -154,7 +155,7 @@ def averages_its_map(path: Path, images: NDArray[np.uint8]) -> bool:
 
     Measured rather than declared, so that it holds for every backbone, whatever its neck is called.
     """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, exact_options(), providers=["CPUExecutionProvider"])
     embedding, feature_map = session.run(["embedding", "feature_map"], {"images": images})
     if feature_map.ndim != 4 or feature_map.shape[:2] != embedding.shape:
         return False
@@ -165,7 +166,7 @@ def _difference(net: CellNet, path: Path, images: NDArray[np.uint8]) -> float:
     """Largest difference between the logits of ONNX and of torch."""
     with torch.inference_mode():
         expected = net(torch.from_numpy(images)).logits.numpy()
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, exact_options(), providers=["CPUExecutionProvider"])
     (found,) = session.run(["logits"], {"images": images})
     difference = float(np.abs(found - expected).max())
     if not difference <= TOLERANCE:
@@ -233,7 +234,7 @@ def _own_classes(settings: TrainSettings, data: CellData) -> OutsideClasses | No
 
 
 def _output(path: Path, pictures: Pictures, name: str) -> NDArray[np.float32]:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, exact_options(), providers=["CPUExecutionProvider"])
     batches = DataLoader(pictures, batch_size=64)
     return np.concatenate([session.run([name], {"images": images.numpy()})[0] for images, _ in batches])
 
