@@ -10,8 +10,9 @@ import pytest
 
 from leukopy.bundle import open_bundle
 from leukopy.core.errors import MissingExtraError, SettingsError
-from leukopy.inference import openvino
+from leukopy.inference import openvino, sessions
 from leukopy.inference.engine import BATCH, Engine
+from leukopy.synthesis import draw_cell
 
 
 @pytest.fixture
@@ -52,3 +53,36 @@ def test_its_answers_are_those_of_onnx_runtime(bundle, monkeypatch, count):
         assert found[name].dtype == np.float32
         scale = np.abs(expected[name]).max()
         np.testing.assert_allclose(found[name], expected[name], atol=0.02 * scale)  # bfloat16 keeps two to three digits
+
+
+def test_the_integers_of_the_bundled_network_are_exact_in_both(monkeypatch):
+    """Where the processor's integers overflow, OpenVINO computes them as floats."""
+    pytest.importorskip("openvino")
+    network = open_bundle("default").network
+    size = network.preprocess.size
+    drawn = np.stack(
+        [draw_cell(code, seed=seed, size=size).image for seed, code in enumerate(("LY", "SNE", "MO", "PLT"))]
+    )
+    names = ("logits", "embedding", "ood_score")
+    expected = Engine(network, outputs=names).compute(drawn)
+    monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    found = Engine(network, outputs=names).compute(drawn)
+    for name in names:
+        assert np.linalg.norm(found[name] - expected[name]) < 0.03 * np.linalg.norm(expected[name]), name
+
+
+def test_it_computes_floats_where_its_integers_do_not_agree(monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(sessions, "_agree", lambda *_: False)
+    openvino.open_network.cache_clear()
+    network = open_bundle("default").network
+    asked = []
+    real = openvino.OpenVinoNetwork
+    monkeypatch.setattr(
+        openvino,
+        "OpenVinoNetwork",
+        lambda *given, as_floats: asked.append(as_floats) or real(*given, as_floats=as_floats),
+    )
+    sessions.open_in_openvino(network.path, network.sha256, ("logits",), BATCH, 1)
+    openvino.open_network.cache_clear()
+    assert asked == [False, True]

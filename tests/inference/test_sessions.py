@@ -65,7 +65,7 @@ def used(device: str) -> tuple[str, str]:
 
 
 def test_integers_are_exact_on_every_processor() -> None:
-    """Without VNNI, sums of 8-bit products overflow unless the session asks otherwise: logits were wrong by 2 and more."""
+    """Without VNNI, sums of 8-bit products overflow unless the session prevents it: logits were wrong by 2 and more."""
     network = open_bundle("default").network
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # each integer as a float

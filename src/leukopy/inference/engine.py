@@ -30,7 +30,7 @@ from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference import openvino
 from leukopy.inference.pictures import Pictures
 from leukopy.inference.rows import CellInput
-from leukopy.inference.sessions import ORT_ERRORS, open_on_device, open_session
+from leukopy.inference.sessions import ORT_ERRORS, open_in_openvino, open_on_device, open_session
 from leukopy.taxonomy import FINE
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class Engine:
         self._empty = {name: np.empty((0, *shapes[name]), np.float32) for name in outputs}
         self._session, self.device = open_on_device(self._path, network.sha256, device)
         if openvino.asked_for():
-            self._session = openvino.open_network(self._path, network.sha256, tuple(outputs), BATCH, self.threads)
+            self._session = open_in_openvino(self._path, network.sha256, tuple(outputs), BATCH, self.threads)
 
     def shape(self, output: str) -> tuple[int, ...]:
         """Shape of one row of an output."""

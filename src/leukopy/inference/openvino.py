@@ -60,7 +60,7 @@ def _openvino() -> Any:
 class OpenVinoNetwork:
     """A network with the interface of an ONNX Runtime session, for several threads at once."""
 
-    def __init__(self, path: Path, outputs: Sequence[str], batch: int, threads: int) -> None:
+    def __init__(self, path: Path, outputs: Sequence[str], batch: int, threads: int, *, as_floats: bool) -> None:
         """Compile the part of a network behind its requested outputs.
 
         Args:
@@ -69,6 +69,7 @@ class OpenVinoNetwork:
             batch: pictures in one run; smaller batches are padded. The size is fixed: with a varying batch, OpenVINO
                 2026.4 gives wrong results for networks in 8-bit integers.
             threads: number of threads that call `run` at once.
+            as_floats: compute 8-bit integers as floats, where the processor's own integers overflow.
 
         Raises:
             MissingExtraError: OpenVINO is not installed.
@@ -78,9 +79,16 @@ class OpenVinoNetwork:
         self._path, self._batch = path, batch
         self._of_thread = threading.local()
         core = openvino.Core()
-        settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        settings: dict[str, Any] = {
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,
+        }
+        if as_floats:
+            settings |= {"LP_TRANSFORMS_MODE": "NO"}
         try:
             model = core.read_model(path)
+            self.has_integers = any(part.get_type_name() == "FakeQuantize" for part in model.get_ops())
             for result in model.get_results():
                 if not result.input(0).get_source_output().get_names() & set(outputs):
                     model.remove_result(result)
@@ -118,6 +126,8 @@ def open_network(
     outputs: tuple[str, ...],
     batch: int,
     threads: int,
+    *,
+    as_floats: bool,
 ) -> OpenVinoNetwork:
     """An `OpenVinoNetwork`, compiled once."""
-    return OpenVinoNetwork(path, outputs, batch, threads)
+    return OpenVinoNetwork(path, outputs, batch, threads, as_floats=as_floats)

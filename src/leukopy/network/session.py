@@ -6,8 +6,8 @@ import onnxruntime
 
 _EXACT = "session.x64quantprecision"
 """Processors without VNNI add products of 8-bit integers in 16 bits, which overflow: on them the bundled classifier lost
-3 points of fine macro F1, and called most drawn lymphocytes unidentified. With this entry they add exactly, in half as
-much time again (`benchmarks/integers.py`); others are not affected."""
+accuracy and called most drawn lymphocytes unidentified. With this entry they add exactly, in half as much time again
+(`benchmarks/integers.py`). Others are not affected."""
 
 
 def exact_options() -> onnxruntime.SessionOptions:
