@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnxruntime
 
 _EXACT = "session.x64quantprecision"
-"""Processors without VNNI add products of 8-bit integers in 16 bits, which overflow: on them the bundled classifier lost
-accuracy and called most drawn lymphocytes unidentified. With this entry they add exactly, in half as much time again
+"""Processors without VNNI add products of 8-bit integers in 16 bits, which overflow: there the bundled classifier lost
+accuracy and called most drawn lymphocytes unidentified. With this entry they add exactly, in a third more time
 (`benchmarks/integers.py`). Others are not affected."""
 
 
