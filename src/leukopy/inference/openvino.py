@@ -1,7 +1,7 @@
 """OpenVINO in place of ONNX Runtime, where ``LEUKOPY_RUNTIME=openvino`` selects it.
 
-On processors with matrix units it needs two thirds of the time for a network in 8-bit integers. On those without VNNI it
-computes them as floats (`sessions.open_in_openvino`), and gains nothing. A network in floating point is computed in
+On processors with matrix units it needs two thirds of the time for a network in 8-bit integers. On those without VNNI
+it computes them as floats (`sessions.open_in_openvino`), and gains nothing. A network in floating point is computed in
 bfloat16 where the processor can, in less than half the time; the results then differ in the third digit. It takes a
 second longer to start.
 """
