@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,34 +56,40 @@ def test_its_answers_are_those_of_onnx_runtime(bundle, monkeypatch, count):
         np.testing.assert_allclose(found[name], expected[name], atol=0.02 * scale)  # bfloat16 keeps two to three digits
 
 
-def test_the_integers_of_the_bundled_network_are_exact_in_both(monkeypatch):
-    """Where the processor's integers overflow, OpenVINO computes them as floats."""
+def test_the_integers_of_the_bundled_network_are_exact_or_refused(monkeypatch):
+    """On a processor without VNNI they overflow."""
     pytest.importorskip("openvino")
     network = open_bundle("default").network
     size = network.preprocess.size
-    drawn = np.stack(
-        [draw_cell(code, seed=seed, size=size).image for seed, code in enumerate(("LY", "SNE", "MO", "PLT"))]
-    )
+    drawn = np.stack([draw_cell(code, seed=7, size=size).image for code in ("LY", "SNE", "MO", "PLT")])
     names = ("logits", "embedding", "ood_score")
     expected = Engine(network, outputs=names).compute(drawn)
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    if not has_vnni():
+        with pytest.raises(SettingsError, match="overflow on this processor"):
+            Engine(network, outputs=names)
+        return
     found = Engine(network, outputs=names).compute(drawn)
     for name in names:
         assert np.linalg.norm(found[name] - expected[name]) < 0.03 * np.linalg.norm(expected[name]), name
 
 
-def test_it_computes_floats_where_its_integers_do_not_agree(monkeypatch):
+def test_integers_that_do_not_agree_are_refused(monkeypatch):
+    pytest.importorskip("openvino")
+    network = open_bundle("default").network
+    monkeypatch.setattr(sessions, "_agree", lambda *_: False)
+    monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    with pytest.raises(SettingsError, match="so that its answers would be wrong"):
+        Engine(network)
+
+
+def test_a_network_in_floats_is_not_tested(bundle, monkeypatch):
     pytest.importorskip("openvino")
     monkeypatch.setattr(sessions, "_agree", lambda *_: False)
-    openvino.open_network.cache_clear()
-    network = open_bundle("default").network
-    asked = []
-    real = openvino.OpenVinoNetwork
-    monkeypatch.setattr(
-        openvino,
-        "OpenVinoNetwork",
-        lambda *given, as_floats: asked.append(as_floats) or real(*given, as_floats=as_floats),
-    )
-    sessions.open_in_openvino(network.path, network.sha256, ("logits",), BATCH, 1)
-    openvino.open_network.cache_clear()
-    assert asked == [False, True]
+    monkeypatch.setenv(openvino.VARIABLE, "openvino")
+    Engine(bundle.network)
+
+
+def has_vnni() -> bool:
+    """As Linux tells it."""
+    return "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+from leukopy.core.errors import SettingsError
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.inference.sessions import open_in_openvino
 from leukopy.models.cell_net import CellNet
@@ -142,7 +143,10 @@ def test_what_is_added_afterwards_leaves_every_bit_as_it_was(rounded) -> None:
 def test_openvino_comes_as_near_to_the_network_it_was_made_from(network, rounded, tmp_path) -> None:
     pytest.importorskip("openvino")
     (tmp_path / "model.onnx").write_bytes(rounded)
-    openvino = open_in_openvino(tmp_path / "model.onnx", "0" * 64, ("embedding",), 8, 1)
+    try:
+        openvino = open_in_openvino(tmp_path / "model.onnx", "0" * 64, ("embedding",), 8, 1)
+    except SettingsError:
+        pytest.skip("OpenVINO's 8-bit integers overflow on this processor")
     found, exact = openvino.run(["embedding"], {"images": IMAGES[40:]})[0], run(network, "embedding")
     assert found.shape == exact.shape
     lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(found, axis=1)

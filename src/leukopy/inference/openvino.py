@@ -1,9 +1,9 @@
 """OpenVINO in place of ONNX Runtime, where ``LEUKOPY_RUNTIME=openvino`` selects it.
 
 On processors with matrix units it needs two thirds of the time for a network in 8-bit integers. On those without VNNI
-it computes them as floats (`sessions.open_in_openvino`), and gains nothing. A network in floating point is computed in
-bfloat16 where the processor can, in less than half the time; the results then differ in the third digit. It takes a
-second longer to start.
+its integers overflow: `sessions.open_in_openvino` refuses it there. A network in floating point is computed in bfloat16
+where the processor can, in less than half the time; the results then differ in the third digit. It takes a second
+longer to start.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _openvino() -> Any:
 class OpenVinoNetwork:
     """A network with the interface of an ONNX Runtime session, for several threads at once."""
 
-    def __init__(self, path: Path, outputs: Sequence[str], batch: int, threads: int, *, as_floats: bool) -> None:
+    def __init__(self, path: Path, outputs: Sequence[str], batch: int, threads: int) -> None:
         """Compile the part of a network behind its requested outputs.
 
         Args:
@@ -70,7 +70,6 @@ class OpenVinoNetwork:
             batch: pictures in one run; smaller batches are padded. The size is fixed: with a varying batch, OpenVINO
                 2026.4 gives wrong results for networks in 8-bit integers.
             threads: number of threads that call `run` at once.
-            as_floats: compute 8-bit integers as floats, where the processor's own integers overflow.
 
         Raises:
             MissingExtraError: OpenVINO is not installed.
@@ -80,13 +79,7 @@ class OpenVinoNetwork:
         self._path, self._batch = path, batch
         self._of_thread = threading.local()
         core = openvino.Core()
-        settings: dict[str, Any] = {
-            "NUM_STREAMS": threads,
-            "INFERENCE_NUM_THREADS": threads,
-            "ENABLE_CPU_PINNING": False,
-        }
-        if as_floats:
-            settings |= {"LP_TRANSFORMS_MODE": "NO"}
+        settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         try:
             model = core.read_model(path)
             self.has_integers = any(part.get_type_name() == "FakeQuantize" for part in model.get_ops())
@@ -127,8 +120,6 @@ def open_network(
     outputs: tuple[str, ...],
     batch: int,
     threads: int,
-    *,
-    as_floats: bool,
 ) -> OpenVinoNetwork:
     """An `OpenVinoNetwork`, compiled once."""
-    return OpenVinoNetwork(path, outputs, batch, threads, as_floats=as_floats)
+    return OpenVinoNetwork(path, outputs, batch, threads)
