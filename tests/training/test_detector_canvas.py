@@ -47,7 +47,7 @@ def test_objects_become_centres_and_absence_is_known_only_where_all_are_marked()
         picture = _spot([RED], [(70, 40, 28, 28)], complete, partial)
         piece = cut(picture, (160, 160), 1.0, 28.0, np.random.default_rng(0))
         targets = Targets(160)
-        place(targets, piece, picture, (0, 0), 28.0)
+        place(targets, piece, picture, (0, 0))
         assert (targets.heat[RED] == 1).sum() == 1
         left, top, width, height = piece.boxes[0]
         middle = int((top + height / 2) / STRIDE), int((left + width / 2) / STRIDE)
@@ -60,7 +60,7 @@ def test_doubtful_and_cut_objects_are_neither_present_nor_absent():
     picture = _spot([-1 - RED], [(70, 40, 28, 28)])
     piece = cut(picture, (160, 160), 1.0, 28.0, np.random.default_rng(0))
     targets = Targets(160)
-    place(targets, piece, picture, (0, 0), 28.0)
+    place(targets, piece, picture, (0, 0))
     left, top, width, height = piece.boxes[0]
     middle = int((top + height / 2) / STRIDE), int((left + width / 2) / STRIDE)
     assert targets.heat[RED].max() == 0
@@ -96,3 +96,13 @@ def test_drawn_fields_have_red_cells_of_the_same_size():
     for field in draw(range(3), 28.0):
         red = field.boxes[field.kinds == RED]
         assert np.median(red[:, 2:]) == pytest.approx(32, rel=0.35)
+
+
+def test_parts_of_a_marked_cell_are_absent_where_not_all_cells_are_marked():
+    picture = _spot([RED], [(70, 40, 28, 28)], (), OBJECTS)
+    piece = cut(picture, (160, 160), 1.0, 28.0, np.random.default_rng(0))
+    targets = Targets(160)
+    place(targets, piece, picture, (0, 0))
+    left, top, width, height = (piece.boxes[0] / STRIDE).round().astype(int)
+    assert targets.known[RED, top + 1 : top + height - 1, left + 1 : left + width - 1].min() == 1
+    assert targets.known[RED].sum() <= (width + 1) * (height + 1)

@@ -39,10 +39,3 @@ def test_unlabelled_area_costs_nothing() -> None:
     assert losses(maps, planes).heat < 1e-3
     heat[0, KIND, 0, 0] = 20.0
     assert losses(maps, planes).heat > 1
-
-
-def test_a_point_teaches_no_box() -> None:
-    targets = Targets(64)
-    targets.present(KIND, (10, 20, 38, 48), sized=False)
-    assert targets.heat[KIND].max() == 1
-    assert targets.weight.max() == 0

@@ -33,7 +33,7 @@ class Box:
     """Pixels of the picture."""
     top: float
     width: float
-    """0 for an object of which only the centre is known; ``left`` and ``top`` are then the centre."""
+    """0 for a point, whose place ``left`` and ``top`` then are."""
     height: float
     unsure: bool = False
     """It may be missed as well as found."""
@@ -68,6 +68,8 @@ class BoxSource:
     measured: str
     """Origin of ``red_cell``."""
     read: Callable[[Path], Iterator[BoxedPicture]]
+    points: bool = False
+    """It marks red cells by points, within the cell but not at its middle."""
     notes: tuple[str, ...] = ()
 
 
@@ -273,6 +275,7 @@ BOX_SOURCES: Registry[BoxSource] = Registry(
             red_cell=0.061,
             measured="scale bar, 0.19 µm per pixel",
             read=rbc12,
+            points=True,
         ),
     },
 )

@@ -86,7 +86,7 @@ class Canvases(Dataset[tuple[Tile, NDArray[np.float32]]]):
         left, top, width, height = part
         canvas[top : top + height, left : left + width] = pixels.mean((0, 1))
         canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-        place(targets, piece, picture, (left, top), scale * self.settings.red_cell_px)
+        place(targets, piece, picture, (left, top))
 
     def _any(self, name: str, rng: np.random.Generator) -> Scaled:
         return self.sources[name][int(rng.integers(len(self.sources[name])))]
@@ -140,7 +140,7 @@ def _turn(picture: Scaled, rng: np.random.Generator) -> tuple[Tile, NDArray[np.f
     return pixels, boxes
 
 
-def place(targets: Targets, piece: Piece, picture: Scaled, corner: tuple[int, int], red_cell: float) -> None:
+def place(targets: Targets, piece: Piece, picture: Scaled, corner: tuple[int, int]) -> None:
     """Add a tile's objects and its knowledge of absence to the targets of the canvas.
 
     Args:
@@ -148,7 +148,6 @@ def place(targets: Targets, piece: Piece, picture: Scaled, corner: tuple[int, in
         piece: the tile.
         picture: the picture of the tile.
         corner: left and top of the tile on the canvas.
-        red_cell: diameter of a red cell on the tile.
     """
     height, width = piece.pixels.shape[:2]
     left, top = corner
@@ -156,17 +155,19 @@ def place(targets: Targets, piece: Piece, picture: Scaled, corner: tuple[int, in
     inner = (max(west, 0) + left, max(north, 0) + top, min(east, width) + left, min(south, height) + top)
     for kind in picture.complete:
         targets.absent(OBJECTS.index(kind), inner)
-    known = {OBJECTS.index(kind) for kind in (*picture.complete, *picture.partial)}
+    partial = {OBJECTS.index(kind) for kind in picture.partial}
+    known = partial | {OBJECTS.index(kind) for kind in picture.complete}
     for box, mark in sorted(zip(piece.boxes.tolist(), piece.kinds.tolist(), strict=True), key=_area):
         kind = mark if mark >= 0 else -1 - mark
-        sized = box[2] > 0
-        x, y, wide, high = box if sized else (box[0] - red_cell / 2, box[1] - red_cell / 2, red_cell, red_cell)
+        x, y, wide, high = box
         x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + wide, float(width)), min(y + high, float(height))
         if kind not in known or x1 <= x0 or y1 <= y0:
             continue
         shown = (x0 + left, y0 + top, x1 + left, y1 + top)
         if mark >= 0 and (x1 - x0) * (y1 - y0) > VISIBLE * wide * high:
-            targets.present(kind, shown, sized=sized)
+            if kind in partial:  # a cell has one centre: its parts are no cells
+                targets.absent(kind, shown)
+            targets.present(kind, shown)
         else:
             targets.unknown(kind, shown)
 

@@ -17,7 +17,8 @@ from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.datasets.field_split import pictures
 from leukopy.synthesis import Scene, random_scene
 from leukopy.synthesis.field import draw_random_field
-from leukopy.taxonomy.objects import OBJECTS, RED_CELL_UM
+from leukopy.taxonomy.objects import OBJECTS, RED_CELL, RED_CELL_UM
+from leukopy.training.detector.points import boxes_of_points
 from leukopy.training.detector.settings import BoxUse
 
 HEADROOM = 8 / 7
@@ -39,7 +40,7 @@ class Scaled:
     pixels: NDArray[np.uint8]
     """(height, width, 3), RGB."""
     boxes: NDArray[np.float32]
-    """(n, 4): left, top, width and height in its pixels; a point has width 0."""
+    """(n, 4): left, top, width and height in its pixels."""
     kinds: NDArray[np.int64]
     """(n,): index in ``OBJECTS``; -1 - index where an object of this kind may or may not lie in the box."""
     complete: tuple[str, ...]
@@ -50,6 +51,8 @@ class Scaled:
 
 def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Progress = silent) -> list[Scaled]:
     """Read the pictures of a source and split, scaled to red cells of ``red_cell_px * HEADROOM`` pixels.
+
+    Points become the boxes of the red cells that lie alone (`boxes_of_points`); the others are left out.
 
     Raises:
         InputError: a picture cannot be read.
@@ -68,7 +71,11 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
             boxes = found[len(scaled)].boxes
             sides = np.array([(box.left, box.top, box.width, box.height) for box in boxes], np.float32)
             kinds = np.array([_mark(box.kind, box.unsure) for box in boxes], np.int64)
-            scaled.append(Scaled(pixels, sides.reshape(-1, 4) * factor, kinds, entry.complete, entry.partial))
+            sides = sides.reshape(-1, 4) * factor
+            if entry.points:
+                sides = boxes_of_points(pixels, sides[:, :2], red_cell_px * HEADROOM)
+                kinds = np.full(len(sides), OBJECTS.index(RED_CELL), np.int64)
+            scaled.append(Scaled(pixels, sides, kinds, entry.complete, entry.partial))
             progress(f"read {use.source}, {split}", len(scaled), len(found))
     return scaled
 

@@ -51,8 +51,8 @@ class Targets:
         spot = self._within(area)
         self.known[kind][spot] = (self.heat[kind][spot] > 0).astype(np.float32)
 
-    def present(self, kind: int, box: Edges, *, sized: bool = True) -> None:
-        """Add an object; ``sized`` False: of its box only the centre is known."""
+    def present(self, kind: int, box: Edges) -> None:
+        """Add an object."""
         left, top, right, bottom = box
         column, row = (int((low + high) / 2 / STRIDE) for low, high in ((left, right), (top, bottom)))
         column, row = min(column, len(self.middles) - 1), min(row, len(self.middles) - 1)
@@ -62,7 +62,7 @@ class Targets:
         bell[bell < _LEAST] = 0
         mine = bell > np.where(self.heat[kind] < 1, self.heat[kind], 1)
         self.known[kind][bell > 0] = 1
-        self.weight[kind][mine] = bell[mine] if sized else 0
+        self.weight[kind][mine] = bell[mine]
         self.edges[kind][:, mine] = np.array(box, np.float32)[:, None]
         self.heat[kind] = np.maximum(self.heat[kind], bell)
 
