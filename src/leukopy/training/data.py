@@ -17,7 +17,7 @@ from leukopy.imaging.augmentation import Augmentation
 from leukopy.imaging.preprocess import Preprocess
 from leukopy.taxonomy import CellClass
 from leukopy.training.cache import Decoded, decode_all
-from leukopy.training.settings import TrainSettings
+from leukopy.training.settings import PictureRecipe
 from leukopy.training.sources import member_matrix, own_classes_of, sampling_weights, with_test
 
 Item = tuple[Tensor, Tensor]
@@ -66,7 +66,7 @@ class Pictures(Dataset[Item]):
 class CellData(lightning.LightningDataModule):
     """Training and validation cells of a recipe."""
 
-    def __init__(self, settings: TrainSettings, data: Path, cache: Path, progress: Progress) -> None:
+    def __init__(self, settings: PictureRecipe, data: Path, cache: Path, progress: Progress) -> None:
         super().__init__()
         self.own: tuple[CellClass, ...] = own_classes_of(settings, data)
         """The laboratory's own classes, which the network answers."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import lightning
 import torch
@@ -23,9 +24,11 @@ from leukopy.core.errors import TrainingError
 from leukopy.training.allocator import keep_large_blocks
 from leukopy.training.data import CellData
 from leukopy.training.lightning_module import CellModule
-from leukopy.training.settings import TrainSettings
+from leukopy.training.settings import PictureRecipe, TrainSettings
 
 CHECKPOINTS = "checkpoints"
+
+Module = TypeVar("Module", bound=lightning.LightningModule)
 
 
 def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, show_progress: bool) -> CellModule:
@@ -43,16 +46,22 @@ def fit(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, sho
         TrainingError: the loss is no number any more.
         KeyboardInterrupt: after the state is saved.
     """
-    keep_large_blocks()
-    _quieten()
     optimisation = settings.optimisation
+
+    def fit_seed(seed: int, folder: Path) -> CellModule:
+        seeded = settings.model_copy(update={"seed": seed})
+        own = len(data.own)
+        fitted, minutes = fit_once(
+            lambda: CellModule(seeded, own), seeded, data, folder, resume=resume, show_progress=show_progress
+        )
+        fitted.minutes = minutes
+        return fitted
+
     if optimisation.runs == 1 and not optimisation.start_share:
-        module = _fit_once(settings, data, out, resume=resume, show_progress=show_progress)
+        module = fit_seed(settings.seed, out)
     else:
-        modules = []
-        for seed in range(settings.seed, settings.seed + optimisation.runs):
-            seeded, folder = settings.model_copy(update={"seed": seed}), out / f"seed{seed}"
-            modules.append(_fit_once(seeded, data, folder, resume=resume, show_progress=show_progress))
+        seeds = range(settings.seed, settings.seed + optimisation.runs)
+        modules = [fit_seed(seed, out / f"seed{seed}") for seed in seeds]
         module = _averaged(CellModule(settings, len(data.own)), modules, optimisation.start_share)
     (out / CHECKPOINTS).mkdir(exist_ok=True)
     torch.save({"state_dict": module.state_dict()}, out / CHECKPOINTS / "best.ckpt")
@@ -76,8 +85,31 @@ def _averaged(start: CellModule, modules: list[CellModule], start_share: float) 
     return start
 
 
-def _fit_once(settings: TrainSettings, data: CellData, out: Path, *, resume: bool, show_progress: bool) -> CellModule:
-    """One training: the module with the weights of the epoch that ``optimisation.epoch`` asks for."""
+def fit_once(
+    build: Callable[[], Module],
+    settings: PictureRecipe,
+    data: CellData,
+    out: Path,
+    *,
+    resume: bool,
+    show_progress: bool,
+) -> tuple[Module, float]:
+    """Train once: the module with the weights that ``optimisation.epoch`` asks for, and the minutes it took.
+
+    Args:
+        build: makes the module, which logs ``val/loss``, after chance is seeded.
+        settings: the recipe.
+        data: its cells.
+        out: receives ``curves/`` and ``checkpoints/``, as `fit` says.
+        resume: resume from ``last.ckpt`` where it exists.
+        show_progress: draw a bar.
+
+    Raises:
+        TrainingError: the loss is no number any more.
+        KeyboardInterrupt: after the state is saved.
+    """
+    keep_large_blocks()
+    _quieten()
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     folder = out / CHECKPOINTS
     checkpoint = ModelCheckpoint(folder, filename="best", monitor="val/loss", enable_version_counter=False)
@@ -98,7 +130,7 @@ def _fit_once(settings: TrainSettings, data: CellData, out: Path, *, resume: boo
         num_sanity_val_steps=0,
         log_every_n_steps=20,
     )
-    module = CellModule(settings, len(data.own))
+    module = build()
     last = folder / "last.ckpt"
     try:
         trainer.fit(module, data, ckpt_path=last if resume and last.exists() else None, weights_only=False)
@@ -109,16 +141,15 @@ def _fit_once(settings: TrainSettings, data: CellData, out: Path, *, resume: boo
     best = folder / "best.ckpt"  # not the path that Lightning noted: the run may have been moved since
     chosen = last if settings.optimisation.epoch == "last" else best
     module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
-    module.minutes = timer.time_elapsed() / 60
-    return module.cpu()
+    return module.cpu(), timer.time_elapsed() / 60
 
 
-def _precision(settings: TrainSettings, cuda: bool) -> Literal["bf16-mixed", "32-true"]:
+def _precision(settings: PictureRecipe, cuda: bool) -> Literal["bf16-mixed", "32-true"]:
     mixed = settings.optimisation.precision == "bf16" or (settings.optimisation.precision == "auto" and cuda)
     return "bf16-mixed" if mixed else "32-true"
 
 
-def _callbacks(settings: TrainSettings) -> list[Callback]:
+def _callbacks(settings: PictureRecipe) -> list[Callback]:
     optimisation = settings.optimisation
     callbacks: list[Callback] = [LearningRateMonitor("epoch")]
     if optimisation.average:

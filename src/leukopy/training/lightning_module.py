@@ -17,6 +17,7 @@ from leukopy.models.checkpoints import load_run
 from leukopy.models.losses import balanced_weights, mix, partial_label_loss
 from leukopy.models.weights import load_file
 from leukopy.taxonomy import FINE, coarse_matrix, fine_members
+from leukopy.training.optimiser import optimiser_and_schedule
 from leukopy.training.settings import TrainSettings
 
 
@@ -111,28 +112,9 @@ class CellModule(lightning.LightningModule):
             self.log(f"val/{name}", value, prog_bar=name in ("coarse_balanced_accuracy", "fine_macro_f1"))
 
     def configure_optimizers(self) -> Any:
-        """No decay on norms and biases; linear warm-up, then a cosine to zero."""
-        optimisation = self.settings.optimisation
-        vectors = [p for p in self.net.parameters() if p.ndim < 2]
-        matrices = [p for p in self.net.parameters() if p.ndim >= 2]
-        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-        rate, decay = optimisation.learning_rate, optimisation.weight_decay
-        optimizer: torch.optim.Optimizer
-        if optimisation.optimiser == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, weight_decay=decay)
-        else:
-            optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        warmup = max(1, int(steps * optimisation.warmup))
-        schedule = torch.optim.lr_scheduler.SequentialLR(
-            optimizer,
-            [
-                torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=warmup),
-                torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps - warmup)),
-            ],
-            milestones=[warmup],
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """AdamW or SGD, warm-up and cosine, as the recipe says."""
+        return optimiser_and_schedule(self, self.settings.optimisation)
+
 
 
 def class_weights(settings: TrainSettings, members: NDArray[np.bool_]) -> Tensor | None:

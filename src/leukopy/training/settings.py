@@ -191,18 +191,23 @@ class Recipe(Settings):
         return self
 
 
-class TrainSettings(Recipe):
-    """One training run of a network, whole."""
+class PictureRecipe(Recipe):
+    """Settings of the trainings on prepared pictures of cells."""
 
-    backbone: BackboneChoice
     preprocess: Preprocess
     outside: tuple[str, ...] = ()
     """Codes of classes outside (``BLAST``) that the network learns to tell from the fine classes. Its logits are those
     of the fine classes alone; `leukopy model fit-outside` adds the output for classes outside."""
     augmentation: Augmentation | None = None
     """None: none, as in the study's LeNet."""
-    loss: Loss = Loss()
     optimisation: Optimisation = Optimisation()
+
+
+class TrainSettings(PictureRecipe):
+    """One training run of a classifier, whole."""
+
+    backbone: BackboneChoice
+    loss: Loss = Loss()
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
     foreign_temperature_factor: float = Field(default=1.0, ge=1)

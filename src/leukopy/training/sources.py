@@ -24,7 +24,7 @@ from leukopy.taxonomy import (
     label_map,
     open_label_map,
 )
-from leukopy.training.settings import Recipe, Source, TrainSettings
+from leukopy.training.settings import PictureRecipe, Recipe, Source
 
 DRAWN = "drawn"
 
@@ -197,7 +197,7 @@ def member_matrix(codes: pl.Series, outside: tuple[str, ...] = ()) -> NDArray[np
     return matrix
 
 
-def sampling_weights(cells: pl.DataFrame, settings: TrainSettings) -> NDArray[np.float64]:
+def sampling_weights(cells: pl.DataFrame, settings: PictureRecipe) -> NDArray[np.float64]:
     """float (N,): the chance of each row, so that sources have their shares and classes are balanced within each."""
     counts = cells.group_by("source", "code").agg(pl.len().alias("n"))
     weights = cells.join(counts, on=["source", "code"], how="left", maintain_order="left")
