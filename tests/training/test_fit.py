@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -305,6 +306,9 @@ def test_a_loss_counts_the_logits_of_classes_outside() -> None:
     assert module.outside is not None
     assert module.outside.weight.grad is not None
     assert module.outside.weight.grad.abs().sum() > 0
+    module.trainer = SimpleNamespace(estimated_stepping_batches=10)
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    assert any(module.outside.weight is weight for group in groups for weight in group["params"])
 
 
 @pytest.mark.parametrize(

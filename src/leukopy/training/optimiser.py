@@ -12,8 +12,8 @@ from leukopy.training.settings import Optimisation
 
 def optimiser_and_schedule(module: lightning.LightningModule, optimisation: Optimisation) -> dict[str, Any]:
     """For ``configure_optimizers``: no decay on norms and biases; linear warm-up, then a cosine to zero."""
-    vectors = [p for p in module.net.parameters() if p.ndim < 2]
-    matrices = [p for p in module.net.parameters() if p.ndim >= 2]
+    vectors = [p for p in module.parameters() if p.ndim < 2]
+    matrices = [p for p in module.parameters() if p.ndim >= 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     rate, decay = optimisation.learning_rate, optimisation.weight_decay
     optimizer: torch.optim.Optimizer
