@@ -86,7 +86,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,study,app,openvino,heic,slides,cluster,mcp,docs,dev]'
+	.venv/bin/pip install $(PIP_FLAGS) -e '.[train,generate,study,app,openvino,heic,slides,cluster,mcp,docs,dev]'
 	touch $@
 
 .venv-serve/ready: pyproject.toml constraints.txt

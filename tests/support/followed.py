@@ -15,7 +15,7 @@ NOT_FOLLOWED = {
     r"LEUKOPY_SCREENSHOTS=.* pytest ": "is a test",
     r"export LEUKOPY_DATA=~/data": TRAININGS,
     r"leukopy .*\$LEUKOPY_DATA/": TRAININGS,
-    r"leukopy (train|study (compare|transfer|leave-out|ablate)|model build) .*configs/(?!own)": TRAININGS,
+    r"leukopy (train|study (compare|transfer|leave-out|ablate|generate)|model build) .*configs/(?!own)": TRAININGS,
     r"leukopy .*--model runs/(lenet|vgg|vit)": TRAININGS,
     r"leukopy evaluate runs/vgg19-merged": TRAININGS,
     r"(podman|echo) ": "no engine of containers here: `tests/integration/test_container.py` runs the steps",

@@ -9,7 +9,7 @@ import yaml
 
 from support.files import CONFIGS
 
-Kind = Literal["cells", "transfer", "leave a class out", "patients", "ablation", "build"]
+Kind = Literal["cells", "generator", "transfer", "leave a class out", "patients", "ablation", "build"]
 RECIPES = sorted(CONFIGS.rglob("*.yaml"))
 
 
@@ -20,6 +20,8 @@ def kind_of(path: Path) -> Kind:
         return "ablation" if "path" in values else "patients"
     if "trainings" in values:
         return "build"
+    if values.get("kind") == "generator":
+        return "generator"
     return "transfer" if "arms" in values else "leave a class out" if "classes" in values else "cells"
 
 

@@ -43,6 +43,7 @@ _STUDY = {
     "leave-out": Entry(
         f"{_CLI}.study.leave_out:leave_out", "Train without one class; test whether its cells are found."
     ),
+    "generate": Entry(f"{_CLI}.study.generate:generate", "Train a generator of cells; make pictures and judge them."),
     "ablate": Entry(f"{_CLI}.study.ablate:ablate", "Try training settings on the folds of a cohort of patients."),
 }
 

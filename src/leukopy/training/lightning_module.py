@@ -116,7 +116,6 @@ class CellModule(lightning.LightningModule):
         return optimiser_and_schedule(self, self.settings.optimisation)
 
 
-
 def class_weights(settings: TrainSettings, members: NDArray[np.bool_]) -> Tensor | None:
     """float (F + K,), or None for classes that all weigh the same.
 

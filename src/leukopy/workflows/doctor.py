@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EXTRAS = {
     "train": "training, fits, gradient explanations",
     "study": "exploration, shallow models, label errors",
+    "generate": "leukopy study generate",
     "app": "the review station",
     "adapt": "leukopy adapt",
     "heic": "HEIC pictures of telephones",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leukopy.core.errors import SettingsError
 from leukopy.core.settings import apply_changes, read_mapping
 from leukopy.workflows.train import build_recipe, require_torch
 
@@ -42,6 +43,8 @@ def read(path: Path, changes: dict[str, Any], *, only_known: bool = False) -> Re
 
 def build_any(values: dict[str, Any], where: str) -> Recipe:
     """Check the values of a recipe, by its ``kind``; arguments and errors as ``build_recipe``."""
+    if values.get("kind") == "generator":
+        raise SettingsError(f"{where}: the recipe of a generator. Run leukopy study generate {where} --out FOLDER.")
     if values.get("kind") not in ("shallow", "detector", "red_cell_shapes"):
         return build_recipe(values, where)
     require_torch()
