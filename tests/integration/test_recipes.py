@@ -9,6 +9,7 @@ import pytest
 from leukopy.core.errors import LeukopyError
 from leukopy.patients.workflows.ablate import read_ablation
 from leukopy.patients.workflows.crossval import read_recipe
+from leukopy.studies.generate import read_generator
 from leukopy.studies.leave_class_out import read_left_out
 from leukopy.studies.transfer import read_transfer
 from leukopy.workflows.build import read_build
@@ -18,6 +19,7 @@ from support.recipes import RECIPES, kind_of
 
 READERS = {
     "cells": lambda path: read(path, {}),
+    "generator": lambda path: read_generator(path, {}),
     "transfer": read_transfer,
     "leave a class out": read_left_out,
     "patients": read_recipe,

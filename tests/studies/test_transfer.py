@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from leukopy.bundle import open_bundle
 from leukopy.cli.main import app
 from leukopy.core.errors import SettingsError
+from leukopy.studies import transfer as module
 from leukopy.studies.transfer import read_transfer, transfer
 from leukopy.synthesis import draw_cell
 
@@ -146,3 +147,14 @@ def test_the_command_prints_the_matrix(settings_file, tmp_path):
     wrong = CliRunner().invoke(app, ["study", "transfer", str(settings_file), "--out", str(out), "--arm", "nowhere"])
     assert wrong.exit_code == 1
     assert "--arm nowhere: no such arm; known: ['here'" in wrong.stderr
+
+
+def test_no_arm_is_tested_on_a_source_that_is_untested(settings_file):
+    values = yaml.safe_load(settings_file.read_text())
+    settings_file.write_text(yaml.safe_dump({**values, "untested": ["manifest"]}))
+    settings = read_transfer(settings_file)
+    tested = {arm.name: [target.data for target in module._targets(settings, arm)] for arm in settings.arms}
+    assert tested == {"here": [], "lit": [], "there": ["folders"]}
+    settings_file.write_text(yaml.safe_dump({**values, "untested": ["nowhere"]}))
+    with pytest.raises(SettingsError, match="untested names 'nowhere'"):
+        read_transfer(settings_file)

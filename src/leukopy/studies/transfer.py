@@ -60,6 +60,8 @@ class TransferSettings(Settings):
     """Arms of the study."""
     seeds: tuple[int, ...] = (0,)
     """Each arm is trained once with each."""
+    untested: tuple[str, ...] = (DRAWN,)
+    """Sources that no arm is tested on: drawn or generated cells, and laboratories that a generator learnt from."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap replicates of each interval."""
 
@@ -94,6 +96,8 @@ def _check(settings: TransferSettings, where: str) -> None:
     if BASE in names:
         raise SettingsError(f"{where}: an arm is named {BASE!r}, as the folder of the base. Name it otherwise.")
     in_base = [source["dataset"] for source in (settings.base or {}).get("sources", ())]
+    if unknown := [name for name in settings.untested if name not in (*known, DRAWN)]:
+        raise SettingsError(f"{where}: untested names {unknown[0]!r}; the recipe has {known}.")
     for arm in settings.arms:
         if unseen := [name for name in in_base if name not in arm.train]:
             raise SettingsError(f"{where}: the base of arm {arm.name!r} is trained on {unseen[0]!r}, the arm is not.")
@@ -230,7 +234,7 @@ def _targets(settings: TransferSettings, arm: Arm) -> Iterator[EvaluateSettings]
 
     for source in settings.recipe["sources"]:
         name, root = source["dataset"], data_folder() / source.get("root", "")
-        if name != DRAWN:
+        if name not in settings.untested:
             trained_on = name in arm.train
             if not trained_on or "test" in open_dataset(name, root)["split"]:
                 split: Literal["test", "all"] = "test" if trained_on else "all"
