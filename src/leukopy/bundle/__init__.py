@@ -25,6 +25,7 @@ from leukopy.bundle.store import (
     bundled_models,
     carry_over,
     open_bundle,
+    read_card,
     write_bundle,
 )
 
@@ -53,6 +54,7 @@ __all__ = [
     "carry_over",
     "is_learnt",
     "open_bundle",
+    "read_card",
     "read_learnt",
     "write_bundle",
     "write_learnt",

@@ -95,15 +95,7 @@ def open_bundle(model: str | Path = "default") -> Bundle:
             f"{model}: no model of this name and no bundle folder (card.json, model.onnx) of this path; "
             f"bundled models: {', '.join(bundled_models()) or 'none'}."
         )
-    try:
-        card = Card.build(read_json(folder / CARD_FILE), where=str(folder / CARD_FILE))
-    except (InputError, SettingsError) as error:
-        raise BundleError(f"{error} The bundle is broken or foreign: export it again with 'leukopy train'.") from error
-    if card.taxonomy != taxonomy.digest() or card.classes != tuple(cell.code for cell in taxonomy.FINE):
-        raise BundleError(
-            f"{folder}: made for other classes (taxonomy {card.taxonomy}, this leukopy has {taxonomy.digest()}). "
-            "Train it again with this version of leukopy, or install the version that made it."
-        )
+    card = read_card(folder)
     _check_attributes(folder, card)
     _check_slide_check(folder, card)
     _check_outside(folder, card)
@@ -115,6 +107,24 @@ def open_bundle(model: str | Path = "default") -> Bundle:
     if digest != card.model.sha256:
         raise BundleError(f"{bundle.model_path}: is not the file its card describes. Copy the bundle again.")
     return bundle
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a bundle folder, whose network may be absent.
+
+    Raises:
+        BundleError: absent, broken, or made for other classes.
+    """
+    try:
+        card = Card.build(read_json(folder / CARD_FILE), where=str(folder / CARD_FILE))
+    except (InputError, SettingsError) as error:
+        raise BundleError(f"{error} The bundle is broken or foreign: export it again with 'leukopy train'.") from error
+    if card.taxonomy != taxonomy.digest() or card.classes != tuple(cell.code for cell in taxonomy.FINE):
+        raise BundleError(
+            f"{folder}: made for other classes (taxonomy {card.taxonomy}, this leukopy has {taxonomy.digest()}). "
+            "Train it again with this version of leukopy, or install the version that made it."
+        )
+    return card
 
 
 def _check_attributes(folder: Path, card: Card) -> None:

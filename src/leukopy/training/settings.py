@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from leukopy.bundle import Card, open_bundle
+from leukopy.bundle import Card, read_card
 from leukopy.core.errors import SettingsError, TrainingError
 from leukopy.core.files import file_digest
 from leukopy.core.settings import Settings
@@ -78,7 +78,7 @@ class BackboneChoice(Settings):
     @property
     def earlier(self) -> Card | None:
         """The card of the run that it starts from; None: of none."""
-        return open_bundle(self.run / "bundle").card if self.run else None
+        return read_card(self.run / "bundle") if self.run else None
 
 
 class Optimisation(Settings):
