@@ -67,6 +67,7 @@ def test_pictures_are_made_judged_and_taken_by_a_training(tmp_path: Path) -> Non
     assert {(look["kind"], look["laboratory"]) for look in figures["looks"]} == {
         ("made", "folders"), ("made", "drawn"), ("moved", "drawn")
     }  # fmt: skip
+    assert {source["name"] for source in figures["trained_on"]} >= {"drawn by leukopy"}
     assert all(look["copies"]["ratio"] > 0 for look in figures["looks"])
     assert [row["kind"] for row in figures["fitted"]] == ["made", "real"]
     assert figures["fitted"][0]["pictures"] == figures["fitted"][1]["pictures"]

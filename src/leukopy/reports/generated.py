@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from leukopy.bundle import DatasetUse
 from leukopy.core.files import atomic_path, write_json, write_text
 from leukopy.core.provenance import RESEARCH_USE_ONLY
 from leukopy.evaluation.generated import CellPictures, Copies
@@ -82,6 +83,8 @@ class GeneratedReport:
     """By kind."""
     train: CellPictures
     val: CellPictures
+    trained_on: tuple[DatasetUse, ...] = ()
+    """Data sets of the training."""
 
 
 def write_generated(out: Path, report: GeneratedReport, provenance: Mapping[str, Any]) -> None:
@@ -100,21 +103,25 @@ def write_generated(out: Path, report: GeneratedReport, provenance: Mapping[str,
         _save(out / f"sheet_{name}.png", contact_sheet(_some(report.made["made"], name), tile=_TILE))
     _save(out / "closest.png", _tiles(list(_pairs(report)), 2 * (_COLUMNS // 2)))
     _write_blinded(out, report)
-    figures = {
-        "looks": [
-            {
-                **look._asdict(),
-                "distance": look.distance and asdict(look.distance),
-                "floor": look.floor and asdict(look.floor),
-                "copies": look.copies._asdict(),
-            }
-            for look in report.looks
-        ],
+    looks = [
+        {
+            **look._asdict(),
+            "distance": look.distance and asdict(look.distance),
+            "floor": look.floor and asdict(look.floor),
+            "copies": look.copies._asdict(),
+        }
+        for look in report.looks
+    ]
+    record = {
+        "use": RESEARCH_USE_ONLY,
+        "title": report.title,
+        "trained_on": [source.model_dump() for source in report.trained_on],
+        "limits": report.limits,
+        "looks": looks,
         "fitted": [{**row._asdict(), "macro_f1": row.macro_f1} for row in report.fitted],
+        "provenance": provenance,
     }
-    write_json(
-        out / REPORT_FILE, {"use": RESEARCH_USE_ONLY, "title": report.title, **figures, "provenance": provenance}
-    )
+    write_json(out / REPORT_FILE, record)
     write_text(out / SUMMARY_FILE, _summary(report))
 
 
@@ -209,7 +216,8 @@ def _summary(report: GeneratedReport) -> str:
             + " | ".join(f"{row.f1[code]:.3f}" for code in codes) + " |"
             for row in report.fitted
         ]  # fmt: skip
-    lines += ["", *(f"- {limit}" for limit in report.limits)]
+    sources = [f"- Learnt from {one.images:,} images of {one.name} ({one.licence})." for one in report.trained_on]
+    lines += ["", *sources, *(f"- {limit}" for limit in report.limits)]
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ def generate(
     from leukopy.training.data import CellData
     from leukopy.training.generated import Judge, make_pictures, move_pictures, real_pictures
     from leukopy.training.generator import GENERATOR_FILE, fit_generator, load_generator
+    from leukopy.training.sources import uses
 
     run = record("study generate", settings)
     if earlier := begin(out, run, resume=resume, overwrite=overwrite):
@@ -85,7 +87,7 @@ def generate(
         "moved": move_pictures(net, settings, train, progress),
     }
     made = {kind: pictures for kind, pictures in made.items() if len(pictures)}
-    report = _judge(settings, train, val, made, Judge(progress))
+    report = replace(_judge(settings, train, val, made, Judge(progress)), trained_on=uses(data.train_set.cells))
     write_generated(out, report, run["provenance"])
     finish(out, run, failures=len(data.failures), **{kind: len(pictures) for kind, pictures in made.items()})
     return report
