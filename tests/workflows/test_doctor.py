@@ -78,8 +78,8 @@ def test_extras_are_those_of_the_package_and_what_lacks_is_told(monkeypatch: pyt
     monkeypatch.setattr(metadata, "requires", lambda _name: wanted)
     found = doctor(QUIET)
     assert {extra.name: extra.missing for extra in found.extras} == {
-        "train": ("no-such.package",), "app": ("other-absent",), "study": (), "adapt": (), "heic": (), "slides": (),
-        "openvino": (), "cluster": (), "mcp": (),
+        "train": ("no-such.package",), "app": ("other-absent",), "study": (), "generate": (), "adapt": (), "heic": (),
+        "slides": (), "openvino": (), "cluster": (), "mcp": (),
     }  # fmt: skip
     told = [line for line in found.advice if "pip install" in line]
     assert len(told) == 2
