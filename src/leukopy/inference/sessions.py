@@ -116,8 +116,8 @@ def open_in_openvino(path: Path, sha256: str, outputs: tuple[str, ...], batch: i
     network = openvino.open_network(path, sha256, outputs, batch, threads)
     if network.has_integers and not _agree(network, open_session(path, sha256), outputs):
         raise SettingsError(
-            f"{openvino.VARIABLE}=openvino: OpenVINO's 8-bit integers overflow on this processor, so that its answers "
-            "would be wrong. Unset it."
+            f"{openvino.VARIABLE}=openvino: OpenVINO's 8-bit integers do not agree with ONNX Runtime's on this "
+            "processor, so that its answers would be wrong. Unset it."
         )
     return network
 
