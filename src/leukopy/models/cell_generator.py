@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from leukopy.core.errors import MissingExtraError
+from leukopy.models import compiled_operators  # noqa: F401  (before diffusers)
 
 BLOCK = 2
 """The network sees a picture as blocks of so many pixels a side: a quarter of the time."""
