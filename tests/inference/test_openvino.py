@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +56,7 @@ def test_its_answers_are_those_of_onnx_runtime(bundle, monkeypatch, count):
 
 
 def test_the_integers_of_the_bundled_network_are_exact_or_refused(monkeypatch):
-    """On a processor without VNNI they overflow."""
+    """On a processor without VNNI they overflow; on some with it they differ too."""
     pytest.importorskip("openvino")
     network = open_bundle("default").network
     size = network.preprocess.size
@@ -65,11 +64,11 @@ def test_the_integers_of_the_bundled_network_are_exact_or_refused(monkeypatch):
     names = ("logits", "embedding", "ood_score")
     expected = Engine(network, outputs=names).compute(drawn)
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
-    if not has_vnni():
-        with pytest.raises(SettingsError, match="overflow on this processor"):
-            Engine(network, outputs=names)
+    try:
+        found = Engine(network, outputs=names).compute(drawn)
+    except SettingsError as refused:
+        assert "so that its answers would be wrong" in str(refused)  # noqa: PT017
         return
-    found = Engine(network, outputs=names).compute(drawn)
     for name in names:
         assert np.linalg.norm(found[name] - expected[name]) < 0.03 * np.linalg.norm(expected[name]), name
 
@@ -88,8 +87,3 @@ def test_a_network_in_floats_is_not_tested(bundle, monkeypatch):
     monkeypatch.setattr(sessions, "_agree", lambda *_: False)
     monkeypatch.setenv(openvino.VARIABLE, "openvino")
     Engine(bundle.network)
-
-
-def has_vnni() -> bool:
-    """As Linux tells it."""
-    return "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
