@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from leukopy.core.errors import InputError, TrainingError
 from leukopy.core.files import atomic_path
+from leukopy.training.allocator import keep_large_blocks
 
 HISTORY = "history.csv"
 
@@ -30,6 +31,7 @@ class AveragedTraining(Generic[Net]):
             steps: of the whole training.
             how: has ``learning_rate``, ``weight_decay``, ``warm_up`` (share of the steps) and ``average`` (decay).
         """
+        keep_large_blocks()
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = net
         self.average = copy.deepcopy(net).eval()

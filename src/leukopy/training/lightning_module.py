@@ -17,6 +17,7 @@ from leukopy.models.checkpoints import load_run
 from leukopy.models.losses import balanced_weights, mix, partial_label_loss
 from leukopy.models.weights import load_file
 from leukopy.taxonomy import FINE, coarse_matrix, fine_members
+from leukopy.training.depthwise import DepthwiseGradients
 from leukopy.training.optimiser import optimiser_and_schedule
 from leukopy.training.settings import TrainSettings
 
@@ -78,7 +79,8 @@ class CellModule(lightning.LightningModule):
 
     def _logits(self, images: Tensor) -> Tensor:
         """float (N, F + K): of the fine classes, then of the classes outside, the laboratory's own last."""
-        outputs: Outputs = self.net(images)
+        with DepthwiseGradients():
+            outputs: Outputs = self.net(images)
         if self.outside is None:
             return outputs.logits
         return torch.cat([outputs.logits, self.outside(self.net.dropout(outputs.embedding))], dim=1)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Subset
 from leukopy.core.progress import Progress, silent
 from leukopy.models.detector import FieldNet, Maps
 from leukopy.training.averaged import AveragedTraining
+from leukopy.training.depthwise import DepthwiseGradients
 from leukopy.training.detector.canvas import Canvases
 from leukopy.training.detector.pictures import Scaled
 from leukopy.training.detector.settings import DetectorOptimisation, DetectorSettings
@@ -61,7 +62,7 @@ def fit(settings: DetectorSettings, train: Sources, val: Sources, out: Path, pro
 
 
 def _losses(net: FieldNet, batch: list[Tensor]) -> Losses:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16), DepthwiseGradients():
         maps = net(batch[0])
     return losses(Maps(*(plane.float() for plane in maps)), batch[1])
 
