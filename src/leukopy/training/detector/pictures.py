@@ -15,6 +15,7 @@ from leukopy.core.errors import InputError, TrainingError
 from leukopy.core.progress import Progress, silent
 from leukopy.datasets.boxes import BOX_SOURCES
 from leukopy.datasets.field_split import pictures
+from leukopy.inference.workers import in_processes
 from leukopy.synthesis import Scene, random_scene
 from leukopy.synthesis.field import draw_random_field
 from leukopy.taxonomy.objects import OBJECTS, RED_CELL, RED_CELL_UM
@@ -83,7 +84,7 @@ def load(use: BoxUse, split: str, red_cell_px: float, data: Path, progress: Prog
 def draw(
     fields: Sequence[int], red_cell_px: float, progress: Progress = silent, *, many_platelets: float = 0
 ) -> list[Scaled]:
-    """Draw random fields, one for each seed, scaled as `load` scales pictures.
+    """Draw random fields, one for each seed, scaled as `load` scales pictures; in one process per core.
 
     Args:
         fields: their seeds.
@@ -91,19 +92,24 @@ def draw(
         progress: reports the fields.
         many_platelets: share of the fields with many platelets (`DrawnUse.many_platelets`).
     """
+    tasks = ((place, seed, red_cell_px, many_platelets) for place, seed in enumerate(fields))
+    drawn: dict[int, Scaled] = {}
+    for place, field in in_processes(_draw, tasks, len(fields)):
+        drawn[place] = field
+        progress("draw fields", len(drawn), len(fields))
+    return [drawn[place] for place in range(len(fields))]
+
+
+def _draw(place: int, seed: int, red_cell_px: float, many_platelets: float) -> tuple[int, Scaled]:
+    """Its place, and one field of `draw`."""
     scale = red_cell_px * HEADROOM / RED_CELL_UM
-    scaled: list[Scaled] = []
-    for place, seed in enumerate(fields):
-        progress("draw fields", place, len(fields))
-        field = draw_random_field(seed, um_per_px=1 / (_FINER * scale), scene=_scene(seed, many_platelets))
-        high, wide = (round(side / _FINER) for side in field.image.shape[:2])
-        pixels = np.asarray(Image.fromarray(field.image).resize((wide, high), Image.Resampling.BOX))
-        marks = list(field.marks())
-        boxes = np.array([box for _, box, _ in marks], np.float32).reshape(-1, 4) / _FINER
-        kinds = [_mark(kind, unsure) for kind, _, unsure in marks]
-        scaled.append(Scaled(pixels, boxes, np.array(kinds, np.int64), OBJECTS, ()))
-    progress("draw fields", len(fields), len(fields))
-    return scaled
+    field = draw_random_field(seed, um_per_px=1 / (_FINER * scale), scene=_scene(seed, many_platelets))
+    high, wide = (round(side / _FINER) for side in field.image.shape[:2])
+    pixels = np.asarray(Image.fromarray(field.image).resize((wide, high), Image.Resampling.BOX))
+    marks = list(field.marks())
+    boxes = np.array([box for _, box, _ in marks], np.float32).reshape(-1, 4) / _FINER
+    kinds = [_mark(kind, unsure) for kind, _, unsure in marks]
+    return place, Scaled(pixels, boxes, np.array(kinds, np.int64), OBJECTS, ())
 
 
 def _scene(seed: int, many_platelets: float) -> Scene:
