@@ -18,6 +18,7 @@ from leukopy.models.cell_net import CellNet
 from leukopy.models.losses import partial_label_loss
 from leukopy.taxonomy import FINE
 from leukopy.training.allocator import keep_large_blocks
+from leukopy.training.depthwise import DepthwiseGradients
 from results_file import write
 
 BATCH, STEPS = 32, 2
@@ -32,7 +33,7 @@ def images_per_second(name: str, size: int, threads: int, precision: str) -> tup
     members = torch.eye(len(FINE), dtype=torch.bool)[torch.arange(BATCH) % len(FINE)]
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"), DepthwiseGradients():
             logits = net(images).logits
         partial_label_loss(logits, members).backward()
         optimizer.step()

@@ -24,7 +24,7 @@ class DepthwiseGradients(TorchFunctionMode):
         """Replace a depthwise convolution with one whose gradients are in single precision."""
         if func is functional.conv2d and not kwargs and len(args) == 7 and _is_slow(*args):
             images, weights, _, *options, _ = args
-            return _Depthwise.apply(images, weights, *options)
+            return _Depthwise.apply(images, weights, *options)  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 

@@ -87,8 +87,8 @@ class Optimisation(Settings):
     optimiser: Literal["adamw", "sgd"] = "adamw"
     """AdamW (Loshchilov & Hutter, ICLR 2019), or stochastic gradient descent with momentum .9."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16: mixed precision, faster for plain convolutions and transformers, slower on a CPU for depthwise
-    convolutions. auto: bf16 on a GPU, fp32 on a CPU."""
+    """bf16: mixed precision, faster on a GPU and on a CPU with instructions for bfloat16
+    (`leukopy.training.depthwise`). auto: bf16 on a GPU, fp32 on a CPU."""
     epochs: int = Field(default=30, ge=1)
     epoch_images: int = Field(default=0, ge=0)
     """Images drawn for one epoch; 0: as many as the training split holds."""
