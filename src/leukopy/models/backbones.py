@@ -143,6 +143,14 @@ BACKBONES: Registry[Backbone] = Registry(
             mean=HALF,
             std=HALF,
         ),
+        "vit_base_patch16_224_convolutional": Backbone(
+            paper=f"{_VIT}; Xiao et al., Early convolutions help transformers see better, NeurIPS 2021",
+            licence="Apache-2.0 (timm)",
+            parameters=89.1,
+            build=partial(vit, "vit_base_patch16_224.augreg2_in21k_ft_in1k", 16, convolutional=True),
+            mean=HALF,
+            std=HALF,
+        ),
         "vit_base_patch32_224": Backbone(
             paper=_VIT,
             licence="Apache-2.0 (timm; weights)",

@@ -6,6 +6,7 @@ Beyer et al., "Better plain ViT baselines for ImageNet-1k", 2022). It thus satis
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,14 +47,39 @@ class PatchFeatures(nn.Module):
         return resampled
 
 
-def vit(name: str, patch: int, size: int, pretrained: bool) -> Feature:
+def _convolutional_stem(channels: int) -> nn.Sequential:
+    """Four convolutions of stride 2 in place of patches of 16 px."""
+    widths = [3, *(channels // part for part in (8, 4, 2, 1))]
+    layers: list[nn.Module] = []
+    for inner, outer in pairwise(widths):
+        layers += [nn.Conv2d(inner, outer, 3, 2, 1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Conv2d(channels, channels, 1))
+
+
+def vit(name: str, patch: int, size: int, pretrained: bool, *, convolutional: bool = False) -> Feature:
     """A vision transformer for pictures of ``size`` pixels; stages are the patch embedding and each block.
 
+    Args:
+        name: of timm.
+        patch: side of its patches, in pixels.
+        size: of the pictures; others come in the small epochs.
+        pretrained: load published weights.
+        convolutional: a stem of convolutions in place of patches, which learns from fewer pictures (Xiao et al.,
+            "Early convolutions help transformers see better", NeurIPS 2021); for patches of 16 px, from scratch.
+
     Raises:
-        TrainingError: ``size`` is not a multiple of the patch; or as ``create``.
+        TrainingError: ``size`` is not a multiple of the patch, or a convolutional stem is to be pretrained; or as
+            ``create``.
     """
     if size % patch:
         near = max(patch, round(size / patch) * patch)
         raise TrainingError(f"{name}: preprocess.size {size} is not a multiple of its patch of {patch} px; try {near}.")
+    if convolutional and pretrained:
+        raise TrainingError(f"{name}: with a convolutional stem it has no pretrained weights; set pretrained to false.")
     net = create(name, pretrained=pretrained, img_size=size)
+    if convolutional:
+        net.patch_embed.proj = _convolutional_stem(net.num_features)
+    for block in net.blocks:
+        # The fused backward pass takes as long as half the network on a CPU, for the few tokens of small pictures.
+        block.attn.fused_attn = block.attn.fused_attn and torch.cuda.is_available()
     return Feature(PatchFeatures(net, size), average_pool(), net.num_features, [net.patch_embed, *net.blocks])
