@@ -17,7 +17,7 @@ from leukopy.bundle.card import (
     SlideClasses,
     Thresholds,
 )
-from leukopy.bundle.learnt import LEARNT_FILE, add_learnt, is_learnt, read_learnt, write_learnt
+from leukopy.bundle.learnt import LEARNT_FILE, add_learnt, inherit_learnt, is_learnt, read_learnt, write_learnt
 from leukopy.bundle.store import (
     Bundle,
     NetworkFile,
@@ -52,6 +52,7 @@ __all__ = [
     "add_metrics",
     "bundled_models",
     "carry_over",
+    "inherit_learnt",
     "is_learnt",
     "open_bundle",
     "read_card",

@@ -32,11 +32,19 @@ def write_learnt(folder: Path, digests: Iterable[str]) -> None:
         BundleError: its list is broken.
         OutputError: it cannot be written.
     """
-    earlier = read_learnt(folder)
-    found = _shortened(digests)
-    table = np.unique(found if earlier is None else np.concatenate([earlier, found]))
-    with atomic_path(folder / LEARNT_FILE) as temporary, temporary.open("wb") as stream:
-        np.save(stream, table)
+    _write(folder, _shortened(digests))
+
+
+def inherit_learnt(folder: Path, origin: Path) -> None:
+    """Add what another bundle's folder lists, from whose network or answers this one learnt; nothing without a list.
+
+    Raises:
+        BundleError: one of the lists is broken.
+        OutputError: it cannot be written.
+    """
+    inherited = read_learnt(origin)
+    if inherited is not None:
+        _write(folder, inherited)
 
 
 def add_learnt(folder: Path, paths: Iterable[str]) -> None:
@@ -71,6 +79,13 @@ def read_learnt(folder: Path) -> NDArray[np.uint64] | None:
 def is_learnt(learnt: NDArray[np.uint64], digests: Sequence[str]) -> NDArray[np.bool_]:
     """Whether each file, by its SHA-256, is among those learnt, (N,)."""
     return np.isin(_shortened(digests), learnt)
+
+
+def _write(folder: Path, found: NDArray[np.uint64]) -> None:
+    earlier = read_learnt(folder)
+    table = np.unique(found if earlier is None else np.concatenate([earlier, found]))
+    with atomic_path(folder / LEARNT_FILE) as temporary, temporary.open("wb") as stream:
+        np.save(stream, table)
 
 
 def _shortened(digests: Iterable[str]) -> NDArray[np.uint64]:

@@ -29,6 +29,8 @@ from leukopy.bundle import (
     OutsideClasses,
     SlideClasses,
     Thresholds,
+    inherit_learnt,
+    open_bundle,
     write_bundle,
     write_learnt,
 )
@@ -78,6 +80,9 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             onnx.save(with_class_activation(onnx.load(path)), path)
         difference = _difference(net, path, images)
         checked = {"onnx_against_torch": f"largest difference {difference:.1e} over {len(images)} validation images"}
+        teacher = open_bundle(settings.distillation.teacher) if settings.distillation else None
+        if teacher:
+            checked["teacher"] = f"{teacher.card.title}, network sha256 {teacher.card.model.sha256[:16]}"
         own = _own_rows(module, data)
         logits, members = _logits(path, own, data), data.val_set.members
         if settings.deploy == "int8":
@@ -90,7 +95,7 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
         if settings.foreign_temperature_factor > 1:
             logits = logits / _foreign_temperature(path, settings, data)
         classes = _slide_classes(path, settings.slide_classes, data) if settings.slide_classes else None
-        card = _card(settings, data, net, logits, file_digest(path))
+        card = _card(settings, data, net, logits, file_digest(path), teacher)
         card = card.model_copy(
             update={
                 "provenance": card.provenance | checked,
@@ -100,6 +105,9 @@ def export(module: CellModule, settings: TrainSettings, data: CellData, folder: 
             }
         )
         write_learnt(folder, _digests(data.train_set.cells))
+        for origin in (settings.backbone.run and settings.backbone.run / "bundle", teacher and teacher.path):
+            if origin:
+                inherit_learnt(folder, origin)
         return write_bundle(folder, card, path.read_bytes())
 
 
@@ -274,7 +282,14 @@ def _cell_sizes(settings: TrainSettings, data: CellData) -> dict[str, float] | N
     return typical_sizes(found, cells["coarse"].to_list(), settings.preprocess.crop)
 
 
-def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray[np.float32], sha256: str) -> Card:
+def _card(
+    settings: TrainSettings,
+    data: CellData,
+    net: CellNet,
+    logits: NDArray[np.float32],
+    sha256: str,
+    teacher: Bundle | None,
+) -> Card:
     members = data.val_set.members
     figures = validation_figures(logits, members, settings.level)
     inside = members[:, : len(FINE)].any(axis=1)
@@ -289,7 +304,8 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
     validation = f"validation split of {', '.join(data.val_set.cells['source'].unique(maintain_order=True))}"
     chosen = "" if settings.optimisation.epoch == "last" else "; the epoch was chosen on it"
     validation += f", {len(data.val_set)} images{chosen}"
-    entry, earlier = BACKBONES[settings.backbone.name], settings.backbone.earlier
+    entry = BACKBONES[settings.backbone.name]
+    origins = [card for card in (settings.backbone.earlier, teacher and teacher.card) if card]
     return Card(
         name=settings.name,
         title=settings.title,
@@ -316,7 +332,7 @@ def _card(settings: TrainSettings, data: CellData, net: CellNet, logits: NDArray
         thresholds=Thresholds(
             uncertain_below=float(np.quantile(confidence, settings.uncertain_share)), set_from=set_from
         ),
-        trained_on=uses(data.train_set.cells, earlier.trained_on if earlier else ()),
+        trained_on=uses(data.train_set.cells, tuple(use for card in origins for use in card.trained_on)),
         metrics=tuple(
             Metric(name=f"{name} (validation)", value=value, data=validation) for name, value in figures.items()
         ),

@@ -20,6 +20,7 @@ from leukopy.taxonomy import FINE, coarse_matrix, fine_members
 from leukopy.training.depthwise import DepthwiseGradients
 from leukopy.training.optimiser import optimiser_and_schedule
 from leukopy.training.settings import TrainSettings
+from leukopy.training.teacher import Teacher
 
 
 class CellModule(lightning.LightningModule):
@@ -49,13 +50,16 @@ class CellModule(lightning.LightningModule):
         self.minutes = 0.0
         """Wall time of the fit, resumed parts included; set by ``fit``."""
         self._class_weights: Tensor | None = None
+        self._teacher: Teacher | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def on_fit_start(self) -> None:
-        """Weigh the classes, once the training images are known."""
+        """Weigh the classes, once the training images are known; call the teacher."""
         members: NDArray[np.bool_] = self.trainer.datamodule.train_set.members  # type: ignore[attr-defined]
         weights = class_weights(self.settings, members)
         self._class_weights = None if weights is None else weights.to(self.device)
+        if self.settings.distillation:  # here, since averaging copies the module before
+            self._teacher = Teacher(self.settings.distillation, self.settings.preprocess)
 
     def on_train_epoch_start(self) -> None:
         """Freeze what the recipe freezes, once the small epochs are over."""
@@ -66,14 +70,15 @@ class CellModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         """Loss of one batch."""
         images, members = batch
-        if self.current_epoch < self.settings.optimisation.small_epochs:
-            images = shrink(images, self.settings.optimisation.small_size)
         if self.settings.loss.mixup_alpha:
             images, partner, share = mix(images, self.settings.loss.mixup_alpha)
-            logits = self._logits(images)
-            loss = share * self._loss(logits, members) + (1 - share) * self._loss(logits, members[partner])
-        else:
-            loss = self._loss(self._logits(images), members)
+        small = self.current_epoch < self.settings.optimisation.small_epochs
+        logits = self._logits(shrink(images, self.settings.optimisation.small_size) if small else images)
+        loss = self._loss(logits, members)
+        if self.settings.loss.mixup_alpha:
+            loss = share * loss + (1 - share) * self._loss(logits, members[partner])
+        if self._teacher:
+            loss = torch.lerp(loss, self._teacher.loss(images, logits), self._teacher.choice.share)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 

@@ -146,6 +146,17 @@ class Loss(Settings):
         return weights
 
 
+class Distillation(Settings):
+    """A teacher whose answers are learnt beside the labels (`leukopy.training.teacher`)."""
+
+    teacher: str
+    """Name or folder of its bundle. What it learnt from must hold none of the images that this run is tested on."""
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the loss that measures the distance from its answers; the labels have the rest."""
+    temperature: float = Field(default=2.0, gt=0)
+    """Divides the logits of both: above 1, what the teacher thinks of the other classes counts for more."""
+
+
 class SlideClassesChoice(Settings):
     """Settings of the re-estimated class means of a foreign slide (`leukopy.slides.class_means`).
 
@@ -208,6 +219,8 @@ class TrainSettings(PictureRecipe):
 
     backbone: BackboneChoice
     loss: Loss = Loss()
+    distillation: Distillation | None = None
+    """None: the labels alone are learnt."""
     uncertain_share: float = Field(default=0.03, gt=0, lt=1)
     """Share of validation cells that the ``uncertain`` threshold flags."""
     foreign_temperature_factor: float = Field(default=1.0, ge=1)

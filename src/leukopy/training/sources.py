@@ -214,7 +214,7 @@ def uses(cells: pl.DataFrame, earlier: tuple[DatasetUse, ...] = ()) -> tuple[Dat
 
     Args:
         cells: the training cells.
-        earlier: entries of the run that it started from.
+        earlier: entries of the run that it started from, and of its teacher.
     """
     rows: list[DatasetUse] = []
     for source, count in cells.group_by("source", maintain_order=True).agg(pl.len()).iter_rows():
@@ -225,5 +225,6 @@ def uses(cells: pl.DataFrame, earlier: tuple[DatasetUse, ...] = ()) -> tuple[Dat
             rows.append(DatasetUse(name=card.title, licence=card.licence, citation=card.citation, images=count))
     now = {row.name: row for row in rows}
     # Of a data set of both runs the larger share: they are mostly the same images.
-    both = [row for row in earlier if row.name not in now or row.images > now[row.name].images]
+    by_images = sorted(earlier, key=lambda row: row.images)
+    both = [row for row in by_images if row.name not in now or row.images > now[row.name].images]
     return tuple({**now, **{row.name: row for row in both}}.values())

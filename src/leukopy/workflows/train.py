@@ -90,8 +90,10 @@ def train(
         show_progress: draw the epochs' bar.
 
     Raises:
+        BundleError: the teacher cannot be opened.
         OutputError: ``out`` holds something else.
-        TrainingError: no image to train on, images of one class only, or the training diverged.
+        TrainingError: no image to train on, images of one class only, the training diverged, or the teacher sees
+            pictures of another light or stain.
     """
     import polars as pl
 
@@ -101,7 +103,10 @@ def train(
     from leukopy.training.export import export
     from leukopy.training.fit import fit
     from leukopy.training.sources import DRAWN, check_classes
+    from leukopy.training.teacher import Teacher
 
+    if settings.distillation:  # found wrong before an hour of work
+        Teacher(settings.distillation, settings.preprocess)
     run = record("train", settings)
     begin(out, run, resume=resume, overwrite=overwrite)  # resumed with other settings: longer, or at another rate
     write_json(out / RUN_FILE, run)
