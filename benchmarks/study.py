@@ -135,9 +135,13 @@ def arm(name: str, command: str) -> str:
         of = changes.get("features.model", recipe["features"].get("model", ""))
         return "features of our VGG16" if "vgg16" in of else "ImageNet features, frozen"
     start = "ImageNet weights" if recipe["backbone"].get("pretrained") else "from scratch"
+    if changes.get("backbone.name", "").endswith("_convolutional"):
+        start += " with a convolutional stem"
+    if teacher := changes.get("distillation.teacher"):
+        start += f", taught by the {teacher} model"
     size = changes.get("preprocess.size", recipe["preprocess"]["size"])
     if "optimisation.epoch_images" not in changes:
-        return f"{start}, {size} px, {recipe['optimisation']['epochs']} epochs"
+        return f"{start}, {size} px, {changes.get('optimisation.epochs', recipe['optimisation']['epochs'])} epochs"
     images = int(changes["optimisation.epochs"]) * int(changes["optimisation.epoch_images"])
     return f"{start}, {size} px, {images:,} images"
 
