@@ -147,6 +147,14 @@ class TestVisionTransformer:
         found, expected = onnx_and_torch(features, torch.rand(3, 3, 64, 64), tmp_path)
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
+    def test_takes_a_stem_of_convolutions(self, tmp_path: Path) -> None:
+        features = vit("vit_tiny_patch16_224", 16, 64, False, convolutional=True).features.eval()
+        assert features(torch.rand(1, 3, 32, 32)).shape == (1, 192, 2, 2)
+        found, expected = onnx_and_torch(features, torch.rand(3, 3, 64, 64), tmp_path)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        with pytest.raises(TrainingError, match="with a convolutional stem it has no pretrained weights"):
+            vit("vit_tiny_patch16_224", 16, 64, True, convolutional=True)
+
     def test_refuses_a_size_its_patches_do_not_fill(self) -> None:
         with pytest.raises(TrainingError, match=r"size 360 is not a multiple of its patch of 32 px; try 352"):
             vit("vit_base_patch32_224", 32, 360, False)
