@@ -78,7 +78,9 @@ def test_every_bad_image_is_a_row_beside_the_good_ones(analyze, colour_model, tm
     result = analyze(slide)
 
     assert result.exit_code == 3
-    assert result.stderr.splitlines()[-1] == f"7 of 13 images failed: {out / 'failures.csv'}"
+    *shown, counted = result.stderr.splitlines()[-4:]
+    assert counted == f"7 of 13 images failed: {out / 'failures.csv'}"
+    assert shown == pl.read_csv(out / "failures.csv")["message"][:3].to_list()
     assert pl.read_parquet(out / "cells.parquet")["cell_id"].to_list() == sorted(good)
     assert pl.read_csv(out / "cells.csv")["cell_id"].to_list() == sorted(good)
     assert dict(pl.read_csv(out / "failures.csv").select("cell_id", "reason").iter_rows()) == {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.workflows.adapt import AdaptSettings
@@ -51,7 +51,7 @@ def adapt(
         say(f"{count:,} cells labelled {code} are left out: the model has no such class.")
     say(f"Bundle: {result.bundle}")
     if result.failures:
-        say(f"{result.failures:,} images could not be read: {out / 'failures.csv'}")
+        say_failures(f"{result.failures:,} images could not be read", out / "failures.csv")
         raise typer.Exit(EXIT_FAILURES)
 
 

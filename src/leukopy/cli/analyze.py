@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, Resume, Spelling, argument, clash, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.settings import read_mapping
@@ -101,7 +101,7 @@ def analyze(
             say("\n".join((_counted(result.counts), *result.counts.notes)))
         say(f"Report: {result.report}")
         if result.failures:
-            say(f"{_inputs(result)} failed: {result.folder / 'failures.csv'}")
+            say_failures(f"{_inputs(result)} failed", result.folder / "failures.csv")
     if not result.complete:
         raise typer.Exit(EXIT_FAILURES)
 

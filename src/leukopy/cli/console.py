@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from leukopy.core.errors import EXIT_ERROR, EXIT_INTERRUPTED, LeukopyError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from leukopy.core.progress import Progress
+
+_SHOWN_FAILURES = 3
 
 
 @contextmanager
@@ -35,6 +39,15 @@ def progress_bar() -> Iterator[Progress]:
 def say(message: str) -> None:
     """Print a line for people on standard error; standard output is for results."""
     print(message, file=sys.stderr)  # noqa: T201
+
+
+def say_failures(told: str, table: Path) -> None:
+    """Print the first messages of a table of failures, and where the others lie."""
+    import polars as pl
+
+    for message in pl.scan_csv(table, infer_schema=False).select("message").head(_SHOWN_FAILURES).collect().to_series():
+        say(message)
+    say(f"{told}: {table}")
 
 
 @contextmanager

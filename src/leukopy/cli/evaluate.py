@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, argument, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.workflows.evaluate import EvaluateSettings
@@ -49,7 +49,7 @@ def evaluate(
         say(f"{labels} to review: {result.out / 'label_errors.csv'}")
     if result.failures:
         images = "1 image" if result.failures == 1 else f"{result.failures:,} images"
-        say(f"{images} could not be read: {result.out / 'failures.csv'}")
+        say_failures(f"{images} could not be read", result.out / "failures.csv")
         raise typer.Exit(EXIT_FAILURES)
 
 

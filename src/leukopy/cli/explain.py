@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, Spelling, argument, clash, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.runs import RUN_FILE
@@ -49,9 +49,8 @@ def explain(
     Console().print(_table(result))
     say(f"Report: {result.report}")
     if result.failures:
-        say(
-            f"{result.failures:,} of {result.cells + result.failures:,} images failed: {result.folder / 'failures.csv'}"
-        )
+        counted = f"{result.failures:,} of {result.cells + result.failures:,} images failed"
+        say_failures(counted, result.folder / "failures.csv")
         raise typer.Exit(EXIT_FAILURES)
 
 

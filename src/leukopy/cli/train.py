@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Changes, Overwrite, Resume, clash, read_changes
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def train(
         result = train(settings, out, resume=resume, overwrite=overwrite, progress=progress, show_progress=shown)
     _print(f"{settings.name}, on validation", {metric.name: metric.value for metric in result.card.metrics})
     if result.failures:
-        say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
+        say_failures(f"{result.failures} images could not be decoded and were left out", out / "failures.csv")
     say(f"Bundle: {result.bundle}. Images with their split: {out / MANIFEST_FILE}. Next:")
     say(f"leukopy evaluate {out / MANIFEST_FILE} --model {result.bundle} --split test --out {out / 'test'}")
 
@@ -97,7 +97,7 @@ def _train_shallow(settings: ShallowSettings, out: Path, *, overwrite: bool) -> 
         }
         _print(f"{settings.name}, on {split}", figures)
     if result.failures:
-        say(f"{result.failures} images could not be decoded and were left out: {out / 'failures.csv'}")
+        say_failures(f"{result.failures} images could not be decoded and were left out", out / "failures.csv")
     say(f"Figures: {', '.join(str(out / split) for split in result.evaluations)}. Shallow models give no bundle.")
 
 

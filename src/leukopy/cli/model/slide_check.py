@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.workflows.fit_slide_check import FitSlideCheckSettings
@@ -36,5 +36,5 @@ def fit_slide_check(
         say(f"Distance of {name} if left out: {found.distance:.2f}, nearest {found.nearest}")
     say(f"Bundle: {result.bundle}")
     if result.failures:
-        say(f"{result.failures:,} images could not be read: {out / 'failures.csv'}")
+        say_failures(f"{result.failures:,} images could not be read", out / "failures.csv")
         raise typer.Exit(EXIT_FAILURES)

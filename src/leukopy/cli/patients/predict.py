@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, argument, clash, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.core.provenance import RESEARCH_USE_ONLY
@@ -76,7 +76,7 @@ def _end(result: PredictPatientsResult) -> None:
             say(message)
         say(f"{len(result.problems):,} problems of table and folders: {result.folder / 'problems.csv'}")
     if len(result.failures):
-        say(f"{len(result.failures):,} images or patients failed: {result.folder / 'failures.csv'}")
+        say_failures(f"{len(result.failures):,} images or patients failed", result.folder / "failures.csv")
     if len(result.problems) or len(result.failures):
         raise typer.Exit(EXIT_FAILURES)
 

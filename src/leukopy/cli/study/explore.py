@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leukopy.cli.console import progress_bar, say
+from leukopy.cli.console import progress_bar, say, say_failures
 from leukopy.cli.options import Given, Overwrite, argument, options
 from leukopy.core.errors import EXIT_FAILURES
 from leukopy.workflows.explore import ExploreSettings
@@ -48,7 +48,7 @@ def explore(
         say(note)
     say(f"Page: {result.report}")
     if result.failures:
-        say(f"{result.failures:,} of {result.cells + result.failures:,} images failed: {out / 'failures.csv'}")
+        say_failures(f"{result.failures:,} of {result.cells + result.failures:,} images failed", out / "failures.csv")
         raise typer.Exit(EXIT_FAILURES)
 
 
