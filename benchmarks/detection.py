@@ -12,6 +12,7 @@ nothing; ``chula_completed`` adds the leukocytes that its labels miss, found by 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -62,9 +63,11 @@ class NucleiByColour:
         return Detections(found, kinds, np.array(scores, np.float32), red_cell_px)
 
 
-def measure(detector: Detector | NucleiByColour, split: str, *, known_scale: bool) -> dict[str, dict[str, object]]:
+def measure(
+    detector: Detector | NucleiByColour, split: str, *, known_scale: bool, sources: Sequence[str] = SOURCES
+) -> dict[str, dict[str, object]]:
     figures: dict[str, dict[str, object]] = {}
-    for source in SOURCES:
+    for source in sources:
         everything = source in ("chula", "chula_completed")
         pictures = list(marked_pictures(source, None if everything else split, 100))
         seen = list(see(detector, pictures, known_scale=known_scale))
