@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukopy.evaluation.detection import Marked, Matched, best_threshold, cut_by_border, match, overlaps, score
+from leukopy.evaluation.detection import (
+    Marked,
+    Matched,
+    best_threshold,
+    cut_by_border,
+    match,
+    middle_threshold,
+    overlaps,
+    score,
+)
 
 
 def _boxes(*rows):
@@ -60,6 +69,24 @@ def test_scores_of_a_worked_example():
     assert score([first, second], false_per_picture=0.5, replicates=100).recall.value == pytest.approx(3 / 4)
     assert found.average_precision.low <= found.average_precision.value <= found.average_precision.high
     assert best_threshold([first, second]) == pytest.approx(0.6)
+
+
+def _seen(right, false, wanted):
+    """One picture with right and false objects of these scores."""
+    scores = np.array(right + false, np.float32)
+    return Matched(scores, np.array([True] * len(right) + [False] * len(false)), wanted)
+
+
+def test_the_middle_threshold_keeps_its_distance_from_right_and_false_objects():
+    pictures = [_seen([0.9, 0.6], [0.3, 0.1], 2), _seen([0.8], [], 1)]
+    found = middle_threshold(pictures, false_per_picture=0.5)
+    assert found == pytest.approx((score(pictures, false_per_picture=0.5).threshold + 0.6) / 2)
+    assert 0.3 < found < 0.6
+    both = [*pictures, _seen([0.35], [0.5], 1)]  # an object less clear than a false one: no room between
+    assert middle_threshold(both, false_per_picture=0.5) == pytest.approx(
+        (score(both, false_per_picture=0.5).threshold + 0.35) / 2
+    )
+    assert middle_threshold([_seen([0.2], [0.9], 1)], false_per_picture=0) is None
 
 
 def test_nothing_found_scores_zero():

@@ -135,6 +135,20 @@ def score(
     )
 
 
+def middle_threshold(matched: Sequence[Matched], *, false_per_picture: float = 0.1) -> float | None:
+    """Middle of the scores that find the same marked objects as the one at which ``false_per_picture`` are false; None
+    where the first found objects are already too often false.
+
+    A detector that errs rarely reaches that share of false ones with a score so low that a picture unlike these shows
+    many more of them; the highest such score would miss an object that is a little less clear.
+    """
+    low = score(matched, false_per_picture=false_per_picture, replicates=1).threshold
+    if low is None:
+        return None
+    right = np.concatenate([each.scores[each.right] for each in matched])
+    return float((low + right[right >= low].min(initial=1.0)) / 2)
+
+
 def _curve(
     scores: NDArray[np.float32], right: NDArray[np.bool_], weights: NDArray[np.int64], wanted: int, most_false: float
 ) -> tuple[float, float, float]:
