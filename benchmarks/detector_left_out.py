@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from detection import measure
 from leukopy.bundle.detector import open_detector
 from leukopy.datasets.boxes import DRAWN
 from leukopy.fields.detector import Detector
@@ -20,8 +21,6 @@ from leukopy.training.detector.settings import DetectorSettings
 from leukopy.workflows.evaluate_detector import LEAST_SCORE
 from leukopy.workflows.recipes import read
 from leukopy.workflows.train_detector import train_detector
-
-from detection import measure
 from results_file import write
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -77,7 +77,8 @@ def _choose_thresholds(settings: DetectorSettings, bundle: Path, progress: Progr
     """Write the thresholds into the card.
 
     Leukocytes: in the middle of those that find what .1 false ones per picture find. A falsely located leukocyte is
-    still judged by the classifier; a missed one is lost. Red cells: that at which their number errs least. Platelets: that of the best F1.
+    still judged by the classifier; a missed one is lost. Red cells: that at which their number errs least. Platelets:
+    that of the best F1.
 
     They are chosen on a hard set: validation pictures as they are, the same changed in stain, light and focus, and
     drawn fields. For the red cells each source has the same say, as it is and changed.
