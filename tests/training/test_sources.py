@@ -112,6 +112,17 @@ def test_classes_that_a_recipe_does_without_are_never_seen(laboratory: Path) -> 
         recipe(without=["XX"])
 
 
+def test_classes_that_a_source_does_without_are_seen_in_the_others(laboratory: Path) -> None:
+    every = list_training_cells(recipe(), laboratory)
+    sources = [source.model_dump(mode="json") for source in recipe().sources]
+    cells = list_training_cells(recipe(sources=[sources[0] | {"without": ["NEU"]}, *sources[1:]]), laboratory)
+    own = pl.col("source") == sources[0]["dataset"]
+    assert not {"NEU", "SNE", "BNE"} & set(cells.filter(own)["code"])
+    assert cells.equals(every.filter(~own | ~pl.col("code").is_in(["NEU", "SNE", "BNE"])))
+    with pytest.raises(SettingsError, match="class code 'XX' is unknown"):
+        recipe(sources=[sources[0] | {"without": ["XX"]}])
+
+
 def test_coarse_level_brings_every_label_to_eight_classes(laboratory: Path) -> None:
     (laboratory / "lab" / "SNE").mkdir(exist_ok=True)
     Image.fromarray(draw_cell("SNE", seed=99, size=80).image).save(laboratory / "lab" / "SNE" / "99.png")

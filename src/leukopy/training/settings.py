@@ -18,6 +18,15 @@ from leukopy.models.backbones import BACKBONES
 from leukopy.taxonomy import OUTSIDE, fine_members
 
 
+def _of_fine(codes: tuple[str, ...]) -> tuple[str, ...]:
+    for code in codes:
+        try:
+            fine_members(code)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+    return codes
+
+
 class Source(Settings):
     """One laboratory that the training reads."""
 
@@ -42,6 +51,13 @@ class Source(Settings):
     None: ``preprocess.crop``."""
     left_out: Path | None = None
     """Table with a column ``cell_id``: cells that neither train nor validate, such as those of doubtful label."""
+    without: tuple[str, ...] = ()
+    """Codes of classes, fine or coarse, whose cells neither train nor validate: its laboratory names them otherwise."""
+
+    @field_validator("without")
+    @classmethod
+    def _codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return _of_fine(codes)
 
 
 class BackboneChoice(Settings):
@@ -187,12 +203,7 @@ class Recipe(Settings):
     @field_validator("without")
     @classmethod
     def _codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
-            try:
-                fine_members(code)
-            except SettingsError as error:
-                raise ValueError(str(error)) from error
-        return codes
+        return _of_fine(codes)
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

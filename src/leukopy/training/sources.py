@@ -81,10 +81,8 @@ def with_test(recipe: Recipe, data: Path, outside: tuple[str, ...] = ()) -> pl.D
         ]
         split = pl.when((pl.col("split") == "train") & (pl.concat(drawn) == "val")).then(pl.lit("val"))
         cells = cells.with_columns(split=split.otherwise("split"))
-    unseen = {index for code in recipe.without for index in fine_members(code)}
-    if unseen:
-        kept = [not unseen.intersection(fine_members(code)) for code in cells["code"]]
-        cells = cells.filter((pl.col("split") == "test") | pl.Series(kept))
+    if recipe.without:
+        cells = cells.filter((pl.col("split") == "test") | ~_may_be(recipe.without, cells["code"]))
     if recipe.level == "coarse":
         cells = cells.with_columns(pl.col("code").map_elements(_coarse_code, return_dtype=pl.String()))
     for source in recipe.sources:
@@ -131,6 +129,13 @@ def check_classes(codes: pl.Series, outside: tuple[str, ...] = ()) -> None:
         )
 
 
+def _may_be(classes: tuple[str, ...], codes: pl.Series) -> pl.Series:
+    """Whether each label (fine, coarse or of a class outside) may stand for one of some classes, fine or coarse."""
+    members = {index for code in classes for index in fine_members(code)}
+    found = [not members.isdisjoint(fine_members(code)) for code in codes]
+    return pl.Series(found, dtype=pl.Boolean)
+
+
 def _coarse_code(code: str) -> str:
     return find(code).coarse or code
 
@@ -149,6 +154,8 @@ def _public(source: Source, seed: int, data: Path, outside: tuple[str, ...]) -> 
         codes = cells.filter(~pl.col("code").is_in(known).fill_null(value=False))["code"].fill_null("no label")
         counts = ", ".join(f"{code}: {count:,}" for code, count in codes.value_counts(sort=True).iter_rows())
         _LOG.warning("%s: images left out of the training, of no class that it learns (%s).", source.dataset, counts)
+    if source.without:
+        taken = taken.filter(~_may_be(source.without, taken["code"]))
     if taken["split"].null_count() == 0:
         return taken
     return taken.with_columns(split=taken["split"].fill_null(_split_by_group(taken, source, seed)))
