@@ -129,6 +129,12 @@ def test_every_picture_has_a_text(document: Path) -> None:
         assert len(text) > 10, f"{target}: say what the picture shows"
 
 
+def test_the_table_of_benchmarks_holds_every_script() -> None:
+    table = (REPOSITORY / "benchmarks" / "README.md").read_text("utf-8")
+    scripts = {path.name for path in (REPOSITORY / "benchmarks").glob("*.py")}
+    assert {name for name in scripts if f"`{name}`" not in table} == set()
+
+
 def test_the_spelling() -> None:
     read = ["docs", "src", "tools", "benchmarks", "configs", "mkdocs.yml", *REPOSITORY.glob("*.md")]
     codespell = [Path(sys.executable).parent / "codespell", *read]
