@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-quick test-durations check docs notebooks wheel sbom release tagged bench bench-models clean
+.PHONY: demo test test-quick test-durations check docs notebooks wheel sbom release tagged bench bench-models bench-fields clean
 
 demo: .venv-serve/ready  ## classify a drawn slide with the bundled model and show the differential next to the truth
 	.venv-serve/bin/leukopy demo --out demo --overwrite
@@ -59,7 +59,6 @@ bench: .venv/ready  ## speed and memory; some minutes. Then, where LEUKOPY_DATA 
 RESULTS := benchmarks/results
 bench-models: .venv/ready  ## what the models can do, in known laboratories and others; needs LEUKOPY_DATA
 	.venv/bin/leukopy evaluate pbc --root $(LEUKOPY_DATA)/cells/pbc --examples 0 --out runs/default-on-pbc --overwrite --into-card
-	for base in base base_whole; do [ -e runs/$$base/bundle ] || .venv/bin/leukopy train configs/$$base.yaml --out runs/$$base; done
 	.venv/bin/leukopy study transfer configs/leave_one_out.yaml --out runs/leave_one_out
 	.venv/bin/leukopy study leave-out configs/open_set.yaml --out runs/open_set
 	mkdir -p $(RESULTS)/default-on-pbc $(RESULTS)/leave-one-out $(RESULTS)/open-set
@@ -74,12 +73,23 @@ bench-models: .venv/ready  ## what the models can do, in known laboratories and 
 	.venv/bin/leukopy model fit-outside --out runs/outside --overwrite
 	.venv/bin/python benchmarks/outside.py runs/outside
 	.venv/bin/python benchmarks/outside_elsewhere.py
+	.venv/bin/python benchmarks/hospital_left_out.py
+	.venv/bin/python benchmarks/few_cells.py
 	.venv/bin/leukopy model fit-count-error --evidence runs/outside/cells.parquet --out runs/count-error --overwrite
 	.venv/bin/python benchmarks/count_error.py runs/count-error
 	.venv/bin/python benchmarks/review_order.py runs/outside
 	.venv/bin/leukopy study transfer configs/transfer.yaml --out runs/transfer
 	.venv/bin/python benchmarks/slide_check.py runs/transfer
 	.venv/bin/python benchmarks/default_card.py
+
+bench-fields: .venv/ready  ## what the detector can do, and the cost of fields and slides; needs LEUKOPY_DATA
+	.venv/bin/python benchmarks/detection.py
+	.venv/bin/python benchmarks/detector_left_out.py runs/left_out
+	.venv/bin/python benchmarks/chula_fields.py
+	.venv/bin/python benchmarks/red_cell_shapes.py
+	.venv/bin/python benchmarks/drawn_slides.py 100
+	.venv/bin/python benchmarks/whole_slide.py
+	.venv/bin/python benchmarks/fields.py
 
 clean:
 	rm -rf .venv .venv-serve demo build dist
