@@ -53,13 +53,14 @@ def test_attention_is_read_without_changing_the_answer() -> None:
     net = network()
     transformer = net.backbone.features.net
     transformer.blocks[0].attn.fused_attn = True  # as on a GPU
+    fused = [block.attn.fused_attn for block in transformer.blocks]
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     with torch.inference_mode():
         before = net(torch.from_numpy(pictures)).logits
     layers = attention(net, transformer, pictures)
     assert [tuple(layer.shape) for layer in layers] == [(2, 3, 17, 17)] * 12
     assert torch.stack(layers).sum(dim=-1).numpy() == pytest.approx(1, abs=1e-5)
-    assert [block.attn.fused_attn for block in transformer.blocks] == [True] + [False] * 11  # as before
+    assert [block.attn.fused_attn for block in transformer.blocks] == fused
     assert not transformer.blocks[0].attn.attn_drop._forward_hooks
     with torch.inference_mode():
         torch.testing.assert_close(net(torch.from_numpy(pictures)).logits, before)

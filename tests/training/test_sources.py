@@ -117,6 +117,7 @@ def test_classes_that_a_source_does_without_are_seen_in_the_others(laboratory: P
     sources = [source.model_dump(mode="json") for source in recipe().sources]
     cells = list_training_cells(recipe(sources=[sources[0] | {"without": ["NEU"]}, *sources[1:]]), laboratory)
     own = pl.col("source") == sources[0]["dataset"]
+    assert {"NEU", "SNE", "BNE"} & set(every.filter(own)["code"])
     assert not {"NEU", "SNE", "BNE"} & set(cells.filter(own)["code"])
     assert cells.equals(every.filter(~own | ~pl.col("code").is_in(["NEU", "SNE", "BNE"])))
     with pytest.raises(SettingsError, match="class code 'XX' is unknown"):
