@@ -36,10 +36,10 @@ from leukopy.core.paths import data_folder
 from leukopy.datasets.red_cell_points import UM_PER_PX, PointedField, pointed_fields, repeats
 from leukopy.evaluation.detection import overlaps
 from leukopy.evaluation.intervals import bootstrap
+from leukopy.fields.box_pairs import overlapping
 from leukopy.fields.detections import Detections
 from leukopy.fields.detector import Detector
 from leukopy.fields.field import Field, FieldInput
-from leukopy.fields.quality import overlapping
 from leukopy.fields.read import read_field
 from leukopy.fields.red_cell_crops import cut_red_cells, recentre
 from leukopy.fields.red_cell_shapes import Readings, ShapedFinder, ShapeNamer

@@ -1,4 +1,4 @@
-"""Quality of a field: boxes that overlap, focus, crowding and light."""
+"""Quality of a field: focus, crowding and light."""
 
 import numpy as np
 import pytest
@@ -6,21 +6,10 @@ from scipy import ndimage
 
 from leukopy.fields.detections import Detections
 from leukopy.fields.detector import Detector
-from leukopy.fields.quality import measure_quality, no_blood_film, overlapping
+from leukopy.fields.quality import measure_quality, no_blood_film
 from leukopy.synthesis import draw_field, random_appearance
 from leukopy.taxonomy.objects import LEUKOCYTE, OBJECTS, PLATELET, RED_CELL
 from support.odd_pictures import organ
-
-
-def test_boxes_overlap_as_each_pair_says():
-    rng = np.random.default_rng(0)
-    boxes = np.c_[rng.uniform(0, 100, (60, 2)), rng.uniform(3, 12, (60, 2))].astype(np.float32)
-    upper, lower = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    over = (np.minimum(lower[:, None], lower) - np.maximum(upper[:, None], upper) > 0).all(axis=2)
-    np.fill_diagonal(over, False)
-    assert (overlapping(boxes) == over.any(axis=1)).all()
-    assert over.any(axis=1).mean() == pytest.approx(0.7, abs=0.1)  # both answers occur
-
 
 _EMPTY = (np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32))
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from leukopy.bundle.detector import DetectorBundle, open_detector
 from leukopy.evaluation.detection import overlaps
+from leukopy.fields.box_pairs import Boxes, pairs
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.fields.optical_density import OpticalDensity
@@ -63,8 +64,6 @@ marked leukocytes of validation pictures five have a platelet inside, and measur
 
 _LEUKOCYTE, _RED, _PLATELET, _CLUMP = (OBJECTS.index(kind) for kind in (LEUKOCYTE, RED_CELL, PLATELET, PLATELET_CLUMP))
 
-Boxes = NDArray[np.float32]
-"""(n, 4): left, top, width and height, in pixels."""
 Kinds = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
@@ -288,14 +287,13 @@ def _once(boxes: NDArray[np.float32], scores: NDArray[np.float32], chosen: NDArr
     """Indices of the chosen boxes, without those that repeat a box of higher score."""
     order = chosen[np.argsort(-scores[chosen], kind="stable")]
     own = boxes[order]
-    areas = own[:, 2] * own[:, 3]
-    ends = own[:, :2] + own[:, 2:]
+    areas = own[:, 2:].prod(axis=1)
+    later, earlier, shared = pairs(own)
+    joined = areas[later] + areas[earlier] - shared
+    repeats = (shared > _SAME * joined) | (shared > _INSIDE * np.minimum(areas[later], areas[earlier]))
+    later, earlier = later[repeats], earlier[repeats]
     kept = np.ones(len(order), bool)
-    for place in range(len(order)):
-        if kept[place]:
-            rest = slice(place + 1, None)
-            common = (np.minimum(ends[rest], ends[place]) - np.maximum(own[rest, :2], own[place, :2])).clip(min=0)
-            shared = common[:, 0] * common[:, 1]
-            smaller = np.minimum(areas[rest], areas[place])
-            kept[rest] &= (shared <= _SAME * (areas[rest] + areas[place] - shared)) & (shared <= _INSIDE * smaller)
+    for place in np.argsort(earlier, kind="stable").tolist():
+        if kept[earlier[place]]:
+            kept[later[place]] = False
     return order[kept]

@@ -33,6 +33,9 @@ _LARGEST_CHANGE = 0.1
 """Largest relative difference of the red cells' size on two fields that overlap."""
 _COMMON = 0.6
 """Least correlation of the common area of two fields."""
+_PROMISING = 0.3
+"""Least correlation of the common area at the proposed shift, from which the shift is corrected: a few pixels beside
+the true one fields correlate by half."""
 _PART = 0.4
 """Least share of the surroundings that two leukocytes must have in common."""
 _SEARCH = 2
@@ -217,6 +220,8 @@ def _shift(known: Landmarks, new: Landmarks) -> tuple[float, float] | None:
         plane = np.asarray(Image.fromarray(plane).resize((wide, high), Image.Resampling.BILINEAR))
     apart = known.centres[known.compared[other]] - new.centres[new.compared[one]]
     column, row = (apart * known.scale).round().astype(int).tolist()
+    if common_correlation(known.plane, plane, (row, column)) < _PROMISING:
+        return None
     search = range(-_SEARCH, _SEARCH + 1)
     shifts = [(row + down, column + right) for down in search for right in search]
     best, shift = max((common_correlation(known.plane, plane, shift), shift) for shift in shifts)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy.core.errors import ImageError
+from leukopy.fields.box_pairs import overlapping
 from leukopy.fields.crops import (
     RED_CELLS_ACROSS,
     background,
@@ -27,7 +28,7 @@ from leukopy.fields.detections import Detections
 from leukopy.fields.doubles import Landmarks
 from leukopy.fields.field import Field, FieldInput, ScaleSource
 from leukopy.fields.located import LocatedField
-from leukopy.fields.quality import measure_quality, no_blood_film, overlapping
+from leukopy.fields.quality import measure_quality, no_blood_film
 from leukopy.imaging.content import BLANK, NO_CELL, UNSTAINED, contents
 from leukopy.imaging.decode import Picture
 from leukopy.imaging.overview import overview

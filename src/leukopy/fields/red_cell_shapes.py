@@ -11,11 +11,11 @@ import scipy  # its parts load on first use
 from numpy.typing import NDArray
 
 from leukopy.bundle.red_cell_shapes import RedCellShapesBundle, bundled_red_cell_shapes, open_red_cell_shapes
+from leukopy.fields.box_pairs import overlapping
 from leukopy.fields.detections import Detections, ShapeNames
 from leukopy.fields.detector import Detector
 from leukopy.fields.field import Field
 from leukopy.fields.locate import Finder, border_sides, is_plausible
-from leukopy.fields.quality import overlapping
 from leukopy.fields.red_cell_crops import cut_red_cells
 from leukopy.inference.sessions import open_session
 from leukopy.taxonomy.objects import OBJECTS, RED_CELL, RED_CELL_UM

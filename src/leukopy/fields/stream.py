@@ -21,8 +21,9 @@ from leukopy.taxonomy.objects import LEUKOCYTE
 SAMPLED = 128
 """Most fields that are searched to survey a slide."""
 
-_ROUND = 8
-"""Fields that are searched before their cells are counted: the sample is the same with any number of threads."""
+_FIRST_ROUND, _ROUND = 2, 8
+"""Fields that are searched before their cells are counted: the sample is the same with any number of threads. The scale
+of the first ones is measured by itself, and spares the others much of that."""
 
 Seen = Callable[[Field, LocatedField], None]
 """Called with a field and its objects while its pixels are at hand, by one thread at a time."""
@@ -79,8 +80,9 @@ class FieldStream:
         """Search fields, spread evenly or the ``first``, until they show this many cells, in their order."""
         count = len(self.fields)
         order = (list(range(count)) if first else spread(count))[:SAMPLED]
+        size = _FIRST_ROUND
         while order and sum(len(one.rows) for one in self._kept.values()) < cells:
-            numbers, order = order[:_ROUND], order[_ROUND:]
+            numbers, order, size = order[:size], order[size:], _ROUND
             self._kept |= dict(zip(numbers, self._search(numbers), strict=True))
             sizes = [one.found.red_cell_px for one in self._kept.values() if one.found.red_cell_px is not None]
             if sizes:
