@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,57 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="is a file"):
         begin(tmp_path / "file", run())
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from leukopy.core.runs import begin, finish, record
+from leukopy.core.settings import Settings
+
+out, run = Path(sys.argv[1]), record("analyze", Settings())
+begin(out, run, resume=True)
+print("begun", flush=True)
+if sys.stdin.readline() == "finish\\n":
+    finish(out, run)
+    print("finished", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path):
+    """Another process that writes in the folder."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path)], **pipes) as process:
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("flags", [{"resume": True}, {"overwrite": True}])
+def test_a_folder_that_another_process_writes_is_refused(tmp_path: Path, other: subprocess.Popen, flags) -> None:
+    (tmp_path / "cells.csv").touch()
+    with pytest.raises(OutputError, match="another process is writing there"):
+        begin(tmp_path, run(), **flags)
+    assert (tmp_path / "cells.csv").exists()
+
+
+def test_a_process_that_was_killed_holds_no_folder(tmp_path: Path, other: subprocess.Popen) -> None:
+    other.kill()
+    other.wait()
+    assert begin(tmp_path, run(), resume=True) is not None
+
+
+def test_a_finished_run_holds_no_folder(tmp_path: Path, other: subprocess.Popen) -> None:
+    other.stdin.write("finish\n")
+    other.stdin.flush()
+    assert other.stdout.readline() == "finished\n"
+    assert begin(tmp_path, run(), overwrite=True) is None
+
+
+def test_runs_of_one_process_share_folders(tmp_path: Path) -> None:
+    begin(tmp_path / "study", run())
+    begin(tmp_path / "study" / "arm", run())
+    begin(tmp_path / "study" / "arm", run(), overwrite=True)
+    assert begin(tmp_path / "study", run(), resume=True) is not None

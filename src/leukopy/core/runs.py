@@ -1,10 +1,21 @@
-"""Folder of a run and its ``run.json``. Results are never mixed or overwritten by accident."""
+"""Folder of a run and its ``run.json``. Results are never mixed or overwritten by accident.
+
+A run holds its folder by a lock of the operating system, which ends with the process: no other run writes there, and
+one that was killed leaves nothing behind.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open folder could not be replaced either
+    fcntl = None  # type: ignore[assignment]
 
 from leukopy.core.errors import OutputError
 from leukopy.core.files import output_error, read_json, write_json
@@ -18,6 +29,11 @@ Record = dict[str, Any]
 """The content of ``run.json``."""
 
 _ELSEWHERE = "or choose another output folder."
+
+_held: dict[Path, int] = {}
+"""Folders of runs that this process holds -> their open descriptors."""
+_MOST_HELD = 64
+"""The oldest is let go beyond this number: runs that failed hold theirs, and a station lives for months."""
 
 
 def record(command: str, settings: Settings, **facts: Any) -> Record:
@@ -51,7 +67,8 @@ def begin(out: Path, run: Record, *, resume: bool | None = None, overwrite: bool
         The record of the resumed run, whose ``run.json`` stays; None where a new run begins.
 
     Raises:
-        OutputError: the folder holds other files, holds results and neither flag is given, or cannot be created.
+        OutputError: the folder holds other files, holds results and neither flag is given, another process is writing
+            there, or it cannot be created.
     """
     try:
         if out.exists() and not out.is_dir():
@@ -60,12 +77,15 @@ def begin(out: Path, run: Record, *, resume: bool | None = None, overwrite: bool
         if any(out.iterdir()):
             earlier = _earlier(out, str(run["command"]))
             if resume:
+                _hold(out)
                 return earlier
             if not overwrite:
                 ways = "--resume to continue that run, --overwrite" if resume is not None else "--overwrite"
                 raise OutputError(f"{out}: already holds results. Add {ways} to replace it, {_ELSEWHERE}")
+            _hold(out)
             shutil.rmtree(out)
             out.mkdir(parents=True)
+        _hold(out)
     except OSError as error:
         raise output_error(out, error) from error
     write_json(out / RUN_FILE, run)
@@ -75,6 +95,7 @@ def begin(out: Path, run: Record, *, resume: bool | None = None, overwrite: bool
 def finish(out: Path, run: Record, **facts: Any) -> None:
     """Write in ``run.json`` that the run is finished, with ``facts`` about what it found."""
     write_json(out / RUN_FILE, {**run, "status": FINISHED, **facts})
+    _let_go(out.resolve())
 
 
 def check_same(out: Path, earlier: Record, run: Record, *, free: frozenset[str] = frozenset()) -> None:
@@ -104,6 +125,33 @@ def check_same(out: Path, earlier: Record, run: Record, *, free: frozenset[str] 
             f"{out}: cannot be resumed: the run there has {', '.join(differing)}. "
             f"Repeat its command, add --overwrite to start again, {_ELSEWHERE}"
         )
+
+
+def _hold(out: Path) -> None:
+    """Hold a folder for this process, unless the run of a folder around it does already."""
+    place = out.resolve()
+    if fcntl is None or any(parent in _held for parent in place.parents):
+        return
+    _let_go(place)
+    held = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise OutputError(
+            f"{out}: another process is writing there. Wait until it ends, or stop it; {_ELSEWHERE}"
+        ) from error
+    except OSError:  # a network drive without locks
+        os.close(held)
+        return
+    _held[place] = held
+    while len(_held) > _MOST_HELD:
+        _let_go(next(iter(_held)))
+
+
+def _let_go(place: Path) -> None:
+    with suppress(KeyError):
+        os.close(_held.pop(place))
 
 
 def _earlier(out: Path, command: str) -> Record:
