@@ -42,4 +42,4 @@ def test_boxes_overlap_as_each_pair_says(share):
 
 def test_no_boxes_overlap_nothing():
     assert not len(overlapping(np.empty((0, 4), np.float32)))
-    assert not len(pairs(np.empty((0, 4), np.float32)).first)
+    assert not len(pairs(np.empty((0, 4), np.float32)).later)

@@ -33,7 +33,7 @@ _ELSEWHERE = "or choose another output folder."
 _held: dict[Path, int] = {}
 """Folders of runs that this process holds -> their open descriptors."""
 _MOST_HELD = 64
-"""The oldest is let go beyond this number: runs that failed hold theirs, and a station lives for months."""
+"""The oldest is let go beyond this number: runs that failed hold theirs as long as the process lives."""
 
 
 def record(command: str, settings: Settings, **facts: Any) -> Record:

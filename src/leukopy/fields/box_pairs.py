@@ -8,23 +8,25 @@ import numpy as np
 import scipy  # its parts load on first use
 from numpy.typing import NDArray
 
-Boxes = NDArray[np.float32]
-"""(n, 4): left, top, width and height, in pixels."""
+from leukopy.evaluation.detection import Boxes
 
 
 class Pairs(NamedTuple):
     """Pairs of boxes that share some area, each pair once."""
 
-    first: NDArray[np.intp]
+    later: NDArray[np.intp]
     """(p,): the larger index."""
-    second: NDArray[np.intp]
-    """(p,)."""
+    earlier: NDArray[np.intp]
+    """(p,): the smaller index."""
     shared: NDArray[np.float32]
     """(p,): common area."""
 
 
 def pairs(boxes: Boxes) -> Pairs:
-    """The pairs of ``boxes`` that share some area; a field of many boxes takes hardly longer than their number."""
+    """The pairs of boxes (n, 4: left, top, width, height) that share some area.
+
+    The time grows with the number of boxes and of neighbours, not with that of all pairs.
+    """
     if not len(boxes):
         return Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32))
     # a box no larger than another has its centre within the other's longest side where they overlap
@@ -49,9 +51,9 @@ def overlapping(boxes: Boxes, share: float = 0.0) -> NDArray[np.bool_]:
         boxes: in pixels.
         share: of the smaller box's area that must be exceeded.
     """
-    first, second, shared = pairs(boxes)
+    later, earlier, shared = pairs(boxes)
     areas = boxes[:, 2:].prod(axis=1)
-    over = shared > share * np.minimum(areas[first], areas[second])
+    over = shared > share * np.minimum(areas[later], areas[earlier])
     found = np.zeros(len(boxes), bool)
-    found[first[over]] = found[second[over]] = True
+    found[later[over]] = found[earlier[over]] = True
     return found

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukopy.bundle.detector import DetectorBundle, open_detector
-from leukopy.evaluation.detection import overlaps
-from leukopy.fields.box_pairs import Boxes, pairs
+from leukopy.evaluation.detection import Boxes, overlaps
+from leukopy.fields.box_pairs import pairs
 from leukopy.fields.detections import Detections
 from leukopy.fields.field import Field
 from leukopy.fields.optical_density import OpticalDensity
